@@ -1,0 +1,75 @@
+"""A sandbox, and the command line against it: in this process, or as people run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from vavasms.cli import run
+from vavasms.cli.serving import draw, settings
+from vavasms.sandbox import Gateway, SandboxServer
+
+Finished = subprocess.CompletedProcess[str]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    """A sandbox that draws the same one-time codes as `vavasms sandbox`."""
+    with SandboxServer(Gateway(below=draw)) as server:
+        yield server
+
+
+@pytest.fixture
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """No account, no `.env`, no keyring, no colours; `vavasms` on the path."""
+    for name in [name for name in os.environ if name.startswith("VAVASMS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return dict(os.environ)
+
+
+@pytest.fixture
+def account(
+    bare_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, server: SandboxServer
+) -> Mapping[str, str]:
+    """The sandbox's account in the environment."""
+    found = settings(server)
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+@pytest.fixture
+def inside(bare_environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
+    """Run a command in this process."""
+
+    def call(*arguments: str) -> Finished:
+        capsys.readouterr()
+        code = run(arguments)
+        printed = capsys.readouterr()
+        return Finished(arguments, code, printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture
+def outside(bare_environment: dict[str, str]) -> Callable[..., Finished]:
+    """Run a command as people do, in a process of its own."""
+
+    def call(*arguments: str, **options: object) -> Finished:
+        command = [sys.executable, "-m", "vavasms", *arguments]
+        given = {"text": True, "capture_output": True, "timeout": 30, "encoding": "utf-8"} | options
+        return subprocess.run(command, check=False, **given)  # type: ignore[call-overload,no-any-return]
+
+    return call

@@ -1,0 +1,102 @@
+"""The help: what it says is true, and its examples run."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from vavasms.cli.app import COMMANDS, app
+from vavasms.version import __version__
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+EXAMPLE = re.compile(r"^Example: (.*)$", re.MULTILINE)
+NAMES = [command.name for command in COMMANDS]
+
+
+def help_of(inside: Run, *words: str) -> str:
+    finished = inside(*words, "--help")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    return finished.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_help_has_one_sentence_and_one_example(inside: Run, name: str) -> None:
+    text = help_of(inside, *name.split())
+    usage, sentence, example = [line.strip() for line in text.splitlines() if line.strip()][:3]
+    assert usage.startswith(f"Usage: vavasms {name}")
+    assert sentence.endswith(".")
+    assert example.startswith("Example: ")
+    assert "vavasms" in example
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_the_table_of_commands_is_what_can_be_called(inside: Run) -> None:
+    listed = set(re.findall(r"^│ (\w+) ", help_of(inside), re.MULTILINE))
+    assert listed == {name.split()[0] for name in NAMES}
+    assert {word for word in app if not word.startswith("-")} == listed
+
+
+@pytest.mark.parametrize("words", [(), ("otp",), ("numbers",)])
+def test_without_a_command_the_help_is_shown(inside: Run, words: tuple[str, ...]) -> None:
+    assert inside(*words).stdout == help_of(inside, *words)
+
+
+def test_the_version_is_printed(inside: Run) -> None:
+    assert inside("--version").stdout == f"vavasms {__version__}\n"
+
+
+def test_help_imports_neither_httpx_nor_phonenumbers() -> None:
+    code = (
+        "import sys\nfrom vavasms.cli import run\nrun(['--help'])\n"
+        "heavy = {'httpx', 'phonenumbers', 'starlette', 'uvicorn', 'cattrs', 'stamina'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=30
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+@pytest.fixture
+def shell(account: Mapping[str, str], tmp_path: Path) -> Callable[[str], subprocess.Popen[str]]:
+    """Run a line in a shell where `vavasms` is a command."""
+    script = tmp_path / "vavasms"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vavasms "$@"\n')
+    script.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+
+    def start(line: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            ["sh", "-c", f"exec {line}" if "|" not in line else line],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    return start
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the examples are written for a POSIX shell")
+def test_every_example_of_every_help_runs_as_it_stands(
+    inside: Run, shell: Callable[[str], subprocess.Popen[str]]
+) -> None:
+    examples = [example for name in NAMES for example in EXAMPLE.findall(help_of(inside, *name.split()))]
+    assert len(examples) == len(NAMES)
+    for example in examples:
+        with shell(example) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            if "sandbox" in example:
+                process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+        assert process.returncode == 0, f"{example}: {errors}"
+        assert first
+        assert errors == ""

@@ -1,0 +1,133 @@
+"""`sandbox`: it says how to be reached, shows what comes, and stops when told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+
+
+@pytest.fixture
+def started(bare_environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "vavasms", "sandbox", "--port", "0", *options]
+        process = subprocess.Popen(
+            command, env=bare_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+@posix
+def test_its_lines_can_be_copied_into_a_shell_and_what_is_sent_is_shown(
+    started: Callable[..., subprocess.Popen[str]], inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = started()
+    assert process.stdout is not None
+    exported = 0
+    while exported < 4:
+        word, _, assignment = process.stdout.readline().strip().partition(" ")
+        if word == "export":
+            monkeypatch.setenv(*assignment.split("=", 1))
+            exported += 1
+    assert inside("send", "+2250700000001", "--message", "Bon\x1bjour").returncode == 0
+    while "→" not in (line := process.stdout.readline()):
+        assert line
+    assert "SANDBOX → +2250700000001  Bonjour" in line
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+
+
+@posix
+def test_json_is_one_object_and_ctrl_c_stops_it_cleanly(
+    started: Callable[..., subprocess.Popen[str]], inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = started("--json")
+    assert process.stdout is not None
+    value = json.loads(process.stdout.readline())
+    assert set(value) == {"base_url", "username", "password", "sender_id"}
+    for name, word in value.items():
+        monkeypatch.setenv(f"VAVASMS_{name.upper()}", word)
+    assert inside("send", "+2250700000001", "--message", "x").returncode == 0
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=10)
+    assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_a_busy_port_is_one_sentence(inside: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        finished = inside("sandbox", "--port", str(taken.getsockname()[1]))
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "is taken by another program" in finished.stderr
+    assert finished.stderr.count("\n") == 1
+
+
+def test_a_port_beyond_all_ports_is_one_sentence(inside: Run) -> None:
+    finished = inside("sandbox", "--port", "70000")
+    assert finished.returncode == 2
+    assert "0 to 65535" in finished.stderr
+
+
+@pytest.fixture
+def without(tmp_path: Path, bare_environment: dict[str, str]) -> Callable[..., Run]:
+    """Run commands where some packages are not installed."""
+
+    def prepare(*missing: str) -> Run:
+        for entry in Path(find_spec("rich").origin).parents[1].iterdir():  # type: ignore[union-attr,arg-type]
+            if entry.name not in missing and entry.suffix != ".pth":
+                (tmp_path / "packages").mkdir(exist_ok=True)
+                (tmp_path / "packages" / entry.name).symlink_to(entry)
+        paths = os.pathsep.join([bare_environment["PYTHONPATH"], str(tmp_path / "packages")])
+
+        def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+            # Without `site`, so that only what is linked is installed; coverage has to be started by hand.
+            code = "import coverage; coverage.process_startup(); from vavasms.__main__ import main; main()"
+            command = [sys.executable, "-S", "-c", code, *arguments]
+            environment = bare_environment | {"PYTHONPATH": paths}
+            return subprocess.run(
+                command, check=False, env=environment, capture_output=True, text=True, timeout=30
+            )
+
+        return call
+
+    return prepare
+
+
+@posix
+def test_without_its_extra_the_sandbox_says_how_to_install_it(without: Callable[..., Run]) -> None:
+    call = without("uvicorn", "keyring")
+    for words in (("sandbox",), ("demo",)):
+        finished = call(*words)
+        assert finished.returncode == 2
+        assert "pip install 'vavasms[sandbox]'" in finished.stderr
+        assert finished.stderr.count("\n") == 1
+    # Nor is a keyring needed.
+    assert "No credentials" in call("balance").stderr
+
+
+@posix
+def test_without_its_extra_the_command_line_says_how_to_install_it(without: Callable[..., Run]) -> None:
+    finished = without("cyclopts")("--help")
+    assert finished.returncode == 1
+    assert finished.stderr == "The command line needs its extra: pip install 'vavasms[cli]'.\n"

@@ -1,0 +1,160 @@
+"""The one public list: sorted, importable, the same for type checkers, and cheap until used."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vavasms
+
+STUB = Path(vavasms.__file__).with_suffix(".pyi")
+#: What the contract with users names.
+PROMISED = {
+    "AsyncVavaSMS",
+    "AuthenticationError",
+    "Balance",
+    "BatchResult",
+    "BulkReport",
+    "ConfigurationError",
+    "DeliveryReport",
+    "DeliveryStatus",
+    "GatewayError",
+    "InboundMessage",
+    "InvalidInputError",
+    "InvalidMessageError",
+    "InvalidNumberError",
+    "InvalidOtpTemplateError",
+    "InvalidRecipient",
+    "InvalidSenderIdError",
+    "Lot",
+    "MessageNotFoundError",
+    "Msisdn",
+    "NotSentError",
+    "OtpReason",
+    "OtpReceipt",
+    "OtpVerification",
+    "Outcome",
+    "OutcomeUnknownError",
+    "RateLimitedError",
+    "RejectedNumberError",
+    "Segmentation",
+    "ServerError",
+    "UnexpectedReplyError",
+    "UnknownSenderIdError",
+    "VavaSMS",
+    "VavaSMSError",
+    "__version__",
+    "count_segments",
+    "fold_to_gsm7",
+    "parse_inbound",
+    "parse_msisdn",
+}
+
+
+def run(program: str) -> str:
+    """Run a program in an interpreter of its own, with warnings as errors."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_list_is_sorted_and_has_no_name_twice() -> None:
+    assert sorted(set(vavasms.__all__)) == vavasms.__all__
+
+
+def test_the_list_holds_what_users_were_promised() -> None:
+    assert set(vavasms.__all__) >= PROMISED
+
+
+def test_no_private_name_is_public() -> None:
+    assert [name for name in vavasms.__all__ if name.startswith("_")] == ["__version__"]
+
+
+@pytest.mark.parametrize("name", vavasms.__all__)
+def test_every_public_name_can_be_imported(name: str) -> None:
+    value = getattr(vavasms, name)
+    assert value is getattr(vavasms, name)
+    assert name in dir(vavasms)
+    if isinstance(value, type):
+        assert value.__name__ == name
+        assert value.__doc__
+
+
+@pytest.mark.parametrize("name", [name for name in vavasms.__all__ if name[0].islower()])
+def test_every_public_function_says_what_it_does(name: str) -> None:
+    assert getattr(vavasms, name).__doc__
+
+
+def test_type_checkers_see_the_same_names_from_the_same_homes() -> None:
+    listed: list[str] = []
+    homes: dict[str, str] = {}
+    for node in ast.parse(STUB.read_text("utf-8")).body:
+        match node:
+            case ast.ImportFrom(module=str(module), names=[*names]):
+                for alias in names:
+                    assert alias.asname == alias.name, "only `x as x` is exported from a stub"
+                    homes[alias.name] = module
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
+                listed = ast.literal_eval(value)
+            case _:
+                raise AssertionError(ast.dump(node))
+    assert listed == vavasms.__all__
+    assert sorted(homes) == vavasms.__all__
+    assert homes == {name: vavasms._HOME_OF[name] for name in vavasms.__all__}  # type: ignore[attr-defined]
+
+
+def test_importing_the_package_alone_costs_nothing() -> None:
+    found = run(
+        "import sys, vavasms; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    ).split()
+    costly = {
+        "anyio",
+        "asyncio",
+        "attr",
+        "attrs",
+        "cattrs",
+        "httpcore",
+        "httpx",
+        "json5",
+        "phonenumbers",
+        "ssl",
+        "stamina",
+        "tenacity",
+        "trio",
+    }
+    assert "vavasms" in found
+    assert not costly & set(found)
+    assert run("import sys, vavasms; print(*[n for n in sys.modules if n.startswith('vavasms.')])") == ""
+
+
+def test_one_name_does_not_cost_the_others() -> None:
+    light = "import sys; from vavasms import count_segments, fold_to_gsm7, VavaSMSError, Outcome; "
+    assert run(light + "print('httpx' in sys.modules, 'phonenumbers' in sys.modules)") == "False False"
+
+
+def test_a_star_import_gives_every_public_name() -> None:
+    assert (
+        run("from vavasms import *; import vavasms; print(set(vavasms.__all__) <= set(globals()))") == "True"
+    )
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'vavasms' has no attribute 'nothing'"):
+        vavasms.nothing  # type: ignore[attr-defined]  # noqa: B018
+    assert not hasattr(vavasms, "import_nothing")
+    with pytest.raises(ImportError):
+        from vavasms import nothing  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_the_package_is_typed() -> None:
+    assert STUB.with_name("py.typed").is_file()

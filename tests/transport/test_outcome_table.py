@@ -1,0 +1,384 @@
+"""The outcome table, row by row, through the pure functions that hold it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+from attrs import frozen
+
+from vavasms.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    GatewayError,
+    MessageNotFoundError,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RejectedNumberError,
+    ServerError,
+    UnexpectedReplyError,
+    UnknownSenderIdError,
+    VavaSMSError,
+)
+from vavasms.models import OtpReason
+from vavasms.numbers import Msisdn
+from vavasms.transport.outcome import (
+    Failure,
+    Policy,
+    Problem,
+    Reply,
+    judge_problem,
+    judge_reply,
+    misshapen,
+)
+from vavasms.wire.replies import Envelope, parse_verification
+from vavasms.wire.requests import Call, Kind, Request
+
+ONE = (Msisdn("2250709000001"),)
+TWO = (*ONE, Msisdn("2250709000002"))
+READS, SENDS, VERIFY = (Call.BALANCE, Call.DELIVERY_STATUS), (Call.SEND_TEXT, Call.SEND_OTP), Call.VERIFY_OTP
+NONE, REJECTED, NOT_SENT, UNKNOWN = None, Outcome.REJECTED, Outcome.NOT_SENT, Outcome.UNKNOWN
+TURNED_AWAY = (421, 425, 429)
+REFUSED = (400, 401, 403, 404, 405, 411, 413, 414, 415, 422, 431)
+
+
+@frozen
+class Fate:
+    """What a failure must be: the error's class, what it carries, and how often in all."""
+
+    error: type[VavaSMSError]
+    outcome: Outcome | None
+    attempts: int = 1
+    halts: bool = False
+    wait: float | None = None
+
+
+def request_of(call: Call, recipients: tuple[Msisdn, ...] = ONE) -> Request:
+    return Request(call=call, path="/v1/x", recipients=() if call in READS else recipients)
+
+
+def fate_of(result: Envelope | Failure) -> Fate:
+    assert isinstance(result, Failure)
+    error = result.error
+    assert error.safe_to_retry is (error.outcome is Outcome.NOT_SENT)
+    return Fate(type(error), error.outcome, result.attempts, error.halts, result.wait)
+
+
+def judge(
+    call: Call,
+    status: int,
+    body: bytes | Mapping[str, object],
+    *,
+    recipients: tuple[Msisdn, ...] = ONE,
+    retry_after: float | None = None,
+    policy: Policy | None = None,
+) -> Envelope | Failure:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    reply = Reply(status=status, retry_after=retry_after, body=raw)
+    return judge_reply(request_of(call, recipients), reply, policy or Policy())
+
+
+# No reply.
+
+BEFORE = [
+    (Problem(name="ConnectError", asked=False), Fate(NotSentError, NOT_SENT, 3)),
+    (Problem(name="ConnectTimeout", asked=False), Fate(NotSentError, NOT_SENT, 3)),
+    (Problem(name="ProxyError", asked=False), Fate(NotSentError, NOT_SENT, 3)),
+    (Problem(name="PoolTimeout", asked=False, crowded=True), Fate(NotSentError, NOT_SENT, 3)),
+    (Problem(name="ConnectError", asked=False, tls=True), Fate(NotSentError, NOT_SENT, 1, halts=True)),
+    (
+        Problem(name="UnsupportedProtocol", asked=False, misconfigured=True),
+        Fate(ConfigurationError, NOT_SENT, 1, True),
+    ),
+]
+
+
+@pytest.mark.parametrize(("problem", "fate"), BEFORE)
+@pytest.mark.parametrize("call", Call)
+def test_what_fails_before_the_body_was_asked_for_sent_nothing(
+    call: Call, problem: Problem, fate: Fate
+) -> None:
+    outcome = NONE if call in READS else fate.outcome
+    # A send that found no free connection is not tried anew: bulk sends never wait for one.
+    attempts = 1 if problem.crowded and call in SENDS else fate.attempts
+    assert fate_of(judge_problem(request_of(call), problem)) == Fate(
+        fate.error, outcome, attempts, fate.halts
+    )
+
+
+@pytest.mark.parametrize("flags", [{}, {"tls": True}, {"crowded": True}, {"misconfigured": True}])
+@pytest.mark.parametrize("call", Call)
+def test_what_fails_after_the_body_was_asked_for_is_unknown_whatever_it_was(
+    call: Call, flags: dict[str, bool]
+) -> None:
+    problem = Problem(name="ReadTimeout", asked=True, **flags)
+    reads = call in READS
+    expected = Fate(OutcomeUnknownError, NONE if reads else UNKNOWN, 3 if reads else 1)
+    assert fate_of(judge_problem(request_of(call), problem)) == expected
+
+
+@pytest.mark.parametrize("call", SENDS)
+def test_the_words_of_a_send_say_what_became_of_it(call: Call) -> None:
+    def words(problem: Problem) -> str:
+        return str(judge_problem(request_of(call), problem).error)
+
+    assert words(Problem(name="ConnectError", asked=False)).endswith("Nothing was sent.")
+    assert "unknown whether the SMS was sent" in words(Problem(name="ReadError", asked=True))
+    assert "ReadError" in words(Problem(name="ReadError", asked=True))
+
+
+# A reply without an envelope: every status there is.
+
+NO_ENVELOPE = [
+    b"",
+    b"<html>500</html>",
+    b'{"code": 0, "mess',
+    b'{"message": "x"}',
+    b"null",
+    b'{"code": null}',
+    b"\xff\xfe",
+]
+
+
+def fate_by_status(kind: Kind, status: int) -> Fate:
+    """Give the row of the table, told a second time."""
+    read, send, verify = (kind is one for one in (Kind.READ, Kind.SEND, Kind.VERIFY))
+    unknown = NONE if read else UNKNOWN
+    unreadable: type[VavaSMSError] = OutcomeUnknownError if verify else UnexpectedReplyError
+    if 200 <= status <= 299:
+        return Fate(unreadable, unknown, 2 if read else 1)
+    if 300 <= status <= 399:
+        return Fate(ConfigurationError, unknown, halts=True)
+    if status in REFUSED:
+        return Fate(GatewayError, NONE if read else REJECTED, halts=status in {401, 403, 404, 405})
+    if status in TURNED_AWAY:
+        return Fate(RateLimitedError, NONE if read else NOT_SENT, 1 if send else 3, wait=7.0)
+    if status == 408 or 500 <= status <= 599:
+        return Fate(OutcomeUnknownError if verify else ServerError, unknown, 3 if read else 1)
+    return Fate(unreadable, unknown)
+
+
+@pytest.mark.parametrize("body", NO_ENVELOPE)
+@pytest.mark.parametrize("call", Call)
+def test_every_status_without_an_envelope_has_its_row(call: Call, body: bytes) -> None:
+    for status in range(100, 1000):
+        fate = fate_by_status(call.kind, status)
+        result = judge(call, status, body, retry_after=7.0)
+        assert fate_of(result) == fate, status
+        assert isinstance(result, Failure)
+        if isinstance(result.error, RateLimitedError):
+            assert result.error.retry_after == 7.0
+        if isinstance(result.error, GatewayError):
+            error = result.error
+            assert (error.http_status, error.code, error.name, error.description) == (
+                status,
+                None,
+                None,
+                None,
+            )
+
+
+@pytest.mark.parametrize("status", TURNED_AWAY)
+@pytest.mark.parametrize("call", Call)
+def test_what_was_turned_away_may_be_taken_for_unknown(call: Call, status: int) -> None:
+    result = judge(call, status, b"", retry_after=7.0, policy=Policy(retry_refused=False))
+    # Reads may be repeated whatever became of the first one.
+    outcome, attempts = (NONE, 3) if call in READS else (UNKNOWN, 1)
+    assert fate_of(result) == Fate(RateLimitedError, outcome, attempts, wait=7.0)
+
+
+@pytest.mark.parametrize("call", Call)
+def test_without_a_retry_after_none_is_made_up(call: Call) -> None:
+    result = judge(call, 429, b"")
+    assert isinstance(result, Failure)
+    assert isinstance(result.error, RateLimitedError)
+    assert (result.wait, result.error.retry_after) == (None, None)
+
+
+# A readable success.
+
+
+@pytest.mark.parametrize("code", [0, "0"])
+@pytest.mark.parametrize("data", [None, [], {"lot_id": "L", "message_id": ["SM-1", "SM-2", "SM-3"]}])
+@pytest.mark.parametrize("call", Call)
+def test_a_success_is_one_under_2xx_only(call: Call, code: object, data: object) -> None:
+    for status in range(100, 1000):
+        result = judge(
+            call, status, {"code": code, "message": "OPERATION_SUCCES", "data": data}, retry_after=7.0
+        )
+        if 200 <= status <= 299:
+            assert isinstance(result, Envelope)
+            assert result.success
+            continue
+        unreadable: type[VavaSMSError] = OutcomeUnknownError if call is VERIFY else UnexpectedReplyError
+        moved = 300 <= status <= 399
+        outcome = NONE if call in READS else UNKNOWN
+        assert fate_of(result) == Fate(ConfigurationError if moved else unreadable, outcome, halts=moved), (
+            status
+        )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"code": 0,}',
+        b"{'code': 0}",
+        b'{"code": 0, "data": NaN}',
+        b'{"code": "0", "description": "envoy\xe9"}',
+    ],
+)
+@pytest.mark.parametrize("status", [200, 299, 400, 404, 421, 422, 425, 429, 500, 503])
+@pytest.mark.parametrize("call", SENDS)
+def test_a_success_in_broken_json_neither_accepts_a_send_nor_frees_it(
+    call: Call, status: int, body: bytes
+) -> None:
+    assert fate_of(judge(call, status, body)) == Fate(UnexpectedReplyError, UNKNOWN)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_success_whose_data_makes_no_sense_is_unexpected(kind: Kind) -> None:
+    error = misshapen(kind)
+    assert type(error) is (OutcomeUnknownError if kind is Kind.VERIFY else UnexpectedReplyError)
+    assert error.outcome is (NONE if kind is Kind.READ else UNKNOWN)
+
+
+# A readable refusal.
+
+STATUSES = [
+    100,
+    200,
+    201,
+    299,
+    302,
+    307,
+    400,
+    401,
+    404,
+    408,
+    418,
+    421,
+    425,
+    429,
+    500,
+    502,
+    503,
+    504,
+    599,
+    600,
+    999,
+]
+NAMED = {901: AuthenticationError, 902: UnknownSenderIdError, 903: RejectedNumberError}
+
+
+CODES = [-901, 1, 7, 42, 90, 200, 429, 503, 708, 709, 710, *range(895, 1006), 9010, 10**18]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("call", Call)
+def test_an_error_envelope_beats_the_status(call: Call, status: int, as_text: bool) -> None:
+    for code in CODES:
+        body = {"code": str(code) if as_text else code, "message": "A_NAME", "description": "Une phrase."}
+        result = judge(call, status, body, retry_after=7.0)
+        if call is VERIFY and code == 913:
+            assert isinstance(result, Envelope)
+            continue
+        # Negative, or beyond nine digits: a text like that is a word.
+        number = None if as_text and not 0 <= code <= 999_999_999 else code
+        cls: type[VavaSMSError] = NAMED.get(code, GatewayError)
+        if code == 709 and call is Call.DELIVERY_STATUS:
+            cls = MessageNotFoundError
+        outcome = NONE if call in READS else REJECTED if 900 <= code <= 999 else UNKNOWN
+        assert fate_of(result) == Fate(cls, outcome, halts=code in {901, 902})
+        assert isinstance(result, Failure)
+        error = result.error
+        assert isinstance(error, GatewayError)
+        assert (error.code, error.name, error.description) == (number, "A_NAME", "Une phrase.")
+        assert error.http_status == status
+        assert "Une phrase. " in f"{error} "
+        assert ".." not in str(error)
+
+
+@pytest.mark.parametrize("code", ["INSUFFICIENT_CREDIT", "00", " 0", "0.0", "x", "INVALID_CREDENTIALS"])
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_code_in_words_is_an_error_that_settles_nothing(code: str, status: int) -> None:
+    for call in Call:
+        result = judge(call, status, {"code": code}, retry_after=7.0)
+        assert fate_of(result) == Fate(GatewayError, NONE if call in READS else UNKNOWN)
+        assert isinstance(result, Failure)
+        assert isinstance(result.error, GatewayError)
+        assert (result.error.code, result.error.name) == (None, code.strip())
+
+
+@pytest.mark.parametrize("status", [200, 400, 429, 500])
+@pytest.mark.parametrize("call", SENDS)
+@pytest.mark.parametrize(
+    ("recipients", "atomic", "outcome"),
+    [(ONE, False, REJECTED), (ONE, True, REJECTED), (TWO, False, UNKNOWN), (TWO, True, REJECTED)],
+)
+def test_a_bad_number_among_several_settles_the_lot_only_where_lots_are_atomic(
+    recipients: tuple[Msisdn, ...], atomic: bool, outcome: Outcome, call: Call, status: int
+) -> None:
+    body = {"code": "903", "status": "INVALID_PHONE_NUMBER", "description": "x"}
+    result = judge(call, status, body, recipients=recipients, policy=Policy(lots_are_atomic=atomic))
+    assert fate_of(result) == Fate(RejectedNumberError, outcome)
+    assert isinstance(result, Failure)
+    assert ("unknown" in str(result.error)) is (outcome is UNKNOWN)
+
+
+@pytest.mark.parametrize("code", [901, 902, 904, 913])
+def test_a_refusal_of_the_account_or_the_text_is_one_for_every_number(code: int) -> None:
+    assert fate_of(judge(Call.SEND_TEXT, 200, {"code": code}, recipients=TWO)).outcome is REJECTED
+
+
+VERDICTS = [
+    ({"code": 913, "message": "INVALID_OTP"}, OtpReason.INVALID),
+    ({"code": "913"}, OtpReason.INVALID),
+    ({"code": 914, "message": "EXPIRED_OTP"}, OtpReason.EXPIRED),
+    ({"code": "EXPIRED_OTP"}, OtpReason.EXPIRED),
+    ({"code": 42, "status": "OTP_NOT_FOUND"}, OtpReason.NOT_FOUND),
+    ({"code": "OTP_NOT_FOUND"}, OtpReason.NOT_FOUND),
+]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize(("body", "reason"), VERDICTS)
+def test_a_code_that_does_not_pass_is_a_verdict(
+    body: dict[str, object], reason: OtpReason, status: int
+) -> None:
+    result = judge(VERIFY, status, body)
+    assert isinstance(result, Envelope)
+    verdict = parse_verification(result)
+    assert (verdict.valid, verdict.reason) == (False, reason)
+
+
+@pytest.mark.parametrize(("body", "reason"), VERDICTS)
+@pytest.mark.parametrize("call", [*SENDS, *READS])
+def test_a_verdict_on_another_call_is_an_error(
+    call: Call, body: dict[str, object], reason: OtpReason
+) -> None:
+    nine = str(body["code"]) in {"913", "914"}
+    outcome = NONE if call in READS else REJECTED if nine else UNKNOWN
+    assert fate_of(judge(call, 200, body)) == Fate(GatewayError, outcome)
+
+
+def test_nothing_but_a_turning_away_or_a_failed_connection_is_safe_to_retry() -> None:
+    bodies = [
+        b"",
+        b'{"code": 0}',
+        b'{"code": 0,}',
+        b'{"code": 429}',
+        b'{"code": 901}',
+        b'{"code": "TOO_FAST"}',
+    ]
+    safe = {
+        (status, body)
+        for status in range(100, 1000)
+        for body in bodies
+        for result in [judge(Call.SEND_TEXT, status, body)]
+        if isinstance(result, Failure) and result.error.safe_to_retry
+    }
+    assert safe == {(421, b""), (425, b""), (429, b"")}

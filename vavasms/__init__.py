@@ -1,0 +1,65 @@
+"""The VavaSMS gateway, async first: no SMS sent twice, none lost, no outcome guessed.
+
+Names are imported when first used (PEP 562), so that `import vavasms` and `vavasms --help` cost little.
+Type checkers read `__init__.pyi`; a test holds the two together.
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "vavasms.bulk.batches": ("BatchResult", "BulkProgress", "BulkReport", "InvalidRecipient"),
+    "vavasms.client": ("AsyncVavaSMS",),
+    "vavasms.config": ("Timeouts",),
+    "vavasms.errors": (
+        "AuthenticationError",
+        "ConfigurationError",
+        "GatewayError",
+        "InvalidInputError",
+        "InvalidMessageError",
+        "InvalidNumberError",
+        "InvalidOtpTemplateError",
+        "InvalidSenderIdError",
+        "MessageNotFoundError",
+        "NotSentError",
+        "Outcome",
+        "OutcomeUnknownError",
+        "RateLimitedError",
+        "RejectedNumberError",
+        "ServerError",
+        "UnexpectedReplyError",
+        "UnknownSenderIdError",
+        "VavaSMSError",
+    ),
+    "vavasms.inbound.parse": ("parse_inbound",),
+    "vavasms.models": (
+        "Balance",
+        "DeliveryReport",
+        "DeliveryStatus",
+        "InboundMessage",
+        "Lot",
+        "OtpReason",
+        "OtpReceipt",
+        "OtpVerification",
+    ),
+    "vavasms.numbers": ("Msisdn", "NumberFault", "parse_msisdn"),
+    "vavasms.sync": ("VavaSMS",),
+    "vavasms.text": ("Encoding", "Segmentation", "count_segments", "fold_to_gsm7"),
+    "vavasms.transport.http": ("CallInfo",),
+    "vavasms.version": ("__version__",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,157 @@
+from vavasms.bulk.batches import (
+    BatchResult as BatchResult,
+)
+from vavasms.bulk.batches import (
+    BulkProgress as BulkProgress,
+)
+from vavasms.bulk.batches import (
+    BulkReport as BulkReport,
+)
+from vavasms.bulk.batches import (
+    InvalidRecipient as InvalidRecipient,
+)
+from vavasms.client import AsyncVavaSMS as AsyncVavaSMS
+from vavasms.config import Timeouts as Timeouts
+from vavasms.errors import (
+    AuthenticationError as AuthenticationError,
+)
+from vavasms.errors import (
+    ConfigurationError as ConfigurationError,
+)
+from vavasms.errors import (
+    GatewayError as GatewayError,
+)
+from vavasms.errors import (
+    InvalidInputError as InvalidInputError,
+)
+from vavasms.errors import (
+    InvalidMessageError as InvalidMessageError,
+)
+from vavasms.errors import (
+    InvalidNumberError as InvalidNumberError,
+)
+from vavasms.errors import (
+    InvalidOtpTemplateError as InvalidOtpTemplateError,
+)
+from vavasms.errors import (
+    InvalidSenderIdError as InvalidSenderIdError,
+)
+from vavasms.errors import (
+    MessageNotFoundError as MessageNotFoundError,
+)
+from vavasms.errors import (
+    NotSentError as NotSentError,
+)
+from vavasms.errors import (
+    Outcome as Outcome,
+)
+from vavasms.errors import (
+    OutcomeUnknownError as OutcomeUnknownError,
+)
+from vavasms.errors import (
+    RateLimitedError as RateLimitedError,
+)
+from vavasms.errors import (
+    RejectedNumberError as RejectedNumberError,
+)
+from vavasms.errors import (
+    ServerError as ServerError,
+)
+from vavasms.errors import (
+    UnexpectedReplyError as UnexpectedReplyError,
+)
+from vavasms.errors import (
+    UnknownSenderIdError as UnknownSenderIdError,
+)
+from vavasms.errors import (
+    VavaSMSError as VavaSMSError,
+)
+from vavasms.inbound.parse import parse_inbound as parse_inbound
+from vavasms.models import (
+    Balance as Balance,
+)
+from vavasms.models import (
+    DeliveryReport as DeliveryReport,
+)
+from vavasms.models import (
+    DeliveryStatus as DeliveryStatus,
+)
+from vavasms.models import (
+    InboundMessage as InboundMessage,
+)
+from vavasms.models import (
+    Lot as Lot,
+)
+from vavasms.models import (
+    OtpReason as OtpReason,
+)
+from vavasms.models import (
+    OtpReceipt as OtpReceipt,
+)
+from vavasms.models import (
+    OtpVerification as OtpVerification,
+)
+from vavasms.numbers import Msisdn as Msisdn
+from vavasms.numbers import NumberFault as NumberFault
+from vavasms.numbers import parse_msisdn as parse_msisdn
+from vavasms.sync import VavaSMS as VavaSMS
+from vavasms.text import (
+    Encoding as Encoding,
+)
+from vavasms.text import (
+    Segmentation as Segmentation,
+)
+from vavasms.text import (
+    count_segments as count_segments,
+)
+from vavasms.text import (
+    fold_to_gsm7 as fold_to_gsm7,
+)
+from vavasms.transport.http import CallInfo as CallInfo
+from vavasms.version import __version__ as __version__
+
+__all__ = [
+    "AsyncVavaSMS",
+    "AuthenticationError",
+    "Balance",
+    "BatchResult",
+    "BulkProgress",
+    "BulkReport",
+    "CallInfo",
+    "ConfigurationError",
+    "DeliveryReport",
+    "DeliveryStatus",
+    "Encoding",
+    "GatewayError",
+    "InboundMessage",
+    "InvalidInputError",
+    "InvalidMessageError",
+    "InvalidNumberError",
+    "InvalidOtpTemplateError",
+    "InvalidRecipient",
+    "InvalidSenderIdError",
+    "Lot",
+    "MessageNotFoundError",
+    "Msisdn",
+    "NotSentError",
+    "NumberFault",
+    "OtpReason",
+    "OtpReceipt",
+    "OtpVerification",
+    "Outcome",
+    "OutcomeUnknownError",
+    "RateLimitedError",
+    "RejectedNumberError",
+    "Segmentation",
+    "ServerError",
+    "Timeouts",
+    "UnexpectedReplyError",
+    "UnknownSenderIdError",
+    "VavaSMS",
+    "VavaSMSError",
+    "__version__",
+    "count_segments",
+    "fold_to_gsm7",
+    "parse_inbound",
+    "parse_msisdn",
+]

@@ -1,0 +1,168 @@
+"""Cutting recipients into batches, and the account of what became of them. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import define, field, frozen
+
+from vavasms.errors import InvalidNumberError, Outcome, VavaSMSError
+from vavasms.models import Lot
+from vavasms.numbers import Msisdn, parse_msisdn
+
+
+@frozen(kw_only=True)
+class InvalidRecipient:
+    """A recipient that was not sent to, because it is no mobile number."""
+
+    #: Its place in the input, from 0.
+    index: int
+    #: As it was given; not shown by `repr`.
+    text: str = field(repr=False)
+    #: Why, with `.reason` and, where it is known, `.suggestion`.
+    error: InvalidNumberError
+
+
+@frozen(kw_only=True)
+class BatchResult:
+    """The fate of one request of a bulk send."""
+
+    recipients: tuple[Msisdn, ...]
+    outcome: Outcome
+    #: What the gateway answered; None unless the outcome is `ACCEPTED`.
+    lot: Lot | None = None
+    #: Why not; None where the outcome is `ACCEPTED`.
+    error: VavaSMSError | None = None
+    #: The batch's place in the input, from 0. A batch that was halved gives several results.
+    number: int = 0
+
+
+@frozen(kw_only=True)
+class BulkProgress:
+    """How far a bulk send is, after one more batch."""
+
+    #: Recipients so far.
+    accepted: int
+    rejected: int
+    not_sent: int
+    unknown: int
+    invalid: int
+    duplicates: int
+    #: The batch that was just settled.
+    result: BatchResult
+
+
+@frozen(kw_only=True)
+class BulkReport:
+    """What became of every recipient that was read.
+
+    accepted + rejected + not_sent + unknown + len(invalid) + duplicates is the number of them.
+    """
+
+    #: Every batch, in the order of the input (`send_bulk`); empty for `stream_bulk`, which handed
+    #: them over as they came.
+    results: tuple[BatchResult, ...] = ()
+    #: What `stream_bulk` could hand to nobody, because its consumer had left.
+    undelivered: tuple[BatchResult, ...] = ()
+    accepted: int = 0
+    rejected: int = 0
+    not_sent: int = 0
+    unknown: int = 0
+    invalid: tuple[InvalidRecipient, ...] = ()
+    duplicates: int = 0
+
+    def recipients(self, outcome: Outcome) -> Iterator[Msisdn]:
+        """Go through the recipients of one fate, in the batches that this report holds.
+
+        All of them after `send_bulk`; after `stream_bulk` the undelivered ones.
+        """
+        for result in (*self.results, *self.undelivered):
+            if result.outcome is outcome:
+                yield from result.recipients
+
+
+@define
+class Tally:
+    """The running account of a bulk send. Flat in memory but for invalid and undelivered ones."""
+
+    counts: dict[Outcome, int] = field(factory=lambda: dict.fromkeys(Outcome, 0))
+    invalid: list[InvalidRecipient] = field(factory=list)
+    undelivered: list[BatchResult] = field(factory=list)
+    duplicates: int = 0
+
+    def add(self, result: BatchResult) -> None:
+        """Count one settled batch."""
+        self.counts[result.outcome] += len(result.recipients)
+
+    def progress(self, result: BatchResult) -> BulkProgress:
+        """Take a picture for a progress bar."""
+        return BulkProgress(
+            accepted=self.counts[Outcome.ACCEPTED],
+            rejected=self.counts[Outcome.REJECTED],
+            not_sent=self.counts[Outcome.NOT_SENT],
+            unknown=self.counts[Outcome.UNKNOWN],
+            invalid=len(self.invalid),
+            duplicates=self.duplicates,
+            result=result,
+        )
+
+    def report(self, results: tuple[BatchResult, ...] = ()) -> BulkReport:
+        """Close the account as it stands now."""
+        return BulkReport(
+            results=results,
+            undelivered=tuple(self.undelivered),
+            accepted=self.counts[Outcome.ACCEPTED],
+            rejected=self.counts[Outcome.REJECTED],
+            not_sent=self.counts[Outcome.NOT_SENT],
+            unknown=self.counts[Outcome.UNKNOWN],
+            invalid=tuple(self.invalid),
+            duplicates=self.duplicates,
+        )
+
+
+@define
+class Cutter:
+    """Sort what is read into batches of at most `size`, invalid ones and duplicates."""
+
+    size: int
+    region: str
+    dedupe: bool
+    tally: Tally
+    _seen: set[int] = field(factory=set)
+    _rest: list[Msisdn] = field(factory=list)
+    _index: int = 0
+
+    def cut(self, recipients: Iterable[str]) -> list[tuple[Msisdn, ...]]:
+        """Take in recipients; give the batches that are now full."""
+        full = []
+        for text in recipients:
+            number = self._accept(text)
+            self._index += 1
+            if number is None:
+                continue
+            self._rest.append(number)
+            if len(self._rest) == self.size:
+                full.append(self.rest())
+        return full
+
+    def rest(self) -> tuple[Msisdn, ...]:
+        """Give what is left, as the last batch; empty where nothing is."""
+        batch, self._rest = tuple(self._rest), []
+        return batch
+
+    def _accept(self, text: str) -> Msisdn | None:
+        try:
+            number = parse_msisdn(text, default_region=self.region)
+        except InvalidNumberError as error:
+            # Its frames would keep the number, and a million of them the memory.
+            fault = error.with_traceback(None)
+            self.tally.invalid.append(InvalidRecipient(index=self._index, text=str(text), error=fault))
+            return None
+        if not self.dedupe:
+            return number
+        # Numbers as ints: a third of the memory of the texts, and exact.
+        if (key := int(number)) in self._seen:
+            self.tally.duplicates += 1
+            return None
+        self._seen.add(key)
+        return number

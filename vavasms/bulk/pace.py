@@ -1,0 +1,40 @@
+"""How fast messages may leave: a rate, and the gateway's own wish to wait. Pure; time is passed in."""
+
+from __future__ import annotations
+
+import random
+
+from attrs import define
+
+#: Seconds before the first and the longest new try, where the gateway named no delay.
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+
+
+@define
+class Pace:
+    """Spread messages evenly (GCRA): a batch may cost more than a second's worth, and then waits."""
+
+    #: Messages a second; None: as fast as answers come.
+    rate: float | None
+    #: When the next message may leave if nothing else holds it.
+    _free_at: float = 0.0
+    #: Before this moment the gateway wants to see nothing.
+    _not_before: float = 0.0
+
+    def reserve(self, messages: int, now: float) -> float:
+        """Take the room of `messages`; give the seconds to wait before sending them."""
+        if self.rate is None:
+            return self.held(now)
+        start = max(self._free_at, now)
+        self._free_at = start + messages / self.rate
+        return max(start - now, self.held(now))
+
+    def held(self, now: float) -> float:
+        """Give the seconds that the gateway still wants to see nothing."""
+        return max(self._not_before - now, 0.0)
+
+    def hold(self, seconds: float | None, attempt: int, now: float) -> None:
+        """Stop everything for `seconds`, or where the gateway named none, for longer at each attempt."""
+        if seconds is None:
+            seconds = random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))  # noqa: S311
+        self._not_before = max(self._not_before, now + seconds)

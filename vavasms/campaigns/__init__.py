@@ -1,0 +1,1 @@
+"""Durable campaigns, and the contact lists they are sent to."""

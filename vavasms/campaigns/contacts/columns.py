@@ -1,0 +1,85 @@
+"""Which column holds the numbers. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_NO_WORD = re.compile(r"[^a-z]+")
+
+#: Words that only a mobile's column has.
+_MOBILE = frozenset({"mobile", "portable", "gsm", "cell", "cellphone", "cellulaire", "msisdn", "whatsapp"})
+#: Words of any phone's column.
+_PHONE = frozenset({"telephone", "telephonique", "tel", "phone", "phonenumber", "numtel", "telno"})
+#: Words that mean a phone only where nothing else is said: `Numéro`, but not `Numéro de commande`.
+_VAGUE = frozenset({"numero", "num", "number", "contact"})
+_FILLERS = _VAGUE | {"n", "no", "de", "du", "d", "le", "la", "l", "the", "of", "client", "customer"}
+#: Phones that take no SMS: chosen only where there is no other.
+_FIXED = frozenset({"fixe", "fixed", "landline", "bureau", "office", "domicile", "home"})
+#: Columns that speak of a mobile and hold no number.
+_OTHER = frozenset({"fax", "money", "operateur", "operator", "reseau", "network", "type", "marque"})
+_OTHER |= {"model", "modele", "os", "id"}
+
+#: Digits from which a text is data and no column's name.
+_DIGITS_OF_DATA = 3
+
+
+def cut_words(name: str) -> tuple[str, ...]:
+    """Cut a column's name into bare words: no accents, no case, no digits, no punctuation, no plural."""
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    letters = "".join(character for character in plain if not unicodedata.combining(character))
+    words = _NO_WORD.sub(" ", letters).split()
+    return tuple(word.rstrip("s") or word for word in words)
+
+
+def find_phone_column(header: Sequence[str]) -> int | None:
+    """Find the column whose name says phone, in French or English; the best of several, then the first."""
+    ranks = [(_rank(name), index) for index, name in enumerate(header)]
+    found = [(rank, index) for rank, index in ranks if rank is not None]
+    return min(found)[1] if found else None
+
+
+def find_named_column(header: Sequence[str], name: str) -> int | None:
+    """Find the column of this very name, then one that differs by accents, case and punctuation only."""
+    stripped = [one.strip() for one in header]
+    if name.strip() in stripped:
+        return stripped.index(name.strip())
+    wanted = _squeeze(name)
+    return next((index for index, one in enumerate(header) if wanted and _squeeze(one) == wanted), None)
+
+
+def is_data(cells: Sequence[str]) -> bool:
+    """Say whether these are numbers rather than the names of columns."""
+    filled = [cell for cell in cells if cell.strip()]
+    return bool(filled) and all(sum(map(str.isdecimal, cell)) >= _DIGITS_OF_DATA for cell in filled)
+
+
+def unique_names(header: Sequence[str]) -> tuple[str, ...]:
+    """Trim the names, and number those that come again or are empty: `nom`, `nom 2`, `column 3`."""
+    names: list[str] = []
+    for place, name in enumerate(header, start=1):
+        plain = name.strip() or f"column {place}"
+        names.append(plain if plain not in names else f"{plain} {names.count(plain) + 1}")
+    return tuple(names)
+
+
+def _rank(name: str) -> tuple[bool, int, int] | None:
+    """Order names: mobiles before phones before vague ones, short before long, landlines last."""
+    words = cut_words(_CAMEL.sub(" ", name))
+    # Parted and whole: both `telMobile` and `WhatsApp`.
+    found = frozenset(words) | frozenset(cut_words(name))
+    if found & _OTHER:
+        return None
+    fixed = bool(found & _FIXED)
+    if found & _MOBILE:
+        return fixed, 0, len(words)
+    if found & _PHONE:
+        return fixed, 1, len(words)
+    return (fixed, 2, len(words)) if found & _VAGUE and _FILLERS.issuperset(words) else None
+
+
+def _squeeze(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(character for character in plain if character.isalnum())

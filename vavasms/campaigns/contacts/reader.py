@@ -1,0 +1,150 @@
+"""Records to contacts: the phone column found, the other columns kept, several numbers in a cell parted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import IO, BinaryIO, Self
+
+from attrs import field, frozen
+
+from vavasms.campaigns.contacts import columns, csvfile
+
+Records = Iterator[tuple[int, list[str]]]
+
+#: Nearly every number: there is nothing to part.
+_match_plain = re.compile(r"[0-9+ .()-]*").fullmatch
+#: What parts several numbers in one cell.
+_SEPARATORS = re.compile(r"[/,;|\n\r]+|\s(?:ou|or|et|and)\s|\s&\s", re.IGNORECASE)
+#: Fewer digits are the rest of a number (`07 07 07 07/08`, `2,25E+12`), not a number.
+_DIGITS_OF_A_NUMBER = 7
+_COLUMNS_SHOWN = 10
+
+
+@frozen(kw_only=True)
+class Contact:
+    """One recipient of a contact list, as the file has it."""
+
+    #: The row as a spreadsheet counts it, from 1; a row with several numbers makes several contacts.
+    row: int
+    #: The number as it was written.
+    phone: str = field(repr=False)
+    _names: tuple[str, ...] = field(repr=False, default=())
+    _cells: tuple[str, ...] = field(repr=False, default=())
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """All columns of the row, the phone's too, by their names; a missing cell is empty."""
+        # Made when asked: half of the time of reading would go into it.
+        cells = chain(self._cells, [""] * (len(self._names) - len(self._cells)))
+        return MappingProxyType(dict(zip(self._names, cells, strict=False)))
+
+
+class ContactList:
+    """The contacts of one file: a context manager to iterate over, once."""
+
+    def __init__(
+        self, stream: IO[str], records: Records, *, names: tuple[str, ...], phone: int | None
+    ) -> None:
+        self._stream = stream
+        self._records = records
+        #: The names of the columns; empty where the file is a plain list of numbers.
+        self.columns = names
+        self._phone = phone
+
+    @property
+    def phone_column(self) -> str | None:
+        """The name of the column that holds the numbers; None where the file is a plain list."""
+        return None if self._phone is None else self.columns[self._phone]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+
+    def __iter__(self) -> Iterator[Contact]:
+        names, phone = self.columns, self._phone
+        for row, record in self._records:
+            if phone is None:
+                text = ";".join(filter(None, record))
+            else:
+                text = record[phone] if phone < len(record) else ""
+            if _match_plain(text):
+                yield Contact(row=row, phone=text, names=names, cells=tuple(record))
+                continue
+            for part in split_numbers(text):
+                yield Contact(row=row, phone=part, names=names, cells=tuple(record))
+
+
+def read_contacts(source: Path | BinaryIO, *, phone_column: str | None = None) -> ContactList:
+    """Open a contact list: CSV with a header, or one number a line.
+
+    Delimiter (`,` `;` tab `|`) and encoding (UTF-8, else cp1252) are found out; the file is never whole in
+    memory, and is read twice. `phone_column` names the column where its name does not say phone. Raises
+    `InvalidInputError` before the first contact for whatever is no such file.
+    """
+    name = f"The file {source}" if isinstance(source, Path) else "The standard input"
+    stream = csvfile.open_binary(source, name)
+    try:
+        return _open(stream, name, phone_column)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def split_numbers(text: str) -> tuple[str, ...]:
+    """Part a cell that holds several numbers; a text where only one part is a number stays whole."""
+    parts = tuple(part.strip() for part in _SEPARATORS.split(text) if part.strip())
+    whole = all(sum(map(str.isdecimal, part)) >= _DIGITS_OF_A_NUMBER for part in parts)
+    return parts if parts and whole else (text,)
+
+
+def _open(stream: BinaryIO, name: str, phone_column: str | None) -> ContactList:
+    text = csvfile.decode(stream, csvfile.find_encoding(stream, name))
+    delimiter = csvfile.find_delimiter(text, lambda header: _rate(header, phone_column))
+    records = csvfile.read_records(text, delimiter, name)
+    first = next(records, None)
+    if first is None:
+        raise csvfile.refusal(name, "is empty")
+    header = first[1]
+    phone = _locate(header, phone_column)
+    if phone is None and phone_column is None and columns.is_data(header):
+        return ContactList(text, chain([first], records), names=(), phone=None)
+    if phone is None:
+        what = "that is named like a phone number" if phone_column is None else repr(phone_column)
+        shown = _show(header)
+        raise csvfile.refusal(name, f"has no column {what}: its columns are {shown}. Name the phone column")
+    second = next(records, None)
+    if second is None:
+        raise csvfile.refusal(name, "has a header and no rows")
+    return ContactList(text, chain([second], records), names=columns.unique_names(header), phone=phone)
+
+
+def _locate(header: list[str], wanted: str | None) -> int | None:
+    if wanted is None:
+        return columns.find_phone_column(header)
+    return columns.find_named_column(header, wanted)
+
+
+def _rate(header: list[str], wanted: str | None) -> float:
+    """Prefer the header where fewer words surround the phone's: `tel` to `prénom;tel`."""
+    found = _locate(header, wanted)
+    return 0.0 if found is None else 1 / max(len(columns.cut_words(header[found])), 1)
+
+
+def _show(header: list[str]) -> str:
+    """List the columns; of a first row that is data, nothing personal."""
+    if any(columns.is_data([cell]) for cell in header):
+        return f"{len(header)} without names (its first row is data: give it a header)"
+    names = [name[:40] for name in columns.unique_names(header)]
+    more = ", …" if len(names) > _COLUMNS_SHOWN else ""
+    return ", ".join(names[:_COLUMNS_SHOWN]) + more

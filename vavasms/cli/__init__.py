@@ -1,0 +1,72 @@
+"""The command line: opens, calls, prints."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from cyclopts import CycloptsError
+
+from vavasms.cli import exits, show
+from vavasms.cli.app import app
+from vavasms.cli.usage import explain
+from vavasms.errors import InvalidNumberError, Outcome, VavaSMSError
+
+__all__ = ["run"]
+
+_silence = logging.NullHandler()
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; give its exit code.
+
+    Whatever goes wrong is one line on standard error. `VAVASMS_DEBUG=1` adds the traceback.
+    """
+    show.prepare_streams()
+    # What they log is said in the errors, and without a handler Python prints it on standard error.
+    for name in ("stamina", "vavasms"):
+        logging.getLogger(name).addHandler(_silence)
+    try:
+        code = app(list(sys.argv[1:] if arguments is None else arguments), console=show.output())
+        sys.stdout.flush()
+        return code if isinstance(code, int) else exits.DONE
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.READER_LEFT
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last place: every error ends in one line
+        if os.environ.get("VAVASMS_DEBUG"):
+            traceback.print_exc()
+        code, sentence = _judge(error)
+    show.fail(sentence)
+    return code
+
+
+def _judge(error: BaseException) -> tuple[int, str]:
+    """Choose the exit code and the one sentence of an error."""
+    if isinstance(error, CycloptsError):
+        return exits.USAGE, explain(error)
+    if isinstance(error, VavaSMSError):
+        return exits.code_of(error), describe(error)
+    if isinstance(error, KeyboardInterrupt):
+        return exits.INTERRUPTED, _interrupted(error)
+    name = type(error).__name__
+    return exits.OUR_FAULT, f"A fault of vavasms itself ({name}); VAVASMS_DEBUG=1 shows where"
+
+
+def describe(error: VavaSMSError) -> str:
+    """Say what went wrong and, of a send, whether something was sent."""
+    sentence = str(error).rstrip(".")
+    if isinstance(error, InvalidNumberError) and error.suggestion is not None:
+        sentence += f". The suggestion is +{error.suggestion}"
+    if error.outcome is Outcome.NOT_SENT and "nothing was sent" not in sentence.lower():
+        sentence += ". Nothing was sent"
+    return sentence
+
+
+def _interrupted(error: KeyboardInterrupt) -> str:
+    notes = [note.removeprefix("vavasms: ") for note in getattr(error, "__notes__", ())]
+    return ": ".join(["Interrupted", *notes[:1]])

@@ -1,0 +1,112 @@
+"""`balance`, `send`, `status`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.table import Table
+from rich.text import Text
+
+from vavasms.cli import account, interrupts, show
+from vavasms.cli.options import JsonFlag, SenderId
+from vavasms.models import DeliveryReport, Lot
+from vavasms.text import count_segments
+
+
+def balance(*, as_json: JsonFlag = False) -> None:
+    """Show the credit of the account."""
+    with account.open_client() as sms:
+        credit = sms.balance()
+    if as_json:
+        show.print_json({"amount": credit.amount, "currency": credit.currency})
+    else:
+        show.say(f"{show.number(credit.amount):,} {show.clean(credit.currency)}")
+
+
+def send(
+    *to: Annotated[str, Parameter(help="The numbers: +2250700000001, or 0700000001 in Côte d'Ivoire.")],
+    message: Annotated[
+        str, Parameter(metavar="TEXT", help="The text of the SMS.", allow_leading_hyphen=True)
+    ],
+    sender_id: SenderId = None,
+    quiet: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Print the message ids only, one a line.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Send one text to one number or a few, in one request."""
+    with account.open_client() as sms, interrupts.announced():
+        lot = sms.send(to, message, sender_id=sender_id)
+    if as_json:
+        show.print_json(_lot_as_json(lot))
+    elif quiet:
+        for message_id in lot.message_ids:
+            show.say(show.clean(message_id))
+    else:
+        _show_lot(lot, message)
+
+
+def status(
+    message_id: Annotated[str, Parameter(help="The id that `vavasms send` gave.")],
+    /,
+    *,
+    lot_id: Annotated[
+        str | None, Parameter(name="--lot-id", metavar="ID", help="The lot it was part of.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show how far a message came."""
+    with account.open_client() as sms:
+        reports = sms.delivery_reports(message_id, lot_id=lot_id)
+    if as_json:
+        for report in reports:
+            show.print_json(_report_as_json(report))
+    elif reports:
+        show.output().print(_report_table(reports))
+    else:
+        show.say("The gateway reports nothing of this message.")
+
+
+def _lot_as_json(lot: Lot) -> dict[str, object]:
+    pairs = lot.by_recipient
+    return {
+        "lot_id": lot.lot_id,
+        "description": lot.description,
+        "message_ids": lot.message_ids,
+        "recipients": lot.recipients,
+        "by_recipient": None if pairs is None else dict(pairs),
+    }
+
+
+def _show_lot(lot: Lot, message: str) -> None:
+    segments = show.count(count_segments(message).segments, "segment")
+    name = f" as lot {show.clean(lot.lot_id)}" if lot.lot_id else ""
+    show.say(f"Accepted{name}: {show.count(len(lot.recipients), 'message')} of {segments}.")
+    pairs = lot.by_recipient
+    if pairs is not None:
+        for recipient, message_id in pairs.items():
+            show.say(f"  {recipient.e164}  {show.clean(message_id)}")
+        return
+    numbers = ", ".join(recipient.e164 for recipient in lot.recipients)
+    ids = ", ".join(map(show.clean, lot.message_ids)) or "none"
+    show.say(f"  {numbers}")
+    show.say(f"  Message ids, which cannot be told apart by number: {ids}.")
+
+
+def _report_as_json(report: DeliveryReport) -> dict[str, str]:
+    return {
+        "message_id": report.message_id,
+        "lot_id": report.lot_id,
+        "status": report.status.value,
+        "raw_status": report.raw_status,
+        "description": report.description,
+    }
+
+
+def _report_table(reports: tuple[DeliveryReport, ...]) -> Table:
+    table = Table("Message", "Lot", "Status", "In the gateway's words", box=None, pad_edge=False)
+    for report in reports:
+        words = (report.message_id, report.lot_id, report.raw_status, report.description)
+        table.add_row(*(Text(show.clean(word)) for word in words))
+    return table

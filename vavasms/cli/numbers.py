@@ -1,0 +1,124 @@
+"""`numbers check`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+from cyclopts import Parameter
+
+from vavasms.campaigns.contacts import Contact, Fate, Judge, Verdict, read_contacts
+from vavasms.cli import show
+from vavasms.cli.options import JsonFlag
+from vavasms.errors import InvalidInputError
+from vavasms.numbers.faults import mask
+from vavasms.numbers.judge import check_region
+
+_STYLES = {Fate.KEPT: "green", Fate.REPAIRED: "cyan", Fate.DUPLICATE: "yellow", Fate.REFUSED: "red"}
+
+
+def check(
+    file: Annotated[
+        str,
+        Parameter(
+            help="CSV, or one number a line; `-` is standard input.",
+            show_default=False,
+            allow_leading_hyphen=True,
+        ),
+    ] = "-",
+    /,
+    *,
+    region: Annotated[
+        str | None,
+        Parameter(
+            metavar="CC", help="The country of all numbers, such as CI: makes old 8-digit ones readable."
+        ),
+    ] = None,
+    repair: Annotated[
+        bool,
+        Parameter(
+            negative=(), show_default=False, help="Take the new number in place of an old or spoiled one."
+        ),
+    ] = False,
+    phone_column: Annotated[
+        str | None,
+        Parameter(
+            name="--phone-column", metavar="NAME", help="The name of the column that holds the numbers."
+        ),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say of each number of a list: kept, repaired, a duplicate, or refused and why."""
+    judge = Judge(region=check_region(region), repair=repair)
+    fates: Counter[Fate] = Counter()
+    with read_contacts(_open(file), phone_column=phone_column) as contacts:
+        write = _write_json if as_json else _Lines(phone_column=contacts.phone_column).write
+        for contact in contacts:
+            verdict = judge.judge(contact.phone)
+            fates[verdict.fate] += 1
+            write(contact, verdict)
+    if not as_json:
+        _summarize(fates)
+
+
+def _open(file: str) -> Path | BinaryIO:
+    if file != "-":
+        return Path(file)
+    if sys.stdin is None:
+        raise InvalidInputError("There is no standard input: name a file. Nothing was sent.")
+    if sys.stdin.isatty():
+        show.warn("Type one number a line, and Ctrl-D at the end.")
+    return sys.stdin.buffer
+
+
+class _Lines:
+    """Write a line a number; rich only where there are colours to show, for its cost."""
+
+    def __init__(self, *, phone_column: str | None) -> None:
+        self._console = show.output() if sys.stdout.isatty() else None
+        if phone_column is not None:
+            sys.stdout.write(f"The numbers are in the column {show.clean(phone_column)!r}.\n")
+
+    def write(self, contact: Contact, verdict: Verdict) -> None:
+        """Write the verdict on one number."""
+        head, tail = f"{contact.row:>7,}  ", _explain(contact.phone, verdict)
+        fate = f"{verdict.fate.value:<9}"
+        if self._console is None:
+            sys.stdout.write(f"{head}{fate}  {tail}\n")
+            return
+        self._console.out(head, end="")
+        self._console.out(fate, style=_STYLES[verdict.fate], end="")
+        self._console.out(f"  {tail}")
+
+
+def _explain(text: str, verdict: Verdict) -> str:
+    raw = show.clean(text).strip()
+    if verdict.fate is Fate.REFUSED:
+        # Its own words begin with the number, masked; here it stands there in full.
+        why = verdict.sentence.removeprefix(mask(text))
+        joint = ": " if why == verdict.sentence else ""
+        use = f" (+{verdict.suggestion})" if verdict.suggestion else ""
+        return f"{raw}{joint}{why}{use}" if raw else why
+    assert verdict.recipient is not None
+    was = f" was {raw}" if verdict.fate is Fate.REPAIRED else ""
+    return f"{verdict.recipient.e164}{was}"
+
+
+def _write_json(contact: Contact, verdict: Verdict) -> None:
+    show.print_json(
+        {
+            "row": contact.row,
+            "text": contact.phone,
+            "fate": verdict.fate.value,
+            "recipient": verdict.recipient,
+            "reason": verdict.reason,
+            "suggestion": verdict.suggestion,
+        }
+    )
+
+
+def _summarize(fates: Counter[Fate]) -> None:
+    parts = ", ".join(f"{fates[fate]:,} {fate.value}" for fate in Fate)
+    show.say(f"{show.count(fates.total(), 'number')}: {parts}.")

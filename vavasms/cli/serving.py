@@ -1,0 +1,102 @@
+"""Run the sandbox in the foreground: how to reach it, then each SMS as it comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.text import Text
+
+from vavasms.cli import exits, show
+from vavasms.sandbox import Entry, Gateway, SandboxError, SandboxServer
+
+#: Seconds after which a stop is noticed at the latest.
+_BEAT = 0.2
+_TEXT_SHOWN = 160
+#: The one-time code is always this, as long as was asked for: a stand-in guards nothing, and the examples
+#: in the help can be run as they stand.
+CODE = "042317986"
+
+
+def serve(port: int, *, as_json: bool) -> int:
+    """Serve until Ctrl-C or SIGTERM, which are how a server ends: the exit code is 0."""
+    stop = threading.Event()
+    try:
+        with _stopping(stop), SandboxServer(Gateway(below=draw), port=port) as server:
+            _introduce(server, as_json=as_json)
+            _follow(server, stop, quiet=as_json)
+    except SandboxError as error:
+        show.fail(str(error))
+        return exits.USAGE
+    return exits.DONE
+
+
+def draw(below: int) -> int:
+    """Draw the code of `len(str(below)) - 1` digits, as the gateway asks for it."""
+    return int(CODE[: len(str(below)) - 1])
+
+
+def settings(server: SandboxServer) -> dict[str, str]:
+    """Give the settings by which a client reaches the sandbox."""
+    sender_ids = server.gateway.sender_ids or {"SANDBOX"}
+    return {
+        "VAVASMS_BASE_URL": server.url,
+        "VAVASMS_USERNAME": server.gateway.username,
+        "VAVASMS_PASSWORD": server.gateway.password,
+        "VAVASMS_SENDER_ID": "SANDBOX" if "SANDBOX" in sender_ids else min(sender_ids),
+    }
+
+
+@contextmanager
+def _stopping(stop: threading.Event) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into `stop`."""
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(one, handle) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)
+
+
+def _introduce(server: SandboxServer, *, as_json: bool) -> None:
+    found = settings(server)
+    if as_json:
+        show.print_json({name.removeprefix("VAVASMS_").lower(): value for name, value in found.items()})
+    else:
+        show.say(f"The sandbox stands in for the gateway at {server.url} (Ctrl-C stops it).")
+        show.say("In another terminal:\n")
+        for name, value in found.items():
+            show.say(f"  $env:{name} = '{value}'" if os.name == "nt" else f"  export {name}={value}")
+        show.say(f"\nIts one-time codes are {CODE[:4]}, or the first digits of {CODE} if longer.\n")
+    # Whoever started this as a subprocess waits for these lines.
+    sys.stdout.flush()
+
+
+def _follow(server: SandboxServer, stop: threading.Event, *, quiet: bool) -> None:
+    """Show what is accepted as it comes."""
+    journal, last = server.gateway.journal, 0
+    while not stop.is_set():
+        journal.wait_for(len(journal) + 1, timeout=_BEAT)
+        for entry in journal.entries_after(last):
+            last = entry.sequence
+            if not quiet:
+                show.say(_describe(entry))
+                sys.stdout.flush()
+
+
+def _describe(entry: Entry) -> Text:
+    more = f" and {entry.recipients - 1:,} more" if entry.recipients > 1 else ""
+    line = Text(f"{time.strftime('%H:%M:%S', time.localtime(entry.time))}  ", style="dim")
+    line.append(f"{show.clean(entry.sender_id)} → +{entry.phones[0]}{more}  ", style="cyan")
+    return line.append(show.clean(entry.message)[:_TEXT_SHOWN], style="default")

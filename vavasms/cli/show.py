@@ -1,0 +1,99 @@
+"""What people see, and what programs read.
+
+Text that came from outside is stripped of control characters and never read as markup.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unicodedata
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.text import Text
+
+# Control characters, marks that turn the direction of text, surrogates, line and paragraph separators.
+_UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        # rich would end the program with our own fault's code.
+        raise BrokenPipeError
+
+
+def output() -> Console:
+    """Open standard output: colours on a terminal only, and never against NO_COLOR."""
+    return _Console(highlight=False, markup=False, emoji=False)
+
+
+def messages() -> Console:
+    """Open standard error, for errors, warnings and notes."""
+    return _Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def prepare_streams() -> None:
+    """See to it that no message fails once an SMS was sent.
+
+    A character that the terminal's encoding lacks becomes `?`; a closed stream (`>&-`) swallows.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  for good
+        with suppress(AttributeError):  # a stream that some host program put there
+            getattr(sys, name).reconfigure(errors="replace")
+
+
+def clean(text: str) -> str:
+    """Make a text from outside one harmless line."""
+    if text.isascii() and text.isprintable():
+        return text
+    spaced = " ".join(text.split())
+    return "".join(one for one in spaced if unicodedata.category(one) not in _UNPRINTABLE)
+
+
+def say(line: str | Text = "", *, style: str = "") -> None:
+    """Print one line, however long."""
+    output().print(Text(line, style=style) if isinstance(line, str) else line, soft_wrap=True)
+
+
+def fail(sentence: str) -> None:
+    """Print an error: one line on standard error, red on a terminal."""
+    messages().print(Text(_sentence(sentence), style="red"), soft_wrap=True)
+
+
+def warn(sentence: str) -> None:
+    """Print a warning: one line on standard error."""
+    messages().print(Text(_sentence(sentence), style="yellow"), soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value as one line of ASCII: no terminal reads anything else into it."""
+    sys.stdout.write(json.dumps(value, default=_plain) + "\n")
+
+
+def number(value: Decimal) -> int | float:
+    """Give an amount as JSON has it: a whole number where it is one."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def count(value: int, noun: str) -> str:
+    """Write a number with its noun: `1 segment`, `10,000 rows`."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def _sentence(text: str) -> str:
+    line = clean(text).strip()
+    end = "" if line.endswith((".", "?", "!", "…")) else "."
+    return line[:1].upper() + line[1:] + end
+
+
+def _plain(value: object) -> Any:
+    # The only values of ours that JSON does not know.
+    assert isinstance(value, Decimal)
+    return number(value)

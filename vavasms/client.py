@@ -1,0 +1,246 @@
+"""`AsyncVavaSMS`: the client for asyncio and trio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from types import TracebackType
+from typing import Literal, Self
+
+from vavasms import endpoints
+from vavasms.bulk.batches import BulkReport
+from vavasms.bulk.sender import BulkOptions, BulkStream, OnProgress, Recipients, check_recipients, collect
+from vavasms.config import Timeouts, load_settings, misconfigured
+from vavasms.errors import InvalidInputError
+from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
+from vavasms.numbers import Msisdn, check_region, parse_msisdn
+from vavasms.sealing import sealed, sealed_async
+from vavasms.transport.http import TLS, AsyncBaseTransport, Hook, HttpTransport
+from vavasms.transport.outcome import Policy
+from vavasms.wire.requests import draft_text
+
+
+class AsyncVavaSMS:
+    """A client of the VavaSMS gateway, for asyncio and trio.
+
+    Make one for the life of the program: a new one costs a TLS context, about 30 ms. Credentials and
+    settings that are not given come from `VAVASMS_USERNAME`, `VAVASMS_PASSWORD`, `VAVASMS_SENDER_ID`,
+    `VAVASMS_BASE_URL` and `VAVASMS_STATUS_PATH`. Raises `ConfigurationError` where they do not suffice.
+
+    :param region: the country of national numbers such as `0709000001`, of its current numbering plan.
+    :param max_connections: the most requests under way at once.
+    :param transport: any `httpx.AsyncBaseTransport` instead of the built-in one; closed with the client.
+    :param backend: `"aiohttp"` for more speed, with the extra of that name.
+    :param proxy: a proxy's URL; without one `HTTPS_PROXY` and `NO_PROXY` count, unless `trust_env=False`.
+    :param tls: a CA bundle or an `ssl.SSLContext`. The checks cannot be turned off.
+    :param lots_are_atomic: the vendor has told you that a lot refused for one number (903) went to nobody.
+    :param retry_refused: take 421, 425 and 429 for "nothing was sent"; False makes them unknown.
+    :param on_request: called with a `CallInfo` before each attempt; a plain function, quick, without I/O.
+    :param on_response: the same, after each attempt.
+    """
+
+    def __init__(
+        self,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        sender_id: str | None = None,
+        base_url: str | None = None,
+        status_path: str | None = None,
+        region: str = "CI",
+        max_connections: int = 32,
+        transport: AsyncBaseTransport | None = None,
+        backend: Literal["httpx", "aiohttp"] = "httpx",
+        timeouts: Timeouts | None = None,
+        proxy: str | None = None,
+        tls: TLS = None,
+        trust_env: bool = True,
+        lots_are_atomic: bool = False,
+        retry_refused: bool = True,
+        on_request: Hook | None = None,
+        on_response: Hook | None = None,
+    ) -> None:
+        self._settings = load_settings(
+            username, password, sender_id=sender_id, base_url=base_url, status_path=status_path
+        )
+        self._region = check_region(region)
+        self._transport = HttpTransport(
+            self._settings,
+            timeouts=timeouts,
+            policy=Policy(lots_are_atomic=lots_are_atomic, retry_refused=retry_refused),
+            max_connections=max_connections,
+            transport=transport,
+            backend=backend,
+            proxy=proxy,
+            tls=tls,
+            trust_env=trust_env,
+            on_request=on_request,
+            on_response=on_response,
+        )
+
+    def __repr__(self) -> str:
+        return f"AsyncVavaSMS(base_url={self._settings.base_url!r}, sender_id={self._settings.sender_id!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. May be called twice."""
+        await self._transport.aclose()
+
+    @sealed_async
+    async def balance(self) -> Balance:
+        """Ask for the credit (documentation: check/balance).
+
+        Costs nothing and may be repeated; a failure is, twice.
+        """
+        return await endpoints.fetch_balance(self._transport)
+
+    @sealed_async
+    async def send(self, to: str | Iterable[str], message: str, *, sender_id: str | None = None) -> Lot:
+        """Send one text to one number or a few, in one request (documentation: text/single).
+
+        Costs segments x numbers; a number given twice is sent to once. Not repeatable: every error has
+        an `outcome`, and only `safe_to_retry` ones may be sent again. Raises `InvalidInputError` before
+        anything is sent. For more than some hundred numbers use `send_bulk`.
+        """
+        draft = draft_text(message, self._sender_id(sender_id))
+        return await endpoints.send_text(self._transport, draft, self._recipients(to))
+
+    @sealed_async
+    async def delivery_reports(
+        self, message_id: str, *, lot_id: str | None = None
+    ) -> tuple[DeliveryReport, ...]:
+        """Ask how far a message came (documentation: delivery status).
+
+        Costs nothing and may be repeated. The documentation lost the call's path: it is a setting.
+        Raises `MessageNotFoundError` for an id that the gateway does not know (709).
+        """
+        path = self._settings.status_path
+        return await endpoints.fetch_delivery_reports(self._transport, message_id, lot_id=lot_id, path=path)
+
+    @sealed_async
+    async def send_otp(
+        self,
+        to: str,
+        *,
+        length: int | None = None,
+        valid_for: timedelta | None = None,
+        template: str | None = None,
+        sender_id: str | None = None,
+        language: str | None = None,
+    ) -> OtpReceipt:
+        """Have the gateway make a one-time code and send it (documentation: otp/send).
+
+        `length`: 4 to 9 digits (the gateway's default: 4). `valid_for`: whole minutes (60). `template`
+        must hold `##OTP##`. `language`: `en` or `fr`, not documented. Costs the segments of the text.
+        Not repeatable, like `send`.
+        """
+        return await endpoints.send_otp(
+            self._transport,
+            parse_msisdn(to, default_region=self._region),
+            sender_id=self._sender_id(sender_id),
+            length=length,
+            valid_for=valid_for,
+            template=template,
+            language=language,
+        )
+
+    @sealed_async
+    async def verify_otp(self, to: str, code: str, *, sender_id: str | None = None) -> OtpVerification:
+        """Have the gateway check a one-time code (documentation: otp/verify).
+
+        `code` is text: a number loses its leading zeros. Uses up an attempt, so it is not repeated once
+        it left. A wrong, expired or used code is no error but `OtpVerification(valid=False, …)`.
+        """
+        return await endpoints.verify_otp(
+            self._transport,
+            parse_msisdn(to, default_region=self._region),
+            code,
+            sender_id=sender_id or self._settings.sender_id,
+        )
+
+    @sealed_async
+    async def send_bulk(
+        self,
+        recipients: Recipients,
+        message: str,
+        *,
+        sender_id: str | None = None,
+        batch_size: int = 100,
+        concurrency: int = 16,
+        rate: float | None = None,
+        dedupe: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> BulkReport:
+        """Send one text to any number of recipients, and account for each of them.
+
+        `recipients` is read lazily; duplicates are sent to once, invalid ones reported. `rate` is in
+        messages a second. Never raises for a batch's fate: read it in the report. An exception that ends
+        it early (a cancellation, a fault of `recipients` itself) carries the account as `bulk_report`.
+        """
+        return await collect(
+            self.stream_bulk(
+                recipients,
+                message,
+                sender_id=sender_id,
+                batch_size=batch_size,
+                concurrency=concurrency,
+                rate=rate,
+                dedupe=dedupe,
+                on_progress=on_progress,
+            )
+        )
+
+    @sealed
+    def stream_bulk(
+        self,
+        recipients: Recipients,
+        message: str,
+        *,
+        sender_id: str | None = None,
+        batch_size: int = 100,
+        concurrency: int = 16,
+        rate: float | None = None,
+        dedupe: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> BulkStream:
+        """Send like `send_bulk`, with the results as they come: an async context manager to iterate over.
+
+        Memory stays flat with `dedupe=False`. A slow consumer slows the sending. Leaving the block early
+        starts no new batch and settles those in flight; `report` is true afterwards.
+        """
+        options = BulkOptions(
+            batch_size=batch_size,
+            concurrency=concurrency,
+            rate=rate,
+            dedupe=dedupe,
+            on_progress=on_progress,
+        )
+        check_recipients(recipients)
+        draft = draft_text(message, self._sender_id(sender_id))
+        return BulkStream(self._transport, draft, recipients, options, self._region)
+
+    def _sender_id(self, sender_id: str | None) -> str:
+        found = sender_id if sender_id is not None else self._settings.sender_id
+        if found is None:
+            raise misconfigured("No sender ID: pass sender_id=… or set VAVASMS_SENDER_ID.")
+        return found
+
+    def _recipients(self, to: str | Iterable[str]) -> tuple[Msisdn, ...]:
+        if isinstance(to, bytes) or not isinstance(to, Iterable):
+            raise InvalidInputError("Give the recipient as a text, or several as a list; nothing was sent.")
+        given = [to] if isinstance(to, str) else to
+        # A dict keeps the order and drops what was given twice.
+        found = tuple(dict.fromkeys([parse_msisdn(text, default_region=self._region) for text in given]))
+        if not found:
+            raise InvalidInputError("The list of recipients is empty; nothing was sent.")
+        return found

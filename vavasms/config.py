@@ -1,0 +1,140 @@
+"""Settings: from arguments, then the environment; for the command line also `.env` and the keyring."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from vavasms.errors import ConfigurationError, Outcome
+
+DEFAULT_BASE_URL = "https://vavasms.com/api"
+#: Not documented; what the vendor's Node client posts to. It cannot send: it holds no number and no text.
+DEFAULT_STATUS_PATH = "/v1/text/single"
+KEYRING_SERVICE = "vavasms"
+
+
+class Secret:
+    """A text that shows itself to nobody who does not ask for it by name.
+
+    No `str`, so that it is never formatted or joined by accident; not picklable.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Give the text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+@frozen(kw_only=True)
+class Timeouts:
+    """How long to wait, in seconds, for each part of a call."""
+
+    #: TCP and TLS.
+    connect: float = 5.0
+    #: Each write of the body.
+    write: float = 10.0
+    #: A free connection.
+    pool: float = 5.0
+    #: Each read of the answer of a call that may be repeated.
+    read: float = 15.0
+    #: Each read of the answer of a call that sends: every early time-out makes an unknown outcome.
+    send: float = 60.0
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything that names the account and the gateway."""
+
+    username: str = field(repr=False)
+    password: Secret
+    sender_id: str | None = None
+    base_url: str = DEFAULT_BASE_URL
+    status_path: str = DEFAULT_STATUS_PATH
+
+
+def load_settings(
+    username: str | None = None,
+    password: str | None = None,
+    *,
+    sender_id: str | None = None,
+    base_url: str | None = None,
+    status_path: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settle the settings: each from its argument, else from `VAVASMS_…` in the environment.
+
+    Raises `ConfigurationError` where the credentials are missing or the base URL is not fit.
+    """
+    env = os.environ if environment is None else environment
+    username = username or env.get("VAVASMS_USERNAME")
+    password = password or env.get("VAVASMS_PASSWORD")
+    if not username or not password:
+        missing = "username" if not username else "password"
+        raise misconfigured(f"No {missing}: pass {missing}=… or set VAVASMS_{missing.upper()}.")
+    # An environment variable that is not UTF-8 reaches Python so. The codec's error would hold the password.
+    if any("\ud800" <= character <= "\udfff" for character in username + password):
+        raise misconfigured("The username or the password is not UTF-8 text.")
+    return Settings(
+        username=username,
+        password=Secret(password),
+        sender_id=sender_id or env.get("VAVASMS_SENDER_ID") or None,
+        base_url=check_base_url(base_url or env.get("VAVASMS_BASE_URL") or DEFAULT_BASE_URL),
+        status_path=_check_path(status_path or env.get("VAVASMS_STATUS_PATH") or DEFAULT_STATUS_PATH),
+    )
+
+
+def check_base_url(url: str) -> str:
+    """Accept HTTPS, and plain HTTP on loopback only: every body holds the password."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        port_is_fit = parts.port is None or parts.port > 0
+    except ValueError:
+        host, port_is_fit = None, False
+    if host is None or not port_is_fit or parts.scheme not in {"http", "https"}:
+        raise misconfigured("The base URL must be like https://vavasms.com/api.")
+    if not url.isascii() or not url.isprintable() or set(url) & set(" \\"):
+        raise misconfigured("The base URL holds a character that no URL has.")
+    # The characters themselves: an empty query or user is none to urlsplit, and yet what is joined to the
+    # URL would go into the query, or the user into the Host header.
+    if "@" in parts.netloc or set(url) & set("?#"):
+        raise misconfigured("The base URL must hold no user, no query and no fragment.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise misconfigured("The base URL must be https://: plain HTTP would show the password on the way.")
+    return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host` can only be this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def misconfigured(sentence: str) -> ConfigurationError:
+    """Build the error of a setting that is wrong before anything was sent."""
+    return ConfigurationError(f"{sentence} Nothing was sent.", outcome=Outcome.NOT_SENT, halts=True)
+
+
+def _check_path(path: str) -> str:
+    if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set(" ?#\\"):
+        raise misconfigured("The status path must begin with / and be made of plain URL characters.")
+    return path

@@ -1,0 +1,95 @@
+"""The gateway's five calls as typed functions: build the request, carry it, read the answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Protocol
+
+from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
+from vavasms.numbers import Msisdn
+from vavasms.transport.http import Attempt
+from vavasms.transport.outcome import misshapen
+from vavasms.wire import replies, requests
+from vavasms.wire.converter import MisshapenError
+from vavasms.wire.replies import Envelope
+from vavasms.wire.requests import Kind, Request
+
+
+class Transport(Protocol):
+    """What carries a request; `vavasms.transport.http.HttpTransport` is the real one."""
+
+    @property
+    def max_connections(self) -> int:
+        """How many requests can be under way at once."""
+        ...
+
+    async def exchange(self, request: Request, attempt: Attempt | None = None) -> Envelope:
+        """Give the envelope of a success, or raise the one error that fits."""
+        ...
+
+
+async def fetch_balance(transport: Transport) -> Balance:
+    """Ask for the credit (documentation: check/balance). Costs nothing; repeated on failure."""
+    envelope = await transport.exchange(requests.build_balance())
+    try:
+        return replies.parse_balance(envelope.data)
+    except MisshapenError:
+        pass
+    raise misshapen(Kind.READ)
+
+
+async def send_text(
+    transport: Transport, draft: requests.TextDraft, to: tuple[Msisdn, ...], attempt: Attempt | None = None
+) -> Lot:
+    """Send one text to several numbers in one request (documentation: text/single).
+
+    Costs segments x numbers. Never repeated once its body was asked for.
+    """
+    envelope = await transport.exchange(draft.address(to), attempt)
+    return replies.parse_lot(envelope.data, to)
+
+
+async def fetch_delivery_reports(
+    transport: Transport, message_id: str, *, lot_id: str | None, path: str
+) -> tuple[DeliveryReport, ...]:
+    """Ask how far a message came. Costs nothing; repeated on failure. The path is not documented."""
+    request = requests.build_delivery_status(message_id, lot_id=lot_id, path=path)
+    envelope = await transport.exchange(request)
+    try:
+        return replies.parse_reports(envelope.data)
+    except MisshapenError:
+        pass
+    raise misshapen(Kind.READ)
+
+
+async def send_otp(
+    transport: Transport,
+    to: Msisdn,
+    *,
+    sender_id: str,
+    length: int | None,
+    valid_for: timedelta | None,
+    template: str | None,
+    language: str | None,
+) -> OtpReceipt:
+    """Have the gateway make and send a one-time code (documentation: otp/send).
+
+    Costs the segments of the text. Never repeated once its body was asked for.
+    """
+    request = requests.build_send_otp(
+        to, sender_id=sender_id, length=length, valid_for=valid_for, template=template, language=language
+    )
+    envelope = await transport.exchange(request)
+    return replies.parse_receipt(envelope.data)
+
+
+async def verify_otp(
+    transport: Transport, to: Msisdn, code: str, *, sender_id: str | None
+) -> OtpVerification:
+    """Have the gateway check a one-time code (documentation: otp/verify). Uses up an attempt."""
+    envelope = await transport.exchange(requests.build_verify_otp(to, code, sender_id=sender_id))
+    try:
+        return replies.parse_verification(envelope)
+    except MisshapenError:
+        pass
+    raise misshapen(Kind.VERIFY)

@@ -1,0 +1,182 @@
+"""Every error of this package, and the fate of a send.
+
+Who must act decides where an error stands in the tree::
+
+    VavaSMSError
+     ├── InvalidInputError (ValueError)    you: the input is wrong, nothing was sent
+     │    ├── InvalidNumberError
+     │    ├── InvalidSenderIdError
+     │    ├── InvalidMessageError
+     │    └── InvalidOtpTemplateError
+     ├── ConfigurationError                you: the settings are wrong
+     ├── NotSentError                      the network: nothing left this machine
+     ├── OutcomeUnknownError               the network: it left, no answer could be read
+     ├── UnexpectedReplyError              the gateway: an answer nobody documented
+     ├── RateLimitedError                  the gateway: too fast, try later
+     ├── ServerError                       the gateway: it broke, or a proxy before it
+     └── GatewayError                      the gateway: it understood and refused
+          ├── AuthenticationError            901
+          ├── UnknownSenderIdError           902
+          ├── RejectedNumberError            903
+          └── MessageNotFoundError           709, delivery status only
+
+No error holds a password, a text or a full number, in its words or in its attributes, save the `suggestion`
+of an `InvalidNumberError`, which masks itself when shown.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+
+class Outcome(Enum):
+    """The fate of a recipient: exactly one of four."""
+
+    #: The gateway said it took the message.
+    ACCEPTED = "accepted"
+    #: The gateway said it refused the message.
+    REJECTED = "rejected"
+    #: Nothing left this machine, or the gateway turned it away unprocessed. Safe to send again.
+    NOT_SENT = "not_sent"
+    #: It left, and nobody knows what became of it. Sending again may be a second SMS.
+    UNKNOWN = "unknown"
+
+
+def _rebuild(cls: type[VavaSMSError], message: str, state: dict[str, Any]) -> VavaSMSError:
+    error = cls.__new__(cls, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
+
+
+class VavaSMSError(Exception):
+    """The root of every error this package raises."""
+
+    #: What became of the send; None for calls that send nothing (balance, delivery status).
+    outcome: Outcome | None
+    #: True where every further send of the same account would fail alike, so bulk sends stop.
+    halts: bool
+
+    def __init__(self, message: str, *, outcome: Outcome | None = None, halts: bool = False) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.halts = halts
+
+    @property
+    def safe_to_retry(self) -> bool:
+        """True only where it is known that no SMS was sent: the outcome is `NOT_SENT`."""
+        return self.outcome is Outcome.NOT_SENT
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only arguments do not survive Exception's own pickling.
+        return _rebuild, (type(self), str(self), dict(self.__dict__))
+
+
+class InvalidInputError(VavaSMSError, ValueError):
+    """The input is wrong; nothing was sent."""
+
+    def __init__(self, message: str, *, outcome: Outcome | None = Outcome.NOT_SENT) -> None:
+        super().__init__(message, outcome=outcome)
+
+
+class InvalidNumberError(InvalidInputError):
+    """The text is no mobile number that an SMS can be sent to."""
+
+    #: Why, in one machine-readable word of `vavasms.numbers.NumberFault`.
+    reason: str
+    #: The `Msisdn` that `repair=True` would convert it to, where there is one; its `repr` is masked.
+    suggestion: str | None
+
+    def __init__(self, message: str, *, reason: str, suggestion: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.suggestion = suggestion
+
+
+class InvalidSenderIdError(InvalidInputError):
+    """The sender ID is not 3 to 11 printable ASCII characters."""
+
+
+class InvalidMessageError(InvalidInputError):
+    """The text of the SMS cannot be sent."""
+
+
+class InvalidOtpTemplateError(InvalidInputError):
+    """The OTP template does not hold `##OTP##`."""
+
+
+class ConfigurationError(VavaSMSError):
+    """The settings are wrong, or the gateway does not live where they say."""
+
+
+class NotSentError(VavaSMSError):
+    """Nothing left this machine: no connection, no TLS, no free place."""
+
+
+class OutcomeUnknownError(VavaSMSError):
+    """The request left and no answer could be read. For a send: a person must look."""
+
+
+class UnexpectedReplyError(VavaSMSError):
+    """The gateway answered something its documentation does not know."""
+
+
+class RateLimitedError(VavaSMSError):
+    """The gateway turned the request away for its pace (421, 425, 429)."""
+
+    #: Seconds to wait, as the gateway asked, at most 120; None where it named none that can be read.
+    retry_after: float | None
+
+    def __init__(self, message: str, *, retry_after: float | None, outcome: Outcome | None = None) -> None:
+        super().__init__(message, outcome=outcome)
+        self.retry_after = retry_after
+
+
+class ServerError(VavaSMSError):
+    """The gateway, or a proxy before it, answered 408 or 5xx."""
+
+
+class GatewayError(VavaSMSError):
+    """The gateway understood and said no."""
+
+    #: The gateway's number for it; None where it sent none.
+    code: int | None
+    #: The gateway's name for it, such as `INVALID_SENDER_ID`.
+    name: str | None
+    #: The gateway's own sentence, mostly French.
+    description: str | None
+    http_status: int | None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        http_status: int | None = None,
+        outcome: Outcome | None = None,
+        halts: bool = False,
+    ) -> None:
+        super().__init__(message, outcome=outcome, halts=halts)
+        self.code = code
+        self.name = name
+        self.description = description
+        self.http_status = http_status
+
+
+class AuthenticationError(GatewayError):
+    """Wrong username or password (901)."""
+
+
+class UnknownSenderIdError(GatewayError):
+    """The sender ID does not exist on the account (902)."""
+
+
+class RejectedNumberError(GatewayError):
+    """The gateway refuses the format of a number (903)."""
+
+
+class MessageNotFoundError(GatewayError):
+    """No message of this id exists (709 on delivery status)."""

@@ -1,0 +1,73 @@
+"""Written forms to bare digits: everything people and spreadsheets put around a number."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from vavasms.numbers.faults import NumberFault
+
+_SCIENTIFIC = re.compile(r"[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+")
+# The head has no separators: "07.09.00.00.00" is how numbers are written in French.
+_DECIMAL = re.compile(r"(\+?\d{7,})[.,]0{1,2}")
+_EXTENSION = re.compile(r"[#*;]|\d\s*[(\[]?\s*(?:ext(?:n|ension)?|x|poste|post|p)[.:=\s]*\d", re.IGNORECASE)
+_SEVERAL = re.compile(r"\+.*\+|\d\s*[,/|&\n\r][\s,/|&]*[+\d]", re.DOTALL)
+# The patterns above take time in the square of a hostile text's length.
+_LOOKED_AT = 250
+# Spaces and dashes of every script, and what surrounds an area code.
+_SEPARATORS = {
+    code: None
+    for code in range(0x3100)
+    if chr(code) in ".()[]\t\u2212" or unicodedata.category(chr(code)) in ("Zs", "Pd")
+}
+
+
+def clean(plain: str) -> tuple[str, bool] | NumberFault:
+    """Reduce a normalized number to its digits, and say whether `+` or `00` marks it as international.
+
+    Slashes are not separators: `07 07 07 07/08` is two numbers in the field.
+    """
+    digits = plain.translate(_SEPARATORS)
+    marked = digits.startswith("+")
+    digits = digits[marked:]
+    if not digits.isdecimal():
+        return _find_fault(plain[:_LOOKED_AT], digits)
+    if not marked and digits.startswith("00"):
+        marked, digits = True, digits[2:]
+    return digits, marked
+
+
+def normalize(text: str) -> str:
+    """Compose, make every digit ASCII, drop what is invisible and what surrounds the number."""
+    plain = text if text.isascii() else _normalize_unicode(text)
+    # A leading apostrophe is how spreadsheets mark a text.
+    return plain.strip().lstrip("'’").strip()
+
+
+def _normalize_unicode(text: str) -> str:
+    # "²" and "½" would turn into digits of the number: their place is kept by what no number has.
+    guarded = "".join("\ufffd" if c.isnumeric() and not c.isdecimal() else c for c in text)
+    composed = unicodedata.normalize("NFKC", guarded)
+    return "".join(
+        str(unicodedata.decimal(c)) if c.isdecimal() else c
+        for c in composed
+        if unicodedata.category(c) != "Cf"
+    )
+
+
+def split_decimal(plain: str) -> str | None:
+    """Return what stands before the `.0` that a spreadsheet's number ends in, or None."""
+    found = _DECIMAL.fullmatch(plain)
+    return found[1] if found else None
+
+
+def _find_fault(plain: str, digits: str) -> NumberFault:
+    if _SCIENTIFIC.fullmatch(plain):
+        return NumberFault.SCIENTIFIC
+    if _EXTENSION.search(plain):
+        return NumberFault.EXTENSION
+    if any(c.isalpha() for c in digits):
+        return NumberFault.LETTERS
+    if not any(c.isdecimal() for c in digits):
+        return NumberFault.EMPTY
+    return NumberFault.SEVERAL if _SEVERAL.search(plain) else NumberFault.CHARACTERS

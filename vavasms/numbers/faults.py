@@ -1,0 +1,93 @@
+"""Why a text is no mobile number, in one closed vocabulary and one sentence each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from attrs import frozen
+
+
+class NumberFault(StrEnum):
+    """The reasons of `InvalidNumberError`. Its text is the error's `.reason`."""
+
+    #: Not text at all, such as a spreadsheet's integer.
+    NOT_TEXT = "not_text"
+    #: No digit in it.
+    EMPTY = "empty"
+    #: Letters in it.
+    LETTERS = "letters"
+    #: Signs no written number has.
+    CHARACTERS = "characters"
+    #: An extension or a USSD code.
+    EXTENSION = "extension"
+    #: More than one number.
+    SEVERAL = "several"
+    #: A spreadsheet's `2,25071E+12`: digits are lost.
+    SCIENTIFIC = "scientific"
+    #: A spreadsheet's `2250709000001.0`. Repairable.
+    DECIMAL = "decimal"
+    #: Three to six digits, as services have.
+    SHORT_CODE = "short_code"
+    #: Fewer digits than the country's numbers have.
+    TOO_SHORT = "too_short"
+    #: More digits than the country's numbers have.
+    TOO_LONG = "too_long"
+    #: A number of no plan.
+    INVALID = "invalid"
+    #: A landline's number.
+    LANDLINE = "landline"
+    #: A toll-free, premium, VoIP or pager number.
+    NOT_MOBILE = "not_mobile"
+    #: A number of the old Ivorian or Beninese plan. Repairable.
+    OLD_PLAN = "old_plan"
+    #: A national number whose leading zero is gone. Repairable.
+    LOST_ZERO = "lost_zero"
+    #: It reads as a number of several countries.
+    AMBIGUOUS = "ambiguous"
+    #: A national number, and no region named.
+    NO_REGION = "no_region"
+
+
+@frozen(kw_only=True)
+class Reading:
+    """What a text was understood as."""
+
+    #: What is wrong; None where nothing is.
+    fault: NumberFault | None = None
+    #: The number's digits; with a fault, those that a repair gives. Empty where there are none.
+    digits: str = ""
+
+
+_SENTENCES = {
+    NumberFault.NOT_TEXT: "a phone number must be text: give it as text, such as '+2250709000001'",
+    NumberFault.EMPTY: "no phone number here: give its digits, such as '+2250709000001'",
+    NumberFault.LETTERS: "{shown} holds letters: give digits only",
+    NumberFault.CHARACTERS: "{shown} holds signs that no phone number has: give digits only",
+    NumberFault.EXTENSION: "{shown} has an extension or is a service code: give a mobile number alone",
+    NumberFault.SEVERAL: "{shown} looks like several numbers: give one at a time",
+    NumberFault.SCIENTIFIC: "a spreadsheet rounded this number and lost digits: format its column as text",
+    NumberFault.DECIMAL: "a spreadsheet made {shown} a decimal: remove the '.0' or repair it",
+    NumberFault.SHORT_CODE: "{shown} is a short code: give a full mobile number",
+    NumberFault.TOO_SHORT: "{shown} is too short: give all its digits",
+    NumberFault.TOO_LONG: "{shown} is too long: give one number with its calling code",
+    NumberFault.INVALID: "{shown} is in no numbering plan: check its digits",
+    NumberFault.LANDLINE: "{shown} is a landline, which takes no SMS: give a mobile number",
+    NumberFault.NOT_MOBILE: "{shown} is no mobile number: give a mobile number",
+    NumberFault.OLD_PLAN: "{shown} is of the old numbering plan: use the suggested number or repair it",
+    NumberFault.LOST_ZERO: "{shown} seems to have lost its leading zero: use the suggestion or repair it",
+    NumberFault.AMBIGUOUS: "{shown} reads as a number of several countries: name the region or write the +",
+    NumberFault.NO_REGION: "{shown} has no calling code: name its region or write it as +225...",
+}
+
+
+def describe(fault: NumberFault, text: object) -> str:
+    """Say what is wrong and what to do, showing at most five digits at the front and two at the end."""
+    return _SENTENCES[fault].format(shown=mask(text) if isinstance(text, str) else "")
+
+
+def mask(text: str) -> str:
+    """Hide the middle of the digits, four at least, and everything that is no digit."""
+    digits = "".join(c for c in text if c.isdecimal())
+    head, tail = min(5, max(0, len(digits) - 6)), 2 if len(digits) >= 6 else 0
+    hidden = min(len(digits) - head - tail, 12)
+    return digits[:head] + "•" * hidden + digits[len(digits) - tail :] if digits else "the text"

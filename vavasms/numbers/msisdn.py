@@ -1,0 +1,141 @@
+"""`Msisdn`, the only form in which numbers travel through this package, and the way into it."""
+
+from __future__ import annotations
+
+import re
+
+from vavasms.errors import InvalidNumberError
+from vavasms.numbers.faults import NumberFault, Reading, describe
+from vavasms.numbers.plans import IVORIAN_RANGES, PLANS, REGION_BY_CODE
+
+_TWO_DIGIT_CODE = re.compile("2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]")
+
+
+class Msisdn(str):
+    """A mobile number in the wire's form: digits, calling code first, no `+`.
+
+    Its `repr` is masked, so that numbers stay out of logs; `str()` and formatting give the whole number.
+    Calling the class trusts the caller and checks nothing: use `parse_msisdn` for anything read from outside.
+    """
+
+    __slots__ = ()
+
+    @property
+    def e164(self) -> str:
+        """The number with its `+`."""
+        return f"+{self}"
+
+    @property
+    def country(self) -> str:
+        """The ISO region; `001` for a number of no country (satellites), `ZZ` where there is none."""
+        region = REGION_BY_CODE.get(self[:3])
+        if region is None:
+            from vavasms.numbers.judge import find_country
+
+            region = find_country(str(self))
+        return region
+
+    @property
+    def operator_range(self) -> str | None:
+        """First owner of the range of an Ivorian number; since portability (2018) no proof of today's."""
+        return IVORIAN_RANGES.get(self[3:5]) if self[:3] == "225" and len(self) == 13 else None
+
+    @property
+    def masked(self) -> str:
+        """The number with calling code, two digits and the last two; only the code of a very short one."""
+        code = 1 if self[:1] in ("1", "7") else 2 if _TWO_DIGIT_CODE.match(self) else 3
+        head = code + 2 if len(self) >= code + 7 else code
+        hidden = "•" * max(len(self) - head - 2, 0)
+        return f"+{self[:head]}{hidden}{self[max(head, len(self) - 2) :]}"
+
+    def __repr__(self) -> str:
+        return f"Msisdn({self.masked!r})"
+
+
+# Regions under which the tables decide alone: national numbers of these are shorter than any wire form.
+_TABLED = {None: None} | {key: region for region in PLANS for key in (region, region.lower())}
+_NUMBERS = "|".join(plan.calling_code + plan.mobile for plan in PLANS.values())
+_match_wire = re.compile(rf"(?:\+|00)?({_NUMBERS})").fullmatch
+_match_national = {region: re.compile(plan.mobile).fullmatch for region, plan in PLANS.items()}
+# Their national numbers begin with 0, so no other country's wire form can be meant.
+_UNMISTAKABLE = {"CI": "CI", "BJ": "BJ"}
+_PUNCTUATION = {ord(c): None for c in ".()\u00a0\u202f"}
+
+
+def check_region(region: str) -> str:
+    """Return a region in upper case, or raise `ConfigurationError` where there is none such."""
+    known = region.upper() if isinstance(region, str) else ""
+    if known in PLANS:
+        return known
+    from vavasms.numbers.judge import check_region as ask
+
+    return ask(region or "") or ""
+
+
+def parse_msisdn(
+    text: str, *, region: str | None = None, default_region: str | None = None, repair: bool = False
+) -> Msisdn:
+    """Read a mobile number in any written form.
+
+    International forms are `+225...`, `00225...` and, the wire's own, `225...`; national forms need a region.
+
+    Args:
+        region: ISO code, any case; the caller knows that these numbers are of this country. With it eight
+            bare digits are read too, for `CI` and `BJ` as their old plans.
+        default_region: ISO code of a client's setting. Serves national numbers of the current plan where
+            `region` is None, and never eight bare digits, which are numbers of six countries.
+        repair: convert what has one sure correction (old plans, a spreadsheet's `.0`, and where `region`
+            is named a lost leading zero) rather than refuse it with the correction as `.suggestion`.
+
+    Raises:
+        InvalidNumberError: it is no mobile number; `.reason` is a value of `NumberFault`. The sentence
+            shows a masked number only.
+        ConfigurationError: a region is unknown.
+
+    `phonenumbers` is the judge. Tables give its verdicts on West African mobile numbers about twenty times
+    faster, in a microsecond or two. Pure; an `Msisdn` comes back as it is.
+    """
+    if isinstance(text, Msisdn):
+        return text
+    if not isinstance(text, str):
+        raise _refusal(Reading(fault=NumberFault.NOT_TEXT), text)
+    if region in _TABLED and default_region in _TABLED:
+        digits = _read_fast(text, _TABLED[region], _TABLED[default_region])
+        if digits is not None:
+            return Msisdn(digits)
+    from vavasms.numbers.judge import check_region, read
+
+    reading = read(text, check_region(region), check_region(default_region))
+    if reading.fault is None or (repair and _is_sure(reading, region)):
+        return Msisdn(reading.digits)
+    raise _refusal(reading, text)
+
+
+def _read_fast(text: str, region: str | None, default_region: str | None) -> str | None:
+    """Return the digits where the tables are sure, None where the judge must be asked."""
+    # `replace` is twice as fast as `translate`, and nearly all written numbers need no more.
+    compact = text.replace(" ", "").replace("-", "")
+    found = _match_wire(compact)
+    if found is None and text.count(".") != 1:  # a single point may be a spreadsheet's ".0": the judge's
+        compact = compact.translate(_PUNCTUATION)
+        found = _match_wire(compact)
+    if found:
+        return found[1]
+    home = region or _UNMISTAKABLE.get(default_region or "")
+    if home and _match_national[home](compact):
+        return PLANS[home].calling_code + compact
+    return None
+
+
+def _is_sure(reading: Reading, region: str | None) -> bool:
+    # Nine digits without their zero are also a Senegalese mobile number: only a named region decides.
+    return bool(reading.digits) and (region is not None or reading.fault is not NumberFault.LOST_ZERO)
+
+
+def _refusal(reading: Reading, text: object) -> InvalidNumberError:
+    assert reading.fault is not None
+    # An Msisdn as suggestion keeps the number out of the error's repr and of logs.
+    suggestion = Msisdn(reading.digits) if reading.digits else None
+    return InvalidNumberError(
+        describe(reading.fault, text), reason=reading.fault.value, suggestion=suggestion
+    )

@@ -1,0 +1,166 @@
+"""Serve the gateway as an ASGI application, with its faults, behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NoReturn, Protocol
+from urllib.parse import parse_qsl
+
+import anyio
+from attrs import frozen
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from vavasms.sandbox import guard
+from vavasms.sandbox.control import control_routes
+from vavasms.sandbox.faults import NEEDS_SERVER, Fault, FaultKind, FaultPlan, Moment, SandboxError
+from vavasms.sandbox.gateway import Gateway
+from vavasms.sandbox.magic import find_magic
+from vavasms.sandbox.replies import Answer
+from vavasms.sandbox.spoil import REPLACING, raw_reply, replace, spoil
+
+__all__ = ["BASE_PATH", "HAND", "ConnectionGoneError", "Hand", "create_app"]
+
+#: The prefix of the API's paths, as in the documented base URL.
+BASE_PATH = "/api"
+#: Where the server puts its hand on the connection, among the extensions of the ASGI scope.
+HAND = "vavasms.sandbox.hand"
+
+
+class ConnectionGoneError(Exception):
+    """Say that the connection of this request is closed: there is nobody to answer."""
+
+
+class Hand(Protocol):
+    """Do to a connection what an application cannot; the server's part."""
+
+    async def stall(self, seconds: float) -> None:
+        """Let time pass; a stopping server ends it by `ConnectionGoneError`."""
+        ...
+
+    async def close(self, raw: bytes = b"") -> NoReturn:
+        """Write `raw`, close, and raise `ConnectionGoneError`."""
+        ...
+
+    async def reset(self) -> NoReturn:
+        """Send a TCP RST and raise `ConnectionGoneError`."""
+        ...
+
+    async def refuse(self, seconds: float) -> NoReturn:
+        """Close the listener and all connections for a while, and raise `ConnectionGoneError`."""
+        ...
+
+
+@frozen
+class _Api:
+    """Answer the documented calls as a plain ASGI application."""
+
+    #: The state.
+    gateway: Gateway
+    #: What goes wrong.
+    faults: FaultPlan
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or leave it without an answer where its connection is gone."""
+        try:
+            response = await self._respond(scope, receive)
+        except (ConnectionGoneError, guard.ClientLeftError):
+            return
+        except guard.BodyTooLargeError:
+            response = PlainTextResponse("the body is longer than 1 MiB\n", 413)
+        await response(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        path = scope["path"].removeprefix(BASE_PATH)
+        if scope["method"] != "POST":
+            await guard.read_body(receive)
+            return PlainTextResponse("every call is a POST\n", 405, {"Allow": "POST"})
+        answer = await self._answer(path, scope, receive)
+        headers = {"Content-Type": answer.content_type, **dict(answer.headers)}
+        return Response(answer.body, answer.http_status, headers)
+
+    async def _answer(self, path: str, scope: Scope, receive: Receive) -> Answer:
+        """Take a request through its three moments, at each of which its fault may strike."""
+        hand: Hand | None = scope.get("extensions", {}).get(HAND)
+        fault = _possible(self.faults.take(path), hand)
+        await _strike(fault, Moment.BEFORE_READING, hand)
+        fields = _parse(scope, await guard.read_body(receive))
+        magic = find_magic(fields.get("phone", ""))
+        if magic is not None and magic.fault is not None:
+            fault = _possible(magic.fault, hand)
+        await _strike(fault, Moment.AFTER_READING, hand)
+        if fault is not None and fault.moment is Moment.AFTER_READING and fault.kind in REPLACING:
+            return replace(fault)
+        answer = self.gateway.handle(path, fields)
+        await _strike(fault, Moment.AFTER_ACCEPTING, hand, answer)
+        return answer if fault is None else spoil(fault, answer)
+
+
+def _possible(fault: Fault | None, hand: Hand | None) -> Fault | None:
+    """Refuse a fault of the socket where there is no socket, before anything is accepted."""
+    if hand is None and fault is not None and fault.kind in NEEDS_SERVER:
+        raise SandboxError(
+            f"the fault {fault.kind.value!r} happens to a connection, and in-process there is none: "
+            "use SandboxServer"
+        )
+    return fault
+
+
+def _parse(scope: Scope, body: bytes) -> dict[str, str]:
+    """Read a form as PHP does: no field of any other content type, the last of a repeated field."""
+    content_type = (guard.header(scope, b"content-type") or "").partition(";")[0]
+    if content_type.strip().lower() != "application/x-www-form-urlencoded":
+        return {}
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+async def _strike(
+    fault: Fault | None, moment: Moment, hand: Hand | None, answer: Answer | None = None
+) -> None:
+    """Do what the fault does to the connection, if this is its moment."""
+    if fault is None or fault.moment is not moment:
+        return
+    if hand is None:
+        # In-process only time can pass: `_possible` has refused whatever else would be done here.
+        await anyio.sleep(fault.seconds if fault.kind is FaultKind.STALL else 0)
+        return
+    match fault.kind:
+        case FaultKind.STALL:
+            await hand.stall(fault.seconds)
+        case FaultKind.RESET:
+            await hand.reset()
+        case FaultKind.REFUSE:
+            await hand.refuse(fault.seconds)
+        case FaultKind.CLOSE_BEFORE_READING | FaultKind.CLOSE_AFTER_READING | FaultKind.CLOSE_AFTER_ACCEPTING:
+            await hand.close()
+        case FaultKind.CUT if answer is not None:
+            await hand.close(_cut(fault, answer))
+        case _:
+            return
+
+
+def _cut(fault: Fault, answer: Answer) -> bytes:
+    """Keep the reply's beginning; its head still promises the whole body."""
+    head, body = raw_reply(answer)
+    return head[: fault.at] if fault.in_head else head + body[: fault.at]
+
+
+def create_app(
+    gateway: Gateway,
+    faults: FaultPlan | None = None,
+    *,
+    allowed_hosts: Iterable[str] = (),
+    routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """Build the application: the API under `/api`, the controls under `/sandbox/`, then further `routes`.
+
+    `allowed_hosts` are names (without port) that a Host header may hold beside the loopback ones.
+    In-process, a fault that needs a socket raises `SandboxError` before anything is accepted.
+    """
+    plan = FaultPlan() if faults is None else faults
+    api = Route(f"{BASE_PATH}/{{call:path}}", _Api(gateway, plan))
+    inner = Middleware(guard.Guard, streams=f"{BASE_PATH}/", allowed_hosts=tuple(allowed_hosts))
+    return Starlette(routes=[api, *control_routes(gateway, plan), *routes], middleware=[inner])

@@ -1,0 +1,239 @@
+"""Describe what may go wrong with a request, and plan it: by script first, then by rate. Pure."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+from attrs import Attribute, field, frozen
+
+__all__ = ["NEEDS_SERVER", "Fault", "FaultKind", "FaultPlan", "Moment", "SandboxError"]
+
+
+class SandboxError(Exception):
+    """Say what was asked of the sandbox that it cannot do."""
+
+
+class Moment(Enum):
+    """Name how far a request has come when its fault strikes."""
+
+    #: The head of the request is here, its body has not been asked for; nothing is accepted.
+    BEFORE_READING = "before_reading"
+    #: The body has been read; nothing is accepted, unless a stall ends.
+    AFTER_READING = "after_reading"
+    #: The gateway did its work; what it accepted is in the journal.
+    AFTER_ACCEPTING = "after_accepting"
+
+
+class FaultKind(Enum):
+    """Name what goes wrong."""
+
+    #: The listener closes, and all connections with it, for `seconds`.
+    REFUSE = "refuse"
+    #: The connection closes before the body is read.
+    CLOSE_BEFORE_READING = "close_before_reading"
+    #: The connection closes once the body is read; not accepted.
+    CLOSE_AFTER_READING = "close_after_reading"
+    #: The connection closes without a reply; accepted.
+    CLOSE_AFTER_ACCEPTING = "close_after_accepting"
+    #: Any HTTP status (503), with `headers` and a `body` (None: a page of HTML), before or after accepting.
+    STATUS = "status"
+    #: Nothing happens for `seconds`, then the request goes on as if nothing had been.
+    STALL = "stall"
+    #: The reply stops at byte `at` of its body (`in_head`: of its head); Content-Length is the whole one.
+    CUT = "cut"
+    #: A page of HTML under 200.
+    HTML = "html"
+    #: No body under 200.
+    EMPTY = "empty"
+    #: A line of PHP's before the right reply.
+    PHP_WARNING = "php_warning"
+    #: A byte order mark before the right reply.
+    BOM = "bom"
+    #: 429, or 421 or 425, with `retry_after` word for word.
+    RATE_LIMIT = "rate_limit"
+    #: 307, or another 3xx, to `location`.
+    REDIRECT = "redirect"
+    #: One message id fewer than there are recipients; all are accepted.
+    TOO_FEW_IDS = "too_few_ids"
+    #: TCP RST.
+    RESET = "reset"
+    #: `body` word for word, whatever it is.
+    RAW = "raw"
+
+
+#: Kinds that need a connection to misbehave on.
+NEEDS_SERVER = frozenset(
+    {
+        FaultKind.REFUSE,
+        FaultKind.CLOSE_BEFORE_READING,
+        FaultKind.CLOSE_AFTER_READING,
+        FaultKind.CLOSE_AFTER_ACCEPTING,
+        FaultKind.CUT,
+        FaultKind.RESET,
+    }
+)
+
+_ANY = (Moment.AFTER_READING, Moment.BEFORE_READING, Moment.AFTER_ACCEPTING)
+_REPLIED = (Moment.AFTER_READING, Moment.AFTER_ACCEPTING)
+_ACCEPTED = (Moment.AFTER_ACCEPTING,)
+# When each kind may strike; the first is meant where nothing is said.
+_MOMENTS: Mapping[FaultKind, tuple[Moment, ...]] = {
+    FaultKind.REFUSE: (Moment.BEFORE_READING,),
+    FaultKind.CLOSE_BEFORE_READING: (Moment.BEFORE_READING,),
+    FaultKind.CLOSE_AFTER_READING: (Moment.AFTER_READING,),
+    FaultKind.CLOSE_AFTER_ACCEPTING: _ACCEPTED,
+    FaultKind.STATUS: _REPLIED,
+    FaultKind.STALL: _ANY,
+    FaultKind.CUT: _ACCEPTED,
+    FaultKind.HTML: _REPLIED,
+    FaultKind.EMPTY: _REPLIED,
+    FaultKind.PHP_WARNING: _ACCEPTED,
+    FaultKind.BOM: _ACCEPTED,
+    FaultKind.RATE_LIMIT: _REPLIED,
+    FaultKind.REDIRECT: _REPLIED,
+    FaultKind.TOO_FEW_IDS: _ACCEPTED,
+    FaultKind.RESET: _ANY,
+    FaultKind.RAW: _REPLIED,
+}
+_STATUSES = {FaultKind.STATUS: 503, FaultKind.RATE_LIMIT: 429, FaultKind.REDIRECT: 307}
+
+
+def _fits(fault: Fault, _attribute: Attribute[Moment], moment: Moment) -> None:
+    """Refuse a moment that the kind does not know."""
+    allowed = _MOMENTS[fault.kind]
+    if moment not in allowed:
+        names = ", ".join(one.value for one in allowed)
+        raise SandboxError(f"a {fault.kind.value} fault strikes {names}, not {moment.value}")
+
+
+def _speakable(_fault: Fault, _attribute: Attribute[int], status: int) -> None:
+    """Refuse a status that is no final reply."""
+    if not 200 <= status <= 599:
+        raise SandboxError(f"a reply has an HTTP status from 200 to 599, not {status}")
+
+
+@frozen(kw_only=True)
+class Fault:
+    """Describe one thing that goes wrong with one request."""
+
+    #: What goes wrong.
+    kind: FaultKind
+    #: When it strikes; each kind has its own default.
+    moment: Moment = field(validator=_fits)
+    #: How long REFUSE and STALL last, in seconds.
+    seconds: float = 1.0
+    #: The HTTP status of a reply: 503 for STATUS, 429 for RATE_LIMIT, 307 for REDIRECT, 200 otherwise.
+    status: int = field(validator=_speakable)
+    #: Further headers of a reply.
+    headers: tuple[tuple[str, str], ...] = ()
+    #: The body of STATUS, HTML and RAW; None: a page of HTML.
+    body: bytes | None = None
+    #: The byte at which CUT stops.
+    at: int = 0
+    #: Whether `at` counts from the first byte of the reply's head instead of its body.
+    in_head: bool = False
+    #: The `Retry-After` of RATE_LIMIT, word for word: seconds, a date, nonsense; None: no such header.
+    retry_after: str | None = None
+    #: Where REDIRECT points to.
+    location: str = "https://elsewhere.invalid/api"
+
+    @moment.default
+    def _usual_moment(self) -> Moment:
+        return _MOMENTS[self.kind][0]
+
+    @status.default
+    def _usual_status(self) -> int:
+        return _STATUSES.get(self.kind, 200)
+
+
+@frozen
+class _Step:
+    #: The fault, or None for a request that goes well.
+    fault: Fault | None
+    #: The only path it is meant for, without `/api`; None: any.
+    path: str | None
+
+
+class FaultPlan:
+    """Decide the fault of each request; safe between threads."""
+
+    def __init__(self, *, rng: random.Random | None = None) -> None:
+        self._changed = threading.Condition()
+        self._rng = rng or random.Random(0)  # noqa: S311 - a repeatable draw, no secret
+        self._steps: list[_Step] = []
+        self._rates: dict[Fault, float] = {}
+        self._taken = 0
+
+    @property
+    def pending(self) -> int:
+        """Count the steps of the script that no request has met yet."""
+        return len(self._steps)
+
+    @property
+    def taken(self) -> int:
+        """Count the faults handed out so far."""
+        return self._taken
+
+    def script(self, *faults: Fault | None, path: str | None = None) -> None:
+        """Append steps, one a request (None: it goes well), for the call `path` (`/v1/otp/send`) or any."""
+        with self._changed:
+            self._steps.extend(_Step(fault, path) for fault in faults)
+
+    def set_rates(self, rates: Mapping[Fault, float], *, seed: int | None = None) -> None:
+        """Give each fault its probability (0 to 1, 1 together at most) where the script says nothing."""
+        if any(not 0 <= rate <= 1 for rate in rates.values()) or sum(rates.values()) > 1:
+            raise SandboxError("rates are probabilities: none below 0, together 1 at most")
+        with self._changed:
+            self._rates = dict(rates)
+            if seed is not None:
+                self._rng.seed(seed)
+
+    def replace(
+        self,
+        steps: Iterable[tuple[Fault | None, str | None]],
+        rates: Mapping[Fault, float],
+        *,
+        seed: int | None = None,
+    ) -> None:
+        """Put a script of (fault, path) and rates in place of the old; wrong rates change nothing."""
+        with self._changed:
+            self.set_rates(rates, seed=seed)
+            self._steps = [_Step(fault, path) for fault, path in steps]
+
+    def clear(self) -> None:
+        """Forget the script and the rates."""
+        with self._changed:
+            self._steps.clear()
+            self._rates = {}
+
+    def take(self, path: str) -> Fault | None:
+        """Use up the first step of the script that suits `path`; without one, draw by the rates."""
+        with self._changed:
+            step = next((step for step in self._steps if step.path in {None, path}), None)
+            if step is None:
+                fault = self._draw()
+            else:
+                self._steps.remove(step)
+                fault = step.fault
+            self._taken += fault is not None
+            self._changed.notify_all()
+            return fault
+
+    def wait_taken(self, faults: int, *, timeout: float = 5.0) -> bool:
+        """Wait in this thread until that many faults were handed out; tell whether within `timeout` s."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._taken >= faults, timeout)
+
+    def _draw(self) -> Fault | None:
+        """Draw one fault, or none, from the rates."""
+        if not self._rates:
+            return None
+        mark = self._rng.random()
+        for fault, rate in self._rates.items():
+            mark -= rate
+            if mark < 0:
+                return fault
+        return None

@@ -1,0 +1,299 @@
+"""Stand in for the gateway: a second, independent reading of the vendor's documentation. Pure state, no I/O.
+
+Whatever the documentation leaves open is the sandbox's own choice, and is called so where it is made.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from attrs import frozen
+
+from vavasms.sandbox import replies
+from vavasms.sandbox.journal import Entry, Journal, Kind
+from vavasms.sandbox.magic import MAGIC_NUMBERS, find_magic
+from vavasms.sandbox.otps import OtpBook, OtpVerdict
+from vavasms.sandbox.replies import Answer
+from vavasms.text.segments import count_segments
+
+__all__ = ["DEFAULT_MESSAGE", "Gateway", "RefusedError"]
+
+BALANCE, TEXT, OTP_SEND, OTP_VERIFY = "/v1/check/balance", "/v1/text/single", "/v1/otp/send", "/v1/otp/verify"
+DEFAULT_MESSAGE = "Votre code OTP est : ##OTP##"
+
+_TAG = "##OTP##"
+_SENDER_ID = re.compile(r"[0-9A-Za-z]{3,11}")
+# E.164 stops at 15 digits; where a number is too short is not documented.
+_PHONE = r"\+?[1-9][0-9]{7,14}"
+_ONE = re.compile(_PHONE)
+_SEVERAL = re.compile(rf"{_PHONE}(?:,{_PHONE})*")
+
+# The names and descriptions of 709 to 903 and of 913 are the vendor's. EXPIRED_OTP and OTP_NOT_FOUND are
+# names that the vendor's PHP client knows, their codes are not documented: 914 and 915 are the sandbox's.
+# All the rest is the sandbox's own, codes and names.
+_ERRORS: Mapping[int, tuple[str, str]] = {
+    709: ("EXECUTION_ERROR", "Aucun envoi existe pour ce ID"),
+    901: ("INVALID_CREDENTIALS", "Identifiant de connexion incorrect"),
+    902: ("INVALID_SENDER_ID", "Le sender_id n’existe pas"),
+    903: ("INVALID_PHONE_NUMBER", "Le format du numéro de téléphone est invalide"),
+    904: ("INVALID_MESSAGE", "Le message est vide"),
+    905: ("INVALID_OTP_LENGTH", "otp_length doit être comprise entre 4 et 9"),
+    906: ("INVALID_OTP_EXPIRY", "otp_expiry est un nombre de minutes, 1 ou plus"),
+    907: ("INVALID_OTP_MESSAGE", "Le message doit comporter la balise ##OTP##"),
+    913: ("INVALID_OTP", "vavasms.INVALID_OTP"),
+    914: ("EXPIRED_OTP", "vavasms.EXPIRED_OTP"),
+    915: ("OTP_NOT_FOUND", "vavasms.OTP_NOT_FOUND"),
+    920: ("INSUFFICIENT_CREDIT", "Crédit insuffisant"),
+    999: ("UNEXPECTED_ERROR", "Erreur inattendue"),
+}
+_TRAILING = frozenset({901, 902, 903})
+_VERDICTS = {OtpVerdict.INVALID: 913, OtpVerdict.EXPIRED: 914, OtpVerdict.NOT_FOUND: 915}
+_STATUS_WORDS = {"pending": "En attente", "sent": "Envoyé", "delivered": "Délivré", "failed": "Échec"}
+
+
+class RefusedError(Exception):
+    """Say by which code the gateway turns a request away."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@frozen(kw_only=True)
+class _Draft:
+    """Hold a message that is about to be accepted."""
+
+    #: A text or a one-time code.
+    kind: Kind
+    #: The sender ID.
+    sender_id: str
+    #: Digits without `+`, joined by commas.
+    to: str
+    #: The text.
+    message: str
+
+
+class Gateway:
+    """Answer the five calls from memory; safe between threads.
+
+    `sender_ids=None` takes any ID of 3 to 11 letters and digits. `balance` and `price` (of one segment to
+    one recipient) are XOF. `clock` gives seconds since the epoch; `sent_after` and `delivered_after` are the
+    ages in seconds at which a delivery status moves from `pending` to `sent` to `delivered`. `error_status`
+    is the HTTP status of error envelopes: not documented. `below(n)` draws the codes, as `secrets.randbelow`
+    does; `otp_attempts` bounds the wrong ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        username: str = "sandbox@example.com",
+        password: str = "sandbox",  # noqa: S107 - guards nothing: a stand-in on loopback
+        sender_ids: Iterable[str] | None = ("SANDBOX", "ACME"),
+        balance: Decimal | int = 1_000_000,
+        price: Decimal | int = 10,
+        clock: Callable[[], float] = time.time,
+        status_path: str = TEXT,
+        sent_after: float = 2.0,
+        delivered_after: float = 10.0,
+        error_status: int = 200,
+        below: Callable[[int], int] = secrets.randbelow,
+        otp_attempts: int = 5,
+    ) -> None:
+        self.username = username
+        self.password = password
+        self.sender_ids = None if sender_ids is None else frozenset(sender_ids)
+        self.price = Decimal(price)
+        self.journal = Journal()
+        self._balance = Decimal(balance)
+        self._clock = clock
+        self._status_path = status_path
+        self._ages = (sent_after, delivered_after)
+        self._error_status = error_status
+        self._otps = OtpBook(below=below, attempts=otp_attempts)
+        self._lock = threading.RLock()
+        self._sequence = 0
+        self._lots = 1_000_000
+        self._next_id = 1_000_001
+        self._calls = {
+            BALANCE: self._check_balance,
+            TEXT: self._send_text,
+            OTP_SEND: self._send_otp,
+            OTP_VERIFY: self._verify_otp,
+        }
+
+    @property
+    def balance(self) -> Decimal:
+        """Tell the credit, in XOF."""
+        return self._balance
+
+    def set_balance(self, amount: Decimal | int) -> None:
+        """Set the credit, in XOF."""
+        with self._lock:
+            self._balance = Decimal(amount)
+
+    def latest_otp(self, phone: str) -> str | None:
+        """Tell the last code sent to `phone` (with or without `+`), used or not."""
+        with self._lock:
+            return self._otps.latest(phone.removeprefix("+"))
+
+    def status_of(self, message_id: str) -> str | None:
+        """Tell the delivery status of a message now: None where the gateway knows no such message."""
+        found = self.journal.find(message_id)
+        return None if found is None else self._status(*found)
+
+    def handle(self, path: str, fields: Mapping[str, str]) -> Answer:
+        """Answer one call; `path` is without `/api`."""
+        with self._lock:
+            call = self._call(path, fields)
+            if call is None:
+                return replies.NOT_FOUND
+            try:
+                self._check_credentials(fields)
+                return call(fields)
+            except RefusedError as error:
+                return self._refusal(path, error.code)
+
+    def _call(self, path: str, fields: Mapping[str, str]) -> Callable[[Mapping[str, str]], Answer] | None:
+        """Choose the call.
+
+        A `message_id` without phone and message asks for a status, as the vendor's Node client does.
+        """
+        asks = "message_id" in fields and not fields.get("phone") and not fields.get("message")
+        if path == self._status_path and (asks or path != TEXT):
+            return self._report
+        return self._calls.get(path)
+
+    def _refusal(self, path: str, code: int) -> Answer:
+        """Write an error in the shape that the documentation shows for this call."""
+        name, description = _ERRORS[code]
+        if code == 709:
+            return replies.compact("709", name, description, http_status=self._error_status)
+        if code in _TRAILING and path != BALANCE:
+            return replies.trailing(str(code), name, description, http_status=self._error_status)
+        return replies.full(code, name, description, http_status=self._error_status)
+
+    def _check_credentials(self, fields: Mapping[str, str]) -> None:
+        if (fields.get("username"), fields.get("password")) != (self.username, self.password):
+            raise RefusedError(901)
+
+    def _check_sender_id(self, sender_id: str) -> str:
+        known = self.sender_ids is None or sender_id in self.sender_ids
+        if not (known and _SENDER_ID.fullmatch(sender_id)):
+            raise RefusedError(902)
+        return sender_id
+
+    def _check_phones(self, phones: str, shape: re.Pattern[str]) -> str:
+        """Refuse all of a request for one malformed number.
+
+        What the vendor does with the others is not documented.
+        """
+        if not shape.fullmatch(phones):
+            raise RefusedError(903)
+        magic = find_magic(phones)
+        if magic is not None and magic.code is not None:
+            raise RefusedError(magic.code)
+        return phones.replace("+", "")
+
+    def _check_balance(self, _fields: Mapping[str, str]) -> Answer:
+        whole = self._balance == self._balance.to_integral_value()
+        amount = int(self._balance) if whole else float(self._balance)
+        return replies.success({"amount": amount, "currency": "XOF"})
+
+    def _send_text(self, fields: Mapping[str, str]) -> Answer:
+        sender_id = self._check_sender_id(fields.get("sender_id", ""))
+        to = self._check_phones(fields.get("phone", ""), _SEVERAL)
+        message = fields.get("message", "")
+        if not message:
+            raise RefusedError(904)
+        entry = self._accept(_Draft(kind=Kind.TEXT, sender_id=sender_id, to=to, message=message))
+        lot = {"lot_id": entry.lot_id, "description": "Message envoyé avec succès"}
+        return replies.success({**lot, "message_id": entry.message_ids})
+
+    def _accept(self, draft: _Draft) -> Entry:
+        """Charge and journal a message; there is no way back from here."""
+        segments = count_segments(draft.message).segments
+        recipients = draft.to.count(",") + 1
+        cost = segments * recipients * self.price
+        if cost > self._balance:
+            raise RefusedError(920)
+        entry = self._entry(draft, segments, cost)
+        self._balance -= cost
+        self._next_id += recipients
+        self.journal.add(entry)
+        return entry
+
+    def _entry(self, draft: _Draft, segments: int, cost: Decimal) -> Entry:
+        now = self._clock()
+        day = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d")
+        self._sequence += 1
+        return Entry(
+            sequence=self._sequence,
+            time=now,
+            kind=draft.kind,
+            lot_id=f"LOT-{day}-{self._lots + self._sequence}" if draft.kind is Kind.TEXT else "",
+            sender_id=draft.sender_id,
+            to=draft.to,
+            message=draft.message,
+            segments=segments,
+            cost=cost,
+            day=day,
+            first_id=self._next_id,
+        )
+
+    def _report(self, fields: Mapping[str, str]) -> Answer:
+        """Report one message; a `lot_id` that is not its own is taken for an unknown message."""
+        found = self.journal.find(fields.get("message_id", ""))
+        status = None if found is None else self._status(*found)
+        if found is None or status is None or fields.get("lot_id") not in {None, "", found[0].lot_id}:
+            raise RefusedError(709)
+        entry, index = found
+        report = {"lot_id": entry.lot_id, "message_id": entry.message_id(index), "status": status}
+        return replies.success([report | {"description": _STATUS_WORDS[status]}])
+
+    def _status(self, entry: Entry, index: int) -> str | None:
+        """Move with time from `pending` to `sent` to `delivered`; only `sent` is documented."""
+        magic = MAGIC_NUMBERS.get(entry.phones[index])
+        if magic is not None and magic.status is not None:
+            return None if magic.status == "709" else magic.status
+        age = self._clock() - entry.time
+        return ("pending", "sent", "delivered")[sum(age >= limit for limit in self._ages)]
+
+    def _send_otp(self, fields: Mapping[str, str]) -> Answer:
+        sender_id = self._check_sender_id(fields.get("sender_id", ""))
+        to = self._check_phones(fields.get("phone", ""), _ONE)
+        length = _number(fields.get("otp_length") or "4", 4, 9, code=905)
+        minutes = _number(fields.get("otp_expiry") or "60", 1, 10**6, code=906)
+        template = fields.get("message") or DEFAULT_MESSAGE
+        if _TAG not in template:
+            raise RefusedError(907)
+        code = self._otps.draw(length)
+        message = template.replace(_TAG, code)
+        entry = self._accept(_Draft(kind=Kind.OTP, sender_id=sender_id, to=to, message=message))
+        self._otps.keep(to, code, message_id=entry.message_id(0), expires=entry.time + 60 * minutes)
+        return replies.success({"message_id": entry.message_id(0), "description": "OTP envoyé avec succès"})
+
+    def _verify_otp(self, fields: Mapping[str, str]) -> Answer:
+        # The table of this call does not name a sender ID, each of its samples sends one: it may be left out.
+        if fields.get("sender_id"):
+            self._check_sender_id(fields["sender_id"])
+        to = self._check_phones(fields.get("phone", ""), _ONE)
+        magic = MAGIC_NUMBERS.get(to)
+        if magic is not None and magic.otp_code is not None:
+            raise RefusedError(magic.otp_code)
+        verdict, message_id = self._otps.verify(to, fields.get("otp", ""), now=self._clock())
+        if verdict is not OtpVerdict.SUCCESS:
+            raise RefusedError(_VERDICTS[verdict])
+        return replies.success({"message_id": message_id, "status": verdict.value})
+
+
+def _number(text: str, least: int, most: int, *, code: int) -> int:
+    """Read a whole number within bounds, or refuse the request by `code`."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise RefusedError(code)
+    return int(text)

@@ -1,0 +1,371 @@
+"""`VavaSMS`: the same client without await.
+
+All instances wait on their `AsyncVavaSMS` through one shared portal: a thread with an asyncio event loop,
+started with the first user and stopped after the last. It works inside a running event loop, asyncio
+or trio, which is then blocked for the length of the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager, suppress
+from datetime import timedelta
+from functools import partial
+from itertools import islice
+from queue import SimpleQueue
+from threading import Lock
+from types import TracebackType
+from typing import Literal, Self, TypeVar
+
+from anyio.from_thread import BlockingPortal, BlockingPortalProvider
+
+from vavasms.bulk.batches import BatchResult, BulkReport
+from vavasms.bulk.sender import BulkStream, ChunkedRecipients, OnProgress, Recipients, collect
+from vavasms.client import AsyncVavaSMS
+from vavasms.config import Timeouts, misconfigured
+from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
+from vavasms.sealing import sealed
+from vavasms.transport.http import TLS, AsyncBaseTransport, Hook
+
+T = TypeVar("T")
+
+
+class _SharedPortal:
+    """The one portal of the process. Always asyncio: a trio portal inside trio deadlocks."""
+
+    def __init__(self) -> None:
+        self.provider = BlockingPortalProvider("asyncio")
+        self._portal: BlockingPortal | None = None
+
+    def enter(self) -> tuple[BlockingPortalProvider, BlockingPortal]:
+        """Take a lease; leave the provider that is given to end it."""
+        self._portal = self.provider.__enter__()
+        return self.provider, self._portal
+
+    def forget(self) -> None:
+        """Start afresh in a forked child: its copy of the portal has lost its thread."""
+        if self._portal is not None:
+            # Stopped, as far as the copy can be: its clean-up would wait for the lost thread for ever.
+            with suppress(StopIteration, RuntimeError):
+                self._portal.stop().send(None)
+        self.provider, self._portal = BlockingPortalProvider("asyncio"), None
+
+
+_shared = _SharedPortal()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_shared.forget)
+
+
+class _Pump(ChunkedRecipients):
+    """Read the caller's iterable in the caller's own thread.
+
+    A database cursor or a Django queryset belongs to the thread that made it, and a slow one must not
+    hold the event loop that every `VavaSMS` shares.
+    """
+
+    def __init__(self, recipients: Iterable[str]) -> None:
+        self._iterator = iter(recipients)
+        self._asked: SimpleQueue[tuple[Future[list[str]], int] | None] = SimpleQueue()
+
+    async def chunks(self, size: int) -> AsyncGenerator[list[str], None]:
+        while True:
+            answer: Future[list[str]] = Future()
+            self._asked.put((answer, size))
+            chunk = await asyncio.wrap_future(answer)
+            if not chunk:
+                return
+            yield chunk
+
+    def serve_until(self, done: Future[T]) -> None:
+        """Read whenever the sender asks, in this thread, until `done` is."""
+        done.add_done_callback(lambda _: self._asked.put(None))
+        while (asked := self._asked.get()) is not None or not done.done():
+            if asked is not None:
+                self._serve(*asked)
+
+    def _serve(self, answer: Future[list[str]], size: int) -> None:
+        if not answer.set_running_or_notify_cancel():
+            return
+        try:
+            answer.set_result(list(islice(self._iterator, size)))
+        except Exception as error:  # noqa: BLE001  the caller's iterable: the sender settles, then raises it
+            answer.set_exception(error)
+
+
+class BulkResults:
+    """The results of `VavaSMS.stream_bulk`: a context manager to iterate over."""
+
+    def __init__(self, portal: BlockingPortal, stream: BulkStream, pump: _Pump | None) -> None:
+        self._portal = portal
+        self._stream = stream
+        self._pump = pump
+        self._pending: Future[BatchResult | None] | None = None
+        self._context: AbstractContextManager[BulkStream] = portal.wrap_async_context_manager(stream)
+
+    @property
+    def report(self) -> BulkReport:
+        """The account as it stands; final once the block was left."""
+        return self._stream.report
+
+    def __enter__(self) -> Self:
+        self._context.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._context.__exit__(exc_type, exc, traceback)
+        finally:
+            self._take_back()
+
+    def collect(self) -> BulkReport:
+        """Run to the end, without entering, and give the report with every result."""
+        future = self._portal.start_task_soon(collect, self._stream)
+        try:
+            _wait(future, self._pump)
+        except KeyboardInterrupt as interrupt:
+            self._portal.call(self._stream.stop)
+            vars(interrupt)["bulk_report"] = future.result()
+            raise
+        return future.result()
+
+    def __iter__(self) -> Iterator[BatchResult]:
+        return self
+
+    def __next__(self) -> BatchResult:
+        if self._pending is None:
+            self._pending = self._portal.start_task_soon(self._stream.receive)
+        # An interrupt leaves the pending result where `__exit__` finds it.
+        _wait(self._pending, self._pump)
+        result, self._pending = self._pending.result(), None
+        if result is None:
+            raise StopIteration
+        return result
+
+    def _take_back(self) -> None:
+        if self._pending is not None and self._pending.done() and self._pending.exception() is None:
+            result = self._pending.result()
+            if result is not None:
+                self._stream.take_back(result)
+        self._pending = None
+
+
+class VavaSMS:
+    """A client of the VavaSMS gateway, without await. Thread-safe.
+
+    The names and arguments are those of `AsyncVavaSMS`, which says what each of them means. Ctrl-C
+    while something is being sent waits for the calls in flight, a second one does not.
+    """
+
+    def __init__(
+        self,
+        username: str | None = None,
+        password: str | None = None,
+        *,
+        sender_id: str | None = None,
+        base_url: str | None = None,
+        status_path: str | None = None,
+        region: str = "CI",
+        max_connections: int = 32,
+        transport: AsyncBaseTransport | None = None,
+        backend: Literal["httpx", "aiohttp"] = "httpx",
+        timeouts: Timeouts | None = None,
+        proxy: str | None = None,
+        tls: TLS = None,
+        trust_env: bool = True,
+        lots_are_atomic: bool = False,
+        retry_refused: bool = True,
+        on_request: Hook | None = None,
+        on_response: Hook | None = None,
+    ) -> None:
+        self._client = AsyncVavaSMS(
+            username,
+            password,
+            sender_id=sender_id,
+            base_url=base_url,
+            status_path=status_path,
+            region=region,
+            max_connections=max_connections,
+            transport=transport,
+            backend=backend,
+            timeouts=timeouts,
+            proxy=proxy,
+            tls=tls,
+            trust_env=trust_env,
+            lots_are_atomic=lots_are_atomic,
+            retry_refused=retry_refused,
+            on_request=on_request,
+            on_response=on_response,
+        )
+        self._pid = os.getpid()
+        self._lock = Lock()
+        self._provider: BlockingPortalProvider | None = None
+        self._portal: BlockingPortal | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return repr(self._client).removeprefix("Async")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. May be called twice."""
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            provider, portal = self._provider, self._portal
+            self._closed, self._provider, self._portal = True, None, None
+        if provider is None or portal is None:
+            return
+        try:
+            portal.call(self._client.aclose)
+        finally:
+            provider.__exit__(None, None, None)
+
+    @sealed
+    def balance(self) -> Balance:
+        """Ask for the credit: see `AsyncVavaSMS.balance`."""
+        return self._call(self._client.balance)
+
+    @sealed
+    def send(self, to: str | Iterable[str], message: str, *, sender_id: str | None = None) -> Lot:
+        """Send one text to one number or a few: see `AsyncVavaSMS.send`."""
+        return self._call(partial(self._client.send, to, message, sender_id=sender_id), sends=True)
+
+    @sealed
+    def delivery_reports(self, message_id: str, *, lot_id: str | None = None) -> tuple[DeliveryReport, ...]:
+        """Ask how far a message came: see `AsyncVavaSMS.delivery_reports`."""
+        return self._call(partial(self._client.delivery_reports, message_id, lot_id=lot_id))
+
+    @sealed
+    def send_otp(
+        self,
+        to: str,
+        *,
+        length: int | None = None,
+        valid_for: timedelta | None = None,
+        template: str | None = None,
+        sender_id: str | None = None,
+        language: str | None = None,
+    ) -> OtpReceipt:
+        """Have the gateway make and send a one-time code: see `AsyncVavaSMS.send_otp`."""
+        call = partial(
+            self._client.send_otp,
+            to,
+            length=length,
+            valid_for=valid_for,
+            template=template,
+            sender_id=sender_id,
+            language=language,
+        )
+        return self._call(call, sends=True)
+
+    @sealed
+    def verify_otp(self, to: str, code: str, *, sender_id: str | None = None) -> OtpVerification:
+        """Have the gateway check a one-time code: see `AsyncVavaSMS.verify_otp`."""
+        return self._call(partial(self._client.verify_otp, to, code, sender_id=sender_id), sends=True)
+
+    @sealed
+    def send_bulk(
+        self,
+        recipients: Recipients,
+        message: str,
+        *,
+        sender_id: str | None = None,
+        batch_size: int = 100,
+        concurrency: int = 16,
+        rate: float | None = None,
+        dedupe: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> BulkReport:
+        """Send one text to any number of recipients: see `AsyncVavaSMS.send_bulk`.
+
+        An iterable is read in this thread; `on_progress` is called in the portal's.
+        """
+        return self.stream_bulk(
+            recipients,
+            message,
+            sender_id=sender_id,
+            batch_size=batch_size,
+            concurrency=concurrency,
+            rate=rate,
+            dedupe=dedupe,
+            on_progress=on_progress,
+        ).collect()
+
+    @sealed
+    def stream_bulk(
+        self,
+        recipients: Recipients,
+        message: str,
+        *,
+        sender_id: str | None = None,
+        batch_size: int = 100,
+        concurrency: int = 16,
+        rate: float | None = None,
+        dedupe: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> BulkResults:
+        """Send in bulk, with the results as they come: see `AsyncVavaSMS.stream_bulk`."""
+        portal = self._open()
+        pump = None
+        if not isinstance(recipients, AsyncIterable | Sized) and isinstance(recipients, Iterable):
+            recipients = pump = _Pump(recipients)
+        stream = self._client.stream_bulk(
+            recipients,
+            message,
+            sender_id=sender_id,
+            batch_size=batch_size,
+            concurrency=concurrency,
+            rate=rate,
+            dedupe=dedupe,
+            on_progress=on_progress,
+        )
+        return BulkResults(portal, stream, pump)
+
+    def _open(self) -> BlockingPortal:
+        if os.getpid() != self._pid:
+            raise misconfigured("This VavaSMS was made before a fork: make a new one in the child process.")
+        with self._lock:
+            if self._closed:
+                raise misconfigured("The client is closed: make a new one.")
+            if self._portal is None:
+                self._provider, self._portal = _shared.enter()
+            return self._portal
+
+    def _call(self, call: Callable[[], Awaitable[T]], *, sends: bool = False) -> T:
+        future = self._open().start_task_soon(call)
+        try:
+            return future.result()
+        except KeyboardInterrupt as interrupt:
+            if sends:
+                error = future.exception()
+                interrupt.add_note(
+                    f"vavasms: the call under way ended: {error or 'the gateway accepted it.'}"
+                )
+            else:
+                future.cancel()
+            raise
+
+
+def _wait(future: Future[T], pump: _Pump | None) -> None:
+    if pump is None:
+        wait([future])
+    else:
+        pump.serve_until(future)

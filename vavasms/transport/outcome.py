@@ -1,0 +1,240 @@
+"""What a failure or a reply means: the outcome table, as pure functions.
+
+`P` below is the moment the body of the POST was asked for. Before it the gateway has neither the
+credentials nor the text; after it, whatever goes wrong, nobody knows what the gateway did.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vavasms.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    GatewayError,
+    MessageNotFoundError,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RejectedNumberError,
+    ServerError,
+    UnexpectedReplyError,
+    UnknownSenderIdError,
+    VavaSMSError,
+)
+from vavasms.wire.replies import Envelope, otp_reason, parse_envelope
+from vavasms.wire.requests import Call, Kind, Request
+
+#: Attempts in all: one, or the first with two more.
+ONCE, TWICE, THRICE = 1, 2, 3
+#: Turned away for the pace, unprocessed (RFC 9110, RFC 8470, RFC 6585).
+TURNED_AWAY = frozenset({421, 425, 429})
+#: Refused before anything was processed, by every reading of RFC 9110.
+REFUSED = frozenset({400, 401, 403, 404, 405, 411, 413, 414, 415, 422, 431})
+#: Of these, the ones that every further request of the account would get as well.
+REFUSED_FOR_ALL = frozenset({401, 403, 404, 405})
+
+_ERROR_TYPES: dict[int, type[GatewayError]] = {
+    901: AuthenticationError,
+    902: UnknownSenderIdError,
+    903: RejectedNumberError,
+}
+_HALTING_CODES = frozenset({901, 902})
+
+_SENTENCES = {
+    Kind.SEND: {
+        Outcome.NOT_SENT: " Nothing was sent.",
+        Outcome.REJECTED: " Nothing was sent.",
+        Outcome.UNKNOWN: " It is unknown whether the SMS was sent: look before sending again.",
+    },
+    Kind.VERIFY: {Outcome.UNKNOWN: " It is unknown whether the code was checked."},
+}
+
+
+@frozen(kw_only=True)
+class Policy:
+    """The two readings of the table that the documentation leaves to the account's owner."""
+
+    #: 903 for several recipients means that none of them was sent.
+    lots_are_atomic: bool = False
+    #: 421, 425 and 429 mean that nothing was sent.
+    retry_refused: bool = True
+
+
+@frozen(kw_only=True)
+class Problem:
+    """A failed attempt, told without the exception: that one holds the password."""
+
+    #: The exception's type name.
+    name: str
+    #: The body was asked for, or this transport cannot tell.
+    asked: bool
+    #: TLS or a certificate failed.
+    tls: bool = False
+    #: No free connection in time.
+    crowded: bool = False
+    #: The URL is of no use.
+    misconfigured: bool = False
+
+
+@frozen(kw_only=True)
+class Failure:
+    """An error, and whether another attempt is allowed."""
+
+    error: VavaSMSError
+    #: How many attempts in all.
+    attempts: int = ONCE
+    #: Seconds the gateway asked to wait; None: exponential backoff.
+    wait: float | None = None
+
+
+@frozen(kw_only=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    #: Seconds, read from Retry-After; None where it was absent or nonsense.
+    retry_after: float | None
+    body: bytes
+
+
+def judge_problem(request: Request, problem: Problem) -> Failure:
+    """Say what an attempt without a reply means."""
+    if problem.asked:
+        return _lost(request, problem)
+    kind = request.call.kind
+    if problem.misconfigured:
+        text = f"The gateway's address cannot be used ({problem.name})."
+        return _failure(ConfigurationError, text, kind, Outcome.NOT_SENT, halts=True)
+    if problem.tls:
+        text = f"The gateway's TLS certificate or handshake was refused ({problem.name})."
+        return _failure(NotSentError, text, kind, Outcome.NOT_SENT, halts=True)
+    if problem.crowded:
+        text = "No connection to the gateway came free in time."
+        attempts = ONCE if kind is Kind.SEND else THRICE
+    else:
+        text = f"The gateway could not be reached ({problem.name})."
+        attempts = THRICE
+    return _failure(NotSentError, text, kind, Outcome.NOT_SENT, attempts=attempts)
+
+
+def judge_reply(request: Request, reply: Reply, policy: Policy) -> Envelope | Failure:
+    """Say what a reply means: the envelope of a success, or a failure."""
+    kind, status = request.call.kind, reply.status
+    envelope = parse_envelope(reply.body)
+    if envelope is not None and not envelope.success:
+        return _refused(request, envelope, status, policy)
+    if 300 <= status < 400:
+        text = (
+            f"The gateway redirects elsewhere (HTTP {status}), which is never followed: check the base URL."
+        )
+        return _failure(ConfigurationError, text, kind, Outcome.UNKNOWN, halts=True)
+    if 200 <= status < 300:
+        if envelope is not None and envelope.sound:
+            return envelope
+        return _unreadable(kind, f"The gateway's answer (HTTP {status}) cannot be read.", TWICE)
+    if envelope is not None:
+        return _unreadable(kind, f"The gateway answered a success under HTTP {status}.", ONCE)
+    return _judge_status(kind, reply, policy)
+
+
+def misshapen(kind: Kind) -> VavaSMSError:
+    """Build the error of a success whose data is not of the documented shape."""
+    return _unreadable(kind, "The gateway's answer says success, but its data cannot be read.", ONCE).error
+
+
+def _judge_status(kind: Kind, reply: Reply, policy: Policy) -> Failure:
+    status = reply.status
+    if status in TURNED_AWAY:
+        return _turned_away(kind, reply, policy)
+    if status in REFUSED:
+        error = GatewayError(
+            _say(f"The gateway refused the request (HTTP {status}).", kind, Outcome.REJECTED),
+            http_status=status,
+            outcome=_outcome(kind, Outcome.REJECTED),
+            halts=status in REFUSED_FOR_ALL,
+        )
+        return Failure(error=error)
+    if status == 408 or 500 <= status < 600:
+        text = f"The gateway, or a proxy before it, failed (HTTP {status})."
+        cls = OutcomeUnknownError if kind is Kind.VERIFY else ServerError
+        return _failure(cls, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, THRICE))
+    return _unreadable(kind, f"The gateway answered HTTP {status}, which it does not document.", ONCE)
+
+
+def _turned_away(kind: Kind, reply: Reply, policy: Policy) -> Failure:
+    outcome = Outcome.NOT_SENT if policy.retry_refused else Outcome.UNKNOWN
+    error = RateLimitedError(
+        _say(f"The gateway asks for a slower pace (HTTP {reply.status}).", kind, outcome),
+        retry_after=reply.retry_after,
+        outcome=_outcome(kind, outcome),
+    )
+    # A READ may be repeated whatever the gateway did with the first one.
+    again = kind is Kind.READ or (kind is Kind.VERIFY and policy.retry_refused)
+    return Failure(error=error, attempts=THRICE if again else ONCE, wait=reply.retry_after)
+
+
+def _refused(request: Request, envelope: Envelope, status: int, policy: Policy) -> Envelope | Failure:
+    if request.call is Call.VERIFY_OTP and otp_reason(envelope) is not None:
+        return envelope
+    code, kind = envelope.code, request.call.kind
+    outcome = _refused_outcome(request, code, policy)
+    cls = _ERROR_TYPES.get(code or 0, GatewayError)
+    if code == 709 and request.call is Call.DELIVERY_STATUS:
+        cls = MessageNotFoundError
+    words = ", ".join(str(part) for part in (envelope.name, code) if part is not None)
+    said = f": {envelope.description}" if envelope.description else ""
+    error = cls(
+        _say(f"The gateway refused ({words}){said.rstrip('.')}.", kind, outcome),
+        code=code,
+        name=envelope.name,
+        description=envelope.description,
+        http_status=status,
+        outcome=_outcome(kind, outcome),
+        halts=code in _HALTING_CODES,
+    )
+    return Failure(error=error)
+
+
+def _refused_outcome(request: Request, code: int | None, policy: Policy) -> Outcome:
+    if code == 903 and len(request.recipients) > 1:
+        # Not documented: whether the lot's other numbers went out.
+        return Outcome.REJECTED if policy.lots_are_atomic else Outcome.UNKNOWN
+    return Outcome.REJECTED if code is not None and 900 <= code <= 999 else Outcome.UNKNOWN
+
+
+def _lost(request: Request, problem: Problem) -> Failure:
+    kind = request.call.kind
+    text = f"The request left, and no answer could be read ({problem.name})."
+    return _failure(OutcomeUnknownError, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, THRICE))
+
+
+def _unreadable(kind: Kind, text: str, attempts: int) -> Failure:
+    cls = OutcomeUnknownError if kind is Kind.VERIFY else UnexpectedReplyError
+    return _failure(cls, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, attempts))
+
+
+def _failure(
+    cls: type[VavaSMSError],
+    text: str,
+    kind: Kind,
+    outcome: Outcome,
+    *,
+    attempts: int = ONCE,
+    halts: bool = False,
+) -> Failure:
+    error = cls(_say(text, kind, outcome), outcome=_outcome(kind, outcome), halts=halts)
+    return Failure(error=error, attempts=attempts)
+
+
+def _for_reads(kind: Kind, attempts: int) -> int:
+    return attempts if kind is Kind.READ else ONCE
+
+
+def _outcome(kind: Kind, outcome: Outcome) -> Outcome | None:
+    return None if kind is Kind.READ else outcome
+
+
+def _say(text: str, kind: Kind, outcome: Outcome) -> str:
+    return text + _SENTENCES.get(kind, {}).get(outcome, "")

@@ -1,0 +1,224 @@
+"""Values to requests. A request holds no credentials: the transport adds them, last."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import Enum
+from urllib.parse import quote_plus, urlencode
+
+from attrs import field, frozen
+
+from vavasms.errors import (
+    InvalidInputError,
+    InvalidMessageError,
+    InvalidOtpTemplateError,
+    InvalidSenderIdError,
+)
+from vavasms.numbers import Msisdn
+from vavasms.text import count_segments
+
+#: The most SMS one text may become: the sequence number of a segment is one octet (3GPP 23.040).
+MAX_SEGMENTS = 255
+#: The tag that the gateway replaces by the code.
+OTP_TAG = "##OTP##"
+
+
+class Kind(Enum):
+    """What repeating a call does."""
+
+    #: Nothing: it may be repeated.
+    READ = "read"
+    #: It costs money again.
+    SEND = "send"
+    #: It uses up an attempt.
+    VERIFY = "verify"
+
+
+class Call(Enum):
+    """The five calls of the gateway."""
+
+    BALANCE = "balance"
+    SEND_TEXT = "send_text"
+    DELIVERY_STATUS = "delivery_status"
+    SEND_OTP = "send_otp"
+    VERIFY_OTP = "verify_otp"
+
+    @property
+    def kind(self) -> Kind:
+        return _KINDS[self]
+
+
+_KINDS = {
+    Call.BALANCE: Kind.READ,
+    Call.SEND_TEXT: Kind.SEND,
+    Call.DELIVERY_STATUS: Kind.READ,
+    Call.SEND_OTP: Kind.SEND,
+    Call.VERIFY_OTP: Kind.VERIFY,
+}
+
+
+@frozen(kw_only=True)
+class Request:
+    """One call to the gateway, without credentials: it may be logged and stored."""
+
+    call: Call
+    #: Below the base URL, such as `/v1/text/single`.
+    path: str
+    #: The fields, form-encoded.
+    form: str = field(repr=False, default="")
+    recipients: tuple[Msisdn, ...] = ()
+
+
+@frozen(kw_only=True)
+class TextDraft:
+    """A text with its sender, checked and encoded once for any number of requests."""
+
+    #: Everything but the numbers, form-encoded.
+    prefix: str = field(repr=False)
+
+    def address(self, recipients: tuple[Msisdn, ...]) -> Request:
+        """Build the request that sends this text to `recipients` (documentation: text/single)."""
+        return Request(
+            call=Call.SEND_TEXT,
+            path="/v1/text/single",
+            # Digits need no quoting, and a comma is %2C: quoting a long list would cost more than the rest.
+            form=self.prefix + "%2C".join(recipients),
+            recipients=recipients,
+        )
+
+
+def draft_text(message: str, sender_id: str) -> TextDraft:
+    """Check and encode a text.
+
+    Raises `InvalidMessageError` or `InvalidSenderIdError`.
+    """
+    _check_sender_id(sender_id)
+    _check_message(message)
+    return TextDraft(prefix=f"{urlencode({'sender_id': sender_id, 'message': message})}&phone=")
+
+
+def build_balance() -> Request:
+    """Build the balance request (documentation: check/balance)."""
+    return Request(call=Call.BALANCE, path="/v1/check/balance")
+
+
+def build_delivery_status(message_id: str, *, lot_id: str | None, path: str) -> Request:
+    """Build the delivery status request.
+
+    The documentation lost its path; it holds neither a number nor a text, so it cannot send an SMS.
+    """
+    if not isinstance(message_id, str) or not message_id.strip():
+        raise InvalidInputError("The message id is empty: give one that a send returned.", outcome=None)
+    fields = {"message_id": message_id} | ({"lot_id": lot_id} if lot_id else {})
+    if not all(_is_encodable(value) for value in fields.values()):
+        raise InvalidInputError("An id holds half a character (a lone surrogate).", outcome=None)
+    return Request(call=Call.DELIVERY_STATUS, path=path, form=urlencode(fields))
+
+
+def build_send_otp(
+    to: Msisdn,
+    *,
+    sender_id: str,
+    length: int | None,
+    valid_for: timedelta | None,
+    template: str | None,
+    language: str | None,
+) -> Request:
+    """Build the request for a one-time code (documentation: otp/send); None leaves the gateway's default.
+
+    Raises `InvalidInputError` and its `InvalidSenderIdError`, `InvalidOtpTemplateError`.
+    """
+    _check_sender_id(sender_id)
+    fields = {"sender_id": sender_id, "phone": str(to)}
+    if length is not None:
+        fields["otp_length"] = _otp_length(length)
+    if valid_for is not None:
+        fields["otp_expiry"] = _whole_minutes(valid_for)
+    if template is not None:
+        _check_template(template)
+        fields["message"] = template
+    if language is not None:
+        if not isinstance(language, str) or not language.isascii():
+            raise InvalidInputError("The language is a word such as fr; nothing was sent.")
+        fields["lang"] = language
+    return Request(call=Call.SEND_OTP, path="/v1/otp/send", form=urlencode(fields), recipients=(to,))
+
+
+def build_verify_otp(to: Msisdn, code: str, *, sender_id: str | None) -> Request:
+    """Build the request that checks a one-time code (documentation: otp/verify).
+
+    `sender_id` is in every sample of the documentation, though not in its table: sent where there is one.
+    """
+    if not isinstance(code, str):
+        raise InvalidInputError("Give the one-time code as text: a number loses its leading zeros.")
+    code = code.strip()
+    if not (code.isascii() and code.isdigit() and 4 <= len(code) <= 9):
+        raise InvalidInputError("A one-time code has 4 to 9 digits.")
+    fields = {"phone": str(to), "otp": code}
+    if sender_id is not None:
+        _check_sender_id(sender_id)
+        fields["sender_id"] = sender_id
+    return Request(call=Call.VERIFY_OTP, path="/v1/otp/verify", form=urlencode(fields), recipients=(to,))
+
+
+def encode_credentials(username: str, password: str) -> str:
+    """Encode the two fields that every body begins with."""
+    return f"username={quote_plus(username)}&password={quote_plus(password)}"
+
+
+def _check_sender_id(sender_id: str) -> None:
+    if not isinstance(sender_id, str) or not 3 <= len(sender_id) <= 11:
+        raise InvalidSenderIdError("A sender ID has 3 to 11 characters; nothing was sent.")
+    if not (sender_id.isascii() and sender_id.isprintable()) or sender_id != sender_id.strip():
+        raise InvalidSenderIdError(
+            "A sender ID is made of printable ASCII characters: no accent, no control character, "
+            "no space at its ends; nothing was sent."
+        )
+
+
+def _check_message(message: str) -> None:
+    if not isinstance(message, str) or not message.strip():
+        raise InvalidMessageError("The message is empty; nothing was sent.")
+    _check_encodable(message)
+    # Counting is not free: below this length no text can have too many segments.
+    if len(message) > MAX_SEGMENTS * 33 and count_segments(message).segments > MAX_SEGMENTS:
+        raise InvalidMessageError(
+            f"The message is longer than {MAX_SEGMENTS} segments, the most a phone joins; nothing was sent."
+        )
+
+
+def _check_encodable(message: str) -> None:
+    # Outside the except block: the codec's error holds the text.
+    if not _is_encodable(message):
+        raise InvalidMessageError(
+            "The message holds half a character (a lone surrogate), which cannot be sent; nothing was sent."
+        )
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_template(template: str) -> None:
+    if not isinstance(template, str) or OTP_TAG not in template:
+        raise InvalidOtpTemplateError(f"The OTP template must hold {OTP_TAG}; nothing was sent.")
+    _check_message(template)
+
+
+def _otp_length(length: int) -> str:
+    if isinstance(length, bool) or not isinstance(length, int) or not 4 <= length <= 9:
+        raise InvalidInputError("A one-time code has a length of 4 to 9 digits; nothing was sent.")
+    return str(length)
+
+
+def _whole_minutes(valid_for: timedelta) -> str:
+    if not isinstance(valid_for, timedelta):
+        raise InvalidInputError("Give valid_for as a timedelta; nothing was sent.")
+    minutes, rest = divmod(valid_for, timedelta(minutes=1))
+    if rest or minutes < 1:
+        raise InvalidInputError("A one-time code lives for whole minutes, 1 or more; nothing was sent.")
+    return str(minutes)
