@@ -36,6 +36,7 @@ from vavasms import (
     __version__,
 )
 from vavasms.config import Secret
+from vavasms.sealing import sealed
 
 pytestmark = pytest.mark.anyio
 
@@ -492,6 +493,50 @@ async def test_a_given_transport_is_closed_with_the_client() -> None:
         assert (await sms.balance()).amount == 25540
         before = transport.closings
     assert (before, transport.closings) == (0, 1)
+
+
+async def test_a_bulk_send_is_cut_into_requests_like_those_of_send() -> None:
+    numbers = [ONE, TWO, "2250709000003"]
+    with Recorder(sample("send_ok")) as server:
+        async with connect(server.url) as sms:
+            report = await sms.send_bulk(numbers, "x", batch_size=2, concurrency=1)
+            async with sms.stream_bulk(numbers, "x", batch_size=3) as results:
+                outcomes = [result.outcome async for result in results]
+    assert (report.accepted, outcomes) == (3, [Outcome.ACCEPTED])
+    prefix = LOGIN + b"&sender_id=ACME&message=x&phone="
+    assert [body for _, body in server.requests] == [
+        prefix + b"2250709000001%2C2250709000002",
+        prefix + b"2250709000003",
+        prefix + b"2250709000001%2C2250709000002%2C2250709000003",
+    ]
+
+
+async def test_a_fault_of_the_callers_own_keeps_its_traceback_and_sends_nothing() -> None:
+    def numbers() -> Iterator[str]:
+        yield ONE
+        raise KeyError("the caller's own")
+
+    with nobody() as settings:
+        async with connect(**settings) as sms:
+            with pytest.raises(KeyError, match="own") as caught:
+                await sms.send(numbers(), "x")
+    assert [entry.name for entry in caught.traceback][-1] == "numbers"
+
+
+def test_a_plain_function_is_sealed_alike() -> None:
+    def fail(error: BaseException) -> None:
+        raise error from OSError("behind it")
+
+    with pytest.raises(KeyError) as foreign:
+        sealed(fail)(KeyError("foreign"))
+    with pytest.raises(InvalidInputError) as ours:
+        sealed(fail)(InvalidInputError("ours"))
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        sealed(fail)(KeyboardInterrupt())
+    names = [[entry.name for entry in caught.traceback][-1] for caught in (foreign, ours, interrupt)]
+    assert names == ["fail", "call", "call"]
+    assert foreign.value.__cause__ is not None
+    assert ours.value.__cause__ is interrupt.value.__cause__ is None
 
 
 def test_neither_the_client_nor_its_password_can_be_shown_or_pickled() -> None:

@@ -44,7 +44,7 @@ _HOMES = {
     "vavasms.numbers": ("Msisdn", "NumberFault", "parse_msisdn"),
     "vavasms.sync": ("VavaSMS",),
     "vavasms.text": ("Encoding", "Segmentation", "count_segments", "fold_to_gsm7"),
-    "vavasms.transport.http": ("CallInfo",),
+    "vavasms.transport.telling": ("CallInfo",),
     "vavasms.version": ("__version__",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -107,7 +107,7 @@ from vavasms.text import (
 from vavasms.text import (
     fold_to_gsm7 as fold_to_gsm7,
 )
-from vavasms.transport.http import CallInfo as CallInfo
+from vavasms.transport.telling import CallInfo as CallInfo
 from vavasms.version import __version__ as __version__
 
 __all__ = [

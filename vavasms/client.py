@@ -15,8 +15,10 @@ from vavasms.errors import InvalidInputError
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
 from vavasms.sealing import sealed, sealed_async
-from vavasms.transport.http import TLS, AsyncBaseTransport, Hook, HttpTransport
+from vavasms.transport.http import AsyncBaseTransport, HttpTransport
 from vavasms.transport.outcome import Policy
+from vavasms.transport.telling import Hook
+from vavasms.transport.trust import TLS
 from vavasms.wire.requests import draft_text
 
 

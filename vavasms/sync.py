@@ -28,7 +28,9 @@ from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.sealing import sealed
-from vavasms.transport.http import TLS, AsyncBaseTransport, Hook
+from vavasms.transport.http import AsyncBaseTransport
+from vavasms.transport.telling import Hook
+from vavasms.transport.trust import TLS
 
 T = TypeVar("T")
 

@@ -261,6 +261,7 @@ class BulkStream:
             if not (isinstance(error, RateLimitedError) and error.safe_to_retry):
                 break
             self._pace.hold(error.retry_after, turn, time.monotonic())
+            attempt.forget()
         return BatchResult(
             recipients=batch, outcome=error.outcome or Outcome.UNKNOWN, error=error, number=number
         )

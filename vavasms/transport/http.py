@@ -11,28 +11,29 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
+from http.cookiejar import CookieJar
 from importlib.util import find_spec
-from os import PathLike
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import httpx
-from attrs import define, frozen
+from attrs import define
 
-from vavasms.config import Secret, Settings, Timeouts, is_loopback, misconfigured
-from vavasms.errors import GatewayError, Outcome, VavaSMSError
+from vavasms.config import Secret, Settings, Timeouts, misconfigured
+from vavasms.errors import GatewayError, Outcome
 from vavasms.transport.outcome import Failure, Policy, Problem, Reply, judge_problem, judge_reply
 from vavasms.transport.pools import Pools
+from vavasms.transport.proxy import proxy_from_environment
 from vavasms.transport.retry import RetryBudget, again, read_retry_after
 from vavasms.transport.scrub import scrub
+from vavasms.transport.telling import Hook, tell
+from vavasms.transport.trust import TLS, build_context, check_context, is_refusal
 from vavasms.version import __version__
 from vavasms.wire.replies import Envelope
 from vavasms.wire.requests import Kind, Request, encode_credentials
 
 AsyncBaseTransport = httpx.AsyncBaseTransport
-TLS = ssl.SSLContext | str | PathLike[str] | None
 
 logger = logging.getLogger("vavasms")
 
@@ -41,26 +42,8 @@ logger = logging.getLogger("vavasms")
 KEEPALIVE_EXPIRY = 2.0
 #: The most bytes of a reply that are read. A lot of 10,000 message ids is a quarter of a MiB.
 MAX_REPLY_BYTES = 8 * 1024 * 1024
-
-
-@frozen(kw_only=True)
-class CallInfo:
-    """What a hook may see of one attempt: no credential, no text, no number."""
-
-    #: `balance`, `send_text`, `delivery_status`, `send_otp` or `verify_otp`.
-    call: str
-    path: str
-    #: How many numbers the request holds.
-    recipients: int
-    #: None before the answer, or where none came.
-    http_status: int | None = None
-    #: Seconds; None before the answer.
-    elapsed: float | None = None
-    #: The error this attempt ended in, if any. Another attempt may follow.
-    error: VavaSMSError | None = None
-
-
-Hook = Callable[[CallInfo], object]
+#: The most lengths of bodies whose headers are kept.
+MAX_LENGTHS = 256
 
 
 @define
@@ -75,6 +58,10 @@ class Attempt:
         """`NOT_SENT` before the body was asked for, `UNKNOWN` from then on."""
         begun = self._body is not None and (self._body.asked or self._blind)
         return Outcome.UNKNOWN if begun else Outcome.NOT_SENT
+
+    def forget(self) -> None:
+        """Begin anew, after an attempt that is known to have sent nothing."""
+        self._body = None
 
     def watch(self, body: _Body, *, blind: bool) -> None:
         """Look at `body` from now on; `blind` where its transport cannot tell."""
@@ -116,6 +103,13 @@ class _Spread(httpx.AsyncBaseTransport):
         return await pool.handle_async_request(request)
 
 
+class _NoCookies(CookieJar):
+    """Keeps nothing: no cookie is ever sent back, and looking for them costs at every reply."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        pass
+
+
 class HttpTransport:
     """Carry requests to the gateway and say what became of them."""
 
@@ -144,14 +138,15 @@ class HttpTransport:
         self._password = settings.password
         self._base_url = settings.base_url
         self._headers = _headers(settings.base_url)
+        self._headers_by_length: dict[int, httpx.Headers] = {}
         self._urls: dict[str, httpx.URL] = {}
         self._on_request, self._on_response = on_request, on_response
         # Of a transport that once answered without asking for the body nothing can be told.
         self._blind = False
         if transport is None:
-            proxy = proxy or (_proxy_from_environment(settings.base_url) if trust_env else None)
+            proxy = proxy or (proxy_from_environment(settings.base_url) if trust_env else None)
             secure = urlsplit(settings.base_url).scheme == "https"
-            context = _tls_context(tls, secure=secure, trust_env=trust_env)
+            context = _trust(tls, secure=secure, trust_env=trust_env)
             options = _transport_options(proxy, context)
             if backend == "httpx":
                 make = _small_pools(options)
@@ -162,7 +157,7 @@ class HttpTransport:
         self._given = transport
         self._closed = False
         self._pools: Pools[httpx.AsyncBaseTransport] = Pools(make, self._close_pool, max_connections)
-        self._client = httpx.AsyncClient(transport=_Spread(), trust_env=False)
+        self._client = httpx.AsyncClient(transport=_Spread(), trust_env=False, cookies=_NoCookies())
         self._timeout_extensions = {kind: self._timeout_for(kind) for kind in Kind}
 
     async def exchange(self, request: Request, attempt: Attempt | None = None) -> Envelope:
@@ -191,7 +186,7 @@ class HttpTransport:
 
     async def _once(self, request: Request, attempt: Attempt) -> Envelope | Failure:
         started = time.monotonic()
-        self._tell(self._on_request, request)
+        tell(self._on_request, request)
         reply = await self._attempt(request, attempt)
         if isinstance(reply, Problem):
             result: Envelope | Failure = judge_problem(request, reply)
@@ -207,7 +202,7 @@ class HttpTransport:
             ending = type(error).__name__ if error else "ok"
             what, count = request.call.value, len(request.recipients)
             logger.debug("%s to %d recipient(s): HTTP %s in %.3f s, %s", what, count, status, elapsed, ending)
-        self._tell(self._on_response, request, http_status=status, elapsed=elapsed, error=error)
+        tell(self._on_response, request, http_status=status, elapsed=elapsed, error=error)
         return result
 
     async def _attempt(self, request: Request, attempt: Attempt) -> Reply | Problem:
@@ -238,7 +233,7 @@ class HttpTransport:
                     httpx.Request(
                         "POST",
                         self._url(request.path),
-                        headers=[*self._headers, (b"Content-Length", b"%d" % len(body))],
+                        headers=self._headers_for(len(body)),
                         stream=body,
                         extensions={"timeout": extensions, "vavasms.pool": pool},
                     ),
@@ -247,6 +242,15 @@ class HttpTransport:
                 return await _read(response)
         except Exception as error:  # noqa: BLE001  httpx's types do not cover what leaks: raw ssl.SSLError for one
             return _problem(error, asked=body.asked or self._blind)
+
+    def _headers_for(self, length: int) -> httpx.Headers:
+        # Bulk bodies have few lengths; httpx copies the headers it is given.
+        found = self._headers_by_length.get(length)
+        if found is None:
+            found = httpx.Headers([*self._headers, (b"Content-Length", b"%d" % length)])
+            if len(self._headers_by_length) < MAX_LENGTHS:
+                self._headers_by_length[length] = found
+        return found
 
     def _url(self, path: str) -> httpx.URL:
         url = self._urls.get(path)
@@ -264,17 +268,6 @@ class HttpTransport:
     async def _close_pool(self, pool: httpx.AsyncBaseTransport) -> None:
         if pool is not self._given:
             await pool.aclose()
-
-    def _tell(self, hook: Hook | None, request: Request, **details: Any) -> None:
-        if hook is None:
-            return
-        info = CallInfo(
-            call=request.call.value, path=request.path, recipients=len(request.recipients), **details
-        )
-        try:
-            hook(info)
-        except Exception as error:  # noqa: BLE001  a hook's fault must not lose the outcome of a send
-            logger.warning("A hook failed (%s); the call goes on.", type(error).__name__)
 
 
 async def _read(response: httpx.Response) -> Reply:
@@ -306,33 +299,12 @@ def _problem(error: BaseException, *, asked: bool) -> Problem:
     return Problem(
         name=type(error).__name__,
         asked=asked,
-        tls=_is_tls(error),
+        tls=is_refusal(error),
         crowded=isinstance(error, httpx.PoolTimeout),
         misconfigured=isinstance(
             error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL
         ),
     )
-
-
-#: Signals of an unfinished or cut handshake: a matter of the network, not of trust.
-_NO_REFUSAL = (
-    ssl.SSLEOFError,
-    ssl.SSLZeroReturnError,
-    ssl.SSLWantReadError,
-    ssl.SSLWantWriteError,
-    ssl.SSLSyscallError,
-)
-
-
-def _is_tls(error: BaseException | None) -> bool:
-    """Look for a TLS refusal behind an exception."""
-    for _ in range(20):
-        if error is None:
-            break
-        if isinstance(error, ssl.SSLError) and not isinstance(error, _NO_REFUSAL):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _headers(base_url: str) -> list[tuple[bytes, bytes]]:
@@ -344,27 +316,11 @@ def _headers(base_url: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _tls_context(tls: TLS, *, secure: bool, trust_env: bool) -> ssl.SSLContext:
-    """Build the TLS context: the system's trust, a CA bundle's, or the one given. Never without checks."""
-    if isinstance(tls, ssl.SSLContext):
-        if tls.verify_mode is not ssl.CERT_REQUIRED or not tls.check_hostname:
-            raise misconfigured(
-                "The given SSLContext checks no certificate, which would give the password away."
-            )
-        return tls
-    if tls is None and not secure:
-        # Plain HTTP on loopback: trusting nobody costs nothing, reading the trust store 30 ms.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if isinstance(tls, bool):
-        raise misconfigured("tls takes a CA bundle or an SSLContext; the checks cannot be turned off.")
-    try:
-        if tls is None:
-            # Reads SSL_CERT_FILE and SSL_CERT_DIR where the environment is trusted.
-            return httpx.create_ssl_context(trust_env=trust_env)
-        return ssl.create_default_context(cafile=tls)
-    except (OSError, TypeError, ValueError) as error:
-        reason = type(error).__name__
-    raise misconfigured(f"The CA bundle cannot be read ({reason}).")
+def _trust(tls: TLS, *, secure: bool, trust_env: bool) -> ssl.SSLContext:
+    if tls is None and secure:
+        # Reads SSL_CERT_FILE and SSL_CERT_DIR where the environment is trusted.
+        return build_context(lambda: httpx.create_ssl_context(trust_env=trust_env))
+    return check_context(tls)
 
 
 def _transport_options(proxy: str | None, context: ssl.SSLContext) -> dict[str, Any]:
@@ -409,13 +365,3 @@ def _one_for_all(transport: httpx.AsyncBaseTransport) -> Callable[[], httpx.Asyn
     if not isinstance(transport, httpx.AsyncBaseTransport):
         raise misconfigured("transport must be an httpx.AsyncBaseTransport.")
     return lambda: transport
-
-
-def _proxy_from_environment(base_url: str) -> str | None:
-    """Read HTTPS_PROXY and NO_PROXY as httpx does; loopback is never behind a proxy."""
-    parts = urlsplit(base_url)
-    if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
-        return None
-    proxies = getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all")
-    return found if found is None or "://" in found else f"http://{found}"

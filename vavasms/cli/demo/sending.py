@@ -13,7 +13,7 @@ from vavasms.errors import Outcome
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, FaultPlan, Gateway, Journal, SandboxServer
 from vavasms.sync import VavaSMS
-from vavasms.transport.http import CallInfo
+from vavasms.transport.telling import CallInfo
 
 BATCH_SIZE = 100
 _CONCURRENCY = 8

@@ -1,0 +1,46 @@
+"""What hooks are told of a call. Never a credential, a number or a text."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from vavasms.errors import VavaSMSError
+from vavasms.wire.requests import Request
+
+logger = logging.getLogger("vavasms")
+
+
+@frozen(kw_only=True)
+class CallInfo:
+    """What a hook may see of one attempt: no credential, no text, no number."""
+
+    #: `balance`, `send_text`, `delivery_status`, `send_otp` or `verify_otp`.
+    call: str
+    path: str
+    #: How many numbers the request holds.
+    recipients: int
+    #: None before the answer, or where none came.
+    http_status: int | None = None
+    #: Seconds; None before the answer.
+    elapsed: float | None = None
+    #: The error this attempt ended in, if any. Another attempt may follow.
+    error: VavaSMSError | None = None
+
+
+Hook = Callable[[CallInfo], object]
+
+
+def tell(hook: Hook | None, request: Request, **details: Any) -> None:
+    """Call a hook. Its faults are logged and go no further: they must not lose the outcome of a send."""
+    if hook is None:
+        return
+    recipients = len(request.recipients)
+    info = CallInfo(call=request.call.value, path=request.path, recipients=recipients, **details)
+    try:
+        hook(info)
+    except Exception as error:  # noqa: BLE001  whatever the caller's code may raise
+        logger.warning("A hook failed (%s); the call goes on.", type(error).__name__)

@@ -1,0 +1,56 @@
+"""Whose certificates are trusted, and how a refusal is told from a cut connection. Never without checks."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from os import PathLike
+
+from vavasms.config import misconfigured
+
+TLS = ssl.SSLContext | str | PathLike[str] | None
+
+#: Signals of an unfinished or cut handshake: a matter of the network, not of trust.
+_NO_REFUSAL = (
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+    ssl.SSLWantReadError,
+    ssl.SSLWantWriteError,
+    ssl.SSLSyscallError,
+)
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Look for a TLS refusal behind an exception."""
+    for _ in range(20):
+        if error is None:
+            break
+        if isinstance(error, ssl.SSLError) and not isinstance(error, _NO_REFUSAL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def check_context(tls: TLS) -> ssl.SSLContext:
+    """Take the context that was given, or build that of a CA bundle; refuse one that checks nothing."""
+    if isinstance(tls, ssl.SSLContext):
+        if tls.verify_mode is not ssl.CERT_REQUIRED or not tls.check_hostname:
+            raise misconfigured(
+                "The given SSLContext checks no certificate, which would give the password away."
+            )
+        return tls
+    if tls is None:
+        # Plain HTTP on loopback: trusting nobody costs nothing, reading the trust store 30 ms.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if isinstance(tls, bool):
+        raise misconfigured("tls takes a CA bundle or an SSLContext; the checks cannot be turned off.")
+    return build_context(lambda: ssl.create_default_context(cafile=tls))
+
+
+def build_context(build: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Build a context from files, or raise `ConfigurationError` where they cannot be read."""
+    try:
+        return build()
+    except (OSError, TypeError, ValueError) as error:
+        reason = type(error).__name__
+    raise misconfigured(f"The CA bundle cannot be read ({reason}).")
