@@ -37,6 +37,7 @@ from vavasms import (
 )
 from vavasms.config import Secret
 from vavasms.sealing import sealed
+from vavasms.transport.http import MAX_LENGTHS
 
 pytestmark = pytest.mark.anyio
 
@@ -213,6 +214,17 @@ async def test_each_call_puts_exactly_these_bytes_on_the_wire(case: str) -> None
         f"User-Agent: vavasms/{__version__}",
         f"Content-Length: {len(body)}",
     ]
+
+
+async def test_the_content_length_is_exact_for_ever_so_many_lengths() -> None:
+    lengths = [*range(1, MAX_LENGTHS + 10), 1, 2, 3]
+    with Recorder(sample("send_ok")) as server:
+        async with connect(server.url) as sms:
+            for length in lengths:
+                await sms.send(ONE, "a" * length)
+    fixed = len(LOGIN + b"&sender_id=ACME&message=&phone=2250709000001")
+    assert [len(body) for _, body in server.requests] == [fixed + length for length in lengths]
+    assert {len(head) for head, _ in server.requests} == {6}
 
 
 async def test_a_code_can_be_checked_without_any_sender_id() -> None:
@@ -420,6 +432,15 @@ def test_credentials_that_are_no_text_are_refused_without_showing_them() -> None
     assert "secret" not in repr(caught.value)
 
 
+@pytest.mark.parametrize("call", ["send", "send_otp", "send_bulk"])
+async def test_without_a_sender_id_nothing_is_sent(call: str) -> None:
+    with nobody() as settings:
+        async with connect(sender_id=None, **settings) as sms:
+            with pytest.raises(ConfigurationError, match="VAVASMS_SENDER_ID") as caught:
+                await getattr(sms, call)(ONE if call == "send_otp" else [ONE], *["x"] * (call != "send_otp"))
+    assert (caught.value.outcome, caught.value.halts) == (Outcome.NOT_SENT, True)
+
+
 async def test_everything_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with Recorder(sample("send_ok")) as server:
         for name, value in {
@@ -474,10 +495,13 @@ async def test_a_closed_client_says_so_and_sends_nothing() -> None:
         sms = connect(**settings)
         await sms.aclose()
         await sms.aclose()
-        for call in (lambda: sms.balance(), lambda: sms.send(ONE, "x"), lambda: sms.send_otp(ONE)):
+        for call in (lambda: sms.send(ONE, "x"), lambda: sms.send_otp(ONE)):
             with pytest.raises(ConfigurationError, match="closed") as caught:
                 await call()
             assert caught.value.outcome is Outcome.NOT_SENT
+        with pytest.raises(ConfigurationError, match="closed") as refused:
+            await sms.balance()
+        assert refused.value.outcome is None
 
 
 class _Given(httpx.MockTransport):

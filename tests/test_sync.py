@@ -10,10 +10,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -172,8 +173,10 @@ def test_an_error_says_what_became_of_the_send(sandbox: SandboxServer) -> None:
 
 
 SCRIPT = """
-import os, sys
+import os, signal, sys
 from vavasms import VavaSMS
+# Whoever runs the tests in the background has had SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sms = VavaSMS("{username}", "{password}", sender_id="ACME", base_url="{url}")
 {body}
 """
@@ -275,7 +278,7 @@ def test_ctrl_c_settles_the_calls_in_flight_of_a_stream(sandbox: SandboxServer) 
 def test_ctrl_c_waits_for_the_single_send_under_way(sandbox: SandboxServer) -> None:
     stall(sandbox)
     output = interrupt_script(sandbox, INTERRUPTED.format(call='sms.send("2250758000001", "Bonjour")'))
-    assert "the gateway accepted it" in output
+    assert "the gateway took it" in output
     assert sandbox.gateway.journal.accepted_count("2250758000001") == 1
 
 
@@ -284,3 +287,76 @@ def test_nothing_is_left_behind(sandbox: SandboxServer, recwarn: pytest.Warnings
         sms.send_bulk(iter(numbers(100)), "Bonjour")
     gc.collect()
     assert not recwarn.list
+
+
+class JobTimeoutError(Exception):
+    """What job queues raise from a signal handler in the middle of whatever runs."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGALRM on Windows")
+@pytest.mark.parametrize("lazy", [False, True], ids=["list", "generator"])
+def test_a_jobs_time_limit_settles_what_is_in_flight_and_keeps_the_account(
+    sandbox: SandboxServer, lazy: bool
+) -> None:
+    def expire(_: int, __: object) -> None:
+        raise JobTimeoutError
+
+    stall(sandbox)
+    rows = numbers(5000)
+    before = signal.signal(signal.SIGALRM, expire)
+    try:
+        with client(sandbox) as sms:
+            signal.setitimer(signal.ITIMER_REAL, 0.7)
+            with pytest.raises(JobTimeoutError) as raised:
+                sms.send_bulk(iter(rows) if lazy else rows, "Bonjour", batch_size=10, concurrency=8)
+            report = vars(raised.value)["bulk_report"]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert report.unknown == 0
+    assert report.accepted == len(sandbox.gateway.journal.counts()) > 0
+
+
+def test_an_interrupt_inside_the_iterable_keeps_what_it_gave(sandbox: SandboxServer) -> None:
+    def rows() -> Iterator[str]:
+        yield from numbers(44)
+        raise KeyboardInterrupt
+
+    with client(sandbox) as sms:
+        with pytest.raises(KeyboardInterrupt) as raised:
+            sms.send_bulk(rows(), "Bonjour", batch_size=10)
+        report = vars(raised.value)["bulk_report"]
+        assert report.accepted + report.not_sent == 44
+        assert report.accepted == len(sandbox.gateway.journal.counts())
+
+
+def test_what_looks_like_a_queryset_is_read_in_the_callers_own_thread(sandbox: SandboxServer) -> None:
+    class QuerySet:
+        readers: ClassVar[set[int]] = set()
+
+        def __len__(self) -> int:
+            raise AssertionError("this would load every row")
+
+        def __iter__(self) -> Iterator[str]:
+            for number in numbers(30):
+                self.readers.add(threading.get_ident())
+                yield number
+
+        def __aiter__(self) -> AsyncIterator[str]:
+            raise AssertionError("this belongs to an event loop")
+
+    with client(sandbox) as sms:
+        assert sms.send_bulk(QuerySet(), "Bonjour").accepted == 30
+    assert QuerySet.readers == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("option", ["base_url", "region", "proxy", "max_connections", "tls"])
+def test_a_wrong_setting_shows_no_password_in_a_traceback_with_locals(option: str) -> None:
+    wrong: dict[str, Any] = {option: "http://elsewhere.example" if option == "base_url" else "::"}
+    for cls in (AsyncVavaSMS, VavaSMS):
+        with pytest.raises(ConfigurationError) as raised:
+            cls("someone@example.com", "Tr0ub4dor-secret", **wrong)
+        shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+        ours = [
+            str(frame.locals) for frame in shown.stack if "vavasms/" in frame.filename.replace("tests", "")
+        ]
+        assert "Tr0ub4dor" not in " ".join(each for each in ours if "wrong" not in each)

@@ -41,6 +41,7 @@ class AsyncVavaSMS:
     :param on_response: the same, after each attempt.
     """
 
+    @sealed
     def __init__(
         self,
         username: str | None = None,
@@ -81,7 +82,10 @@ class AsyncVavaSMS:
         )
 
     def __repr__(self) -> str:
-        return f"AsyncVavaSMS(base_url={self._settings.base_url!r}, sender_id={self._settings.sender_id!r})"
+        settings = getattr(self, "_settings", None)
+        if settings is None:
+            return "AsyncVavaSMS(not made)"
+        return f"AsyncVavaSMS(base_url={settings.base_url!r}, sender_id={settings.sender_id!r})"
 
     async def __aenter__(self) -> Self:
         return self

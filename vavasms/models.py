@@ -35,7 +35,7 @@ class Lot:
     #: The gateway's ids, in its order. Opaque.
     message_ids: tuple[str, ...]
     #: The gateway's own words.
-    description: str
+    description: str = field(repr=False)
     #: The numbers of the request, in the order they were sent.
     recipients: tuple[Msisdn, ...]
 
@@ -76,7 +76,7 @@ class DeliveryReport:
     #: The gateway's own word, as it came.
     raw_status: str
     #: The gateway's own sentence, such as `Envoyé`.
-    description: str
+    description: str = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -85,7 +85,7 @@ class OtpReceipt:
 
     #: Opaque; empty where the gateway named none.
     message_id: str
-    description: str
+    description: str = field(repr=False)
 
 
 class OtpReason(Enum):

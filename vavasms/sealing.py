@@ -2,13 +2,16 @@
 
 The locals of those frames hold numbers and texts, and where a call was cancelled the transport's hold
 the password; tracebacks with locals are what error trackers collect. Our own errors say what happened
-without their frames. A foreign exception (a fault of the caller's iterable, of our own code) keeps them.
+without their frames. A foreign exception (a fault of the caller's iterable) keeps the frames that are not
+ours, and a fault of our own code keeps all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from pathlib import Path
+from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from vavasms.errors import VavaSMSError
@@ -17,11 +20,42 @@ P = ParamSpec("P")
 T = TypeVar("T")
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
+_HOME = str(Path(__file__).parent)
+
 
 def strip(error: ErrorT) -> ErrorT:
-    """Take the frames and the exceptions behind it from an error."""
+    """Take the frames and the exceptions behind it from an error, and from those that a group holds."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            strip(each)
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
+
+
+def _without_our_frames(error: ErrorT) -> ErrorT:
+    frames = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        frames.append(traceback)
+        traceback = traceback.tb_next
+    if frames and _is_ours(frames[-1]):
+        return error
+    kept = None
+    for each in reversed(frames):
+        if not _is_ours(each):
+            kept = TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return error.with_traceback(kept)
+
+
+def _is_ours(traceback: TracebackType) -> bool:
+    return traceback.tb_frame.f_code.co_filename.startswith(_HOME)
+
+
+def _cleaned(error: ErrorT) -> ErrorT:
+    # Cancellations and interrupts are no `Exception`.
+    if isinstance(error, VavaSMSError) or not isinstance(error, Exception):
+        return strip(error)
+    return _without_our_frames(error)
 
 
 def sealed(method: Callable[P, T]) -> Callable[P, T]:
@@ -31,10 +65,8 @@ def sealed(method: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
-        except BaseException as error:
-            if not _is_to_be_stripped(error):
-                raise
-            escaped = strip(error)
+        except BaseException as error:  # noqa: BLE001  raised below, cleaned
+            escaped = _cleaned(error)
         # This frame is in the traceback too.
         del args, kwargs
         raise escaped
@@ -49,16 +81,9 @@ def sealed_async(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Cor
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await method(*args, **kwargs)
-        except BaseException as error:
-            if not _is_to_be_stripped(error):
-                raise
-            escaped = strip(error)
+        except BaseException as error:  # noqa: BLE001  raised below, cleaned
+            escaped = _cleaned(error)
         del args, kwargs
         raise escaped
 
     return call
-
-
-def _is_to_be_stripped(error: BaseException) -> bool:
-    # Cancellations and interrupts are no `Exception`.
-    return isinstance(error, VavaSMSError) or not isinstance(error, Exception)

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sized
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
-from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, BlockingPortalProvider
 
-from vavasms.bulk.batches import BatchResult, BulkReport
-from vavasms.bulk.sender import BulkStream, ChunkedRecipients, OnProgress, Recipients, collect
+from vavasms.bulk.batches import BatchResult, BulkReport, ChunkReader
+from vavasms.bulk.sender import HELD, BulkStream, ChunkedRecipients, OnProgress, Recipients, collect
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
@@ -33,6 +32,9 @@ from vavasms.transport.telling import Hook
 from vavasms.transport.trust import TLS
 
 T = TypeVar("T")
+
+#: Seconds.
+_PIECE = 1.0
 
 
 class _SharedPortal:
@@ -69,7 +71,7 @@ class _Pump(ChunkedRecipients):
     """
 
     def __init__(self, recipients: Iterable[str]) -> None:
-        self._iterator = iter(recipients)
+        self._reader = ChunkReader(iter(recipients))
         self._asked: SimpleQueue[tuple[Future[list[str]], int] | None] = SimpleQueue()
 
     async def chunks(self, size: int) -> AsyncGenerator[list[str], None]:
@@ -84,17 +86,24 @@ class _Pump(ChunkedRecipients):
     def serve_until(self, done: Future[T]) -> None:
         """Read whenever the sender asks, in this thread, until `done` is."""
         done.add_done_callback(lambda _: self._asked.put(None))
-        while (asked := self._asked.get()) is not None or not done.done():
-            if asked is not None:
-                self._serve(*asked)
+        while not done.done():
+            # In pieces: an endless wait cannot be interrupted on Windows.
+            with suppress(Empty):
+                asked = self._asked.get(timeout=_PIECE)
+                if asked is not None:
+                    self._serve(*asked)
 
     def _serve(self, answer: Future[list[str]], size: int) -> None:
         if not answer.set_running_or_notify_cancel():
             return
         try:
-            answer.set_result(list(islice(self._iterator, size)))
+            answer.set_result(self._reader.read(size))
         except Exception as error:  # noqa: BLE001  the caller's iterable: the sender settles, then raises it
             answer.set_exception(error)
+        except BaseException:
+            # An interrupt is this thread's: for the sender the input just ends.
+            answer.set_result([])
+            raise
 
 
 class BulkResults:
@@ -132,9 +141,16 @@ class BulkResults:
         future = self._portal.start_task_soon(collect, self._stream)
         try:
             _wait(future, self._pump)
-        except KeyboardInterrupt as interrupt:
+        except BaseException as interrupt:
+            # Ctrl-C, or what a signal handler raised in this thread: a job's time limit, an exit.
             self._portal.call(self._stream.stop)
-            vars(interrupt)["bulk_report"] = future.result()
+            try:
+                _wait(future, None)
+            except BaseException as second:
+                future.cancel()
+                vars(second)["bulk_report"] = self._stream.report
+                raise
+            vars(interrupt)["bulk_report"] = _report_of(future)
             raise
         return future.result()
 
@@ -166,6 +182,7 @@ class VavaSMS:
     while something is being sent waits for the calls in flight, a second one does not.
     """
 
+    @sealed
     def __init__(
         self,
         username: str | None = None,
@@ -213,7 +230,7 @@ class VavaSMS:
         self._closed = False
 
     def __repr__(self) -> str:
-        return repr(self._client).removeprefix("Async")
+        return repr(getattr(self, "_client", "AsyncVavaSMS(not made)")).strip("'").removeprefix("Async")
 
     def __enter__(self) -> Self:
         return self
@@ -327,7 +344,7 @@ class VavaSMS:
         """Send in bulk, with the results as they come: see `AsyncVavaSMS.stream_bulk`."""
         portal = self._open()
         pump = None
-        if not isinstance(recipients, AsyncIterable | Sized) and isinstance(recipients, Iterable):
+        if isinstance(recipients, Iterable) and not isinstance(recipients, (*HELD, str, bytes)):
             recipients = pump = _Pump(recipients)
         stream = self._client.stream_bulk(
             recipients,
@@ -354,20 +371,26 @@ class VavaSMS:
     def _call(self, call: Callable[[], Awaitable[T]], *, sends: bool = False) -> T:
         future = self._open().start_task_soon(call)
         try:
-            return future.result()
-        except KeyboardInterrupt as interrupt:
+            _wait(future, None)
+        except BaseException as interrupt:
+            # As in a bulk send: what this thread was interrupted by is not the call's own end.
             if sends:
                 error = future.exception()
-                interrupt.add_note(
-                    f"vavasms: the call under way ended: {error or 'the gateway accepted it.'}"
-                )
+                interrupt.add_note(f"vavasms: the call under way ended: {error or 'the gateway took it.'}")
             else:
                 future.cancel()
             raise
+        return future.result()
+
+
+def _report_of(future: Future[BulkReport]) -> BulkReport | None:
+    error = future.exception()
+    return future.result() if error is None else vars(error).get("bulk_report")
 
 
 def _wait(future: Future[T], pump: _Pump | None) -> None:
-    if pump is None:
-        wait([future])
-    else:
+    if pump is not None:
         pump.serve_until(future)
+    # In pieces: an endless wait cannot be interrupted on Windows.
+    while not wait([future], _PIECE).done:
+        continue

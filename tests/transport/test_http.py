@@ -18,6 +18,7 @@ import anyio
 import httpx
 import pytest
 import respx
+import stamina.instrumentation
 
 from vavasms import (
     AsyncVavaSMS,
@@ -646,3 +647,41 @@ async def test_a_send_that_failed_once_is_never_repeated_though_the_next_would_s
     assert caught.value.outcome is Outcome.UNKNOWN
     assert count.posts == 1
     assert sandbox.gateway.journal.accepted_count(ONE) <= 1
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        f"refus de {' '.join([ONE[3:5], ONE[5:7], ONE[7:9], ONE[9:11], ONE[11:]])}",
+        "Message invalide: Votre solde secret est de 4711",
+        "Message invalide: Votre solde secret est de 4711 F Code: 998877",
+    ],
+    ids=["the number in groups", "a text that was cut", "a text on one line"],
+)
+async def test_an_altered_echo_of_the_request_is_taken_out_as_well(echo: str, sandbox: SandboxServer) -> None:
+    body = f'{{"code": 950, "message": "NO", "description": "{echo}"}}'
+    sandbox.faults.script(Fault(kind=FaultKind.RAW, body=body.encode()))
+    async with connect(sandbox.url) as sms:
+        with pytest.raises(GatewayError) as caught:
+            await sms.send(ONE, "Votre solde secret est de 4711 F\nCode: 998877")
+    shown = repr([str(caught.value), vars(caught.value)])
+    assert "solde" not in shown
+    assert "".join(filter(str.isdigit, shown)).find(ONE[5:11]) < 0
+
+
+async def test_a_raising_hook_of_staminas_ends_the_retries_and_nothing_else(
+    sandbox: SandboxServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(details: stamina.instrumentation.RetryDetails) -> None:
+        raise RuntimeError("a metrics server that went away")
+
+    before = stamina.instrumentation.get_on_retry_hooks()
+    stamina.instrumentation.set_on_retry_hooks([broken])
+    try:
+        sandbox.faults.script(Fault(kind=FaultKind.STATUS, status=503))
+        async with connect(sandbox.url) as sms:
+            with pytest.raises(ServerError):
+                await sms.balance()
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(before)
+    assert "A retry hook failed (RuntimeError)" in caplog.text

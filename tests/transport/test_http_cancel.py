@@ -211,6 +211,18 @@ def test_an_attempt_that_never_began_sent_nothing() -> None:
     assert Attempt().outcome is Outcome.NOT_SENT
 
 
+async def test_an_attempt_that_begins_anew_forgets_the_one_that_was_turned_away(
+    server: SandboxServer,
+) -> None:
+    attempt = Attempt()
+    transport = carry(server.url, "httpx")
+    await transport.exchange(text(), attempt)
+    outcomes = [attempt.outcome]
+    attempt.forget()
+    assert [*outcomes, attempt.outcome] == [Outcome.UNKNOWN, Outcome.NOT_SENT]
+    await transport.aclose()
+
+
 def all_tracebacks(error: BaseException) -> Iterator[str]:
     """Everything an error tracker could collect of an error: it, what is behind it, and all locals."""
     seen: list[BaseException] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from attrs import define, field, frozen
 
@@ -87,12 +88,22 @@ class Tally:
 
     counts: dict[Outcome, int] = field(factory=lambda: dict.fromkeys(Outcome, 0))
     invalid: list[InvalidRecipient] = field(factory=list)
-    undelivered: list[BatchResult] = field(factory=list)
+    #: Settled, and in nobody's hands yet; by identity.
+    _undelivered: dict[int, BatchResult] = field(factory=dict)
     duplicates: int = 0
 
     def add(self, result: BatchResult) -> None:
-        """Count one settled batch."""
+        """Count one settled batch, and own it until it was handed over."""
         self.counts[result.outcome] += len(result.recipients)
+        self.take_back(result)
+
+    def take_back(self, result: BatchResult) -> None:
+        """Own a batch, counted already, that reached nobody."""
+        self._undelivered[id(result)] = result
+
+    def hand_over(self, result: BatchResult) -> None:
+        """Forget a batch that somebody else holds now."""
+        self._undelivered.pop(id(result), None)
 
     def progress(self, result: BatchResult) -> BulkProgress:
         """Take a picture for a progress bar."""
@@ -110,7 +121,7 @@ class Tally:
         """Close the account as it stands now."""
         return BulkReport(
             results=results,
-            undelivered=tuple(self.undelivered),
+            undelivered=tuple(self._undelivered.values()),
             accepted=self.counts[Outcome.ACCEPTED],
             rejected=self.counts[Outcome.REJECTED],
             not_sent=self.counts[Outcome.NOT_SENT],
@@ -128,13 +139,14 @@ class Cutter:
     region: str
     dedupe: bool
     tally: Tally
+    #: Batches that nobody has taken yet.
+    ready: list[tuple[Msisdn, ...]] = field(factory=list)
     _seen: set[int] = field(factory=set)
     _rest: list[Msisdn] = field(factory=list)
     _index: int = 0
 
-    def cut(self, recipients: Iterable[str]) -> list[tuple[Msisdn, ...]]:
-        """Take in recipients; give the batches that are now full."""
-        full = []
+    def cut(self, recipients: Iterable[str]) -> None:
+        """Take in recipients; batches that are full become `ready`."""
         for text in recipients:
             number = self._accept(text)
             self._index += 1
@@ -142,13 +154,13 @@ class Cutter:
                 continue
             self._rest.append(number)
             if len(self._rest) == self.size:
-                full.append(self.rest())
-        return full
+                self.flush()
 
-    def rest(self) -> tuple[Msisdn, ...]:
-        """Give what is left, as the last batch; empty where nothing is."""
-        batch, self._rest = tuple(self._rest), []
-        return batch
+    def flush(self) -> None:
+        """Make a last batch of what is left."""
+        if self._rest:
+            self.ready.append(tuple(self._rest))
+            self._rest = []
 
     def _accept(self, text: str) -> Msisdn | None:
         try:
@@ -156,7 +168,7 @@ class Cutter:
         except InvalidNumberError as error:
             # Its frames would keep the number, and a million of them the memory.
             fault = error.with_traceback(None)
-            self.tally.invalid.append(InvalidRecipient(index=self._index, text=str(text), error=fault))
+            self.tally.invalid.append(InvalidRecipient(index=self._index, text=_show(text), error=fault))
             return None
         if not self.dedupe:
             return number
@@ -166,3 +178,33 @@ class Cutter:
             return None
         self._seen.add(key)
         return number
+
+
+def _show(text: object) -> str:
+    try:
+        return str(text)
+    except Exception:  # noqa: BLE001  what is no text may do anything when asked for one
+        return f"<{type(text).__name__}>"
+
+
+@define
+class ChunkReader:
+    """Read an iterable in lists. What it gave before it failed is handed out before its error is raised."""
+
+    iterator: Iterator[str]
+    _failure: BaseException | None = None
+
+    def read(self, size: int) -> list[str]:
+        """Give at most `size` items, an empty list after the last."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        chunk: list[str] = []
+        try:
+            for item in islice(self.iterator, size):
+                chunk.append(item)  # noqa: PERF402  kept as far as it came
+        except BaseException as failure:
+            if not chunk:
+                raise
+            self._failure = failure
+        return chunk

@@ -38,3 +38,5 @@ class Pace:
         if seconds is None:
             seconds = random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))  # noqa: S311
         self._not_before = max(self._not_before, now + seconds)
+        # Whoever waited for the rate waits anew from there: no burst when the pause ends.
+        self._free_at = max(self._free_at, self._not_before)

@@ -7,11 +7,11 @@ limiter until its result was taken, so a slow consumer slows the reading, and me
 from __future__ import annotations
 
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sized
-from contextlib import aclosing
-from itertools import islice
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +19,7 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import define, evolve, frozen
 
-from vavasms.bulk.batches import BatchResult, BulkProgress, BulkReport, Cutter, Tally
+from vavasms.bulk.batches import BatchResult, BulkProgress, BulkReport, ChunkReader, Cutter, Tally
 from vavasms.bulk.pace import Pace
 from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
@@ -47,6 +47,8 @@ class ChunkedRecipients(ABC):
 
 Recipients = Iterable[str] | AsyncIterable[str] | ChunkedRecipients
 Batch = tuple[Msisdn, ...]
+#: Iterables that are in memory already.
+HELD = (list, tuple, set, frozenset, dict)
 OnProgress = Callable[[BulkProgress], object]
 
 #: How often a batch that the gateway turned away unprocessed is tried anew.
@@ -74,7 +76,8 @@ class BulkOptions:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InvalidInputError(f"{name} must be a whole number, 1 or more; nothing was sent.")
         rate = self.rate
-        if rate is not None and (isinstance(rate, bool) or not 0 < rate < float("inf")):
+        fit = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if rate is not None and not (fit and 0 < rate < math.inf):
             raise InvalidInputError("rate must be a number of messages a second above 0; nothing was sent.")
 
 
@@ -178,17 +181,25 @@ class BulkStream:
 
     async def receive(self) -> BatchResult | None:
         """Give the next result, None after the last; raise what the caller's own iterable raised."""
+        if self._tasks is None:
+            raise InvalidInputError(
+                "Enter the stream with `async with` (or `with`) before iterating over it."
+            )
         try:
-            return await self._in.receive()
+            result = await self._in.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             error, self._source_error = self._source_error, None
+        else:
+            # Only now: a task that is cancelled natively can lose what it was about to receive.
+            self._tally.hand_over(result)
+            return result
         if error is not None:
             raise error
         return None
 
     def take_back(self, result: BatchResult) -> None:
         """Keep a result that was received and reached nobody."""
-        self._tally.undelivered.append(result)
+        self._tally.take_back(result)
 
     def stop(self) -> None:
         """Start no new batch; what is in flight goes on to its end."""
@@ -198,31 +209,38 @@ class BulkStream:
         self._reading.cancel()
 
     async def _produce(self) -> None:
-        waiting: list[Batch] = []
-        number = 0
+        ready, number = self._cutter.ready, 0
         try:
             async with self._out, anyio.create_task_group() as tasks, aclosing(self._batches()) as batches:
                 with self._reading:
-                    async for waiting in batches:
-                        while waiting:
+                    async for _ in batches:
+                        while ready:
                             place = object()
                             await self._limiter.acquire_on_behalf_of(place)
-                            tasks.start_soon(self._carry, number, waiting.pop(0), place)
+                            tasks.start_soon(self._carry, number, ready.pop(0), place)
                             number += 1
         finally:
             # Read, and never started: still somebody's recipients.
-            for batch in filter(None, [*waiting, self._cutter.rest()]):
-                self._keep(self._untried(number, batch))
-                number += 1
+            self._cutter.flush()
+            for index, batch in enumerate(ready, number):
+                self._count(self._untried(index, batch))
 
-    async def _batches(self) -> AsyncGenerator[list[Batch], None]:
+    async def _batches(self) -> AsyncGenerator[None, None]:
+        """Read on; after each turn there may be batches ready."""
         try:
             async with aclosing(self._chunks) as chunks:
                 async for chunk in chunks:
-                    yield self._cutter.cut(chunk)
+                    self._cutter.cut(chunk)
+                    yield
         except Exception as error:  # noqa: BLE001  the caller's iterable: raised to the consumer after the results
             self._source_error = error
-        yield list(filter(None, [self._cutter.rest()]))
+        except anyio.get_cancelled_exc_class():
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            # Nobody cancelled us: the iterable awaited something that was cancelled.
+            self._source_error = RuntimeError("What the iterable of recipients waited for was cancelled.")
+        self._cutter.flush()
+        yield
 
     async def _carry(self, number: int, batch: Batch, place: object) -> None:
         try:
@@ -231,21 +249,29 @@ class BulkStream:
             self._limiter.release_on_behalf_of(place)
 
     async def _settle(self, number: int, batch: Batch) -> None:
+        parts = [batch]
+        try:
+            while parts:
+                result = await self._try_watched(number, parts.pop(0))
+                if _is_refused_as_a_whole(result):
+                    half = len(result.recipients) // 2
+                    parts[:0] = [result.recipients[:half], result.recipients[half:]]
+                    continue
+                if self._halt.watch(result.error):
+                    self._closing.set()
+                await self._deliver(result)
+        finally:
+            for part in parts:
+                self._count(self._untried(number, part))
+
+    async def _try_watched(self, number: int, batch: Batch) -> BatchResult:
         attempt = Attempt()
         try:
-            result = await self._try(number, batch, attempt)
+            return await self._try(number, batch, attempt)
         except BaseException:
             # Cancelled, or a fault of our own: the body knows how far it came.
-            self._keep(_interrupted(number, batch, attempt.outcome))
+            self._count(_interrupted(number, batch, attempt.outcome))
             raise
-        if _is_refused_as_a_whole(result):
-            half = len(batch) // 2
-            await self._settle(number, batch[:half])
-            await self._settle(number, batch[half:])
-            return
-        if self._halt.watch(result.error):
-            self._closing.set()
-        await self._deliver(result)
 
     async def _try(self, number: int, batch: Batch, attempt: Attempt) -> BatchResult:
         error: VavaSMSError
@@ -272,23 +298,16 @@ class BulkStream:
         while wait > 0 and not self._closing.is_set():
             with anyio.move_on_after(wait):
                 await self._closing.wait()
-            # The gateway may have asked for more in the meantime.
-            wait = self._pace.held(time.monotonic())
+            now = time.monotonic()
+            # The gateway may have asked for a pause in the meantime.
+            wait = self._pace.reserve(messages, now) if self._pace.held(now) else 0.0
         return not self._closing.is_set()
 
     async def _deliver(self, result: BatchResult) -> None:
         self._count(result)
-        try:
+        # A consumer that left: the tally keeps the result.
+        with suppress(anyio.BrokenResourceError):
             await self._out.send(result)
-        except anyio.BrokenResourceError:
-            self._tally.undelivered.append(result)
-        except BaseException:
-            self._tally.undelivered.append(result)
-            raise
-
-    def _keep(self, result: BatchResult) -> None:
-        self._count(result)
-        self._tally.undelivered.append(result)
 
     def _count(self, result: BatchResult) -> None:
         self._tally.add(result)
@@ -335,7 +354,8 @@ def check_recipients(recipients: Recipients) -> None:
         raise InvalidInputError(
             "Give the recipients as a list or another iterable of texts; nothing was sent."
         )
-    if isinstance(recipients, Sized) and len(recipients) == 0:
+    # Only of what costs nothing: the length of a queryset loads every row of it.
+    if isinstance(recipients, HELD) and len(recipients) == 0:
         raise InvalidInputError("The list of recipients is empty; nothing was sent.")
 
 
@@ -373,8 +393,8 @@ async def _chunks(recipients: Recipients, size: int) -> AsyncGenerator[list[str]
                 yield chunk
         return
     if not isinstance(recipients, AsyncIterable):
-        iterator = iter(recipients)
-        while chunk := list(islice(iterator, size)):
+        reader = ChunkReader(iter(recipients))
+        while chunk := reader.read(size):
             yield chunk
         return
     try:

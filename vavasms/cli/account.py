@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vavasms.cli import show
 from vavasms.config import KEYRING_SERVICE, misconfigured
+from vavasms.sealing import sealed
 from vavasms.sync import VavaSMS
 
 _PASSWORD, _USERNAME, _BASE_URL = "VAVASMS_PASSWORD", "VAVASMS_USERNAME", "VAVASMS_BASE_URL"
@@ -21,18 +22,24 @@ def open_client() -> Iterator[VavaSMS]:
 
     Raises `ConfigurationError` where they name none.
     """
+    with _make_client() as sms:
+        yield sms
+
+
+@sealed
+def _make_client() -> VavaSMS:
     settings = find_settings()
-    with VavaSMS(
+    return VavaSMS(
         settings[_USERNAME],
         settings[_PASSWORD],
         sender_id=settings.get("VAVASMS_SENDER_ID"),
         base_url=settings.get(_BASE_URL),
         status_path=settings.get("VAVASMS_STATUS_PATH"),
         max_connections=4,
-    ) as sms:
-        yield sms
+    )
 
 
+@sealed
 def find_settings(
     environment: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")
 ) -> Mapping[str, str]:

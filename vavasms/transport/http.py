@@ -8,6 +8,7 @@ after the `except` block is over.
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -77,6 +78,7 @@ class _Body(httpx.AsyncByteStream):
 
     def __init__(self, credentials: Secret, form: str) -> None:
         self.asked = False
+        self._revoked = False
         self._credentials = credentials
         self._form = form
 
@@ -89,10 +91,17 @@ class _Body(httpx.AsyncByteStream):
         return self
 
     async def __anext__(self) -> bytes:
+        if self._revoked:
+            # The attempt is over and judged: a writer that comes late must not send what nobody awaits.
+            raise OSError("the request was given up")
         if self.asked:
             raise StopAsyncIteration
         self.asked = True
         return "&".join(filter(None, (self._credentials.reveal(), self._form))).encode("ascii")
+
+    def revoke(self) -> None:
+        """Hand out nothing from now on."""
+        self._revoked = True
 
 
 class _Spread(httpx.AsyncBaseTransport):
@@ -147,6 +156,8 @@ class HttpTransport:
             proxy = proxy or (proxy_from_environment(settings.base_url) if trust_env else None)
             secure = urlsplit(settings.base_url).scheme == "https"
             context = _trust(tls, secure=secure, trust_env=trust_env)
+            if proxy is not None and not secure:
+                raise misconfigured("A proxy for a gateway on plain HTTP would see the password.")
             options = _transport_options(proxy, context)
             if backend == "httpx":
                 make = _small_pools(options)
@@ -156,6 +167,7 @@ class HttpTransport:
             make = _one_for_all(transport)
         self._given = transport
         self._closed = False
+        self._pid = os.getpid()
         self._pools: Pools[httpx.AsyncBaseTransport] = Pools(make, self._close_pool, max_connections)
         self._client = httpx.AsyncClient(transport=_Spread(), trust_env=False, cookies=_NoCookies())
         self._timeout_extensions = {kind: self._timeout_for(kind) for kind in Kind}
@@ -166,8 +178,7 @@ class HttpTransport:
         READ and VERIFY calls are attempted anew where the outcome table allows it, a SEND only
         where its body was never asked for. `attempt` tells the caller of a cancelled call how far it came.
         """
-        if self._closed:
-            raise misconfigured("The client is closed: make a new one.")
+        self._check_usable(request)
         attempt = attempt or Attempt()
         result = await self._once(request, attempt)
         if isinstance(result, Failure) and result.attempts > 1:
@@ -176,9 +187,21 @@ class HttpTransport:
             raise result.error
         return result
 
+    def _check_usable(self, request: Request) -> None:
+        why = "The client is closed: make a new one." if self._closed else None
+        if os.getpid() != self._pid:
+            # Its connections are shared with the parent: each would read the other's replies.
+            why = "The client was made before a fork: make a new one in the child process."
+        if why is not None:
+            error = misconfigured(why)
+            error.outcome = None if request.call.kind is Kind.READ else Outcome.NOT_SENT
+            raise error
+
     async def aclose(self) -> None:
         """Close every connection. A transport that was given is closed with it, as httpx does."""
         self._closed = True
+        if os.getpid() != self._pid:
+            return
         await self._pools.aclose()
         if self._given is not None:
             await self._given.aclose()
@@ -215,10 +238,11 @@ class HttpTransport:
         failed = True
         try:
             reply = await self._post(request, body, pool)
-            failed = isinstance(reply, Problem)
-            self._blind = self._blind or not (failed or body.asked)
+            failed = isinstance(reply, Problem) or not _is_quiet(pool)
+            self._blind = self._blind or not (isinstance(reply, Problem) or body.asked)
             return reply
         finally:
+            body.revoke()
             # Once the client is closed nobody else would close it.
             if failed or self._closed:
                 await self._pools.discard(pool)
@@ -241,6 +265,7 @@ class HttpTransport:
                 )
                 return await _read(response)
         except Exception as error:  # noqa: BLE001  httpx's types do not cover what leaks: raw ssl.SSLError for one
+            body.revoke()
             return _problem(error, asked=body.asked or self._blind)
 
     def _headers_for(self, length: int) -> httpx.Headers:
@@ -270,6 +295,21 @@ class HttpTransport:
             await pool.aclose()
 
 
+def _is_quiet(pool: httpx.AsyncBaseTransport) -> bool:
+    """Say whether a connection holds nothing beyond the reply that was read.
+
+    A second reply in the same segment would be taken for the next request's. It waits in h11's buffer, which
+    neither httpx nor httpcore shows; where it cannot be found the connection is not used again.
+    """
+    if not isinstance(pool, httpx.AsyncHTTPTransport):
+        return True
+    try:
+        connections: list[Any] = list(pool._pool.connections)  # noqa: SLF001
+        return not any(each._connection._h11_state.trailing_data[0] for each in connections)  # noqa: SLF001
+    except AttributeError:
+        return False
+
+
 async def _read(response: httpx.Response) -> Reply:
     chunks: list[bytes] = []
     size = 0
@@ -292,6 +332,7 @@ async def _read(response: httpx.Response) -> Reply:
         status=response.status_code,
         retry_after=read_retry_after(response.headers.get("retry-after")),
         body=b"".join(chunks),
+        whole=size <= MAX_REPLY_BYTES,
     )
 
 

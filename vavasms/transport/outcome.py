@@ -6,6 +6,8 @@ credentials nor the text; after it, whatever goes wrong, nobody knows what the g
 
 from __future__ import annotations
 
+import re
+
 from attrs import frozen
 
 from vavasms.errors import (
@@ -34,6 +36,9 @@ TURNED_AWAY = frozenset({421, 425, 429})
 REFUSED = frozenset({400, 401, 403, 404, 405, 411, 413, 414, 415, 422, 431})
 #: Of these, the ones that every further request of the account would get as well.
 REFUSED_FOR_ALL = frozenset({401, 403, 404, 405})
+
+#: A success, readable or not.
+_CODE_0 = re.compile(rb'"code"\s*:\s*"?0\b')
 
 _ERROR_TYPES: dict[int, type[GatewayError]] = {
     901: AuthenticationError,
@@ -97,6 +102,8 @@ class Reply:
     #: Seconds, read from Retry-After; None where it was absent or nonsense.
     retry_after: float | None
     body: bytes
+    #: False where it was too long to be read to its end.
+    whole: bool = True
 
 
 def judge_problem(request: Request, problem: Problem) -> Failure:
@@ -147,6 +154,9 @@ def misshapen(kind: Kind) -> VavaSMSError:
 def _judge_status(kind: Kind, reply: Reply, policy: Policy) -> Failure:
     status = reply.status
     if status in TURNED_AWAY:
+        if _CODE_0.search(reply.body) or not reply.whole:
+            # It may be a success in disguise, and what is turned away is sent again.
+            return _unreadable(kind, f"The gateway answered an envelope under HTTP {status}.", ONCE)
         return _turned_away(kind, reply, policy)
     if status in REFUSED:
         error = GatewayError(

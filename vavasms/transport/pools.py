@@ -1,4 +1,4 @@
-"""A bounded set of connection pools, the least loaded first.
+"""A bounded set of connection pools, each lent to one request at a time.
 
 One large pool looks at every connection at each request: at 64 connections that is eight times the
 work of the request itself. So every place has a small pool of its own, taken by one request at a time.

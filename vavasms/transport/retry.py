@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,8 @@ from attrs import define, field
 
 from vavasms.transport.outcome import THRICE, Failure
 from vavasms.wire.replies import Envelope
+
+logger = logging.getLogger("vavasms")
 
 #: The longest wait that a Retry-After can ask for, in seconds.
 MAX_RETRY_AFTER = 120.0
@@ -80,21 +83,24 @@ async def again(
     """
     pace = _Pace(failure=first, budget=budget)
     last = first
-    try:
-        attempts = stamina.retry_context(on=pace, attempts=THRICE, timeout=None)
-        async for attempt in attempts:  # pragma: no branch  it ends by raising
-            # Outside of `with attempt`, which swallows whatever comes, a cancellation too, to try anew: a
-            # send that was cancelled after its body left would leave a second time.
-            if attempt.num > 1:
-                result = await once()
-                if isinstance(result, Envelope):
-                    return result
-                pace.failure = last = result
-            with attempt:
-                raise _AgainError
-    except _AgainError:
-        pass
-    return last
+    attempts = aiter(stamina.retry_context(on=pace, attempts=THRICE, timeout=None))
+    while True:
+        try:
+            attempt = await anext(attempts)
+        except _AgainError:
+            return last
+        except Exception as error:  # noqa: BLE001  a hook of stamina's, which is the whole program's
+            logger.warning("A retry hook failed (%s); not retried.", type(error).__name__)
+            return last
+        # Outside of `with attempt`, which swallows whatever comes, a cancellation too, to try anew: a
+        # send that was cancelled after its body left would leave a second time.
+        if attempt.num > 1:
+            result = await once()
+            if isinstance(result, Envelope):
+                return result
+            pace.failure = last = result
+        with attempt:
+            raise _AgainError
 
 
 class _AgainError(Exception):

@@ -35,7 +35,7 @@ class ReportData:
 
 def _structure_text(value: object, _: type) -> str:
     # PHP writes an id made of digits as a number.
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**30:
         return str(value)
     if not isinstance(value, str):
         raise TypeError("text expected")

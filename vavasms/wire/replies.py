@@ -66,6 +66,9 @@ def parse_envelope(body: bytes) -> Envelope | None:
     text = _step_over_diagnostics(text)
     if not text.startswith("{"):
         return None
+    if text.count('"code"') > 1 and _load(json.loads, text, object_pairs_hook=_refuse_two_codes) is None:
+        # Which of them counts would be a guess.
+        return None
     strict = _load(json.loads, text, parse_constant=_refuse_constant)
     if isinstance(strict, dict):
         return _read(strict, sound=sound)
@@ -77,7 +80,7 @@ def _parse_leniently(text: str) -> Envelope | None:
         return None
     import json5  # rarely needed: 10 ms that no import should cost
 
-    loose = _load(json5.loads, text)
+    loose = _load(json5.loads, text, allow_duplicate_keys=False)
     return _read(loose, sound=False) if isinstance(loose, dict) else None
 
 
@@ -100,6 +103,12 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)
 
 
+def _refuse_two_codes(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if sum(key == "code" for key, _ in pairs) > 1:
+        raise ValueError("two codes")
+    return dict(pairs)
+
+
 def _read(document: dict[Any, Any], *, sound: bool) -> Envelope | None:
     code = document.get("code")
     if isinstance(code, bool) or not isinstance(code, int | str) or code == "":
@@ -119,7 +128,8 @@ def _read_code(code: int | str) -> int | None:
         digits = code.strip()
         number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None
         return None if number == 0 and code != "0" else number
-    return code
+    # A number too long to be a code may be too long to be written, too.
+    return code if abs(code) < 10**30 else None
 
 
 def _read_name(document: dict[Any, Any], code: int | str) -> str | None:

@@ -107,6 +107,8 @@ def build_delivery_status(message_id: str, *, lot_id: str | None, path: str) -> 
 
     The documentation lost its path; it holds neither a number nor a text, so it cannot send an SMS.
     """
+    if lot_id is not None and not isinstance(lot_id, str):
+        raise InvalidInputError("Give the lot id as text.", outcome=None)
     if not isinstance(message_id, str) or not message_id.strip():
         raise InvalidInputError("The message id is empty: give one that a send returned.", outcome=None)
     fields = {"message_id": message_id} | ({"lot_id": lot_id} if lot_id else {})
