@@ -116,7 +116,7 @@ def test_an_interrupted_send_says_what_became_of_it_and_exits_130(server: Sandbo
     assert process.returncode == 130
     assert errors.splitlines() == [
         "Interrupted: waiting for what is under way. Ctrl-C again does not wait.",
-        "Interrupted: the call under way ended: the gateway accepted it.",
+        "Interrupted: the call under way ended: the gateway took it.",
     ]
 
 

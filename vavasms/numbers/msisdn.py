@@ -100,6 +100,10 @@ def parse_msisdn(
     if not isinstance(text, str):
         raise _refusal(Reading(fault=NumberFault.NOT_TEXT), text)
     if region in _TABLED and default_region in _TABLED:
+        found = _match_wire(text)
+        if found:
+            # Most lists are in the wire's form, or nearly.
+            return Msisdn(found[1])
         digits = _read_fast(text, _TABLED[region], _TABLED[default_region])
         if digits is not None:
             return Msisdn(digits)

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import stamina
 from attrs import define, field
 
 from vavasms.transport.outcome import THRICE, Failure
@@ -81,6 +80,8 @@ async def again(
 
     The first attempt is the caller's: what succeeds at once pays nothing for this.
     """
+    import stamina  # rarely needed: an import that no start of a program should pay for
+
     pace = _Pace(failure=first, budget=budget)
     last = first
     attempts = aiter(stamina.retry_context(on=pace, attempts=THRICE, timeout=None))

@@ -1,0 +1,17 @@
+"""The rows of the table, a module a family. To add one: write its `ROWS` and name it in `FAMILIES`."""
+
+from __future__ import annotations
+
+from benchmarks.harness import Family
+from benchmarks.rows import bulk, cost, growth, numbers, start, texts, throughput
+
+#: In the order they are measured and shown. The pure ones come late: their lists burden the collector.
+FAMILIES: tuple[Family, ...] = (
+    throughput.ROWS,
+    cost.ROWS,
+    bulk.ROWS,
+    growth.ROWS,
+    numbers.ROWS,
+    texts.ROWS,
+    start.ROWS,
+)

@@ -1,0 +1,74 @@
+"""What a request costs where the gateway answers at once: CPU with many, time one after another."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+
+import httpx
+
+from benchmarks.clients import PATH, SECRET, SENDER, TEXT, USERNAME, build_form, httpx_by_hand, ours
+from benchmarks.load import measure_client
+from benchmarks.made import make_wire_numbers
+from benchmarks.model import Bench, Row, Sample
+from vavasms import VavaSMS
+
+
+def measure_cpu(recipients: int, bench: Bench) -> Sample:
+    """Compare the CPU time of a request with that of one written by hand, 8 at once."""
+    bench.gateway.set_delay(0)
+    calls, url = bench.size(2_000, 100), bench.gateway.url
+    mine = measure_client(ours(recipients), url, connections=8, calls=calls)
+    hand = measure_client(httpx_by_hand(recipients), url, connections=8, calls=calls)
+    note = f"{calls:,} requests each"
+    return Sample(value=mine.cpu / hand.cpu, ours=mine.cpu, theirs=hand.cpu, note=note)
+
+
+def measure_sync(bench: Bench) -> Sample:
+    """Compare `VavaSMS.send` with `httpx.Client.post`, one call after another."""
+    bench.gateway.set_delay(0)
+    calls, url, numbers = bench.size(1_500, 50), bench.gateway.url, make_wire_numbers(1)
+    with VavaSMS(USERNAME, SECRET, sender_id=SENDER, base_url=url) as sms:
+        mine = _time(calls, lambda: sms.send(numbers, TEXT))
+    with httpx.Client(timeout=60) as client:
+        hand = _time(calls, lambda: json.loads(client.post(url + PATH, data=build_form(numbers)).content))
+    return Sample(value=mine / hand, ours=mine, theirs=hand, note=f"{calls:,} calls each")
+
+
+def _time(calls: int, one: Callable[[], object]) -> float:
+    for _ in range(10):
+        one()
+    started = time.perf_counter()
+    for _ in range(calls):
+        one()
+    return (time.perf_counter() - started) / calls
+
+
+ROWS = (
+    Row(
+        name="cpu-1",
+        figure="CPU per request, 8 connections, gateway 0 ms, 1 recipient each",
+        against="`httpx.AsyncClient.post` + `json.loads` by hand",
+        goal=1.10,
+        better="less",
+        measure=partial(measure_cpu, 1),
+    ),
+    Row(
+        name="cpu-100",
+        figure="the same, 100 recipients each, which ours checks",
+        against="the same, which checks none",
+        goal=1.10,
+        better="less",
+        measure=partial(measure_cpu, 100),
+    ),
+    Row(
+        name="sync",
+        figure="time of a call of the sync facade, one after another, gateway 0 ms",
+        against="`httpx.Client.post` + `json.loads` by hand",
+        goal=2.0,
+        better="less",
+        measure=measure_sync,
+    ),
+)
