@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
@@ -391,6 +391,7 @@ def _report_of(future: Future[BulkReport]) -> BulkReport | None:
 def _wait(future: Future[T], pump: _Pump | None) -> None:
     if pump is not None:
         pump.serve_until(future)
-    # In pieces: an endless wait cannot be interrupted on Windows.
-    while not wait([future], _PIECE).done:
-        continue
+    # In pieces: an endless wait cannot be interrupted on Windows. `exception` raises no error of the call's.
+    while not future.done():
+        with suppress(TimeoutError, CancelledError):
+            future.exception(_PIECE)

@@ -112,6 +112,9 @@ class _Spread(httpx.AsyncBaseTransport):
         return await pool.handle_async_request(request)
 
 
+_NO_AUTH = httpx.Auth()
+
+
 class _NoCookies(CookieJar):
     """Keeps nothing: no cookie is ever sent back, and looking for them costs at every reply."""
 
@@ -262,6 +265,8 @@ class HttpTransport:
                         extensions={"timeout": extensions, "vavasms.pool": pool},
                     ),
                     stream=True,
+                    # Asked for nothing, httpx looks for a user in the URL at each request.
+                    auth=_NO_AUTH,
                 )
                 return await _read(response)
         except Exception as error:  # noqa: BLE001  httpx's types do not cover what leaks: raw ssl.SSLError for one
