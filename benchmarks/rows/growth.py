@@ -6,62 +6,46 @@ import json
 import subprocess
 import sys
 
-from attrs import frozen
-
 from benchmarks.load import DEADLINE
 from benchmarks.model import Bench, NotHere, Row, Sample
 
 FEW = 10_000
 
 
-@frozen(kw_only=True)
-class Bulk:
-    """What one process needed for its bulk send."""
-
-    peak_kib: int
-    seconds: float
-
-
 def measure_memory(bench: Bench) -> Sample:
-    """Take the growth of the peak, in MiB."""
-    few, many = _both(bench)
-    return Sample(value=(many.peak_kib - few.peak_kib) / 1024, note=_note(bench))
+    """Take the growth of the peak, in MiB, a process each."""
+    if sys.platform != "linux":
+        raise NotHere("the peak is read from /proc, which this system lacks")
+    few, many = _run("one_bulk", bench, FEW), _run("one_bulk", bench, _many(bench))
+    growth = (many["peak_kib"] - few["peak_kib"]) / 1024
+    return Sample(value=growth, note=f"{_sizes(bench)}, a process each, gateway 0 ms")
 
 
 def measure_time(bench: Bench) -> Sample:
-    """Compare the time per recipient."""
-    few, many = _both(bench)
-    return Sample(value=many.seconds / few.seconds, ours=many.seconds, theirs=few.seconds, note=_note(bench))
+    """Compare the CPU time per recipient, the two turn by turn in one process."""
+    cost = _run("flat_bulk", bench, _many(bench))
+    return Sample(
+        value=cost["many"] / cost["few"],
+        ours=cost["many"],
+        theirs=cost["few"],
+        note=f"{_sizes(bench)}, turn by turn in one process, CPU time, gateway 0 ms",
+    )
 
 
-def _both(bench: Bench) -> tuple[Bulk, Bulk]:
-    if sys.platform != "linux":
-        raise NotHere("the peak is read from /proc, which this system lacks")
+def _run(program: str, bench: Bench, count: int) -> dict[str, float]:
     bench.gateway.set_delay(0)
-    return bench.once_a_run("growth", lambda: _measure(bench))
-
-
-def _measure(bench: Bench) -> tuple[Bulk, Bulk]:
-    # The few before and after the many: a machine that slows down meanwhile slows both sides.
-    before = _run(bench, FEW, bench.size(15, 1))
-    many = _run(bench, _many(bench))
-    after = _run(bench, FEW, bench.size(15, 1))
-    seconds = (before.seconds + after.seconds) / 2
-    return Bulk(peak_kib=min(before.peak_kib, after.peak_kib), seconds=seconds), many
-
-
-def _run(bench: Bench, count: int, times: int = 1) -> Bulk:
-    command = [sys.executable, "-m", "benchmarks.one_bulk", bench.gateway.url, str(count), str(times)]
+    command = [sys.executable, "-m", f"benchmarks.{program}", bench.gateway.url, str(count)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=True)
-    return Bulk(**json.loads(done.stdout))
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
 
 
 def _many(bench: Bench) -> int:
     return bench.size(1_000_000, 20_000)
 
 
-def _note(bench: Bench) -> str:
-    return f"{FEW:,} and {_many(bench):,} recipients, a process each, gateway 0 ms"
+def _sizes(bench: Bench) -> str:
+    return f"{FEW:,} and {_many(bench):,} recipients"
 
 
 ROWS = (
