@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import stamina
@@ -35,3 +37,29 @@ def no_backoff() -> Iterator[None]:
     """Retry as often as ever, but without waiting in between."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
+
+
+@pytest.fixture(scope="session")
+def all_tracebacks() -> Callable[[BaseException], Iterator[str]]:
+    """Give what an error tracker could collect of an error: it, what is behind it, and all locals.
+
+    All but the locals of the tests themselves, which have to know the secrets they look for.
+    """
+    return _show_all
+
+
+def _show_all(error: BaseException) -> Iterator[str]:
+    tests = Path(__file__).parent
+    seen: list[BaseException] = []
+    queue: list[BaseException | None] = [error]
+    while queue:
+        current = queue.pop()
+        if current is None or current in seen:
+            continue
+        seen.append(current)
+        yield repr(current)
+        yield repr(vars(current))
+        for frame in traceback.TracebackException.from_exception(current, capture_locals=True).stack:
+            if tests not in Path(frame.filename).parents:
+                yield f"{frame.filename}: {frame.locals}"
+        queue += [current.__cause__, current.__context__]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -334,3 +337,19 @@ def test_every_part_of_a_call_has_its_timeout() -> None:
 def test_a_misconfiguration_stops_a_campaign() -> None:
     error = misconfigured("Wrong.")
     assert (str(error), error.outcome, error.halts) == ("Wrong. Nothing was sent.", Outcome.NOT_SENT, True)
+
+
+@pytest.mark.parametrize("part", ["connect", "write", "pool", "read", "send"])
+@pytest.mark.parametrize(
+    "wrong", [0, -1, 0.0, -0.5, True, math.inf, math.nan, None, "5", Decimal(5)], ids=repr
+)
+def test_a_timeout_that_is_no_finite_number_above_0_is_refused_in_one_sentence(
+    part: str, wrong: object
+) -> None:
+    error = refused(lambda: Timeouts(**{part: wrong}))  # type: ignore[arg-type]
+    assert str(error) == (f"The timeout {part} must be a finite number of seconds above 0. Nothing was sent.")
+
+
+def test_a_timeout_is_checked_when_it_is_changed_too() -> None:
+    assert evolve(Timeouts(), send=90).send == 90
+    refused(lambda: evolve(Timeouts(), send=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,13 @@ PROMISED = {
     "Balance",
     "BatchResult",
     "BulkReport",
+    "BulkResults",
+    "BulkStream",
     "ConfigurationError",
     "DeliveryReport",
     "DeliveryStatus",
     "GatewayError",
+    "Hook",
     "InboundMessage",
     "InvalidInputError",
     "InvalidMessageError",
@@ -111,6 +115,15 @@ def test_type_checkers_see_the_same_names_from_the_same_homes() -> None:
     assert listed == vavasms.__all__
     assert sorted(homes) == vavasms.__all__
     assert homes == {name: vavasms._HOME_OF[name] for name in vavasms.__all__}  # type: ignore[attr-defined]
+
+
+def test_what_a_bulk_send_and_a_hook_are_can_be_written_in_an_annotation() -> None:
+    for client, handle in (
+        (vavasms.AsyncVavaSMS, vavasms.BulkStream),
+        (vavasms.VavaSMS, vavasms.BulkResults),
+    ):
+        assert inspect.signature(client.stream_bulk).return_annotation == handle.__name__
+        assert inspect.signature(client).parameters["on_request"].annotation == "Hook | None"
 
 
 def test_importing_the_package_alone_costs_nothing() -> None:

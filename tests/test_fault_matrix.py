@@ -10,10 +10,8 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -49,6 +47,9 @@ TEXT = "sentinel-texte"
 CALLS = ("balance", "status", "send", "otp", "verify")
 READS, SENDS = ("balance", "status"), ("send", "otp")
 QUICK = Timeouts(connect=0.15, write=1, pool=0.15, read=0.15, send=0.15)
+Show = Callable[[BaseException], Iterator[str]]
+#: Proves a row, of a call, in a mode, some times.
+Prove = Callable[["Row", str, str, int], None]
 
 
 @frozen
@@ -356,29 +357,14 @@ def invoke(client: Any, call: str, numbers: list[str], row: Row) -> Any:
             return client.verify_otp(to[0], "042317")
 
 
-def all_tracebacks(error: BaseException) -> Iterator[str]:
-    """Everything an error tracker could collect of an error: it, what is behind it, and all locals."""
-    seen: list[BaseException] = []
-    queue: list[BaseException | None] = [error]
-    while queue:
-        current = queue.pop()
-        if current is None or current in seen:
-            continue
-        seen.append(current)
-        yield repr(current)
-        yield repr(vars(current))
-        for frame in traceback.TracebackException.from_exception(current, capture_locals=True).stack:
-            if Path(frame.filename) != Path(__file__):
-                yield f"{frame.filename}: {frame.locals}"
-        queue += [current.__cause__, current.__context__]
-
-
 def check_secrecy(shown: str, numbers: list[str]) -> None:
     for secret in (PASSWORD, quote_plus(PASSWORD), TEXT, *[number[3:] for number in numbers]):
         assert secret not in shown, f"{secret!r} shows in: {shown[:2000]}"
 
 
-def check(row: Row, call: str, error: BaseException | None, value: Any, numbers: list[str]) -> None:
+def check(
+    row: Row, call: str, show: Show, error: BaseException | None, value: Any, numbers: list[str]
+) -> None:
     fate = row.fate(call)
     assert fate is not None
     if fate.error is None:
@@ -391,12 +377,12 @@ def check(row: Row, call: str, error: BaseException | None, value: Any, numbers:
     assert isinstance(error, VavaSMSError)
     assert (error.outcome, error.halts) == (fate.outcome, fate.halts)
     assert error.safe_to_retry is (fate.outcome is Outcome.NOT_SENT)
-    for shown in all_tracebacks(error):
+    for shown in show(error):
         check_secrecy(shown, numbers)
 
 
 def run_async(
-    backend: str, settings: dict[str, Any], row: Row, call: str, runs: int, meter: Meter
+    backend: str, settings: dict[str, Any], row: Row, call: str, runs: int, meter: Meter, show: Show
 ) -> list[str]:
     used: list[str] = []
 
@@ -411,13 +397,13 @@ def run_async(
                     value = await invoke(client, call, numbers, row)
                 except BaseException as raised:
                     error = raised
-                check(row, call, error, value, numbers)
+                check(row, call, show, error, value, numbers)
 
     anyio.run(main, backend=backend)
     return used
 
 
-def run_sync(settings: dict[str, Any], row: Row, call: str, runs: int, meter: Meter) -> list[str]:
+def run_sync(settings: dict[str, Any], row: Row, call: str, runs: int, meter: Meter, show: Show) -> list[str]:
     used: list[str] = []
     with VavaSMS(**settings) as client:
         check_secrecy(repr(client) + repr(vars(client)), [])
@@ -429,35 +415,40 @@ def run_sync(settings: dict[str, Any], row: Row, call: str, runs: int, meter: Me
                 value = invoke(client, call, numbers, row)
             except BaseException as raised:
                 error = raised
-            check(row, call, error, value, numbers)
+            check(row, call, show, error, value, numbers)
     return used
 
 
-def prove(
-    row: Row, call: str, mode: str, runs: int, server: SandboxServer, log: pytest.LogCaptureFixture
-) -> None:
-    server.faults.clear()
-    server.gateway.journal.clear()
-    if row.fault is not None:
-        server.faults.set_rates({row.fault: 1.0})
-    meter = Meter()
-    with (row.scene or (lambda _: nullcontext({})))(server) as changes, log.at_level(logging.DEBUG):
-        settings: dict[str, Any] = {
-            "username": USERNAME, "password": PASSWORD, "sender_id": "ACME", "base_url": server.url,
-            "on_request": meter, "trust_env": False,
-        } | changes  # fmt: skip
-        if mode == "sync":
-            numbers = run_sync(settings, row, call, runs, meter)
+@pytest.fixture
+def prove(server: SandboxServer, caplog: pytest.LogCaptureFixture, all_tracebacks: Show) -> Prove:
+    """Make a call of a row some times with a client of their own, and look at everything."""
+
+    def call_it(row: Row, call: str, mode: str, runs: int) -> None:
+        caplog.clear()
+        server.faults.clear()
+        server.gateway.journal.clear()
+        if row.fault is not None:
+            server.faults.set_rates({row.fault: 1.0})
+        meter = Meter()
+        with (row.scene or (lambda _: nullcontext({})))(server) as changes, caplog.at_level(logging.DEBUG):
+            settings: dict[str, Any] = {
+                "username": USERNAME, "password": PASSWORD, "sender_id": "ACME", "base_url": server.url,
+                "on_request": meter, "trust_env": False,
+            } | changes  # fmt: skip
+            if mode == "sync":
+                numbers = run_sync(settings, row, call, runs, meter, all_tracebacks)
+            else:
+                numbers = run_async(mode, settings, row, call, runs, meter, all_tracebacks)
+        if call in row.posts:
+            assert meter.posts == row.posts[call] * runs
+        counts = server.gateway.journal.counts()
+        if call in SENDS:
+            assert {counts.get(number, 0) for number in numbers} == {int(row.accepted)}
         else:
-            numbers = run_async(mode, settings, row, call, runs, meter)
-    if call in row.posts:
-        assert meter.posts == row.posts[call] * runs
-    counts = server.gateway.journal.counts()
-    if call in SENDS:
-        assert {counts.get(number, 0) for number in numbers} == {int(row.accepted)}
-    else:
-        assert not counts
-    check_secrecy(log.text, numbers)
+            assert not counts
+        check_secrecy(caplog.text, numbers)
+
+    return call_it
 
 
 CASES = [
@@ -471,19 +462,16 @@ CASES = [
 
 @pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize(("row", "call", "mode"), CASES)
-def test_each_failure_has_the_outcome_of_the_table(
-    row: Row, call: str, mode: str, server: SandboxServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    prove(row, call, mode, 1 if row.slow else 5, server, caplog)
+def test_each_failure_has_the_outcome_of_the_table(row: Row, call: str, mode: str, prove: Prove) -> None:
+    prove(row, call, mode, 1 if row.slow else 5)
 
 
 @pytest.mark.full
 @pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize(("row", "call", "mode"), CASES)
 def test_each_failure_has_the_outcome_of_the_table_twenty_times(
-    row: Row, call: str, mode: str, server: SandboxServer, caplog: pytest.LogCaptureFixture
+    row: Row, call: str, mode: str, prove: Prove
 ) -> None:
     for _ in range(4):
         # A client of its own for each five: its retry budget is not what is looked at here.
-        caplog.clear()
-        prove(row, call, mode, 5, server, caplog)
+        prove(row, call, mode, 5)

@@ -8,6 +8,8 @@ from importlib import import_module
 
 _HOMES = {
     "vavasms.bulk.batches": ("BatchResult", "BulkProgress", "BulkReport", "InvalidRecipient"),
+    "vavasms.bulk.blocking": ("BulkResults",),
+    "vavasms.bulk.sender": ("BulkStream",),
     "vavasms.client": ("AsyncVavaSMS",),
     "vavasms.config": ("Timeouts",),
     "vavasms.errors": (
@@ -44,7 +46,7 @@ _HOMES = {
     "vavasms.numbers": ("Msisdn", "NumberFault", "parse_msisdn"),
     "vavasms.sync": ("VavaSMS",),
     "vavasms.text": ("Encoding", "Segmentation", "count_segments", "fold_to_gsm7"),
-    "vavasms.transport.telling": ("CallInfo",),
+    "vavasms.transport.telling": ("CallInfo", "Hook"),
     "vavasms.version": ("__version__",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -10,6 +10,8 @@ from vavasms.bulk.batches import (
 from vavasms.bulk.batches import (
     InvalidRecipient as InvalidRecipient,
 )
+from vavasms.bulk.blocking import BulkResults as BulkResults
+from vavasms.bulk.sender import BulkStream as BulkStream
 from vavasms.client import AsyncVavaSMS as AsyncVavaSMS
 from vavasms.config import Timeouts as Timeouts
 from vavasms.errors import (
@@ -108,6 +110,7 @@ from vavasms.text import (
     fold_to_gsm7 as fold_to_gsm7,
 )
 from vavasms.transport.telling import CallInfo as CallInfo
+from vavasms.transport.telling import Hook as Hook
 from vavasms.version import __version__ as __version__
 
 __all__ = [
@@ -117,12 +120,15 @@ __all__ = [
     "BatchResult",
     "BulkProgress",
     "BulkReport",
+    "BulkResults",
+    "BulkStream",
     "CallInfo",
     "ConfigurationError",
     "DeliveryReport",
     "DeliveryStatus",
     "Encoding",
     "GatewayError",
+    "Hook",
     "InboundMessage",
     "InvalidInputError",
     "InvalidMessageError",

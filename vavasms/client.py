@@ -9,8 +9,12 @@ from typing import Literal, Self
 
 from vavasms import endpoints
 from vavasms.bulk.batches import BulkReport
-from vavasms.bulk.sender import BulkOptions, BulkStream, OnProgress, Recipients, check_recipients, collect
+from vavasms.bulk.collecting import collect
+from vavasms.bulk.options import BulkOptions, OnProgress
+from vavasms.bulk.recipients import Recipients, check_recipients
+from vavasms.bulk.sender import BulkStream
 from vavasms.config import Timeouts, load_settings, misconfigured
+from vavasms.endpoints import Account
 from vavasms.errors import InvalidInputError
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
@@ -234,6 +238,17 @@ class AsyncVavaSMS:
         check_recipients(recipients)
         draft = draft_text(message, self._sender_id(sender_id))
         return BulkStream(self._transport, draft, recipients, options, self._region)
+
+    @property
+    def account(self) -> Account:
+        """What campaigns need of this client: `CampaignRunner(sms, ledger)` asks for it."""
+        return Account(
+            name=f"{self._settings.username} {self._settings.base_url}",
+            transport=self._transport,
+            sender_id=self._settings.sender_id,
+            region=self._region,
+            status_path=self._settings.status_path,
+        )
 
     def _sender_id(self, sender_id: str | None) -> str:
         found = sender_id if sender_id is not None else self._settings.sender_id

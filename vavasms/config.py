@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -42,7 +43,10 @@ class Secret:
 
 @frozen(kw_only=True)
 class Timeouts:
-    """How long to wait, in seconds, for each part of a call."""
+    """How long to wait, in seconds, for each part of a call.
+
+    Raises `ConfigurationError` where one of them is no number above 0: no wait is without end.
+    """
 
     #: TCP and TLS.
     connect: float = 5.0
@@ -54,6 +58,13 @@ class Timeouts:
     read: float = 15.0
     #: Each read of the answer of a call that sends: every early time-out makes an unknown outcome.
     send: float = 60.0
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("connect", "write", "pool", "read", "send"):
+            value = getattr(self, name)
+            fit = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (fit and 0 < value < math.inf):
+                raise misconfigured(f"The timeout {name} must be a finite number of seconds above 0.")
 
 
 @frozen(kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Protocol
 
+from attrs import field, frozen
+
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn
 from vavasms.transport.http import Attempt
@@ -26,6 +28,20 @@ class Transport(Protocol):
     async def exchange(self, request: Request, attempt: Attempt | None = None) -> Envelope:
         """Give the envelope of a success, or raise the one error that fits."""
         ...
+
+
+@frozen(kw_only=True)
+class Account:
+    """A client's own settings with the way to its gateway: what a campaign sends with."""
+
+    #: Tells accounts apart: they have a rate each. Holds no password.
+    name: str = field(repr=False)
+    transport: Transport = field(repr=False)
+    sender_id: str | None
+    #: The country of national numbers.
+    region: str
+    #: Of the delivery status call.
+    status_path: str
 
 
 async def fetch_balance(transport: Transport) -> Balance:

@@ -9,6 +9,8 @@ Who must act decides where an error stands in the tree::
      │    ├── InvalidMessageError
      │    └── InvalidOtpTemplateError
      ├── ConfigurationError                you: the settings are wrong
+     ├── LedgerError                       this machine: the ledger cannot be written or read
+     │    └── LedgerBusyError                another runner has it
      ├── NotSentError                      the network: nothing left this machine
      ├── OutcomeUnknownError               the network: it left, no answer could be read
      ├── UnexpectedReplyError              the gateway: an answer nobody documented
@@ -108,6 +110,14 @@ class InvalidOtpTemplateError(InvalidInputError):
 
 class ConfigurationError(VavaSMSError):
     """The settings are wrong, or the gateway does not live where they say."""
+
+
+class LedgerError(VavaSMSError):
+    """The ledger cannot be written or read: a full disk, a file that is locked or may not be changed."""
+
+
+class LedgerBusyError(LedgerError):
+    """Another runner lives on this ledger; there is one at a time."""
 
 
 class NotSentError(VavaSMSError):

@@ -7,25 +7,27 @@ or trio, which is then blocked for the length of the call.
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import CancelledError, Future
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from queue import Empty, SimpleQueue
 from threading import Lock
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, BlockingPortalProvider
 
-from vavasms.bulk.batches import BatchResult, BulkReport, ChunkReader
-from vavasms.bulk.sender import HELD, BulkStream, ChunkedRecipients, OnProgress, Recipients, collect
+from vavasms.bulk.batches import BulkReport
+from vavasms.bulk.blocking import BulkResults
+from vavasms.bulk.options import OnProgress
+from vavasms.bulk.pump import Pump
+from vavasms.bulk.recipients import HELD, Recipients
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
+from vavasms.portal import shared
 from vavasms.sealing import sealed
 from vavasms.transport.http import AsyncBaseTransport
 from vavasms.transport.telling import Hook
@@ -35,144 +37,6 @@ T = TypeVar("T")
 
 #: Seconds.
 _PIECE = 1.0
-
-
-class _SharedPortal:
-    """The one portal of the process. Always asyncio: a trio portal inside trio deadlocks."""
-
-    def __init__(self) -> None:
-        self.provider = BlockingPortalProvider("asyncio")
-        self._portal: BlockingPortal | None = None
-
-    def enter(self) -> tuple[BlockingPortalProvider, BlockingPortal]:
-        """Take a lease; leave the provider that is given to end it."""
-        self._portal = self.provider.__enter__()
-        return self.provider, self._portal
-
-    def forget(self) -> None:
-        """Start afresh in a forked child: its copy of the portal has lost its thread."""
-        if self._portal is not None:
-            # Stopped, as far as the copy can be: its clean-up would wait for the lost thread for ever.
-            with suppress(StopIteration, RuntimeError):
-                self._portal.stop().send(None)
-        self.provider, self._portal = BlockingPortalProvider("asyncio"), None
-
-
-_shared = _SharedPortal()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_shared.forget)
-
-
-class _Pump(ChunkedRecipients):
-    """Read the caller's iterable in the caller's own thread.
-
-    A database cursor or a Django queryset belongs to the thread that made it, and a slow one must not
-    hold the event loop that every `VavaSMS` shares.
-    """
-
-    def __init__(self, recipients: Iterable[str]) -> None:
-        self._reader = ChunkReader(iter(recipients))
-        self._asked: SimpleQueue[tuple[Future[list[str]], int] | None] = SimpleQueue()
-
-    async def chunks(self, size: int) -> AsyncGenerator[list[str], None]:
-        while True:
-            answer: Future[list[str]] = Future()
-            self._asked.put((answer, size))
-            chunk = await asyncio.wrap_future(answer)
-            if not chunk:
-                return
-            yield chunk
-
-    def serve_until(self, done: Future[T]) -> None:
-        """Read whenever the sender asks, in this thread, until `done` is."""
-        done.add_done_callback(lambda _: self._asked.put(None))
-        while not done.done():
-            # In pieces: an endless wait cannot be interrupted on Windows.
-            with suppress(Empty):
-                asked = self._asked.get(timeout=_PIECE)
-                if asked is not None:
-                    self._serve(*asked)
-
-    def _serve(self, answer: Future[list[str]], size: int) -> None:
-        if not answer.set_running_or_notify_cancel():
-            return
-        try:
-            answer.set_result(self._reader.read(size))
-        except Exception as error:  # noqa: BLE001  the caller's iterable: the sender settles, then raises it
-            answer.set_exception(error)
-        except BaseException:
-            # An interrupt is this thread's: for the sender the input just ends.
-            answer.set_result([])
-            raise
-
-
-class BulkResults:
-    """The results of `VavaSMS.stream_bulk`: a context manager to iterate over."""
-
-    def __init__(self, portal: BlockingPortal, stream: BulkStream, pump: _Pump | None) -> None:
-        self._portal = portal
-        self._stream = stream
-        self._pump = pump
-        self._pending: Future[BatchResult | None] | None = None
-        self._context: AbstractContextManager[BulkStream] = portal.wrap_async_context_manager(stream)
-
-    @property
-    def report(self) -> BulkReport:
-        """The account as it stands; final once the block was left."""
-        return self._stream.report
-
-    def __enter__(self) -> Self:
-        self._context.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self._context.__exit__(exc_type, exc, traceback)
-        finally:
-            self._take_back()
-
-    def collect(self) -> BulkReport:
-        """Run to the end, without entering, and give the report with every result."""
-        future = self._portal.start_task_soon(collect, self._stream)
-        try:
-            _wait(future, self._pump)
-        except BaseException as interrupt:
-            # Ctrl-C, or what a signal handler raised in this thread: a job's time limit, an exit.
-            self._portal.call(self._stream.stop)
-            try:
-                _wait(future, None)
-            except BaseException as second:
-                future.cancel()
-                vars(second)["bulk_report"] = self._stream.report
-                raise
-            vars(interrupt)["bulk_report"] = _report_of(future)
-            raise
-        return future.result()
-
-    def __iter__(self) -> Iterator[BatchResult]:
-        return self
-
-    def __next__(self) -> BatchResult:
-        if self._pending is None:
-            self._pending = self._portal.start_task_soon(self._stream.receive)
-        # An interrupt leaves the pending result where `__exit__` finds it.
-        _wait(self._pending, self._pump)
-        result, self._pending = self._pending.result(), None
-        if result is None:
-            raise StopIteration
-        return result
-
-    def _take_back(self) -> None:
-        if self._pending is not None and self._pending.done() and self._pending.exception() is None:
-            result = self._pending.result()
-            if result is not None:
-                self._stream.take_back(result)
-        self._pending = None
 
 
 class VavaSMS:
@@ -345,7 +209,7 @@ class VavaSMS:
         portal = self._open()
         pump = None
         if isinstance(recipients, Iterable) and not isinstance(recipients, (*HELD, str, bytes)):
-            recipients = pump = _Pump(recipients)
+            recipients = pump = Pump(recipients)
         stream = self._client.stream_bulk(
             recipients,
             message,
@@ -356,7 +220,7 @@ class VavaSMS:
             dedupe=dedupe,
             on_progress=on_progress,
         )
-        return BulkResults(portal, stream, pump)
+        return BulkResults(portal, stream, pump, _wait)
 
     def _open(self) -> BlockingPortal:
         if os.getpid() != self._pid:
@@ -365,7 +229,7 @@ class VavaSMS:
             if self._closed:
                 raise misconfigured("The client is closed: make a new one.")
             if self._portal is None:
-                self._provider, self._portal = _shared.enter()
+                self._provider, self._portal = shared.enter()
             return self._portal
 
     def _call(self, call: Callable[[], Awaitable[T]], *, sends: bool = False) -> T:
@@ -383,12 +247,7 @@ class VavaSMS:
         return future.result()
 
 
-def _report_of(future: Future[BulkReport]) -> BulkReport | None:
-    error = future.exception()
-    return future.result() if error is None else vars(error).get("bulk_report")
-
-
-def _wait(future: Future[T], pump: _Pump | None) -> None:
+def _wait(future: Future[T], pump: Pump | None) -> None:
     if pump is not None:
         pump.serve_until(future)
     # In pieces: an endless wait cannot be interrupted on Windows. `exception` raises no error of the call's.

@@ -124,6 +124,12 @@ def test_a_bad_file_is_one_line_and_exit_2(inside: Run, content: bytes | None, s
     assert "Nothing was sent." in finished.stderr
 
 
+def test_a_sheet_is_asked_for_where_there_are_sheets(inside: Run, contacts: str) -> None:
+    finished = inside("numbers", "check", contacts, "--sheet", "Clients")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "is no spreadsheet and has no sheets" in finished.stderr
+
+
 @pytest.mark.parametrize("option", [("--region", "XX"), ("--phone-column", "Adresse")])
 def test_a_wrong_region_or_column_is_exit_2(inside: Run, contacts: str, option: tuple[str, str]) -> None:
     finished = inside("numbers", "check", contacts, *option)

@@ -35,7 +35,7 @@ from vavasms import (
     VavaSMSError,
 )
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer, create_app
-from vavasms.transport import http
+from vavasms.transport.reading import MAX_REPLY_BYTES
 
 pytestmark = pytest.mark.anyio
 
@@ -335,7 +335,7 @@ async def test_a_foreign_transports_reply_without_end_ends_bounded_too() -> None
             while True:
                 self.sent += 1
                 await anyio.lowlevel.checkpoint()
-                yield b" " * (http.MAX_REPLY_BYTES // 4 + 1)
+                yield b" " * (MAX_REPLY_BYTES // 4 + 1)
 
     stream = Endless()
 
@@ -353,7 +353,7 @@ async def test_a_foreign_transports_reply_without_end_ends_bounded_too() -> None
 
 async def test_the_longest_reply_that_is_allowed_is_read() -> None:
     body = OK[:-1] + b', "more": "'
-    body = body.ljust(http.MAX_REPLY_BYTES - 2, b"x") + b'"}'
+    body = body.ljust(MAX_REPLY_BYTES - 2, b"x") + b'"}'
     with RawServer(answering(body)) as server:
         async with connect(server.url) as sms:
             assert (await sms.balance()).amount == 5

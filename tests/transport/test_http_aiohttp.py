@@ -238,3 +238,23 @@ def test_without_its_extra_the_sentence_says_what_to_install(monkeypatch: pytest
     with pytest.raises(ConfigurationError, match=r"vavasms\[aiohttp\]") as caught:
         connect("https://vavasms.com/api")
     assert caught.value.outcome is NOT_SENT
+
+
+def test_under_trio_it_is_refused_before_anything_is_sent(sandbox: SandboxServer) -> None:
+    async def main() -> None:
+        gateway = sandbox.gateway
+        async with AsyncVavaSMS(
+            gateway.username,
+            gateway.password,
+            sender_id="SANDBOX",
+            base_url=sandbox.url,
+            trust_env=False,
+            backend="aiohttp",
+        ) as sms:
+            with pytest.raises(ConfigurationError, match="runs on asyncio only") as caught:
+                await sms.send(ONE, TEXT)
+            assert (caught.value.outcome, caught.value.halts) == (Outcome.NOT_SENT, True)
+            assert (await sms.send_bulk([ONE], TEXT)).not_sent == 1
+
+    anyio.run(main, backend="trio")
+    assert not sandbox.gateway.journal.entries

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote_plus
 
@@ -223,22 +221,6 @@ async def test_an_attempt_that_begins_anew_forgets_the_one_that_was_turned_away(
     await transport.aclose()
 
 
-def all_tracebacks(error: BaseException) -> Iterator[str]:
-    """Everything an error tracker could collect of an error: it, what is behind it, and all locals."""
-    seen: list[BaseException] = []
-    queue: list[BaseException | None] = [error]
-    while queue:
-        current = queue.pop()
-        if current is None or current in seen:
-            continue
-        seen.append(current)
-        yield repr(current)
-        for frame in traceback.TracebackException.from_exception(current, capture_locals=True).stack:
-            if Path(frame.filename) != Path(__file__):
-                yield f"{frame.filename}: {frame.locals}"
-        queue += [current.__cause__, current.__context__]
-
-
 CALLS: dict[str, Callable[[AsyncVavaSMS], Awaitable[Any]]] = {
     "balance": lambda sms: sms.balance(),
     "send": lambda sms: sms.send([ONE], TEXT),
@@ -252,7 +234,13 @@ CALLS: dict[str, Callable[[AsyncVavaSMS], Awaitable[Any]]] = {
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("phase", ["handshake", "reply"])
 async def test_the_traceback_of_a_cancellation_tells_no_secret(
-    phase: str, call: str, way: str, backend: Backend, anyio_backend: str, server: SandboxServer
+    phase: str,
+    call: str,
+    way: str,
+    backend: Backend,
+    anyio_backend: str,
+    server: SandboxServer,
+    all_tracebacks: Callable[[BaseException], Iterator[str]],
 ) -> None:
     server.faults.script(stall())
     taken = server.faults.taken

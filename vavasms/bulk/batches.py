@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 from attrs import define, field, frozen
 
 from vavasms.errors import InvalidNumberError, Outcome, VavaSMSError
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn, parse_msisdn
+
+Batch = tuple[Msisdn, ...]
 
 
 @frozen(kw_only=True)
@@ -28,7 +29,7 @@ class InvalidRecipient:
 class BatchResult:
     """The fate of one request of a bulk send."""
 
-    recipients: tuple[Msisdn, ...]
+    recipients: Batch
     outcome: Outcome
     #: What the gateway answered; None unless the outcome is `ACCEPTED`.
     lot: Lot | None = None
@@ -140,7 +141,7 @@ class Cutter:
     dedupe: bool
     tally: Tally
     #: Batches that nobody has taken yet.
-    ready: list[tuple[Msisdn, ...]] = field(factory=list)
+    ready: list[Batch] = field(factory=list)
     _seen: set[int] = field(factory=set)
     _rest: list[Msisdn] = field(factory=list)
     _index: int = 0
@@ -185,26 +186,3 @@ def _show(text: object) -> str:
         return str(text)
     except Exception:  # noqa: BLE001  what is no text may do anything when asked for one
         return f"<{type(text).__name__}>"
-
-
-@define
-class ChunkReader:
-    """Read an iterable in lists. What it gave before it failed is handed out before its error is raised."""
-
-    iterator: Iterator[str]
-    _failure: BaseException | None = None
-
-    def read(self, size: int) -> list[str]:
-        """Give at most `size` items, an empty list after the last."""
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
-        chunk: list[str] = []
-        try:
-            for item in islice(self.iterator, size):
-                chunk.append(item)  # noqa: PERF402  kept as far as it came
-        except BaseException as failure:
-            if not chunk:
-                raise
-            self._failure = failure
-        return chunk

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vavasms.cli import show
+from vavasms.client import AsyncVavaSMS
 from vavasms.config import KEYRING_SERVICE, misconfigured
 from vavasms.sealing import sealed
 from vavasms.sync import VavaSMS
@@ -37,6 +38,25 @@ def _make_client() -> VavaSMS:
         status_path=settings.get("VAVASMS_STATUS_PATH"),
         max_connections=4,
     )
+
+
+@sealed
+def make_async_client(*, max_connections: int) -> AsyncVavaSMS:
+    """Make the same for commands that keep many calls under way."""
+    settings = find_settings()
+    return AsyncVavaSMS(
+        settings[_USERNAME],
+        settings[_PASSWORD],
+        sender_id=settings.get("VAVASMS_SENDER_ID"),
+        base_url=settings.get(_BASE_URL),
+        status_path=settings.get("VAVASMS_STATUS_PATH"),
+        max_connections=max_connections,
+    )
+
+
+def find_ledger_setting(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> str | None:
+    """Give the ledger that the environment names, or `.env`."""
+    return (_filled(_read_dotenv(dotenv)) | _filled(environment)).get("VAVASMS_LEDGER")
 
 
 @sealed

@@ -16,6 +16,7 @@ from vavasms.errors import InvalidInputError
 from vavasms.numbers.faults import mask
 from vavasms.numbers.judge import check_region
 
+#: Fates by their colours; no opt-out list is asked here.
 _STYLES = {Fate.KEPT: "green", Fate.REPAIRED: "cyan", Fate.DUPLICATE: "yellow", Fate.REFUSED: "red"}
 
 
@@ -23,7 +24,7 @@ def check(
     file: Annotated[
         str,
         Parameter(
-            help="CSV, or one number a line; `-` is standard input.",
+            help="CSV, XLSX, or one number a line; `-` is standard input.",
             show_default=False,
             allow_leading_hyphen=True,
         ),
@@ -48,12 +49,16 @@ def check(
             name="--phone-column", metavar="NAME", help="The name of the column that holds the numbers."
         ),
     ] = None,
+    sheet: Annotated[
+        str | None,
+        Parameter(metavar="NAME", help="The sheet, where it is not the first that holds anything."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Say of each number of a list: kept, repaired, a duplicate, or refused and why."""
     judge = Judge(region=check_region(region), repair=repair)
     fates: Counter[Fate] = Counter()
-    with read_contacts(_open(file), phone_column=phone_column) as contacts:
+    with read_contacts(_open(file), phone_column=phone_column, sheet=sheet) as contacts:
         write = _write_json if as_json else _Lines(phone_column=contacts.phone_column).write
         for contact in contacts:
             verdict = judge.judge(contact.phone)
@@ -120,5 +125,5 @@ def _write_json(contact: Contact, verdict: Verdict) -> None:
 
 
 def _summarize(fates: Counter[Fate]) -> None:
-    parts = ", ".join(f"{fates[fate]:,} {fate.value}" for fate in Fate)
+    parts = ", ".join(f"{fates[fate]:,} {fate.value}" for fate in _STYLES)
     show.say(f"{show.count(fates.total(), 'number')}: {parts}.")

@@ -43,7 +43,9 @@ def read(text: str, region: str | None, default_region: str | None) -> Reading:
     head = split_decimal(plain)
     if head is not None:
         reading = read(head, region, default_region)
-        return Reading(fault=NumberFault.DECIMAL, digits=reading.digits) if reading.digits else reading
+        # The graver fault: a zero that was lost as well is not restored for having been found behind a point.
+        fault = reading.fault or NumberFault.DECIMAL
+        return Reading(fault=fault, digits=reading.digits) if reading.digits else reading
     cleaned = clean(plain)
     if isinstance(cleaned, NumberFault):
         return Reading(fault=cleaned)

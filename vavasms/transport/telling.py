@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any
 
 from attrs import frozen
 
+from vavasms.config import misconfigured
 from vavasms.errors import VavaSMSError
 from vavasms.wire.requests import Request
 
@@ -32,6 +34,16 @@ class CallInfo:
 
 
 Hook = Callable[[CallInfo], object]
+
+
+def check_hook(name: str, hook: Hook | None) -> Hook | None:
+    """Refuse what is no plain function: nobody would await an async one, so that it would never run."""
+    # An object may be called through an async `__call__`.
+    ways = (hook, getattr(hook, "__call__", None))  # noqa: B004
+    lazy = any(iscoroutinefunction(way) or isasyncgenfunction(way) for way in ways)
+    if hook is not None and (lazy or not callable(hook)):
+        raise misconfigured(f"{name} must be a plain function, not an async one: nothing awaits it.")
+    return hook
 
 
 def tell(hook: Hook | None, request: Request, **details: Any) -> None:

@@ -19,10 +19,10 @@ UNDIVIDED = "\x1f"
 _CHUNK = 1 << 20
 _SAMPLE = 1 << 16
 _SAMPLE_ROWS = 50
+#: How spreadsheets begin: the new ones are archives; the old ones, and new ones with a password, are not.
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 #: Files that are brought by mistake, by how they begin.
 _SIGNATURES = {
-    b"PK\x03\x04": "is a spreadsheet or an archive, not a CSV file: save it as CSV first",
-    b"\xd0\xcf\x11\xe0": "is an old Excel file, not a CSV file: save it as CSV first",
     b"%PDF": "is a PDF, not a CSV file",
     codecs.BOM_UTF16_LE: "is UTF-16 text: save it as CSV UTF-8 first",
     codecs.BOM_UTF16_BE: "is UTF-16 text: save it as CSV UTF-8 first",
@@ -50,6 +50,13 @@ def open_binary(source: Path | BinaryIO, name: str) -> BinaryIO:
     except (OSError, ValueError) as error:
         why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
     raise refusal(name, why)
+
+
+def is_spreadsheet(stream: BinaryIO, name: str) -> bool:
+    """Say whether the file begins like a spreadsheet, and go back to its start."""
+    head = _read(stream, name, len(_SPREADSHEETS[0]))
+    stream.seek(0)
+    return head.startswith(_SPREADSHEETS)
 
 
 def find_encoding(stream: BinaryIO, name: str) -> str:
@@ -116,9 +123,9 @@ def _spool(source: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, spool)
 
 
-def _read(stream: BinaryIO, name: str) -> bytes:
+def _read(stream: BinaryIO, name: str, size: int = _CHUNK) -> bytes:
     try:
-        return stream.read(_CHUNK)
+        return stream.read(size)
     except OSError as error:
         # A disk or a share that fails.
         why = error.strerror

@@ -1,13 +1,16 @@
-"""What a raw phone text is: kept, repaired, a duplicate or refused. Pure."""
+"""What a raw phone text is: kept, repaired, a duplicate, opted out or refused. Pure."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from enum import Enum
 
 from attrs import define, field, frozen
 
 from vavasms.errors import InvalidNumberError
 from vavasms.numbers import Msisdn, parse_msisdn
+from vavasms.numbers.plans import PLANS
 
 
 class Fate(Enum):
@@ -19,6 +22,8 @@ class Fate(Enum):
     REPAIRED = "repaired"
     #: The number of an earlier row; sent to once.
     DUPLICATE = "duplicate"
+    #: On the opt-out list, each time it comes; not sent to.
+    OPTED_OUT = "opted_out"
     #: No mobile number; not sent to.
     REFUSED = "refused"
 
@@ -28,7 +33,7 @@ class Verdict:
     """The judgement on one raw phone text."""
 
     fate: Fate
-    #: Who to send to; None where the fate is `REFUSED`.
+    #: The number that was read or repaired; None where the fate is `REFUSED`.
     recipient: Msisdn | None = None
     #: Why it was refused, or what was repaired: a value of `NumberFault`; None otherwise.
     reason: str | None = None
@@ -38,11 +43,16 @@ class Verdict:
     suggestion: Msisdn | None = None
 
 
+# What the tables of numbering plans take in any tabled region: nearly all rows of most lists.
+_match_wire = re.compile("|".join(plan.calling_code + plan.mobile for plan in PLANS.values())).fullmatch
+_TABLED = {None, *PLANS}
+
+
 @define(kw_only=True)
 class Judge:
-    """Judge the numbers of one list, in order.
+    """Judge the numbers of one list, in order: each gets exactly one fate.
 
-    Remembers the numbers it kept, about 60 bytes each, to tell the duplicates.
+    Remembers the numbers it kept, about 65 bytes each, to tell the duplicates.
     """
 
     #: The country that all numbers are known to be of: eight bare digits can be read; None: not known.
@@ -51,25 +61,59 @@ class Judge:
     default_region: str = "CI"
     #: Take the new number in place of one of the old plan, or of one that a spreadsheet spoiled.
     repair: bool = False
-    _seen: set[int] = field(factory=set, init=False)
+    #: Numbers that want no message, as the integers of their digits.
+    opted_out: frozenset[int] = field(default=frozenset(), repr=False)
+    _seen: set[int] = field(factory=set, init=False, repr=False)
 
     def judge(self, text: str) -> Verdict:
         """Judge the next number of the list."""
+        found = self._judge(text)
+        return Verdict(fate=Fate.KEPT, recipient=found) if isinstance(found, Msisdn) else found
+
+    def judge_many(self, texts: Iterable[str]) -> list[Msisdn | Verdict]:
+        """Judge the next numbers as `judge` would one by one, in less than half of the time.
+
+        A number that is kept stands for its verdict: on a long list nearly all are.
+        """
+        match = _match_wire if {self.region, self.default_region} <= _TABLED else _match_nothing
+        settle, judge = self._settle, self._judge
+        return [settle(Msisdn(text)) if match(text) else judge(text) for text in texts]
+
+    def _judge(self, text: str) -> Msisdn | Verdict:
         try:
-            number = parse_msisdn(text, region=self.region, default_region=self.default_region)
+            return self._settle(self._parse(text))
         except InvalidNumberError as error:
             reason, sentence, suggestion = error.reason, str(error), error.suggestion
-        else:
-            return self._keep(Verdict(fate=Fate.KEPT, recipient=number))
         new = None if suggestion is None else Msisdn(suggestion)
-        if self.repair and new is not None:
-            return self._keep(Verdict(fate=Fate.REPAIRED, recipient=new, reason=reason, sentence=sentence))
-        return Verdict(fate=Fate.REFUSED, reason=reason, sentence=sentence, suggestion=new)
+        if not self.repair or new is None or not self._is_sure(text):
+            return Verdict(fate=Fate.REFUSED, reason=reason, sentence=sentence, suggestion=new)
+        found = self._settle(new)
+        if found is not new:
+            return found
+        return Verdict(fate=Fate.REPAIRED, recipient=new, reason=reason, sentence=sentence)
 
-    def _keep(self, verdict: Verdict) -> Verdict:
-        assert verdict.recipient is not None
+    def _settle(self, number: Msisdn) -> Msisdn | Verdict:
+        """Return the verdict on a number that is not sent to; remember any other, and return it."""
         # As ints: a third of the memory of the texts, and exact.
-        if (key := int(verdict.recipient)) in self._seen:
-            return Verdict(fate=Fate.DUPLICATE, recipient=verdict.recipient)
+        key = int(number)
+        if key in self.opted_out:
+            return Verdict(fate=Fate.OPTED_OUT, recipient=number)
+        if key in self._seen:
+            return Verdict(fate=Fate.DUPLICATE, recipient=number)
         self._seen.add(key)
-        return verdict
+        return number
+
+    def _parse(self, text: str, *, repair: bool = False) -> Msisdn:
+        return parse_msisdn(text, region=self.region, default_region=self.default_region, repair=repair)
+
+    def _is_sure(self, text: str) -> bool:
+        """Say whether the suggestion may be taken: not where other countries have such numbers."""
+        try:
+            self._parse(text, repair=True)
+        except InvalidNumberError:
+            return False
+        return True
+
+
+def _match_nothing(_: str) -> None:
+    """Leave every number to the complete reading."""

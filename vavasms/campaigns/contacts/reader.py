@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import chain
+from importlib.util import find_spec
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO, BinaryIO, Self
@@ -12,8 +13,11 @@ from typing import IO, BinaryIO, Self
 from attrs import field, frozen
 
 from vavasms.campaigns.contacts import columns, csvfile
+from vavasms.config import misconfigured
 
 Records = Iterator[tuple[int, list[str]]]
+#: Row, phone and cells of a contact.
+Line = tuple[int, str, tuple[str, ...]]
 
 #: Nearly every number: there is nothing to part.
 _match_plain = re.compile(r"[0-9+ .()-]*").fullmatch
@@ -32,22 +36,22 @@ class Contact:
     row: int
     #: The number as it was written.
     phone: str = field(repr=False)
+    #: The cells of the row, the phone's too, one for each column; empty where the file is a plain list.
+    cells: tuple[str, ...] = field(repr=False, default=())
     _names: tuple[str, ...] = field(repr=False, default=())
-    _cells: tuple[str, ...] = field(repr=False, default=())
 
     @property
     def columns(self) -> Mapping[str, str]:
-        """All columns of the row, the phone's too, by their names; a missing cell is empty."""
+        """The cells by the names of their columns."""
         # Made when asked: half of the time of reading would go into it.
-        cells = chain(self._cells, [""] * (len(self._names) - len(self._cells)))
-        return MappingProxyType(dict(zip(self._names, cells, strict=False)))
+        return MappingProxyType(dict(zip(self._names, self.cells, strict=True)))
 
 
 class ContactList:
     """The contacts of one file: a context manager to iterate over, once."""
 
     def __init__(
-        self, stream: IO[str], records: Records, *, names: tuple[str, ...], phone: int | None
+        self, stream: BinaryIO | IO[str], records: Records, *, names: tuple[str, ...], phone: int | None
     ) -> None:
         self._stream = stream
         self._records = records
@@ -72,30 +76,53 @@ class ContactList:
         self._stream.close()
 
     def __iter__(self) -> Iterator[Contact]:
-        names, phone = self.columns, self._phone
+        names = self.columns
+        for row, phone, cells in self._lines():
+            yield Contact(row=row, phone=phone, cells=cells, names=names)
+
+    def chunks(self, size: int = 200) -> Iterator[list[Line]]:
+        """Give the same as plain tuples, row, phone and cells, in lists of `size`: twice as fast.
+
+        Lists much longer than that wake Python's collector of garbage, and are slower.
+        """
+        lines = self._lines()
+        while chunk := list(islice(lines, size)):
+            yield chunk
+
+    def _lines(self) -> Iterator[Line]:
+        phone, width = self._phone, len(self.columns)
+        cells: tuple[str, ...] = ()
         for row, record in self._records:
             if phone is None:
                 text = ";".join(filter(None, record))
             else:
-                text = record[phone] if phone < len(record) else ""
-            if _match_plain(text):
-                yield Contact(row=row, phone=text, names=names, cells=tuple(record))
+                cells = tuple(record if len(record) == width else _fit(record, width))
+                text = cells[phone]
+            if text.isdecimal() or _match_plain(text):
+                yield row, text, cells
                 continue
             for part in split_numbers(text):
-                yield Contact(row=row, phone=part, names=names, cells=tuple(record))
+                yield row, part, cells
 
 
-def read_contacts(source: Path | BinaryIO, *, phone_column: str | None = None) -> ContactList:
-    """Open a contact list: CSV with a header, or one number a line.
+def read_contacts(
+    source: Path | BinaryIO, *, phone_column: str | None = None, sheet: str | None = None
+) -> ContactList:
+    """Open a contact list: CSV or a spreadsheet (XLSX) with a header, or one number a line.
 
-    Delimiter (`,` `;` tab `|`) and encoding (UTF-8, else cp1252) are found out; the file is never whole in
-    memory, and is read twice. `phone_column` names the column where its name does not say phone. Raises
-    `InvalidInputError` before the first contact for whatever is no such file.
+    Delimiter (`,` `;` tab `|`) and encoding (UTF-8, else cp1252) are found out; a CSV is never whole in
+    memory, and is read twice. `phone_column` names the column where its name does not say phone, `sheet` the
+    sheet where it is not the first that holds anything. Raises `InvalidInputError` before the first contact
+    for whatever is no such file, `ConfigurationError` for a spreadsheet without the extra `xlsx`.
     """
     name = f"The file {source}" if isinstance(source, Path) else "The standard input"
     stream = csvfile.open_binary(source, name)
     try:
-        return _open(stream, name, phone_column)
+        if csvfile.is_spreadsheet(stream, name):
+            return _open_sheet(stream, name, phone_column, sheet)
+        if sheet is not None:
+            raise csvfile.refusal(name, "is no spreadsheet and has no sheets")
+        return _open_text(stream, name, phone_column)
     except BaseException:
         stream.close()
         raise
@@ -108,17 +135,32 @@ def split_numbers(text: str) -> tuple[str, ...]:
     return parts if parts and whole else (text,)
 
 
-def _open(stream: BinaryIO, name: str, phone_column: str | None) -> ContactList:
+def _open_sheet(stream: BinaryIO, name: str, phone_column: str | None, sheet: str | None) -> ContactList:
+    if find_spec("python_calamine") is None:
+        raise misconfigured("A spreadsheet needs its extra: pip install 'vavasms[xlsx]', or save it as CSV.")
+    # Here, for the extra may be missing.
+    from vavasms.campaigns.contacts import xlsxfile
+
+    return _arrange(stream, xlsxfile.read_sheet(stream, name, sheet), name, phone_column)
+
+
+def _open_text(stream: BinaryIO, name: str, phone_column: str | None) -> ContactList:
     text = csvfile.decode(stream, csvfile.find_encoding(stream, name))
     delimiter = csvfile.find_delimiter(text, lambda header: _rate(header, phone_column))
-    records = csvfile.read_records(text, delimiter, name)
+    return _arrange(text, csvfile.read_records(text, delimiter, name), name, phone_column)
+
+
+def _arrange(
+    stream: BinaryIO | IO[str], records: Records, name: str, phone_column: str | None
+) -> ContactList:
+    """Take the first record as the header, or as the first number of a plain list."""
     first = next(records, None)
     if first is None:
         raise csvfile.refusal(name, "is empty")
     header = first[1]
     phone = _locate(header, phone_column)
     if phone is None and phone_column is None and columns.is_data(header):
-        return ContactList(text, chain([first], records), names=(), phone=None)
+        return ContactList(stream, chain([first], records), names=(), phone=None)
     if phone is None:
         what = "that is named like a phone number" if phone_column is None else repr(phone_column)
         shown = _show(header)
@@ -126,7 +168,12 @@ def _open(stream: BinaryIO, name: str, phone_column: str | None) -> ContactList:
     second = next(records, None)
     if second is None:
         raise csvfile.refusal(name, "has a header and no rows")
-    return ContactList(text, chain([second], records), names=columns.unique_names(header), phone=phone)
+    return ContactList(stream, chain([second], records), names=columns.unique_names(header), phone=phone)
+
+
+def _fit(record: list[str], width: int) -> list[str]:
+    """Fill a short row with empty cells, and cut off a long one what stands under no name."""
+    return record[:width] + [""] * (width - len(record))
 
 
 def _locate(header: list[str], wanted: str | None) -> int | None:

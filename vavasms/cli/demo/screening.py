@@ -38,7 +38,7 @@ class Screening:
             key = (verdict.fate, verdict.reason)
             self.reasons[key] += 1
             self.examples.setdefault(key, (contact.phone, verdict.recipient))
-        if verdict.recipient is not None and verdict.fate is not Fate.DUPLICATE:
+        if verdict.recipient is not None and verdict.fate in {Fate.KEPT, Fate.REPAIRED}:
             self.recipients.append(verdict.recipient)
 
 

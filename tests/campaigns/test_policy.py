@@ -1,0 +1,214 @@
+"""The limits of a campaign: what they are, how they are kept, when a campaign ends under them."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime, time
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from vavasms.campaigns.policy import (
+    Policy,
+    Window,
+    dump_policy,
+    finishing_time,
+    load_policy,
+    parse_window,
+)
+from vavasms.errors import InvalidInputError, Outcome
+
+#: A Monday, 08:00 in Abidjan.
+MONDAY = datetime.fromisoformat("2026-03-02T08:00+00:00").timestamp()
+HOUR, DAY = 3600, 86_400
+DAYTIME = parse_window("08:00-20:00")
+
+amounts = st.decimals(min_value="0.000001", max_value=10**12 - 1, places=6)
+clocks = st.times().map(lambda each: each.replace(second=0, microsecond=0))
+windows = st.builds(
+    lambda ends, zone: Window(ends[0], ends[1], ZoneInfo(zone)),
+    st.lists(clocks, min_size=2, max_size=2, unique=True),
+    st.sampled_from(["Africa/Abidjan", "Europe/Paris", "UTC"]),
+)
+counts = st.integers(1, 10**9)
+rates = st.floats(0, exclude_min=True, allow_infinity=False) | counts
+policies = st.builds(
+    lambda price, budget, **rest: Policy(unit_price=price, budget=budget if price else None, **rest),
+    price=st.none() | amounts,
+    budget=st.none() | amounts,
+    rate=st.none() | rates,
+    window=st.none() | windows,
+    balance_floor=st.none() | amounts | st.just(Decimal(0)),
+    daily_cap=st.none() | counts,
+    batch_size=counts,
+    concurrency=counts,
+)
+
+
+def test_a_policy_without_limits_is_one() -> None:
+    policy = Policy()
+    assert (policy.batch_size, policy.concurrency) == (100, 16)
+    assert policy.max_segments is None
+    assert policy.cost(5) is None
+
+
+def test_a_budget_pays_whole_segments() -> None:
+    policy = Policy(unit_price=Decimal("12.5"), budget=Decimal(1_000))
+    assert policy.max_segments == 80
+    assert policy.cost(80) == 1_000
+    assert Policy(unit_price=Decimal("12.5")).max_segments is None
+    assert Policy(unit_price=Decimal(20), budget=Decimal(19)).max_segments == 0
+
+
+@given(price=amounts, budget=amounts)
+@example(price=Decimal("0.000001"), budget=Decimal("999999999999.999999"))
+def test_the_segments_of_a_budget_cost_no_more_than_it_and_one_more_would(
+    price: Decimal, budget: Decimal
+) -> None:
+    policy = Policy(unit_price=price, budget=budget)
+    assert policy.max_segments is not None
+    least, more = policy.cost(policy.max_segments), policy.cost(policy.max_segments + 1)
+    assert least is not None
+    assert more is not None
+    assert least <= budget < more
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"batch_size": 0}, "batch_size must be a whole number"),
+        ({"concurrency": True}, "concurrency must be a whole number"),
+        ({"daily_cap": 0}, "daily_cap must be a whole number"),
+        ({"daily_cap": 10.0}, "daily_cap must be a whole number"),
+        ({"rate": 0}, "rate must be a number"),
+        ({"rate": math.nan}, "rate must be a number"),
+        ({"rate": math.inf}, "rate must be a number"),
+        ({"rate": True}, "rate must be a number"),
+        ({"rate": "5"}, "rate must be a number"),
+        ({"window": "08:00-20:00"}, "window must be a Window"),
+        ({"unit_price": Decimal(0)}, "unit_price must be a Decimal above 0"),
+        ({"unit_price": 12.5}, "unit_price must be a Decimal above 0"),
+        ({"unit_price": Decimal("NaN")}, "unit_price must be a Decimal above 0"),
+        ({"unit_price": Decimal("0.0000001")}, "unit_price must be a Decimal above 0"),
+        ({"unit_price": Decimal(1), "budget": Decimal(-1)}, "budget must be a Decimal above 0"),
+        ({"unit_price": Decimal(1), "budget": Decimal("1E+99999")}, "budget must be a Decimal above 0"),
+        ({"balance_floor": Decimal(-1)}, "balance_floor must be a Decimal of 0 or more"),
+        ({"budget": Decimal(5)}, "A budget needs the unit price"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused_in_one_sentence(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"nothing was sent\.$") as caught:
+        Policy(**fields)
+    assert words in str(caught.value)
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+@given(policy=policies)
+def test_a_stored_policy_comes_back(policy: Policy) -> None:
+    text = dump_policy(policy)
+    assert load_policy(text) == policy
+    assert dump_policy(load_policy(text)) == text
+
+
+def test_a_stored_policy_is_compact_and_its_amounts_are_text() -> None:
+    policy = Policy(unit_price=Decimal("12.50"), budget=Decimal(1000), window=DAYTIME, rate=2.5)
+    assert dump_policy(policy) == (
+        '{"balance_floor":null,"batch_size":100,"budget":"1000","concurrency":16,"daily_cap":null,'
+        '"rate":2.5,"tz":"Africa/Abidjan","unit_price":"12.50","window":"08:00-20:00"}'
+    )
+
+
+def test_unknown_keys_are_passed_over_and_missing_ones_have_defaults() -> None:
+    assert load_policy('{"colour":"red","daily_cap":5}') == Policy(daily_cap=5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "[]",
+            "nothing",
+            "[" * 100_000,
+            '{"batch_size":1.5}',
+            '{"unit_price":"a lot"}',
+            '{"unit_price":[]}',
+        ),
+        *('{"rate":NaN}', '{"window":"8-20","tz":"UTC"}', '{"window":"08:00-20:00"}', '{"budget":"5"}'),
+    ],
+)
+def test_a_policy_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"nothing was sent\.$"):
+        load_policy(text)
+
+
+def test_the_slower_of_rate_and_concurrency_decides() -> None:
+    policy = Policy(rate=10, concurrency=2)
+    assert finishing_time(policy, messages=100, requests=1, starts=MONDAY) == MONDAY + 10
+    assert finishing_time(policy, messages=100, requests=100, starts=MONDAY) == MONDAY + 25
+    assert finishing_time(policy, messages=100, requests=100, starts=MONDAY, latency=2) == MONDAY + 100
+    assert finishing_time(Policy(), messages=32, requests=32, starts=MONDAY + 0.5) == MONDAY + 1.5
+
+
+def test_nothing_to_send_ends_at_once() -> None:
+    policy = Policy(rate=1, window=DAYTIME)
+    assert finishing_time(policy, messages=0, requests=0, starts=MONDAY - HOUR) == MONDAY - HOUR
+
+
+def test_closed_hours_are_waited_through() -> None:
+    policy = Policy(rate=1, window=DAYTIME)
+    ends = {
+        hours: finishing_time(policy, messages=hours * HOUR, requests=1, starts=MONDAY)
+        for hours in (12, 13, 24)
+    }
+    assert ends == {12: MONDAY + 12 * HOUR, 13: MONDAY + DAY + HOUR, 24: MONDAY + DAY + 12 * HOUR}
+    assert finishing_time(policy, messages=60, requests=1, starts=MONDAY - 5 * HOUR) == MONDAY + 60
+
+
+def test_a_day_of_a_clock_change_has_another_length() -> None:
+    policy = Policy(rate=1, window=parse_window("00:00-12:00", tz="Europe/Paris"))
+    starts = datetime.fromisoformat("2026-03-29T00:00+01:00").timestamp()
+    ends = finishing_time(policy, messages=12 * HOUR, requests=1, starts=starts)
+    assert ends == datetime.fromisoformat("2026-03-30T01:00+02:00").timestamp()
+
+
+def test_ten_million_messages_end_to_the_second() -> None:
+    policy = Policy(rate=10, window=DAYTIME)
+    # 432,000 a day: 23 full days, then 64,000 messages.
+    assert finishing_time(policy, messages=10**7, requests=10**5, starts=MONDAY) == MONDAY + 23 * DAY + 6_400
+
+
+@pytest.mark.parametrize("window", [None, DAYTIME])
+def test_what_takes_centuries_never_ends(window: Window | None) -> None:
+    slow = Policy(rate=5e-324, window=window)
+    assert finishing_time(slow, messages=10**7, requests=1, starts=MONDAY) == math.inf
+
+
+def test_a_small_share_of_each_day_for_centuries_never_ends() -> None:
+    assert finishing_time(Policy(rate=1e-6), messages=10**7, requests=10**5, starts=MONDAY) == math.inf
+
+
+@given(
+    messages=st.integers(1, 200_000),
+    rate=st.floats(0.5, 1000),
+    ends=st.lists(clocks, min_size=2, max_size=2, unique=True),
+)
+def test_an_end_is_as_many_open_seconds_away_as_the_work_takes(
+    messages: int, rate: float, ends: list[time]
+) -> None:
+    window = Window(ends[0], ends[1], ZoneInfo("UTC"))
+    finish = finishing_time(Policy(rate=rate, window=window), messages=messages, requests=0, starts=MONDAY)
+    moment, spent = window.opens_at(MONDAY), 0.0
+    while moment < finish:
+        closes = min(window.closes_at(moment), finish)
+        spent, moment = spent + closes - moment, window.opens_at(closes)
+    assert spent == pytest.approx(messages / rate, abs=1e-4)
+
+
+def test_json_of_another_hand_may_hold_amounts_as_numbers() -> None:
+    assert load_policy(json.dumps({"unit_price": 12.5, "budget": 100})).max_segments == 8

@@ -1,0 +1,182 @@
+"""To whom nothing is sent, and what may be spent: opt-outs, daily caps, budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from vavasms.campaigns.ledger.port import BatchRecord, Claim, Exclusion, Ledger, StoredBatch
+from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
+from vavasms.numbers import Msisdn
+
+pytestmark = pytest.mark.anyio
+
+Run = Callable[..., Awaitable[None]]
+Take = Callable[..., Awaitable[Claim]]
+TryClaim = Callable[..., Awaitable[Claim | None]]
+Phones = Callable[..., tuple[Msisdn, ...]]
+
+NOTHING = BatchRecord()
+DAY = 86_400.0
+BUDGET = "the budget does not suffice for the next batch"
+
+
+async def _batch(ledger: Ledger, no: int = 0, campaign_id: str = "c") -> StoredBatch:
+    return (await ledger.batches(campaign_id, after=no - 1, limit=1))[0]
+
+
+async def test_who_opted_out_is_left_out_for_good(
+    ledger: Ledger, run: Run, take: Take, phones: Phones
+) -> None:
+    await run("c", 3, segments=2)
+    one, two, three = phones(3)
+    await ledger.add_opt_outs([two], source="inbound", now=1.0)
+    made = await take("c")
+    assert made.recipients == (one, three)
+    status = await ledger.status("c")
+    assert (status.sending, status.not_sent, status.segments) == (2, 1, 4)
+    await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+    status = await ledger.status("c")
+    assert (status.queued, status.not_sent) == (2, 1)
+    assert (await ledger.queued("c", after=-1, limit=1))[0].messages == 2
+    await ledger.remove_opt_outs([two])
+    await ledger.add_opt_outs([one], source="inbound", now=1.0)
+    assert (await take("c")).recipients == (three,)
+    out = Exclusion.OPTED_OUT
+    assert (await _batch(ledger)).recipients == ((one, out), (two, out), (three, None))
+
+
+async def test_a_batch_of_which_nobody_is_left_is_cancelled(
+    ledger: Ledger, run: Run, claim: TryClaim, phones: Phones
+) -> None:
+    await run("c", 2, max_segments=1)
+    await ledger.add_opt_outs(phones(2), source="cli", now=1.0)
+    assert await claim("c") is None
+    stored = await _batch(ledger)
+    assert (stored.state, stored.sending_at) == (BatchState.CANCELLED, None)
+    assert {why for _, why in stored.recipients} == {Exclusion.OPTED_OUT}
+    status = await ledger.status("c")
+    assert (status.not_sent, status.recipients, status.state) == (2, 2, CampaignState.RUNNING)
+    assert await ledger.finish("c")
+
+
+@pytest.mark.parametrize(
+    ("event", "counts"),
+    [
+        (None, True),
+        (BatchEvent.ACCEPT, True),
+        (BatchEvent.LOSE, True),
+        (BatchEvent.REJECT, False),
+        (BatchEvent.TURN_BACK, False),
+    ],
+)
+async def test_what_a_recipient_had_or_may_have_had_counts_for_the_cap(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim, event: BatchEvent | None, counts: bool
+) -> None:
+    await run("a", 1)
+    made = await take("a")
+    if event is not None:
+        await ledger.settle(made, event, NOTHING)
+    await run("c", 1, daily_cap=1)
+    assert (await claim("c", now=1001.0) is None) is counts
+    assert (await _batch(ledger)).recipients[0][1] is (Exclusion.CAPPED if counts else None)
+
+
+async def test_a_cap_counts_over_all_campaigns_of_a_rolling_day(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim, phones: Phones
+) -> None:
+    for key, now in (("a", 1000.0), ("b", 2000.0)):
+        await run(key, 2)
+        await ledger.settle(await take(key, now=now), BatchEvent.ACCEPT, NOTHING)
+    await run("c", 3, daily_cap=2)
+    await run("d", 3, daily_cap=2)
+    await run("e", 1)
+    # Two of the three had two; the day of the first message ends when it is 24 hours old.
+    assert (await take("c", now=999.0 + DAY)).recipients == phones(1, 2)
+    assert (await take("d", now=1000.0 + DAY)).recipients == phones(3)
+    assert await claim("e", now=2000.0) is not None
+    assert (await ledger.status("c")).not_sent == 2
+
+
+async def test_who_was_left_out_had_no_message(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim, phones: Phones
+) -> None:
+    one, _two = phones(2)
+    await ledger.add_opt_outs([one], source="cli", now=1.0)
+    await run("a", 2)
+    await take("a")
+    await ledger.remove_opt_outs([one])
+    await run("c", 2, daily_cap=1)
+    assert (await take("c", now=1001.0)).recipients == (one,)
+
+
+async def test_who_was_left_out_of_a_second_attempt_had_no_message(
+    ledger: Ledger, run: Run, take: Take, phones: Phones
+) -> None:
+    one = phones(1)
+    await run("a", 2)
+    await ledger.settle(await take("a"), BatchEvent.TURN_BACK, NOTHING)
+    await ledger.add_opt_outs(one, source="cli", now=1.0)
+    await ledger.settle(await take("a"), BatchEvent.ACCEPT, NOTHING)
+    await ledger.remove_opt_outs(one)
+    await run("c", 2, daily_cap=1)
+    assert (await take("c", now=1001.0)).recipients == one
+
+
+async def test_a_budget_is_spent_to_the_last_segment_and_no_further(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim
+) -> None:
+    await run("c", 3, 2, 1, segments=2, max_segments=10)
+    await take("c")
+    await take("c", 1)
+    assert await claim("c", 2) is None
+    status = await ledger.status("c")
+    assert (status.state, status.reason, status.segments) == (CampaignState.PAUSED, BUDGET, 10)
+    assert (await _batch(ledger, 2)).state is BatchState.QUEUED
+    await ledger.start("c")
+    assert await claim("c", 2) is None
+    assert (await ledger.campaign("c")).state is CampaignState.PAUSED
+
+
+@pytest.mark.parametrize(
+    ("event", "frees"),
+    [
+        (BatchEvent.ACCEPT, False),
+        (BatchEvent.LOSE, False),
+        (BatchEvent.REJECT, True),
+        (BatchEvent.TURN_BACK, True),
+    ],
+)
+@pytest.mark.parametrize("orphaned", [False, True])
+async def test_what_was_surely_not_sent_is_free_to_be_spent(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim, event: BatchEvent, frees: bool, orphaned: bool
+) -> None:
+    await run("c", 2, 2, max_segments=3)
+    made = await take("c")
+    if orphaned:
+        async with ledger.take_over(2000.0):
+            pass
+    await ledger.settle(made, event, NOTHING)
+    assert (await claim("c", 1) is not None) is frees
+    assert (await ledger.status("c")).segments == 2
+
+
+async def test_a_persons_word_counts_for_the_budget(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim
+) -> None:
+    await run("c", 2, 2, 2, max_segments=4)
+    for no in (0, 1):
+        await ledger.settle(await take("c", no), BatchEvent.LOSE, NOTHING)
+    await ledger.mark_sent("c", [0], note="seen")
+    assert await claim("c", 2) is None
+    await ledger.resend("c", [1], sent_before=2000.0)
+    await ledger.start("c")
+    await take("c", 2)
+    assert await claim("c", 1) is None
+
+
+async def test_who_is_left_out_costs_no_budget(ledger: Ledger, run: Run, take: Take, phones: Phones) -> None:
+    await run("c", 3, max_segments=2)
+    await ledger.add_opt_outs(phones(1), source="cli", now=1.0)
+    assert len((await take("c")).recipients) == 2

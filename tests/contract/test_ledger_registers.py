@@ -1,0 +1,81 @@
+"""What a ledger keeps beside the batches: rates, the opt-out list, delivery reports."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from vavasms.campaigns.ledger.port import (
+    Claim,
+    Delivery,
+    Ledger,
+    NewCampaign,
+    OptOut,
+)
+from vavasms.models import DeliveryStatus
+from vavasms.numbers import Msisdn
+
+pytestmark = pytest.mark.anyio
+
+Run = Callable[..., Awaitable[None]]
+Take = Callable[..., Awaitable[Claim]]
+Phones = Callable[..., tuple[Msisdn, ...]]
+
+NEW = NewCampaign(
+    id="c", account="ops", sender_id="ACME", message="Bonjour {name}", policy='{"rate": 5}', created_at=10.0
+)
+
+
+async def test_a_rate_is_kept_by_waiting(ledger: Ledger) -> None:
+    async def wait(messages: int, now: float) -> float:
+        return await ledger.reserve("ops", messages, rate=10.0, now=now)
+
+    assert await wait(10, 100.0) == pytest.approx(0.0)
+    # A batch larger than a second's worth waits its turn and is then let through whole.
+    assert await wait(25, 100.0) == pytest.approx(1.0)
+    assert await wait(1, 100.0) == pytest.approx(3.5)
+    assert await wait(1, 102.0) == pytest.approx(1.6)
+    # An idle hour earns no burst.
+    assert await wait(10, 4000.0) == pytest.approx(0.0)
+    assert await wait(10, 4000.0) == pytest.approx(1.0)
+    assert await ledger.reserve("other", 1, rate=10.0, now=4000.0) == pytest.approx(0.0)
+
+
+async def test_a_hold_lets_nothing_through_and_no_burst_after_it(ledger: Ledger) -> None:
+    await ledger.hold("ops", 110.0)
+    await ledger.hold("ops", 105.0)
+    assert await ledger.reserve("ops", 20, rate=10.0, now=104.0) == pytest.approx(6.0)
+    assert await ledger.reserve("ops", 1, rate=10.0, now=104.0) == pytest.approx(8.0)
+    await ledger.hold("ops", 111.0)
+    assert await ledger.reserve("ops", 1, rate=10.0, now=104.0) == pytest.approx(8.1)
+    assert await ledger.reserve("other", 1, rate=10.0, now=104.0) == pytest.approx(0.0)
+
+
+async def test_the_opt_out_list_is_kept_in_order_of_the_numbers(ledger: Ledger, phones: Phones) -> None:
+    short, (one, two, three) = Msisdn("22890000100"), phones(3)
+    assert await ledger.add_opt_outs([three, one, one], source="cli", now=5.0) == 2
+    assert await ledger.add_opt_outs(iter([one, two, short]), source="inbound", now=6.0) == 2
+    expected = [(short, "inbound", 6.0), (one, "cli", 5.0), (two, "inbound", 6.0), (three, "cli", 5.0)]
+    everyone = [OptOut(recipient=phone, source=source, at=at) for phone, source, at in expected]
+    assert list(await ledger.opt_outs(limit=10)) == everyone
+    assert list(await ledger.opt_outs(after=one, limit=1)) == everyone[2:3]
+    assert await ledger.opted_out() == {int(each) for each in (short, one, two, three)}
+    assert await ledger.remove_opt_outs(iter([one, phones(1, 9)[0], one])) == 1
+    assert await ledger.add_opt_outs([], source="cli", now=7.0) == await ledger.remove_opt_outs([]) == 0
+    assert int(one) not in await ledger.opted_out()
+
+
+async def test_the_latest_word_on_a_message_is_kept(ledger: Ledger, run: Run) -> None:
+    await run("c", 1)
+    await run("d", 1)
+    sent = Delivery(message_id="m1", status=DeliveryStatus.SENT, raw_status="sent", at=10.0)
+    late = Delivery(message_id="m1", status=DeliveryStatus.DELIVERED, raw_status="DELIVRD", at=20.0)
+    other = Delivery(message_id="m2", status=DeliveryStatus.OTHER, raw_status="?", at=10.0)
+    await ledger.record_deliveries("c", [sent, other])
+    await ledger.record_deliveries("c", [late])
+    # It was asked for earlier and came later.
+    await ledger.record_deliveries("c", [sent])
+    assert await ledger.deliveries("c", ["m1", "m2", "m3"]) == {"m1": late, "m2": other}
+    assert await ledger.deliveries("c", ["m2"]) == {"m2": other}
+    assert await ledger.deliveries("d", ["m1"]) == {}

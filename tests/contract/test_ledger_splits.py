@@ -1,0 +1,88 @@
+"""A lot that was refused as a whole is tried again in halves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+
+from vavasms.campaigns.ledger.port import BatchRecord, Claim, Exclusion, Ledger, StoredBatch
+from vavasms.campaigns.states import BatchEvent
+from vavasms.errors import InvalidInputError
+from vavasms.numbers import Msisdn
+
+pytestmark = pytest.mark.anyio
+
+Run = Callable[..., Awaitable[None]]
+Take = Callable[..., Awaitable[Claim]]
+TryClaim = Callable[..., Awaitable[Claim | None]]
+Phones = Callable[..., tuple[Msisdn, ...]]
+
+NOTHING = BatchRecord()
+DAY = 86_400.0
+BUDGET = "the budget does not suffice for the next batch"
+
+
+@pytest.mark.parametrize("size", [2, 5])
+async def test_a_lot_refused_as_a_whole_is_queued_in_halves(
+    ledger: Ledger, run: Run, take: Take, phones: Phones, size: int
+) -> None:
+    await run("c", 1, size, 1, segments=2, max_segments=2 * size)
+    made = await take("c", 1)
+    found = await ledger.split(made)
+    assert found is not None
+    assert min(found) > 2
+    assert [each.no for each in await ledger.queued("c", after=-1, limit=9)] == [0, 2, *found]
+    halves = [await take("c", no) for no in found]
+    assert halves[0].recipients + halves[1].recipients == made.recipients
+    assert abs(len(halves[0].recipients) - len(halves[1].recipients)) <= 1
+    assert [(each.message, each.segments, each.attempt) for each in halves] == [("Text 1", 2, 1)] * 2
+    assert (await ledger.status("c")).recipients == size + 2
+    assert not await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
+    assert await ledger.split(made) is None
+
+
+async def test_a_split_keeps_who_was_left_out(ledger: Ledger, run: Run, take: Take, phones: Phones) -> None:
+    await run("c", 6)
+    await ledger.add_opt_outs([phones(6)[0], phones(6)[3], phones(6)[5]], source="cli", now=1.0)
+    made = await take("c")
+    found = await ledger.split(made)
+    assert found is not None
+    status = await ledger.status("c")
+    assert (status.recipients, status.queued, status.not_sent) == (6, 3, 3)
+    stored = _everyone(await ledger.batches("c", after=-1, limit=9))
+    assert sorted(phone for phone, _ in stored) == sorted(phones(6))
+    assert tuple(sorted(phone for phone, why in stored if why is None)) == made.recipients
+
+
+def _everyone(batches: Sequence[StoredBatch]) -> list[tuple[Msisdn, Exclusion | None]]:
+    return [each for batch in batches for each in batch.recipients]
+
+
+async def test_the_halves_of_a_cancelled_campaign_are_cancelled(ledger: Ledger, run: Run, take: Take) -> None:
+    await run("c", 3)
+    made = await take("c")
+    await ledger.cancel("c", "enough")
+    await ledger.split(made)
+    assert (await ledger.status("c")).not_sent == 3
+
+
+async def test_one_recipient_cannot_be_halved(ledger: Ledger, run: Run, take: Take) -> None:
+    await run("c", 1)
+    made = await take("c")
+    with pytest.raises(InvalidInputError):
+        await ledger.split(made)
+    assert await ledger.settle(made, BatchEvent.REJECT, NOTHING)
+
+
+async def test_messages_of_a_batch_that_was_split_count_once_for_the_cap(
+    ledger: Ledger, run: Run, take: Take, phones: Phones
+) -> None:
+    await run("z", 2)
+    await take("z")
+    await run("a", 2)
+    found = await ledger.split(await take("a"))
+    assert found is not None
+    await ledger.settle(await take("a", found[0]), BatchEvent.ACCEPT, NOTHING)
+    await run("c", 2, daily_cap=2)
+    assert (await take("c", now=1001.0)).recipients == phones(1, 1)

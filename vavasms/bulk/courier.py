@@ -1,0 +1,92 @@
+"""One batch on its way to the gateway: its turn, its attempts, and what became of it."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+from attrs import frozen
+
+from vavasms.bulk.batches import Batch, BatchResult
+from vavasms.bulk.halt import Halt
+from vavasms.bulk.pace import Pace
+from vavasms.endpoints import Transport, send_text
+from vavasms.errors import (
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RejectedNumberError,
+    VavaSMSError,
+)
+from vavasms.transport.http import Attempt
+from vavasms.wire.requests import TextDraft
+
+#: How often a batch that the gateway turned away unprocessed is tried anew.
+MAX_TURNED_AWAY = 5
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class Courier:
+    """Carry batches of one text, each when the pace has room for it."""
+
+    transport: Transport
+    draft: TextDraft
+    #: Shared by all batches, as is the halt.
+    pace: Pace
+    halt: Halt
+    #: Set once nothing more is to be sent.
+    closing: anyio.Event
+
+    async def carry(self, number: int, batch: Batch, attempt: Attempt) -> BatchResult:
+        """Wait for its turn, send it, and again where the gateway turned it away unprocessed."""
+        error: VavaSMSError
+        for turn in range(1 + MAX_TURNED_AWAY):
+            if not await self._may_send(len(batch)):
+                return self.untried(number, batch)
+            try:
+                lot = await send_text(self.transport, self.draft, batch, attempt)
+                return BatchResult(recipients=batch, outcome=Outcome.ACCEPTED, lot=lot, number=number)
+            except VavaSMSError as caught:
+                # A report must not keep frames alive, nor what stands in them.
+                error = caught.with_traceback(None)
+            if not (isinstance(error, RateLimitedError) and error.safe_to_retry):
+                break
+            self.pace.hold(error.retry_after, turn, time.monotonic())
+            attempt.forget()
+        return BatchResult(
+            recipients=batch, outcome=error.outcome or Outcome.UNKNOWN, error=error, number=number
+        )
+
+    def untried(self, number: int, batch: Batch) -> BatchResult:
+        """Build the result of a batch that nobody tried to send."""
+        error = self.halt.not_sent()
+        return BatchResult(recipients=batch, outcome=Outcome.NOT_SENT, error=error, number=number)
+
+    async def _may_send(self, messages: int) -> bool:
+        """Wait for this batch's turn; False where sending was stopped in the meantime."""
+        wait = self.pace.reserve(messages, time.monotonic())
+        while wait > 0 and not self.closing.is_set():
+            with anyio.move_on_after(wait):
+                await self.closing.wait()
+            now = time.monotonic()
+            # The gateway may have asked for a pause in the meantime.
+            wait = self.pace.reserve(messages, now) if self.pace.held(now) else 0.0
+        return not self.closing.is_set()
+
+
+def is_refused_as_a_whole(result: BatchResult) -> bool:
+    """Say whether a lot was refused for one of its numbers, and the owner knows that none of it went out."""
+    refused = isinstance(result.error, RejectedNumberError) and result.outcome is Outcome.REJECTED
+    return refused and len(result.recipients) > 1
+
+
+def interrupted(number: int, batch: Batch, outcome: Outcome) -> BatchResult:
+    """Build the result of a batch whose sending was cancelled, or broken off by a fault."""
+    error: VavaSMSError
+    if outcome is Outcome.NOT_SENT:
+        error = NotSentError("Nothing was sent: the send was interrupted before.", outcome=outcome)
+    else:
+        text = "The send was interrupted after the request had left: look before sending again."
+        error = OutcomeUnknownError(text, outcome=outcome)
+    return BatchResult(recipients=batch, outcome=outcome, error=error, number=number)

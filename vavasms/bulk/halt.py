@@ -1,0 +1,48 @@
+"""When to send no further: what would befall every batch, or befell the last few alike. Pure."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from vavasms.errors import GatewayError, NotSentError, Outcome, VavaSMSError
+
+#: Codes that nobody documented, alike and in a row, before the rest is not sent.
+MAX_ALIKE = 3
+
+
+@define(kw_only=True)
+class Halt:
+    """Decide, result by result, whether sending on makes sense."""
+
+    #: What ended the sending; None while it goes on, and where somebody merely stopped it.
+    cause: VavaSMSError | None = None
+    #: How many batches in a row, up to the last, ended in one code that nobody documented.
+    alike: int = 0
+    _last: tuple[int | None, str | None] | None = field(default=None, init=False)
+
+    def watch(self, error: VavaSMSError | None) -> bool:
+        """Look at one settled batch, in the order they settle; True once the rest is not to be sent."""
+        code = _undocumented(error)
+        if code is None:
+            self.alike = 0
+        else:
+            self.alike = self.alike + 1 if code == self._last else 1
+        self._last = code
+        if error is not None and (error.halts or self.alike >= MAX_ALIKE):
+            self.cause = self.cause or error
+        return self.cause is not None
+
+    def not_sent(self) -> NotSentError:
+        """Build the error of a batch that was not tried any more."""
+        why = (
+            f"an earlier batch ended in {type(self.cause).__name__}" if self.cause else "sending was stopped"
+        )
+        return NotSentError(f"Nothing was sent: {why}.", outcome=Outcome.NOT_SENT)
+
+
+def _undocumented(error: VavaSMSError | None) -> tuple[int | None, str | None] | None:
+    """Give the code of an error that the gateway named and no document does."""
+    # Every documented code has a class of its own.
+    if error is None or type(error) is not GatewayError or (error.code, error.name) == (None, None):
+        return None
+    return error.code, error.name

@@ -1,0 +1,83 @@
+"""Reading recipients, whatever they come in: a list, a cursor, an async iterable, another thread."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from contextlib import aclosing
+from itertools import islice
+
+import anyio
+from attrs import define
+
+from vavasms.errors import InvalidInputError
+
+
+class ChunkedRecipients(ABC):
+    """Recipients that come in lists, read by whoever owns them."""
+
+    @abstractmethod
+    def chunks(self, size: int) -> AsyncGenerator[list[str], None]:
+        """Give lists of at most `size` recipients."""
+
+
+Recipients = Iterable[str] | AsyncIterable[str] | ChunkedRecipients
+#: Iterables that are in memory already.
+HELD = (list, tuple, set, frozenset, dict)
+
+
+@define
+class ChunkReader:
+    """Read an iterable in lists. What it gave before it failed is handed out before its error is raised."""
+
+    iterator: Iterator[str]
+    _failure: BaseException | None = None
+
+    def read(self, size: int) -> list[str]:
+        """Give at most `size` items, an empty list after the last."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        chunk: list[str] = []
+        try:
+            for item in islice(self.iterator, size):
+                chunk.append(item)  # noqa: PERF402  kept as far as it came
+        except BaseException as failure:
+            if not chunk:
+                raise
+            self._failure = failure
+        return chunk
+
+
+def check_recipients(recipients: Recipients) -> None:
+    """Refuse what is plainly no list of recipients, before anything is sent."""
+    if isinstance(recipients, str | bytes) or not isinstance(
+        recipients, Iterable | AsyncIterable | ChunkedRecipients
+    ):
+        raise InvalidInputError(
+            "Give the recipients as a list or another iterable of texts; nothing was sent."
+        )
+    # Only of what costs nothing: the length of a queryset loads every row of it.
+    if isinstance(recipients, HELD) and len(recipients) == 0:
+        raise InvalidInputError("The list of recipients is empty; nothing was sent.")
+
+
+async def read_chunks(recipients: Recipients, size: int) -> AsyncGenerator[list[str], None]:
+    """Read at most `size` recipients at a time: what was read has to be accounted for."""
+    if isinstance(recipients, ChunkedRecipients):
+        async with aclosing(recipients.chunks(size)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        return
+    if not isinstance(recipients, AsyncIterable):
+        reader = ChunkReader(iter(recipients))
+        while chunk := reader.read(size):
+            yield chunk
+        return
+    try:
+        async for recipient in recipients:
+            yield [recipient]
+    finally:
+        if isinstance(recipients, AsyncGenerator):
+            with anyio.CancelScope(shield=True):
+                await recipients.aclose()

@@ -1,0 +1,210 @@
+"""The way of one batch: its turn, the committed intent, one call, the committed outcome.
+
+This is the protocol that keeps a campaign at most once; whoever decides which batch is next (the runner of
+one machine, a worker among several) goes through here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from enum import Enum
+from secrets import token_hex
+
+import anyio
+from attrs import define, field, frozen
+
+from vavasms.campaigns.balance import BalanceWatch
+from vavasms.campaigns.ledger.port import BatchRecord, Campaign, Claim, Ledger, QueuedBatch
+from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.states import BatchEvent
+from vavasms.endpoints import Transport, send_text
+from vavasms.errors import (
+    GatewayError,
+    InvalidInputError,
+    Outcome,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RejectedNumberError,
+    VavaSMSError,
+)
+from vavasms.models import Lot
+from vavasms.transport.http import Attempt
+from vavasms.wire.requests import draft_text
+
+#: Seconds after its commit in which an intent may still be acted on. A machine that slept has lost it.
+FRESH = 5.0
+#: How often a batch that went nowhere is tried before its campaign is paused.
+MAX_TURNS = 5
+#: Seconds before the first and the longest new try, where the gateway named no delay.
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+
+
+class Way(Enum):
+    """How a turn of a batch ended."""
+
+    #: It has an outcome.
+    SETTLED = "settled"
+    #: Nothing was sent: it is queued again, or in halves.
+    TURNED_BACK = "turned_back"
+    #: It could not be claimed: done, paused, taken, or not the time for it.
+    NOT_CLAIMED = "not_claimed"
+
+
+@frozen(kw_only=True)
+class Carried:
+    """What a turn of a batch came to."""
+
+    way: Way
+    #: What went wrong; None for a success and where nothing was tried.
+    error: VavaSMSError | None = None
+    #: Why the campaign should be paused; None where it may go on.
+    stop: str | None = None
+
+
+_NOT_CLAIMED = Carried(way=Way.NOT_CLAIMED)
+
+
+@define(kw_only=True)
+class Carrier:
+    """Carry the batches of one campaign."""
+
+    transport: Transport
+    ledger: Ledger
+    campaign: Campaign
+    policy: Policy
+    worker: str
+    balance: BalanceWatch
+    #: Seconds since the epoch.
+    clock: Callable[[], float]
+    #: Set where no further batch is to be begun.
+    stopping: anyio.Event = field(factory=anyio.Event)
+    #: The gateway asked for a pause until then.
+    _held_until: float = field(default=0.0, init=False)
+
+    async def carry(self, batch: QueuedBatch) -> Carried:
+        """Carry a batch once; nothing is retried in here once it left."""
+        if not await self._wait_for_turn(batch) or not self._is_open():
+            return _NOT_CLAIMED
+        claim = await self._claim(batch.no)
+        if claim is None:
+            return _NOT_CLAIMED
+        if self.clock() - claim.at > FRESH:
+            return await self._turn_back(claim)
+        return await self._send(claim)
+
+    async def _wait_for_turn(self, batch: QueuedBatch) -> bool:
+        """Wait for the rate, before the claim: nothing is `sending` meanwhile. False where stopped."""
+        wait = max(self._held_until - self.clock(), 0.0)
+        if self.policy.rate is not None:
+            share = await self.ledger.reserve(
+                self.campaign.account, batch.messages, rate=self.policy.rate, now=self.clock()
+            )
+            wait = max(wait, share)
+        if wait > 0:
+            with anyio.move_on_after(wait):
+                await self.stopping.wait()
+        return not self.stopping.is_set()
+
+    def _is_open(self) -> bool:
+        window = self.policy.window
+        return window is None or window.is_open(self.clock())
+
+    async def _claim(self, no: int) -> Claim | None:
+        token = token_hex(16)
+        try:
+            return await self.ledger.claim(
+                self.campaign.id,
+                no,
+                token=token,
+                worker=self.worker,
+                now=self.clock(),
+                balance=self.balance.latest,
+            )
+        except BaseException:
+            # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
+            with anyio.CancelScope(shield=True):
+                await self.ledger.abandon(self.campaign.id, no, token)
+            raise
+
+    async def _send(self, claim: Claim) -> Carried:
+        attempt = Attempt()
+        try:
+            draft = draft_text(claim.message, self.campaign.sender_id)
+            lot = await send_text(self.transport, draft, claim.recipients, attempt)
+        except VavaSMSError as caught:
+            # Neither frames nor what stands in them.
+            error = caught.with_traceback(None)
+        except BaseException as interrupt:
+            # Cancelled, or a fault of our own: the body knows how far it came.
+            await self._settle_interrupted(claim, attempt.outcome, type(interrupt).__name__)
+            raise
+        else:
+            return await self._accept(claim, lot)
+        return await self._settle_error(claim, error)
+
+    async def _accept(self, claim: Claim, lot: Lot) -> Carried:
+        record = BatchRecord(lot_id=lot.lot_id, message_ids=lot.message_ids)
+        await self._settle(claim, BatchEvent.ACCEPT, record)
+        return Carried(way=Way.SETTLED)
+
+    async def _settle_error(self, claim: Claim, error: VavaSMSError) -> Carried:
+        """Do what the outcome table says of this error."""
+        if error.outcome is Outcome.REJECTED and error.halts:
+            # The account is refused, not these numbers: they are sent to once it is mended.
+            return await self._turn_back(claim, error)
+        if error.outcome is Outcome.REJECTED:
+            if isinstance(error, RejectedNumberError) and len(claim.recipients) > 1:
+                await self.ledger.split(claim)
+                return Carried(way=Way.TURNED_BACK, error=error)
+            await self._settle(claim, BatchEvent.REJECT, _record(error))
+        elif error.outcome is Outcome.NOT_SENT:
+            return await self._turn_back(claim, error)
+        else:
+            await self._settle(claim, BatchEvent.LOSE, _record(error))
+        return Carried(way=Way.SETTLED, error=error, stop=_say(error) if error.halts else None)
+
+    async def _turn_back(self, claim: Claim, error: VavaSMSError | None = None) -> Carried:
+        wait = _wait_after(claim, error)
+        if isinstance(error, RateLimitedError):
+            self._held_until = max(self._held_until, self.clock() + wait)
+            await self.ledger.hold(self.campaign.account, self._held_until)
+        with anyio.CancelScope(shield=True):
+            await self.ledger.settle(
+                claim, BatchEvent.TURN_BACK, BatchRecord(), not_before=self.clock() + wait
+            )
+        tired = error is not None and claim.attempt >= MAX_TURNS
+        hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
+        stop = _say(error) if error is not None and (tired or hopeless) else None
+        return Carried(way=Way.TURNED_BACK, error=error, stop=stop)
+
+    async def _settle_interrupted(self, claim: Claim, outcome: Outcome, name: str) -> None:
+        error = OutcomeUnknownError(f"It was interrupted ({name}) while it was being sent.")
+        unknown = outcome is Outcome.UNKNOWN
+        event = BatchEvent.LOSE if unknown else BatchEvent.TURN_BACK
+        await self._settle(claim, event, _record(error) if unknown else BatchRecord())
+
+    async def _settle(self, claim: Claim, event: BatchEvent, record: BatchRecord) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.ledger.settle(claim, event, record)
+        self.balance.answered(claim.no)
+
+
+def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:
+    """Give the seconds before the next try; none for a batch that was merely late."""
+    if error is None:
+        return 0.0
+    named = error.retry_after if isinstance(error, RateLimitedError) else None
+    if named is not None:
+        return named
+    return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**claim.attempt))  # noqa: S311
+
+
+def _record(error: VavaSMSError) -> BatchRecord:
+    return BatchRecord(error=_say(error))
+
+
+def _say(error: VavaSMSError) -> str:
+    """Write an error for the ledger: its type, its sentence, the gateway's own words."""
+    words = error.description if isinstance(error, GatewayError) else None
+    return f"{type(error).__name__}: {error}" + (f" ({words})" if words and words not in str(error) else "")

@@ -1,0 +1,163 @@
+"""Which batch is next: hand the queued batches of a campaign to the carrier, so many at once."""
+
+from __future__ import annotations
+
+import anyio
+from anyio.abc import TaskGroup
+from attrs import define, field
+
+from vavasms.bulk.halt import Halt
+from vavasms.campaigns.carrier import Carried, Carrier, Way
+from vavasms.campaigns.ledger.port import QueuedBatch
+from vavasms.campaigns.states import CampaignState
+
+#: Batches looked up at once.
+_PAGE = 256
+#: Seconds after which a wait is broken to see whether somebody paused the campaign meanwhile.
+_LOOK = 5.0
+_BREATH = 0.05
+INTERRUPTED = "interrupted"
+
+
+@define(kw_only=True)
+class Feeder:
+    """Run the batches of one campaign."""
+
+    carrier: Carrier
+    #: The most calls the transport can have under way.
+    places: int
+    halt: Halt = field(factory=Halt)
+    #: Why the campaign is to be paused; None where it is not.
+    reason: str | None = field(default=None, init=False)
+    _in_flight: set[int] = field(factory=set, init=False)
+    _settled: anyio.Event = field(factory=anyio.Event, init=False)
+    #: An error of the ledger's: nothing is begun after it.
+    _failure: Exception | None = field(default=None, init=False)
+
+    async def run(self) -> None:
+        """Carry until nothing is queued or somebody stopped it; settle what is in flight before returning.
+
+        Raises the `LedgerError` that ended it.
+        """
+        async with anyio.create_task_group() as tasks:
+            try:
+                await self._feed(tasks)
+            except Exception as error:  # noqa: BLE001  raised below: it must not cancel what is in flight
+                self._fail(error)
+        if self._failure is not None:
+            raise self._failure
+        if self.carrier.stopping.is_set() and self.reason is None:
+            self.reason = INTERRUPTED
+
+    async def _feed(self, tasks: TaskGroup) -> None:
+        limiter = anyio.CapacityLimiter(min(self.carrier.policy.concurrency, self.places))
+        going_on = True
+        while going_on and not self._ended and await self._is_running():
+            going_on = await self._pass(tasks, limiter)
+
+    @property
+    def _ended(self) -> bool:
+        return self.carrier.stopping.is_set() or self._failure is not None
+
+    async def _pass(self, tasks: TaskGroup, limiter: anyio.CapacityLimiter) -> bool:
+        """Begin what is queued, from the first to the last; False where nothing is left to wait for."""
+        after, due = -1, float("inf")
+        carrier = self.carrier
+        while not self._ended:
+            await self._wait_for_window()
+            page = await carrier.ledger.queued(carrier.campaign.id, after=after, limit=_PAGE)
+            if not page:
+                break
+            for batch in page:
+                after = batch.no
+                if batch.not_before > carrier.clock():
+                    due = min(due, batch.not_before)
+                elif batch.no not in self._in_flight and not await self._begin(batch, tasks, limiter):
+                    return not self._ended
+        return await self._wait_for_more(due)
+
+    async def _begin(self, batch: QueuedBatch, tasks: TaskGroup, limiter: anyio.CapacityLimiter) -> bool:
+        """Start a batch once there is a place; False where its campaign is to be looked at first."""
+        place = object()
+        await limiter.acquire_on_behalf_of(place)
+        if self._ended or not await self._can_spend(batch):
+            limiter.release_on_behalf_of(place)
+            return False
+        self._in_flight.add(batch.no)
+        tasks.start_soon(self._carry, batch, limiter, place)
+        return True
+
+    async def _carry(self, batch: QueuedBatch, limiter: anyio.CapacityLimiter, place: object) -> None:
+        try:
+            self._watch(await self.carrier.carry(batch))
+        except Exception as error:  # noqa: BLE001  the ledger's, or a fault of our own: raised once all is settled
+            self._fail(error)
+        finally:
+            self._in_flight.discard(batch.no)
+            limiter.release_on_behalf_of(place)
+            self._settled.set()
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self.carrier.stopping.set()
+
+    def _watch(self, carried: Carried) -> None:
+        """Stop where every further batch would fare alike."""
+        if carried.way is Way.NOT_CLAIMED:
+            return
+        halted = self.halt.watch(carried.error)
+        stop = carried.stop
+        if stop is None and halted and carried.error is not None:
+            stop = f"{type(carried.error).__name__}: {carried.error}"
+        if stop is not None:
+            self.halt.cause = self.halt.cause or carried.error
+            self._stop(stop)
+
+    def _stop(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self.carrier.stopping.set()
+
+    async def _can_spend(self, batch: QueuedBatch) -> bool:
+        """Stop before the balance falls below the floor, or where it cannot be read."""
+        floor = self.carrier.policy.balance_floor
+        if floor is None:
+            return True
+        balance = await self.carrier.balance.read()
+        cost = self.carrier.policy.cost(batch.messages) or 0
+        if balance is not None and balance - cost >= floor:
+            return True
+        if balance is None:
+            self._stop("the balance could not be read, and there is a floor for it")
+        else:
+            self._stop(f"the balance of {balance} XOF comes down to the floor of {floor}")
+        return False
+
+    async def _wait_for_window(self) -> None:
+        """Wait for the hours in which sending is allowed, as long as the campaign runs."""
+        window, clock = self.carrier.policy.window, self.carrier.clock
+        while window is not None and not window.is_open(clock()) and not self._ended:
+            await self._pause(window.opens_at(clock()) - clock())
+            if not await self._is_running():
+                return
+
+    async def _wait_for_more(self, due: float) -> bool:
+        """Wait for a batch in flight, which may come back, or for one that is not due yet."""
+        if self._in_flight:
+            self._settled = anyio.Event()
+            with anyio.move_on_after(_LOOK):
+                await self._settled.wait()
+            return True
+        if due == float("inf"):
+            # What could not be claimed a moment ago is queued still: the window closed, or a clock jumped.
+            await self._pause(_BREATH)
+            return bool(await self.carrier.ledger.queued(self.carrier.campaign.id, after=-1, limit=1))
+        await self._pause(due - self.carrier.clock())
+        return True
+
+    async def _pause(self, seconds: float) -> None:
+        with anyio.move_on_after(min(max(seconds, 0.0), _LOOK)):
+            await self.carrier.stopping.wait()
+
+    async def _is_running(self) -> bool:
+        campaign = await self.carrier.ledger.campaign(self.carrier.campaign.id)
+        return campaign.state is CampaignState.RUNNING

@@ -1,0 +1,289 @@
+"""A ledger for the length of a process: for tests, and for services that need no more.
+
+No method awaits anything, so each is done at once or not at all, on any event loop. What a method
+promises is written at `Ledger`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from itertools import islice
+
+from attrs import evolve
+
+from vavasms.campaigns.ledger.memory_registers import Registers, SentIndex
+from vavasms.campaigns.ledger.memory_rows import OPEN, BatchRow, CampaignRow
+from vavasms.campaigns.ledger.port import (
+    BatchRecord,
+    Campaign,
+    CampaignStatus,
+    Claim,
+    Delivery,
+    Exclusion,
+    NewBatch,
+    NewCampaign,
+    QueuedBatch,
+    StoredBatch,
+)
+from vavasms.campaigns.states import BatchEvent, BatchState, CampaignEvent, CampaignState
+from vavasms.errors import InvalidInputError, LedgerBusyError, LedgerError
+
+_DAY = 86_400.0
+_NO_BUDGET = "the budget does not suffice for the next batch"
+_NOT_LOADED = "its recipients were not all loaded"
+_ORPHANED = BatchRecord(error="The program ended while this batch was under way.")
+
+
+class MemoryLedger(Registers):
+    """Campaigns, batches and opt-outs in plain dictionaries; everything goes with the object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._campaigns: dict[str, CampaignRow] = {}
+        self._sent = SentIndex()
+        self._taken = False
+
+    async def create(self, campaign: NewCampaign) -> None:
+        if campaign.id in self._campaigns:
+            raise LedgerError(f"There is a campaign {campaign.id!r} already.")
+        self._campaigns[campaign.id] = CampaignRow(given=campaign)
+
+    async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
+        row = self._loading(campaign_id)
+        new = [BatchRow.of(batch) for batch in batches]
+        numbers = {batch.no for batch in new}
+        if len(numbers) < len(new) or not row.batches.keys().isdisjoint(numbers):
+            raise LedgerError(f"A batch of the campaign {campaign_id!r} was loaded twice; nothing was kept.")
+        row.batches.update((batch.no, batch) for batch in new)
+
+    async def finish_loading(self, campaign_id: str, *, plan: str, plan_hash: str) -> None:
+        row = self._loading(campaign_id)
+        if row.has_twins():
+            raise LedgerError(f"A recipient is twice in the campaign {campaign_id!r}.")
+        row.move(CampaignEvent.LOADED)
+        row.plan, row.plan_hash = plan, plan_hash
+
+    async def discard(self, campaign_id: str) -> None:
+        row = self._campaigns.get(campaign_id)
+        if row is not None and not row.claimed:
+            del self._campaigns[campaign_id]
+
+    async def find_same(self, account: str, plan_hash: str, *, but: str) -> str | None:
+        same = [
+            row.given
+            for row in self._campaigns.values()
+            if row.state is not CampaignState.LOADING
+            and (row.given.account, row.plan_hash) == (account, plan_hash)
+            and row.given.id != but
+        ]
+        return min(same, key=lambda given: given.created_at).id if same else None
+
+    async def campaign(self, campaign_id: str) -> Campaign:
+        return self._row(campaign_id).shown()
+
+    async def status(self, campaign_id: str) -> CampaignStatus:
+        return self._row(campaign_id).status()
+
+    async def statuses(self) -> Sequence[CampaignStatus]:
+        # Of two of the same moment the one created last comes first: the sort is stable.
+        latest = [*reversed(self._campaigns.values())]
+        latest.sort(key=lambda row: -row.given.created_at)
+        return [row.status() for row in latest]
+
+    async def start(self, campaign_id: str) -> bool:
+        row = self._row(campaign_id)
+        if not row.move(CampaignEvent.START):
+            return False
+        for batch in row.allowing(BatchEvent.CLAIM):
+            batch.attempt, batch.not_before = 0, 0.0
+        return True
+
+    async def pause(self, campaign_id: str, reason: str) -> bool:
+        return self._row(campaign_id).move(CampaignEvent.PAUSE, reason)
+
+    async def cancel(self, campaign_id: str, reason: str) -> bool:
+        return self._row(campaign_id).cancel(reason)
+
+    async def finish(self, campaign_id: str) -> bool:
+        row = self._row(campaign_id)
+        waiting = any(batch.state in OPEN for batch in row.batches.values())
+        return not waiting and row.move(CampaignEvent.FINISH)
+
+    @asynccontextmanager
+    async def take_over(self, now: float) -> AsyncGenerator[Mapping[str, Sequence[int]]]:  # noqa: ARG002
+        if self._taken:
+            raise LedgerBusyError("Another runner works on this ledger.")
+        self._taken = True
+        try:
+            yield self._reap()
+        finally:
+            self._taken = False
+
+    def _reap(self) -> Mapping[str, Sequence[int]]:
+        found = {}
+        for campaign_id, row in self._campaigns.items():
+            if row.state is CampaignState.LOADING:
+                row.cancel(_NOT_LOADED)
+            orphans = row.allowing(BatchEvent.ORPHAN)
+            for batch in orphans:
+                batch.move(BatchEvent.ORPHAN)
+                batch.record = _ORPHANED
+            if orphans:
+                found[campaign_id] = [batch.no for batch in orphans]
+        return found
+
+    async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
+        waiting = (
+            QueuedBatch(no=batch.no, messages=batch.messages, not_before=batch.not_before)
+            for batch in self._row(campaign_id).in_order()
+            if batch.no > after and batch.state is BatchState.QUEUED
+        )
+        return list(islice(waiting, limit))
+
+    async def claim(
+        self,
+        campaign_id: str,
+        no: int,
+        *,
+        token: str,
+        worker: str,
+        now: float,
+        balance: Decimal | None = None,
+    ) -> Claim | None:
+        row = self._row(campaign_id)
+        batch = row.batches.get(no)
+        if batch is None or not batch.allows(BatchEvent.CLAIM) or now < batch.not_before:
+            return None
+        if row.state is not CampaignState.RUNNING or not self._can_send(row, batch, now):
+            return None
+        row.claimed = True
+        self._sent.add(batch)
+        return batch.claim(campaign_id, token, worker, now, balance)
+
+    def _can_send(self, row: CampaignRow, batch: BatchRow, now: float) -> bool:
+        """Leave out whom nothing may be sent to; cancel or pause where that leaves nobody or no budget."""
+        cap = row.given.daily_cap
+        for phone in batch.included:
+            if phone in self._opt_outs:
+                batch.exclude(phone, Exclusion.OPTED_OUT)
+            elif cap is not None and self._sent.count(phone, now - _DAY) >= cap:
+                batch.exclude(phone, Exclusion.CAPPED)
+        if not batch.messages:
+            batch.move(BatchEvent.CANCEL)
+            return False
+        if not row.affords(batch):
+            row.move(CampaignEvent.PAUSE, _NO_BUDGET)
+            return False
+        return True
+
+    async def settle(
+        self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
+    ) -> bool:
+        return self._settle(claim.campaign_id, claim.no, claim.token, event, record, not_before)
+
+    async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
+        return self._settle(campaign_id, no, token, BatchEvent.TURN_BACK, BatchRecord(), 0.0)
+
+    def _settle(
+        self, campaign_id: str, no: int, token: str, event: BatchEvent, record: BatchRecord, not_before: float
+    ) -> bool:
+        row = self._row(campaign_id)
+        batch = row.fenced(no, token, event)
+        if batch is None:
+            return False
+        batch.record = record
+        if event is BatchEvent.TURN_BACK:
+            batch.requeue(event, not_before)
+            row.take_back(batch)
+        else:
+            batch.move(event)
+        return True
+
+    async def split(self, claim: Claim) -> tuple[int, int] | None:
+        row = self._row(claim.campaign_id)
+        batch = row.fenced(claim.no, claim.token, BatchEvent.TURN_BACK)
+        if batch is None:
+            return None
+        if batch.messages < 2:
+            raise InvalidInputError(f"Batch {claim.no} has one recipient: it cannot be halved.")
+        halves = batch.halve(max(row.batches) + 1)
+        del row.batches[batch.no]
+        self._sent.remove(batch)
+        row.batches.update((half.no, half) for half in halves)
+        row.take_back(*halves)
+        return halves[0].no, halves[1].no
+
+    async def note_balance(self, campaign_id: str, numbers: Collection[int], balance: Decimal) -> None:
+        for batch in self._row(campaign_id).in_order():
+            if batch.no in numbers and batch.balance_after is None:
+                batch.balance_after = balance
+
+    async def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
+        return [batch.stored() for batch in self._row(campaign_id).allowing(BatchEvent.MARK_SENT)]
+
+    async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
+        sent = self._row(campaign_id).allowing(BatchEvent.MARK_SENT, numbers)
+        for batch in sent:
+            batch.move(BatchEvent.MARK_SENT)
+            batch.record = evolve(batch.record, error=note)
+        return len(sent)
+
+    async def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
+        row = self._row(campaign_id)
+        if row.closed:
+            why = "its numbers are forgotten" if row.purged else "it is cancelled"
+            raise InvalidInputError(f"Nothing of the campaign {campaign_id!r} can be sent again: {why}.")
+        again = [
+            batch
+            for batch in row.allowing(BatchEvent.RESEND, numbers)
+            if batch.sending_at is not None and batch.sending_at < sent_before
+        ]
+        for batch in again:
+            batch.requeue(BatchEvent.RESEND, 0.0)
+            batch.attempt = 0
+        if again:
+            row.reopen(len(again))
+        return len(again)
+
+    async def batches(self, campaign_id: str, *, after: int, limit: int) -> Sequence[StoredBatch]:
+        later = (batch.stored() for batch in self._row(campaign_id).in_order() if batch.no > after)
+        return list(islice(later, limit))
+
+    async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
+        known = self._row(campaign_id).deliveries
+        for each in deliveries:
+            if each.message_id not in known or known[each.message_id].at <= each.at:
+                known[each.message_id] = each
+
+    async def deliveries(self, campaign_id: str, message_ids: Collection[str]) -> Mapping[str, Delivery]:
+        known = self._row(campaign_id).deliveries
+        return {each: known[each] for each in message_ids if each in known}
+
+    async def purge(self, campaign_id: str) -> None:
+        row = self._row(campaign_id)
+        if row.state not in (CampaignState.DONE, CampaignState.CANCELLED):
+            raise InvalidInputError(
+                f"The campaign {campaign_id!r} is {row.state.value}: it cannot be purged."
+            )
+        for batch in row.batches.values():
+            self._sent.remove(batch)
+        row.forget()
+
+    async def aclose(self) -> None:
+        """Do nothing: the object may be used on."""
+
+    def _loading(self, campaign_id: str) -> CampaignRow:
+        row = self._row(campaign_id)
+        if row.state is not CampaignState.LOADING:
+            raise InvalidInputError(
+                f"The campaign {campaign_id!r} is {row.state.value}: it cannot be loaded."
+            )
+        return row
+
+    def _row(self, campaign_id: str) -> CampaignRow:
+        row = self._campaigns.get(campaign_id)
+        if row is None:
+            raise InvalidInputError(f"There is no campaign {campaign_id!r}.")
+        return row

@@ -1,0 +1,365 @@
+"""The ledger: what every implementation must do, and the values that go in and out.
+
+A ledger decides; whoever wakes the workers does not. Each method is one committed transaction: once it
+returned, its effect outlives this process. One that raised `LedgerError` did nothing, or nobody can tell:
+then nothing may be sent on the strength of it.
+
+Times are seconds since the epoch and passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from enum import Enum
+from typing import Protocol
+
+from attrs import field, frozen
+
+from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
+from vavasms.models import DeliveryStatus
+from vavasms.numbers import Msisdn
+
+
+class Exclusion(Enum):
+    """Why a recipient of a batch was left out when it was claimed: its own outcome is `NOT_SENT`."""
+
+    #: On the opt-out list.
+    OPTED_OUT = "opted_out"
+    #: Has had its messages of this rolling day.
+    CAPPED = "capped"
+
+
+@frozen(kw_only=True)
+class NewCampaign:
+    """A campaign to be kept."""
+
+    id: str
+    #: Whose account pays: the rate counts per account. Never a password.
+    account: str = field(repr=False)
+    sender_id: str
+    #: The template, as it was written.
+    message: str = field(repr=False)
+    #: The policy as JSON: the ledger keeps it and reads nothing in it.
+    policy: str = "{}"
+    created_at: float
+    #: Segments that may be spent in all; None: no budget.
+    max_segments: int | None = None
+    #: Messages a recipient may have in a rolling day, over all campaigns; None: no cap.
+    daily_cap: int | None = None
+
+
+@frozen(kw_only=True)
+class NewBatch:
+    """A batch to be kept: one text and whom to send it to."""
+
+    #: From 0, one after the other.
+    no: int
+    #: The text as it will be sent.
+    message: str = field(repr=False)
+    #: SMS to pay per recipient.
+    segments: int
+    recipients: tuple[Msisdn, ...]
+
+
+@frozen(kw_only=True)
+class Campaign:
+    """A campaign as the ledger has it."""
+
+    id: str
+    state: CampaignState
+    #: Why it is paused or cancelled; None otherwise.
+    reason: str | None
+    account: str = field(repr=False)
+    sender_id: str
+    message: str = field(repr=False)
+    policy: str
+    #: The plan as JSON; `{}` while it is loading.
+    plan: str
+    #: Tells whether two campaigns send the same texts to the same recipients; empty while loading.
+    plan_hash: str
+    created_at: float
+
+
+@frozen(kw_only=True)
+class CampaignStatus:
+    """How far a campaign is, in recipients. The eight add up: see `recipients`."""
+
+    id: str
+    state: CampaignState
+    reason: str | None
+    #: queued + sending + accepted + rejected + not_sent + unknown.
+    recipients: int
+    queued: int
+    sending: int
+    accepted: int
+    rejected: int
+    not_sent: int
+    unknown: int
+    batches: int
+    #: SMS paid or possibly paid so far: of what is accepted, unknown or under way.
+    segments: int
+
+
+@frozen(kw_only=True)
+class QueuedBatch:
+    """A batch that waits: enough to reserve its share of the rate."""
+
+    no: int
+    #: Messages to send, exclusions so far left out.
+    messages: int
+    #: Not to be tried before.
+    not_before: float
+
+
+@frozen(kw_only=True)
+class Claim:
+    """A committed intent: the right to make one call."""
+
+    campaign_id: str
+    no: int
+    #: New for each attempt; TX2 is fenced by it.
+    token: str
+    #: When it was committed.
+    at: float
+    #: How often this batch was claimed since a person last started the campaign, this time included.
+    attempt: int
+    message: str = field(repr=False)
+    segments: int
+    #: Whom to send to, exclusions left out; never empty.
+    recipients: tuple[Msisdn, ...]
+
+
+@frozen(kw_only=True)
+class BatchRecord:
+    """What is kept of the answer to a batch: one value on its row."""
+
+    #: Empty where the gateway named none.
+    lot_id: str = ""
+    message_ids: tuple[str, ...] = ()
+    #: `TypeOfError: its sentence`, or what a person decided; None for a plain success.
+    error: str | None = None
+
+
+@frozen(kw_only=True)
+class StoredBatch:
+    """A batch with its recipients, for reports and decisions."""
+
+    no: int
+    state: BatchState
+    segments: int
+    record: BatchRecord
+    #: When its last intent was committed; None where there was none.
+    sending_at: float | None
+    #: The account's balance as last read before the claim, and as first read after the answer: a hint.
+    balance_before: Decimal | None
+    balance_after: Decimal | None
+    #: In the order they were sent, with why one was left out.
+    recipients: tuple[tuple[Msisdn, Exclusion | None], ...]
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """What a delivery report said of one message."""
+
+    message_id: str
+    status: DeliveryStatus
+    raw_status: str
+    at: float
+
+
+@frozen(kw_only=True)
+class OptOut:
+    """A number that wants no messages."""
+
+    recipient: Msisdn
+    #: Where it came from: `cli`, a file's name, `inbound`.
+    source: str
+    at: float
+
+
+class Ledger(Protocol):
+    """Where campaigns are kept. Every implementation passes `tests/contract/`."""
+
+    async def create(self, campaign: NewCampaign) -> None:
+        """Keep a new campaign, `loading`."""
+        ...
+
+    async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
+        """Add batches to a campaign that is `loading`, all of them or none."""
+        ...
+
+    async def finish_loading(self, campaign_id: str, *, plan: str, plan_hash: str) -> None:
+        """Make a campaign `queued`: it is whole.
+
+        Raises `LedgerError`, and leaves it `loading`, where a recipient is in it twice.
+        """
+        ...
+
+    async def discard(self, campaign_id: str) -> None:
+        """Forget a campaign of which no batch was ever claimed. Others stay as they are."""
+        ...
+
+    async def find_same(self, account: str, plan_hash: str, *, but: str) -> str | None:
+        """Give the id of the oldest other campaign of the same account and plan hash."""
+        ...
+
+    async def campaign(self, campaign_id: str) -> Campaign:
+        """Give a campaign. Raises `InvalidInputError` where there is none of this id."""
+        ...
+
+    async def status(self, campaign_id: str) -> CampaignStatus:
+        """Count a campaign's recipients. Raises `InvalidInputError` where there is none of this id."""
+        ...
+
+    async def statuses(self) -> Sequence[CampaignStatus]:
+        """Count the recipients of every campaign, the latest first."""
+        ...
+
+    async def start(self, campaign_id: str) -> bool:
+        """Let a campaign run, attempts counted anew and nothing put off; False where its state forbids it."""
+        ...
+
+    async def pause(self, campaign_id: str, reason: str) -> bool:
+        """Have no further batch claimed; False where the campaign is not `queued` or `running`."""
+        ...
+
+    async def cancel(self, campaign_id: str, reason: str) -> bool:
+        """Have what is queued never sent; False where the campaign has ended."""
+        ...
+
+    async def finish(self, campaign_id: str) -> bool:
+        """Make a `running` campaign `done` where nothing of it is queued or being sent."""
+        ...
+
+    def take_over(self, now: float) -> AbstractAsyncContextManager[Mapping[str, Sequence[int]]]:
+        """Be the one runner of an embedded ledger; every `sending` of before becomes `unknown`.
+
+        Gives those batches by campaign. Campaigns left `loading` are cancelled. Raises `LedgerBusyError`
+        where another runner lives. A distributed ledger excludes nobody and gives nothing.
+        """
+        ...
+
+    async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
+        """Give queued batches in order of their numbers, those after `after`."""
+        ...
+
+    async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
+        """Take the room of `messages` in the account's rate; give the seconds to wait before sending.
+
+        GCRA: `tat = max(tat, now) + messages / rate`, the wait is what `tat - now` was. `rate` is in
+        messages a second.
+        """
+        ...
+
+    async def hold(self, account: str, until: float) -> None:
+        """Let nothing be reserved before `until`: the gateway asked for a pause."""
+        ...
+
+    async def claim(
+        self,
+        campaign_id: str,
+        no: int,
+        *,
+        token: str,
+        worker: str,
+        now: float,
+        balance: Decimal | None = None,
+    ) -> Claim | None:
+        """TX1: commit the intent to send a batch, under a token that was never used before.
+
+        None where it is not `queued`, not due, or its campaign not `running`. Recipients that opted out
+        or are over the daily cap are left out for good; where nobody is left the batch is cancelled. Where
+        the budget does not suffice, the campaign is paused with its reason.
+        """
+        ...
+
+    async def settle(
+        self,
+        claim: Claim,
+        event: BatchEvent,
+        record: BatchRecord,
+        *,
+        not_before: float = 0.0,
+    ) -> bool:
+        """TX2: write what became of a claim: `ACCEPT`, `REJECT`, `LOSE` or `TURN_BACK`.
+
+        False, and nothing written, where the batch is another attempt's by now. What is turned back after
+        its campaign was cancelled is cancelled.
+        """
+        ...
+
+    async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
+        """Turn back a claim whose own answer was lost: nothing was sent on the strength of it.
+
+        False where there is no such claim: its commit never happened.
+        """
+        ...
+
+    async def split(self, claim: Claim) -> tuple[int, int] | None:
+        """TX2 of a lot that was refused as a whole: queue its halves as two new batches in its place.
+
+        Gives their numbers; None, and nothing written, where the batch is another attempt's by now. Raises
+        `InvalidInputError` for a single recipient.
+        """
+        ...
+
+    async def note_balance(self, campaign_id: str, numbers: Collection[int], balance: Decimal) -> None:
+        """Keep the balance that was first read after these batches were answered."""
+        ...
+
+    async def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
+        """Give the batches on which a person must decide."""
+        ...
+
+    async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
+        """Take unknown batches for accepted; give how many of them were."""
+        ...
+
+    async def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
+        """Queue unknown batches again that were claimed before `sent_before`; give how many.
+
+        A campaign that was `done` is `paused` after it. Raises `InvalidInputError` where it is cancelled or
+        purged.
+        """
+        ...
+
+    async def batches(self, campaign_id: str, *, after: int, limit: int) -> Sequence[StoredBatch]:
+        """Give batches in order of their numbers, those after `after`."""
+        ...
+
+    async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
+        """Keep the latest word on each of these messages."""
+        ...
+
+    async def deliveries(self, campaign_id: str, message_ids: Collection[str]) -> Mapping[str, Delivery]:
+        """Give what is known of these messages."""
+        ...
+
+    async def purge(self, campaign_id: str) -> None:
+        """Forget a campaign's numbers and texts, keep its counts; the daily cap forgets them too.
+
+        Raises `InvalidInputError` where it is neither `done` nor `cancelled`.
+        """
+        ...
+
+    async def opt_outs(self, *, after: Msisdn | None = None, limit: int) -> Sequence[OptOut]:
+        """Give the opt-out list in order of the numbers, those after `after`."""
+        ...
+
+    async def opted_out(self) -> frozenset[int]:
+        """Give the numbers of the whole opt-out list, as integers for their size."""
+        ...
+
+    async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
+        """Put numbers on the opt-out list; give how many were new."""
+        ...
+
+    async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
+        """Take numbers off the opt-out list; give how many were on it."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections. May be called twice."""
+        ...

@@ -1,0 +1,143 @@
+"""Between the rows of a SQL ledger and its values. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from vavasms.campaigns.ledger.port import (
+    BatchRecord,
+    Campaign,
+    CampaignStatus,
+    Delivery,
+    Exclusion,
+    OptOut,
+    StoredBatch,
+)
+from vavasms.campaigns.states import BatchState, CampaignState
+from vavasms.errors import InvalidInputError
+from vavasms.models import DeliveryStatus
+from vavasms.numbers import Msisdn
+
+#: Of a batch whose worker died while it was sending.
+DIED = BatchRecord(error="OutcomeUnknownError: The process ended while this was being sent.")
+LOADING_ENDED = "loading was interrupted; nothing was sent"
+OVER_BUDGET = "the budget does not suffice for the next batch"
+#: The seconds of a day, as a recipient's cap counts it: rolling.
+DAY = 86_400.0
+
+
+def no_campaign(campaign_id: str) -> InvalidInputError:
+    """Build the error of an id that nobody knows."""
+    return InvalidInputError(f"There is no campaign {campaign_id!r}.")
+
+
+def no_resending(campaign_id: str, *, purged: bool) -> InvalidInputError:
+    """Build the error of a campaign whose unknown batches can only be marked."""
+    why = "its numbers are forgotten" if purged else "it is cancelled"
+    return InvalidInputError(f"Nothing of the campaign {campaign_id!r} can be sent again: {why}.")
+
+
+def still_going(campaign_id: str, state: CampaignState, what: str) -> InvalidInputError:
+    """Build the error of a campaign that is in no state for it."""
+    return InvalidInputError(f"The campaign {campaign_id!r} is {state.value}: it cannot be {what}.")
+
+
+def waiting_again(batches: int) -> str:
+    """Say why a campaign is paused after a person had batches queued again."""
+    return "1 batch waits to be sent again" if batches == 1 else f"{batches:,} batches wait to be sent again"
+
+
+def dump_record(record: BatchRecord) -> str:
+    """Write what is kept of an answer."""
+    found = {"lot": record.lot_id, "ids": list(record.message_ids), "error": record.error}
+    return json.dumps({key: value for key, value in found.items() if value}, separators=(",", ":"))
+
+
+def load_record(text: str | None) -> BatchRecord:
+    """Read it again."""
+    found = json.loads(text or "{}")
+    return BatchRecord(
+        lot_id=found.get("lot") or "",
+        message_ids=tuple(found.get("ids") or ()),
+        error=found.get("error"),
+    )
+
+
+def read_campaign(row: Sequence[Any]) -> Campaign:
+    """Make a campaign of `select_campaign`'s row."""
+    return Campaign(
+        id=row[1],
+        state=CampaignState(row[2]),
+        reason=row[3],
+        account=row[4],
+        sender_id=row[5],
+        message=row[6],
+        policy=row[7],
+        plan=row[8],
+        plan_hash=row[9],
+        created_at=row[10],
+    )
+
+
+def read_status(campaign: Campaign, rows: Iterable[Sequence[Any]]) -> CampaignStatus:
+    """Count recipients by what became of them, from `count_batches`."""
+    counts = dict.fromkeys(BatchState, 0)
+    batches = recipients = excluded = segments = 0
+    for name, number, n, left_out, spent in rows:
+        state = BatchState(name)
+        counts[state] = n - left_out
+        batches, recipients, excluded = batches + number, recipients + n, excluded + left_out
+        if state in (BatchState.SENDING, BatchState.ACCEPTED, BatchState.UNKNOWN):
+            segments += spent
+    return CampaignStatus(
+        id=campaign.id,
+        state=campaign.state,
+        reason=campaign.reason,
+        recipients=recipients,
+        queued=counts[BatchState.QUEUED],
+        sending=counts[BatchState.SENDING],
+        accepted=counts[BatchState.ACCEPTED],
+        rejected=counts[BatchState.REJECTED],
+        not_sent=counts[BatchState.CANCELLED] + excluded,
+        unknown=counts[BatchState.UNKNOWN],
+        batches=batches,
+        segments=segments,
+    )
+
+
+def read_batch(row: Sequence[Any], recipients: Iterable[Sequence[Any]]) -> StoredBatch:
+    """Make a batch of `select_batches`' row and `select_recipients`' rows."""
+    no, state, segments, result, sending_at, before, after = row
+    return StoredBatch(
+        no=no,
+        state=BatchState(state),
+        segments=segments,
+        record=load_record(result),
+        sending_at=sending_at,
+        balance_before=_decimal(before),
+        balance_after=_decimal(after),
+        recipients=tuple(
+            (Msisdn(phone), None if exclusion is None else Exclusion(exclusion))
+            for phone, exclusion in recipients
+        ),
+    )
+
+
+def read_deliveries(rows: Iterable[Sequence[Any]]) -> Mapping[str, Delivery]:
+    """Make deliveries of `select_deliveries`' rows."""
+    return {
+        key: Delivery(message_id=key, status=DeliveryStatus(status), raw_status=raw, at=at)
+        for key, status, raw, at in rows
+    }
+
+
+def read_opt_outs(rows: Iterable[Sequence[Any]]) -> tuple[OptOut, ...]:
+    """Make opt-outs of `select_opt_outs`' rows."""
+    return tuple(OptOut(recipient=Msisdn(phone), source=source, at=at) for phone, source, at in rows)
+
+
+def _decimal(value: str | None) -> Decimal | None:
+    return None if value is None else Decimal(value)

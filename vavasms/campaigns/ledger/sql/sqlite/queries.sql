@@ -1,0 +1,219 @@
+-- name: insert_campaign
+INSERT INTO campaign (id, state, account, sender_id, message, policy, created_at, max_segments, daily_cap)
+VALUES (:id, 'loading', :account, :sender_id, :message, :policy, :created_at, :max_segments, :daily_cap)
+
+-- name: select_campaign
+SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
+    max_segments, daily_cap, committed
+FROM campaign WHERE id = :id
+
+-- name: select_campaign_ids
+SELECT id FROM campaign ORDER BY created_at DESC, seq DESC
+
+-- name: select_same_plan
+SELECT id FROM campaign
+WHERE account = :account AND plan_hash = :plan_hash AND id <> :but AND state <> 'loading'
+ORDER BY created_at, seq LIMIT 1
+
+-- name: move_campaign
+-- One event of the campaign's table; :sources is a JSON list of the states it starts from.
+UPDATE campaign SET state = :state, reason = :reason
+WHERE seq = :campaign AND state IN (SELECT value FROM json_each(:sources))
+
+-- name: set_plan
+UPDATE campaign SET plan = :plan, plan_hash = :plan_hash WHERE seq = :campaign
+
+-- name: insert_recipients
+-- The whole of a batch's recipients in one statement: :phones is a JSON list of whole numbers.
+INSERT INTO recipient (campaign, batch, idx, phone)
+SELECT :campaign, :no, key, value FROM json_each(:phones)
+
+-- name: insert_batch
+INSERT INTO batch (campaign, no, segments, n, excluded, message, sending_at)
+VALUES (:campaign, :no, :segments, :n, :excluded, :message, :sending_at)
+
+-- name: insert_addressees
+INSERT INTO addressee (phone, campaign, batch)
+SELECT phone, campaign, batch FROM recipient WHERE campaign = :campaign ORDER BY phone
+
+-- name: move_addressees
+UPDATE addressee SET batch = :new WHERE campaign = :campaign AND phone IN (
+    SELECT phone FROM recipient WHERE campaign = :campaign AND batch = :new
+)
+
+-- name: delete_addressees
+DELETE FROM addressee WHERE campaign = :campaign AND phone IN (
+    SELECT phone FROM recipient WHERE campaign = :campaign
+)
+
+-- name: count_claimed
+SELECT count(*) FROM batch WHERE campaign = :campaign AND sending_at IS NOT NULL
+
+-- name: count_batches
+SELECT state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded))
+FROM batch INDEXED BY batch_progress WHERE campaign = :campaign GROUP BY state
+
+-- name: forget_attempts
+UPDATE batch SET attempt = 0, not_before = 0
+WHERE campaign = :campaign AND state = 'queued' AND (attempt > 0 OR not_before > 0)
+
+-- name: select_sending
+SELECT campaign.id, batch.no FROM batch JOIN campaign ON campaign.seq = batch.campaign
+WHERE batch.state = 'sending' ORDER BY campaign.seq, batch.no
+
+-- name: orphan_sending
+-- Whoever was sending is dead: never back to the queue, since its request may have been accepted.
+UPDATE batch SET state = 'unknown', result = :result WHERE state = 'sending'
+
+-- name: cancel_loading
+UPDATE campaign SET state = 'cancelled', reason = :reason WHERE state = 'loading'
+
+-- name: cancel_queued
+UPDATE batch SET state = 'cancelled' WHERE campaign = :campaign AND state = 'queued'
+
+-- name: cancel_queued_of_cancelled
+UPDATE batch SET state = 'cancelled'
+WHERE state = 'queued' AND campaign IN (SELECT seq FROM campaign WHERE state = 'cancelled')
+
+-- name: select_queued
+SELECT no, n - excluded, not_before FROM batch INDEXED BY batch_progress
+WHERE campaign = :campaign AND state = 'queued' AND no > :after ORDER BY no LIMIT :limit
+
+-- name: select_tat
+-- GCRA: the tat of before tells the wait, the new one is what the next will find.
+SELECT tat FROM rate WHERE account = :account
+
+-- name: set_tat
+INSERT INTO rate (account, tat) VALUES (:account, :tat) ON CONFLICT (account) DO UPDATE SET tat = excluded.tat
+
+-- name: select_due
+SELECT message, segments, attempt FROM batch
+WHERE campaign = :campaign AND no = :no AND state = 'queued' AND not_before <= :now
+
+-- name: exclude_opted_out
+UPDATE recipient SET exclusion = 'opted_out'
+WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND phone IN (SELECT phone FROM opt_out)
+
+-- name: exclude_capped
+UPDATE recipient SET exclusion = 'capped'
+WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND :cap <= (
+    SELECT count(*) FROM addressee
+    JOIN batch ON batch.campaign = addressee.campaign AND batch.no = addressee.batch
+    JOIN recipient AS earlier ON earlier.campaign = addressee.campaign
+        AND earlier.batch = addressee.batch AND earlier.phone = addressee.phone
+    WHERE addressee.phone = recipient.phone AND earlier.exclusion IS NULL
+        AND batch.state IN ('sending', 'accepted', 'unknown') AND batch.sending_at > :since
+)
+
+-- name: add_excluded
+UPDATE batch SET excluded = excluded + :excluded WHERE campaign = :campaign AND no = :no
+
+-- name: select_included
+SELECT phone FROM recipient WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL ORDER BY idx
+
+-- name: cancel_batch
+UPDATE batch SET state = 'cancelled' WHERE campaign = :campaign AND no = :no AND state = 'queued'
+
+-- name: claim_batch
+-- TX1: the intent, before any byte leaves.
+UPDATE batch SET state = 'sending', token = :token, worker = :worker, sending_at = :now,
+    attempt = attempt + 1, balance_before = :balance, balance_after = NULL, result = NULL
+WHERE campaign = :campaign AND no = :no AND state = 'queued'
+
+-- name: commit_segments
+UPDATE campaign SET committed = committed + :segments WHERE seq = :campaign AND max_segments IS NOT NULL
+
+-- name: settle_batch
+-- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
+UPDATE batch SET state = :state, result = :result, not_before = :not_before
+WHERE campaign = :campaign AND no = :no AND token = :token AND state IN ('sending', 'unknown')
+RETURNING segments * (n - excluded)
+
+-- name: select_fenced
+SELECT message, segments, sending_at FROM batch
+WHERE campaign = :campaign AND no = :no AND token = :token AND state IN ('sending', 'unknown')
+
+-- name: delete_batch
+DELETE FROM batch WHERE campaign = :campaign AND no = :no
+
+-- name: select_last_no
+SELECT max(no) FROM batch WHERE campaign = :campaign
+
+-- name: select_middle
+SELECT idx FROM recipient WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL
+ORDER BY idx LIMIT 1 OFFSET :half
+
+-- name: move_recipients
+UPDATE recipient SET batch = :new WHERE campaign = :campaign AND batch = :no AND idx >= :first AND idx < :end
+
+-- name: count_recipients
+SELECT count(*), count(exclusion) FROM recipient WHERE campaign = :campaign AND batch = :no
+
+-- name: note_balance
+UPDATE batch SET balance_after = :balance
+WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND balance_after IS NULL
+
+-- name: mark_sent
+UPDATE batch SET state = 'accepted',
+    result = json_set(coalesce(nullif(result, ''), '{}'), '$.error', :note)
+WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
+
+-- name: resend
+-- The token goes: a late answer of the old attempt must not settle the new one.
+UPDATE batch SET state = 'queued', token = NULL, result = NULL, attempt = 0, not_before = 0
+WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
+    AND sending_at < :sent_before
+RETURNING segments * (n - excluded)
+
+-- name: select_batches
+SELECT no, state, segments, result, sending_at, balance_before, balance_after FROM batch
+WHERE campaign = :campaign AND no > :after ORDER BY no LIMIT :limit
+
+-- name: select_unknown
+SELECT no, state, segments, result, sending_at, balance_before, balance_after FROM batch
+WHERE campaign = :campaign AND state = 'unknown' ORDER BY no
+
+-- name: select_recipients
+SELECT phone, exclusion FROM recipient WHERE campaign = :campaign AND batch = :no ORDER BY idx
+
+-- name: record_delivery
+INSERT INTO delivery (campaign, message_id, status, raw_status, at)
+VALUES (:campaign, :message_id, :status, :raw_status, :at)
+ON CONFLICT (campaign, message_id) DO UPDATE SET
+    status = excluded.status, raw_status = excluded.raw_status, at = excluded.at
+WHERE excluded.at >= delivery.at
+
+-- name: select_deliveries
+SELECT message_id, status, raw_status, at FROM delivery
+WHERE campaign = :campaign AND message_id IN (SELECT value FROM json_each(:ids))
+
+-- name: purge_batches
+UPDATE batch SET message = '', result = json_remove(result, '$.ids')
+WHERE campaign = :campaign
+
+-- name: purge_campaign
+UPDATE campaign SET message = '' WHERE seq = :campaign
+
+-- name: delete_recipients
+DELETE FROM recipient WHERE campaign = :campaign
+
+-- name: delete_batches
+DELETE FROM batch WHERE campaign = :campaign
+
+-- name: delete_deliveries
+DELETE FROM delivery WHERE campaign = :campaign
+
+-- name: delete_campaign
+DELETE FROM campaign WHERE seq = :campaign
+
+-- name: select_opt_outs
+SELECT phone, source, at FROM opt_out WHERE phone > :after ORDER BY phone LIMIT :limit
+
+-- name: select_opted_out
+SELECT phone FROM opt_out
+
+-- name: add_opt_out
+INSERT INTO opt_out (phone, source, at) VALUES (:phone, :source, :at) ON CONFLICT (phone) DO NOTHING
+
+-- name: remove_opt_out
+DELETE FROM opt_out WHERE phone = :phone

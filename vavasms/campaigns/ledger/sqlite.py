@@ -1,0 +1,397 @@
+"""The embedded ledger: one SQLite file, one runner at a time, everything else beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from itertools import chain, groupby
+from operator import itemgetter
+from pathlib import Path
+from sqlite3 import Connection, IntegrityError, connect
+from typing import Any, Self
+
+from attrs import asdict
+
+from vavasms.campaigns.ledger import transactions as tx
+from vavasms.campaigns.ledger.lock import runner_lock
+from vavasms.campaigns.ledger.port import (
+    BatchRecord,
+    Campaign,
+    CampaignStatus,
+    Claim,
+    Delivery,
+    NewBatch,
+    NewCampaign,
+    OptOut,
+    QueuedBatch,
+    StoredBatch,
+)
+from vavasms.campaigns.ledger.rows import (
+    DIED,
+    LOADING_ENDED,
+    dump_record,
+    no_resending,
+    read_batch,
+    read_campaign,
+    read_deliveries,
+    read_opt_outs,
+    read_status,
+    still_going,
+)
+from vavasms.campaigns.ledger.transactions import SQL
+from vavasms.campaigns.states import BatchEvent, CampaignEvent, CampaignState
+from vavasms.errors import LedgerError
+from vavasms.numbers import Msisdn
+from vavasms.storage.database import Database
+from vavasms.storage.queries import load_migrations
+
+#: Marks a file as a ledger: "VAVA".
+APPLICATION_ID = 0x56415641
+MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.sqlite")
+
+_NOTHING = BatchRecord()
+#: What holds numbers; addressees are found through the recipients.
+_PERSONAL = ("delete_addressees", "delete_recipients", "delete_deliveries")
+
+
+class SqliteLedger:
+    """A ledger in one file. Open it with `SqliteLedger.open`; an async context manager."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.path = database.path
+
+    @classmethod
+    async def open(
+        cls, path: str | Path, *, upgrade: bool = False, connect: Callable[..., Connection] = connect
+    ) -> Self:
+        """Open a ledger, or make one where there is no file yet (mode 0600, its folder 0700).
+
+        Raises `ConfigurationError` for a file that is no ledger, of a newer version, or of an older one
+        without `upgrade`; `LedgerError` where it cannot be read or made.
+        """
+        database = await Database.open(
+            Path(path), MIGRATIONS, application_id=APPLICATION_ID, upgrade=upgrade, connect=connect
+        )
+        return cls(database)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the file. May be called twice."""
+        await self._database.aclose()
+
+    async def create(self, campaign: NewCampaign) -> None:
+        """Keep a new campaign: see `Ledger.create`."""
+        values = asdict(campaign)
+        await self._database.write(lambda c: c.execute(SQL["insert_campaign"], values).rowcount)
+
+    async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
+        """Add batches: see `Ledger.load`."""
+
+        def work(connection: Connection) -> None:
+            campaign = tx.hold(connection, campaign_id)
+            if campaign.state is not CampaignState.LOADING:
+                raise still_going(campaign_id, campaign.state, "loaded")
+            for batch in batches:
+                tx.insert(connection, campaign.seq, batch)
+
+        await self._database.write(work)
+
+    async def finish_loading(self, campaign_id: str, *, plan: str, plan_hash: str) -> None:
+        """Make a campaign whole: see `Ledger.finish_loading`."""
+
+        def work(connection: Connection) -> None:
+            campaign = tx.hold(connection, campaign_id)
+            if not tx.move(connection, campaign.seq, CampaignEvent.LOADED):
+                raise still_going(campaign_id, campaign.state, "loaded")
+            values = {"campaign": campaign.seq, "plan": plan, "plan_hash": plan_hash}
+            connection.execute(SQL["set_plan"], values)
+            try:
+                connection.execute(SQL["insert_addressees"], {"campaign": campaign.seq})
+                return
+            except IntegrityError:
+                pass
+            raise LedgerError(f"A recipient is twice in the campaign {campaign_id!r}.")
+
+        await self._database.write(work)
+
+    async def discard(self, campaign_id: str) -> None:
+        """Forget a campaign that never began: see `Ledger.discard`."""
+
+        def work(connection: Connection) -> None:
+            row = connection.execute(SQL["select_campaign"], {"id": campaign_id}).fetchone()
+            key = {"campaign": row[0] if row else None}
+            if row is None or connection.execute(SQL["count_claimed"], key).fetchone()[0]:
+                return
+            for name in (*_PERSONAL, "delete_batches", "delete_campaign"):
+                connection.execute(SQL[name], key)
+
+        await self._database.write(work)
+
+    async def find_same(self, account: str, plan_hash: str, *, but: str) -> str | None:
+        """Find an earlier campaign of the same plan: see `Ledger.find_same`."""
+        values = {"account": account, "plan_hash": plan_hash, "but": but}
+        row = await self._database.read(lambda c: c.execute(SQL["select_same_plan"], values).fetchone())
+        return None if row is None else str(row[0])
+
+    async def campaign(self, campaign_id: str) -> Campaign:
+        """Give a campaign: see `Ledger.campaign`."""
+        return await self._database.read(lambda c: read_campaign(tx.find(c, campaign_id)))
+
+    async def status(self, campaign_id: str) -> CampaignStatus:
+        """Count a campaign's recipients: see `Ledger.status`."""
+        return await self._database.read(lambda c: _status(c, campaign_id))
+
+    async def statuses(self) -> Sequence[CampaignStatus]:
+        """Count every campaign's recipients: see `Ledger.statuses`."""
+
+        def work(connection: Connection) -> list[CampaignStatus]:
+            ids = connection.execute(SQL["select_campaign_ids"]).fetchall()
+            return [_status(connection, each) for (each,) in ids]
+
+        return await self._database.read(work)
+
+    async def start(self, campaign_id: str) -> bool:
+        """Let a campaign run: see `Ledger.start`."""
+
+        def work(connection: Connection) -> bool:
+            seq = tx.hold(connection, campaign_id).seq
+            started = tx.move(connection, seq, CampaignEvent.START)
+            if started:
+                connection.execute(SQL["forget_attempts"], {"campaign": seq})
+            return started
+
+        return await self._database.write(work)
+
+    async def pause(self, campaign_id: str, reason: str) -> bool:
+        """Have no further batch claimed: see `Ledger.pause`."""
+        return await self._database.write(
+            lambda c: tx.move(c, tx.hold(c, campaign_id).seq, CampaignEvent.PAUSE, reason)
+        )
+
+    async def cancel(self, campaign_id: str, reason: str) -> bool:
+        """Have what is queued never sent: see `Ledger.cancel`."""
+
+        def work(connection: Connection) -> bool:
+            seq = tx.hold(connection, campaign_id).seq
+            cancelled = tx.move(connection, seq, CampaignEvent.CANCEL, reason)
+            if cancelled:
+                connection.execute(SQL["cancel_queued"], {"campaign": seq})
+            return cancelled
+
+        return await self._database.write(work)
+
+    async def finish(self, campaign_id: str) -> bool:
+        """End a campaign of which nothing is left: see `Ledger.finish`."""
+
+        def work(connection: Connection) -> bool:
+            status = _status(connection, campaign_id)
+            if status.queued or status.sending:
+                return False
+            return tx.move(connection, tx.hold(connection, campaign_id).seq, CampaignEvent.FINISH)
+
+        return await self._database.write(work)
+
+    @asynccontextmanager
+    async def take_over(self, now: float) -> AsyncIterator[Mapping[str, Sequence[int]]]:
+        """Be the one runner: see `Ledger.take_over`."""
+        del now
+        async with runner_lock(self.path):
+            yield await self._database.write(_reap)
+
+    async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
+        """Give queued batches: see `Ledger.queued`."""
+
+        def work(connection: Connection) -> list[QueuedBatch]:
+            key = {"campaign": tx.hold(connection, campaign_id).seq, "after": after, "limit": limit}
+            rows = connection.execute(SQL["select_queued"], key).fetchall()
+            return [QueuedBatch(no=no, messages=n, not_before=not_before) for no, n, not_before in rows]
+
+        return await self._database.read(work)
+
+    async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
+        """Take room in the rate: see `Ledger.reserve`."""
+
+        def work(connection: Connection) -> float:
+            tat = max(_tat(connection, account), now)
+            connection.execute(SQL["set_tat"], {"account": account, "tat": tat + messages / rate})
+            return tat - now
+
+        return await self._database.write(work)
+
+    async def hold(self, account: str, until: float) -> None:
+        """Let nothing be reserved for a while: see `Ledger.hold`."""
+
+        def work(connection: Connection) -> None:
+            tat = max(_tat(connection, account), until)
+            connection.execute(SQL["set_tat"], {"account": account, "tat": tat})
+
+        await self._database.write(work)
+
+    async def claim(
+        self,
+        campaign_id: str,
+        no: int,
+        *,
+        token: str,
+        worker: str,
+        now: float,
+        balance: Decimal | None = None,
+    ) -> Claim | None:
+        """TX1: see `Ledger.claim`."""
+        intent = tx.Intent(
+            campaign_id=campaign_id, no=no, token=token, worker=worker, now=now, balance=balance
+        )
+        return await self._database.write(lambda c: tx.claim(c, intent))
+
+    async def settle(
+        self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
+    ) -> bool:
+        """TX2: see `Ledger.settle`."""
+        key = (claim.campaign_id, claim.no, claim.token)
+        return await self._database.write(lambda c: tx.settle(c, key, event, record, not_before))
+
+    async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
+        """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
+        key = (campaign_id, no, token)
+        return await self._database.write(lambda c: tx.settle(c, key, BatchEvent.TURN_BACK, _NOTHING, 0.0))
+
+    async def split(self, claim: Claim) -> tuple[int, int] | None:
+        """TX2 of a lot refused as a whole: see `Ledger.split`."""
+        return await self._database.write(lambda c: tx.split(c, claim))
+
+    async def note_balance(self, campaign_id: str, numbers: Collection[int], balance: Decimal) -> None:
+        """Keep the balance after: see `Ledger.note_balance`."""
+        values = {"numbers": json.dumps(list(numbers)), "balance": str(balance)}
+        await self._database.write(
+            lambda c: c.execute(SQL["note_balance"], {**_key(c, campaign_id), **values}).rowcount
+        )
+
+    async def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
+        """Give the batches to decide on: see `Ledger.unknown`."""
+        return await self._database.read(lambda c: _batches(c, "select_unknown", _key(c, campaign_id)))
+
+    async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
+        """Take unknown batches for accepted: see `Ledger.mark_sent`."""
+        values = {"numbers": json.dumps(list(numbers)), "note": note}
+        return await self._database.write(
+            lambda c: c.execute(SQL["mark_sent"], {**_key(c, campaign_id), **values}).rowcount
+        )
+
+    async def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
+        """Queue unknown batches again: see `Ledger.resend`."""
+
+        def work(connection: Connection) -> int:
+            campaign = tx.hold(connection, campaign_id)
+            if campaign.state is CampaignState.CANCELLED or campaign.purged:
+                raise no_resending(campaign_id, purged=campaign.purged)
+            values = {"numbers": json.dumps(list(numbers)), "sent_before": sent_before}
+            rows = connection.execute(SQL["resend"], {"campaign": campaign.seq, **values}).fetchall()
+            tx.give_back(connection, campaign.seq, sum(segments for (segments,) in rows))
+            tx.reopen(connection, campaign, len(rows))
+            return len(rows)
+
+        return await self._database.write(work)
+
+    async def batches(self, campaign_id: str, *, after: int, limit: int) -> Sequence[StoredBatch]:
+        """Give batches: see `Ledger.batches`."""
+        values = {"after": after, "limit": limit}
+        return await self._database.read(
+            lambda c: _batches(c, "select_batches", {**_key(c, campaign_id), **values})
+        )
+
+    async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
+        """Keep the latest word on messages: see `Ledger.record_deliveries`."""
+
+        def work(connection: Connection) -> None:
+            key = _key(connection, campaign_id)
+            for each in deliveries:
+                values = {"message_id": each.message_id, "status": each.status.value}
+                stored = {"raw_status": each.raw_status, "at": each.at}
+                connection.execute(SQL["record_delivery"], {**key, **values, **stored})
+
+        await self._database.write(work)
+
+    async def deliveries(self, campaign_id: str, message_ids: Collection[str]) -> Mapping[str, Delivery]:
+        """Give what is known of messages: see `Ledger.deliveries`."""
+        values = {"ids": json.dumps(list(message_ids))}
+        return await self._database.read(
+            lambda c: read_deliveries(
+                c.execute(SQL["select_deliveries"], {**_key(c, campaign_id), **values}).fetchall()
+            )
+        )
+
+    async def purge(self, campaign_id: str) -> None:
+        """Forget numbers and texts, on the disk as well: see `Ledger.purge`."""
+
+        def work(connection: Connection) -> None:
+            campaign = tx.hold(connection, campaign_id)
+            if campaign.state not in (CampaignState.DONE, CampaignState.CANCELLED):
+                raise still_going(campaign_id, campaign.state, "purged")
+            for name in (*_PERSONAL, "purge_batches", "purge_campaign"):
+                connection.execute(SQL[name], {"campaign": campaign.seq})
+
+        await self._database.write(work)
+        await self._database.flush()
+
+    async def opt_outs(self, *, after: Msisdn | None = None, limit: int) -> Sequence[OptOut]:
+        """Give the opt-out list: see `Ledger.opt_outs`."""
+        values = {"after": int(after or 0), "limit": limit}
+        return await self._database.read(
+            lambda c: read_opt_outs(c.execute(SQL["select_opt_outs"], values).fetchall())
+        )
+
+    async def opted_out(self) -> frozenset[int]:
+        """Give the numbers of the opt-out list: see `Ledger.opted_out`."""
+        return await self._database.read(
+            lambda c: frozenset(chain.from_iterable(c.execute(SQL["select_opted_out"]).fetchall()))
+        )
+
+    async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
+        """Put numbers on the opt-out list: see `Ledger.add_opt_outs`."""
+        rows = [{"phone": int(each), "source": source, "at": now} for each in recipients]
+        return await self._database.write(lambda c: c.executemany(SQL["add_opt_out"], rows).rowcount)
+
+    async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
+        """Take numbers off the opt-out list: see `Ledger.remove_opt_outs`."""
+        rows = [{"phone": int(each)} for each in recipients]
+        return await self._database.write(lambda c: c.executemany(SQL["remove_opt_out"], rows).rowcount)
+
+
+def _key(connection: Connection, campaign_id: str) -> dict[str, Any]:
+    return {"campaign": tx.hold(connection, campaign_id).seq}
+
+
+def _status(connection: Connection, campaign_id: str) -> CampaignStatus:
+    row = tx.find(connection, campaign_id)
+    counts = connection.execute(SQL["count_batches"], {"campaign": row[0]}).fetchall()
+    return read_status(read_campaign(row), counts)
+
+
+def _batches(connection: Connection, query: str, values: dict[str, Any]) -> list[StoredBatch]:
+    rows = connection.execute(SQL[query], values).fetchall()
+    key = {"campaign": values["campaign"]}
+    return [
+        read_batch(row, connection.execute(SQL["select_recipients"], {**key, "no": row[0]})) for row in rows
+    ]
+
+
+def _tat(connection: Connection, account: str) -> float:
+    row = connection.execute(SQL["select_tat"], {"account": account}).fetchone()
+    return 0.0 if row is None else float(row[0])
+
+
+def _reap(connection: Connection) -> Mapping[str, Sequence[int]]:
+    """Under the runner's lock: whatever is `sending` belongs to a dead process."""
+    rows = connection.execute(SQL["select_sending"]).fetchall()
+    connection.execute(SQL["orphan_sending"], {"result": dump_record(DIED)})
+    connection.execute(SQL["cancel_loading"], {"reason": LOADING_ENDED})
+    connection.execute(SQL["cancel_queued_of_cancelled"])
+    return {key: [no for _, no in group] for key, group in groupby(rows, key=itemgetter(0))}

@@ -1,0 +1,225 @@
+"""The transactions of the SQLite ledger that send: TX1 and TX2, as plain functions of a connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from sqlite3 import Connection
+from typing import Any
+
+from attrs import frozen
+
+from vavasms.campaigns.ledger.port import BatchRecord, Claim, NewBatch
+from vavasms.campaigns.ledger.rows import DAY, OVER_BUDGET, dump_record, no_campaign, waiting_again
+from vavasms.campaigns.states import (
+    BATCH_TRANSITIONS,
+    CAMPAIGN_TRANSITIONS,
+    BatchEvent,
+    BatchState,
+    CampaignEvent,
+    CampaignState,
+    campaign_sources,
+)
+from vavasms.errors import InvalidInputError
+from vavasms.numbers import Msisdn
+from vavasms.storage.queries import load_queries
+
+SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sql.sqlite", "queries.sql")
+
+
+@frozen(kw_only=True)
+class Held:
+    """What a transaction needs to know of its campaign."""
+
+    #: Its key within the file.
+    seq: int
+    #: Its numbers and texts are forgotten.
+    purged: bool
+    state: CampaignState
+    max_segments: int | None
+    daily_cap: int | None
+    committed: int
+
+
+@frozen(kw_only=True)
+class Intent:
+    """What TX1 writes."""
+
+    campaign_id: str
+    no: int
+    token: str
+    worker: str
+    now: float
+    balance: Decimal | None
+
+
+def find(connection: Connection, campaign_id: str) -> tuple[Any, ...]:
+    """Give the row of a campaign. Raises `InvalidInputError` where there is none."""
+    row: tuple[Any, ...] | None = connection.execute(SQL["select_campaign"], {"id": campaign_id}).fetchone()
+    if row is None:
+        raise no_campaign(campaign_id)
+    return row
+
+
+def hold(connection: Connection, campaign_id: str) -> Held:
+    """Give what a transaction needs of a campaign."""
+    row = find(connection, campaign_id)
+    return Held(
+        seq=row[0],
+        purged=not row[6],
+        state=CampaignState(row[2]),
+        max_segments=row[11],
+        daily_cap=row[12],
+        committed=row[13],
+    )
+
+
+def move(connection: Connection, seq: int, event: CampaignEvent, reason: str | None = None) -> bool:
+    """Move a campaign by the table; False where its state does not allow it. Not for `REOPEN`."""
+    sources = campaign_sources(event)
+    (target,) = {CAMPAIGN_TRANSITIONS[source, event] for source in sources}
+    done = connection.execute(
+        SQL["move_campaign"],
+        {
+            "campaign": seq,
+            "state": target.value,
+            "reason": reason,
+            "sources": json.dumps([source.value for source in sources]),
+        },
+    )
+    return done.rowcount == 1
+
+
+def reopen(connection: Connection, campaign: Held, batches: int) -> None:
+    """Let a campaign that was done wait for a person: something of it is queued again."""
+    if batches and campaign.state is CampaignState.DONE:
+        values = {"campaign": campaign.seq, "sources": json.dumps([campaign.state.value])}
+        target = CAMPAIGN_TRANSITIONS[campaign.state, CampaignEvent.REOPEN].value
+        reason = waiting_again(batches)
+        connection.execute(SQL["move_campaign"], {**values, "state": target, "reason": reason})
+
+
+def insert(connection: Connection, seq: int, batch: NewBatch) -> None:
+    """Add a batch of a new campaign."""
+    key = {"campaign": seq, "no": batch.no}
+    # A number in the wire's form is JSON as it stands.
+    connection.execute(SQL["insert_recipients"], {**key, "phones": f"[{','.join(batch.recipients)}]"})
+    row = {"segments": batch.segments, "n": len(batch.recipients), "excluded": 0, "message": batch.message}
+    connection.execute(SQL["insert_batch"], {**key, **row, "sending_at": None})
+
+
+def claim(connection: Connection, intent: Intent) -> Claim | None:
+    """TX1: write the intent, with whom it is for."""
+    campaign = hold(connection, intent.campaign_id)
+    key = {"campaign": campaign.seq, "no": intent.no}
+    row = connection.execute(SQL["select_due"], {**key, "now": intent.now}).fetchone()
+    if row is None or campaign.state is not CampaignState.RUNNING:
+        return None
+    message, segments, attempt = row
+    _exclude(connection, campaign, key, intent.now)
+    found = connection.execute(SQL["select_included"], key).fetchall()
+    if not found:
+        connection.execute(SQL["cancel_batch"], key)
+        return None
+    if not _afford(connection, campaign, segments * len(found)):
+        return None
+    balance = None if intent.balance is None else str(intent.balance)
+    values = {"token": intent.token, "worker": intent.worker, "now": intent.now, "balance": balance}
+    connection.execute(SQL["claim_batch"], {**key, **values})
+    return Claim(
+        campaign_id=intent.campaign_id,
+        no=intent.no,
+        token=intent.token,
+        at=intent.now,
+        attempt=attempt + 1,
+        message=message,
+        segments=segments,
+        recipients=tuple([Msisdn(phone) for (phone,) in found]),
+    )
+
+
+def settle(
+    connection: Connection,
+    key: tuple[str, int, str],
+    event: BatchEvent,
+    record: BatchRecord,
+    not_before: float,
+) -> bool:
+    """TX2: write what became of a claim, fenced by its token."""
+    campaign_id, no, token = key
+    campaign = hold(connection, campaign_id)
+    state = BATCH_TRANSITIONS[BatchState.SENDING, event]
+    if state is BatchState.QUEUED and campaign.state is CampaignState.CANCELLED:
+        state = BATCH_TRANSITIONS[state, BatchEvent.CANCEL]
+    values = {"campaign": campaign.seq, "no": no, "token": token, "state": state.value}
+    stored = {"result": dump_record(record), "not_before": not_before}
+    row = connection.execute(SQL["settle_batch"], {**values, **stored}).fetchone()
+    if row is None:
+        return False
+    if state not in (BatchState.ACCEPTED, BatchState.UNKNOWN):
+        give_back(connection, campaign.seq, row[0])
+    reopen(connection, campaign, int(state is BatchState.QUEUED))
+    return True
+
+
+def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
+    """Put two queued batches in the place of one that was refused as a whole."""
+    campaign = hold(connection, claim.campaign_id)
+    key = {"campaign": campaign.seq, "no": claim.no}
+    row = connection.execute(SQL["select_fenced"], {**key, "token": claim.token}).fetchone()
+    if row is None:
+        return None
+    if campaign.purged:
+        # Nobody is left to part: it is as good as never sent.
+        fenced = (claim.campaign_id, claim.no, claim.token)
+        settle(connection, fenced, BatchEvent.TURN_BACK, BatchRecord(), 0.0)
+        return None
+    message, segments, sending_at = row
+    if len(claim.recipients) == 1:
+        raise InvalidInputError(f"Batch {claim.no} has one recipient: it cannot be halved.")
+    half = {**key, "half": len(claim.recipients) // 2}
+    (middle,) = connection.execute(SQL["select_middle"], half).fetchone()
+    (last,) = connection.execute(SQL["select_last_no"], key).fetchone()
+    connection.execute(SQL["delete_batch"], key)
+    spans = ((last + 1, 0, middle), (last + 2, middle, 1 << 62))
+    for new, first, end in spans:
+        connection.execute(SQL["move_recipients"], {**key, "new": new, "first": first, "end": end})
+        connection.execute(SQL["move_addressees"], {"campaign": campaign.seq, "new": new})
+        n, excluded = connection.execute(
+            SQL["count_recipients"], {"campaign": campaign.seq, "no": new}
+        ).fetchone()
+        values = {"segments": segments, "n": n, "excluded": excluded, "message": message}
+        half = {"campaign": campaign.seq, "no": new, "sending_at": sending_at}
+        connection.execute(SQL["insert_batch"], {**half, **values})
+    reopen(connection, campaign, len(spans))
+    if campaign.state is CampaignState.CANCELLED:
+        connection.execute(SQL["cancel_queued"], {"campaign": campaign.seq})
+    give_back(connection, campaign.seq, segments * len(claim.recipients))
+    return last + 1, last + 2
+
+
+def give_back(connection: Connection, seq: int, segments: int) -> None:
+    """Count these segments as not spent."""
+    connection.execute(SQL["commit_segments"], {"campaign": seq, "segments": -segments})
+
+
+def _exclude(connection: Connection, campaign: Held, key: dict[str, int], now: float) -> None:
+    """Leave out for good who opted out, or has had enough messages this day."""
+    excluded = connection.execute(SQL["exclude_opted_out"], key).rowcount
+    if campaign.daily_cap is not None:
+        cap = {"cap": campaign.daily_cap, "since": now - DAY}
+        excluded += connection.execute(SQL["exclude_capped"], {**key, **cap}).rowcount
+    if excluded:
+        connection.execute(SQL["add_excluded"], {**key, "excluded": excluded})
+
+
+def _afford(connection: Connection, campaign: Held, segments: int) -> bool:
+    """Take the segments off the budget; False, and the campaign paused, where it does not suffice."""
+    if campaign.max_segments is None:
+        return True
+    if campaign.committed + segments > campaign.max_segments:
+        move(connection, campaign.seq, CampaignEvent.PAUSE, OVER_BUDGET)
+        return False
+    connection.execute(SQL["commit_segments"], {"campaign": campaign.seq, "segments": segments})
+    return True

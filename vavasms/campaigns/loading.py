@@ -1,0 +1,110 @@
+"""Write a list into the ledger while it is read: a thread plans ahead, the ledger takes what is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+from anyio.abc import ObjectSendStream
+from anyio.to_thread import run_sync
+from attrs import field, frozen
+
+from vavasms.campaigns.contacts import ContactList, Judge, read_contacts
+from vavasms.campaigns.ledger.port import Ledger, NewBatch
+from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.planner import Planner
+from vavasms.campaigns.template import parse_template
+from vavasms.errors import InvalidInputError
+
+#: Called with the rows read so far.
+OnRows = Callable[[int], object]
+
+
+@frozen(kw_only=True)
+class Listing:
+    """Which contacts, and how they are read."""
+
+    #: A file (CSV, XLSX), or a stream of one that can be read twice.
+    contacts: Path | BinaryIO = field(repr=False)
+    #: The column of the numbers; None: the one whose name says so.
+    phone_column: str | None = None
+    #: Of a spreadsheet; None: the first that holds anything.
+    sheet: str | None = None
+    #: The country of all numbers, where it is known: makes old eight-digit ones readable.
+    region: str | None = None
+    #: The country of national numbers of the present plan.
+    default_region: str = "CI"
+    #: Take the new number in place of an old or spoiled one.
+    repair: bool = False
+    #: Make the texts GSM-7 where that keeps their sense.
+    fold: bool = False
+
+
+async def plan_listing(
+    listing: Listing,
+    message: str,
+    *,
+    batch_size: int,
+    opted_out: frozenset[int] = frozenset(),
+    load: Ledger | None = None,
+    campaign_id: str = "",
+) -> CampaignPlan:
+    """Plan a list, and write its batches to `load` as they are made.
+
+    Raises `InvalidInputError` for whatever is wrong with the file or the message, and where nobody is left.
+    """
+    contacts = await run_sync(_open, listing)
+    try:
+        template = parse_template(message)
+        bound = template.bind(contacts.columns, fold=listing.fold)
+        judge = Judge(
+            region=listing.region,
+            default_region=listing.default_region,
+            repair=listing.repair,
+            opted_out=opted_out,
+        )
+        planner = Planner(judge=judge, template=bound, batch_size=batch_size, is_plain=template.is_plain)
+        await _carry(planner.plan(contacts), load, campaign_id)
+        plan = planner.result(contacts.phone_column)
+    finally:
+        contacts.__exit__(None, None, None)
+    if not plan.recipients:
+        raise InvalidInputError("Nobody of this list can be sent to: see `vavasms numbers check`.")
+    return plan
+
+
+def _open(listing: Listing) -> ContactList:
+    return read_contacts(listing.contacts, phone_column=listing.phone_column, sheet=listing.sheet)
+
+
+async def _carry(chunks: Iterator[list[NewBatch]], ledger: Ledger | None, campaign_id: str) -> None:
+    """Plan one chunk ahead of the writing."""
+    if ledger is None:
+        await run_sync(_exhaust, chunks)
+        return
+    out, ready = anyio.create_memory_object_stream[list[NewBatch]](1)
+    problem: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_plan_ahead, chunks, out)
+        async with ready:
+            try:
+                async for batches in ready:
+                    await ledger.load(campaign_id, batches)
+            except Exception as error:  # noqa: BLE001  raised below, not within the task group's own
+                problem = error
+                tasks.cancel_scope.cancel()
+    if problem is not None:
+        raise problem
+
+
+async def _plan_ahead(chunks: Iterator[list[NewBatch]], out: ObjectSendStream[list[NewBatch]]) -> None:
+    async with out:
+        while (chunk := await run_sync(next, chunks, None)) is not None:
+            await out.send(chunk)
+
+
+def _exhaust(chunks: Iterator[list[NewBatch]]) -> None:
+    for _ in chunks:
+        pass

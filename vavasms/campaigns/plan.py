@@ -1,0 +1,102 @@
+"""What a campaign will do and cost, worked out before the first SMS. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from attrs import asdict, evolve, field, frozen
+
+
+@frozen(kw_only=True)
+class Example:
+    """How often a repair or a refusal occurs, and the first of them."""
+
+    count: int
+    #: The row as a spreadsheet counts it.
+    row: int
+    #: As it was written.
+    text: str = field(repr=False)
+    #: What it became; None where it was refused.
+    became: str | None = field(default=None, repr=False)
+
+
+@frozen(kw_only=True)
+class CampaignPlan:
+    """A dry run. kept + duplicates + opted_out + refused = numbers, and `recipients` are the kept."""
+
+    #: Rows that hold anything, the header not counted.
+    rows: int
+    #: Numbers read: a cell may hold several, an empty one counts as one that is refused.
+    numbers: int
+    #: Repaired ones too.
+    kept: int
+    repaired: int
+    duplicates: int
+    opted_out: int
+    refused: int
+    recipients: int
+    #: Calls of the gateway that send.
+    requests: int
+    #: SMS to pay, over all recipients.
+    segments: int
+    #: XOF; None where no unit price was given.
+    cost: Decimal | None = None
+    #: Changes with any recipient and any text; names what would be sent.
+    hash: str
+    #: Of each country, its recipients; `operators` the same by the first owner of the range.
+    countries: Mapping[str, int] = field(factory=dict)
+    operators: Mapping[str, int] = field(factory=dict)
+    #: By a value of `NumberFault`, and `empty_message` for a row whose text came out empty.
+    repairs: Mapping[str, Example] = field(factory=dict)
+    refusals: Mapping[str, Example] = field(factory=dict)
+    #: Recipients whose text needs UCS-2, and the characters that push them there, by recipients.
+    ucs2_recipients: int = 0
+    offending: Mapping[str, int] = field(factory=dict)
+    #: What `segments` would be with every text folded; the same where that saves nothing.
+    segments_if_folded: int = 0
+    #: Columns without fallback that are empty, by recipients.
+    missing: Mapping[str, int] = field(factory=dict)
+    #: True where the columns leave hardly two texts alike: a request for nearly each recipient.
+    is_personal: bool = False
+    #: The first text as it will be sent.
+    first_text: str = field(default="", repr=False)
+    phone_column: str | None = None
+    #: XOF on the account; None where it was not asked for.
+    balance: Decimal | None = None
+    #: When it ends, in seconds since the epoch, if it starts now; None where nobody asked.
+    ends_at: float | None = None
+
+    @property
+    def balance_after(self) -> Decimal | None:
+        """The XOF that will be left; None where the balance or the price is not known."""
+        return None if self.balance is None or self.cost is None else self.balance - self.cost
+
+    @property
+    def cost_if_folded(self) -> Decimal | None:
+        """What `cost` would be with every text folded."""
+        if self.cost is None or not self.segments:
+            return self.cost
+        return self.cost / self.segments * self.segments_if_folded
+
+
+def dump_plan(plan: CampaignPlan) -> str:
+    """Write a plan as JSON, without what names a person: examples keep their counts only."""
+    bare = evolve(plan, first_text="", repairs=_nameless(plan.repairs), refusals=_nameless(plan.refusals))
+    return json.dumps(asdict(bare), default=str, separators=(",", ":"))
+
+
+def load_plan(text: str) -> CampaignPlan:
+    """Read what `dump_plan` wrote."""
+    data: dict[str, Any] = json.loads(text)
+    for name in ("cost", "balance"):
+        data[name] = None if data[name] is None else Decimal(data[name])
+    for name in ("repairs", "refusals"):
+        data[name] = {key: Example(**value) for key, value in data[name].items()}
+    return CampaignPlan(**data)
+
+
+def _nameless(examples: Mapping[str, Example]) -> dict[str, Example]:
+    return {key: evolve(each, text="", became=None) for key, each in examples.items()}

@@ -1,0 +1,169 @@
+"""The limits that a campaign keeps: pace, hours, money. Pure; time is passed in."""
+
+from __future__ import annotations
+
+import json
+import math
+from decimal import Context, Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any
+
+from attrs import asdict, fields, frozen
+
+from vavasms.campaigns.window import Window, parse_window
+from vavasms.errors import InvalidInputError
+
+__all__ = ["Policy", "Window", "dump_policy", "finishing_time", "load_policy", "parse_window"]
+
+_MONEY = ("unit_price", "budget", "balance_floor")
+#: Amounts with so few digits are computed with exactly.
+_MOST_MONEY, _FINEST = Decimal(10**12), -6
+_EXACT = Context(prec=50)
+#: Seconds; what would take longer has no end worth telling.
+_CENTURY = 100 * 365 * 86_400
+
+
+@frozen(kw_only=True)
+class Policy:
+    """The limits of one campaign. Raises `InvalidInputError` where one makes no sense."""
+
+    #: Messages a second; None: as fast as answers come.
+    rate: float | None = None
+    #: None: at any hour.
+    window: Window | None = None
+    #: XOF a segment; the gateway tells no prices.
+    unit_price: Decimal | None = None
+    #: XOF that the whole campaign may cost.
+    budget: Decimal | None = None
+    #: XOF that must stay on the account.
+    balance_floor: Decimal | None = None
+    #: Messages a recipient may have in any 24 hours, over all campaigns of the ledger.
+    daily_cap: int | None = None
+    batch_size: int = 100
+    concurrency: int = 16
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("batch_size", "concurrency"):
+            _check_count(name, getattr(self, name))
+        if self.daily_cap is not None:
+            _check_count("daily_cap", self.daily_cap)
+        _check_rate(self.rate)
+        if self.window is not None and not isinstance(self.window, Window):
+            raise InvalidInputError("window must be a Window: parse_window reads one; nothing was sent.")
+        for name in _MONEY:
+            _check_money(name, getattr(self, name), least=0 if name == "balance_floor" else None)
+        if self.budget is not None and self.unit_price is None:
+            raise InvalidInputError(
+                "A budget needs the unit price of a segment, which the gateway does not tell; "
+                "nothing was sent."
+            )
+
+    @property
+    def max_segments(self) -> int | None:
+        """Give the segments that the budget pays; None without a budget."""
+        if self.budget is None or self.unit_price is None:
+            return None
+        return int(_EXACT.divide_int(self.budget, self.unit_price))
+
+    def cost(self, segments: int) -> Decimal | None:
+        """Give the XOF that so many segments cost; None where the price is not known."""
+        return None if self.unit_price is None else _EXACT.multiply(self.unit_price, Decimal(segments))
+
+
+def dump_policy(policy: Policy) -> str:
+    """Write a policy as compact JSON, its keys sorted, its amounts as text."""
+    data = asdict(policy, recurse=False)
+    for name in _MONEY:
+        data[name] = None if data[name] is None else str(data[name])
+    window = policy.window
+    data["window"] = None if window is None else window.hours
+    data["tz"] = None if window is None else window.zone.key
+    return json.dumps(data, separators=(",", ":"), sort_keys=True)
+
+
+def load_policy(text: str) -> Policy:
+    """Read what `dump_policy` wrote; keys of a later version are passed over, missing ones have defaults.
+
+    Raises `InvalidInputError`.
+    """
+    data = _read_object(text)
+    for name in _MONEY:
+        if data.get(name) is not None:
+            data[name] = _read_money(name, data[name])
+    if data.get("window") is not None:
+        data["window"] = parse_window(str(data["window"]), tz=str(data.get("tz")))
+    return Policy(**{each.name: data[each.name] for each in fields(Policy) if each.name in data})
+
+
+def finishing_time(
+    policy: Policy, *, messages: int, requests: int, starts: float, latency: float = 0.5
+) -> float:
+    """Give the moment at which a campaign ends that starts at `starts`, seconds since the epoch.
+
+    The rate or the concurrency (with requests of `latency` seconds) decides, whichever takes longer; closed
+    hours are walked through, one step each. Exact; infinity where it would take more than a century.
+    """
+    if not messages:
+        return starts
+    work = Fraction(requests) * Fraction(latency) / policy.concurrency
+    if policy.rate is not None:
+        work = max(work, messages / Fraction(policy.rate))
+    if work > _CENTURY:
+        return math.inf
+    window, moment, horizon = policy.window, starts, starts + _CENTURY
+    if window is None:
+        return float(Fraction(starts) + work)
+    while moment < horizon:
+        moment = window.opens_at(moment)
+        # In fractions: a rounding error left over at closing time would cost one day more.
+        closes = window.closes_at(moment)
+        spent = Fraction(closes) - Fraction(moment)
+        if work <= spent:
+            return float(Fraction(moment) + work)
+        work, moment = work - spent, closes
+    return math.inf
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidInputError(f"{name} must be a whole number, 1 or more; nothing was sent.")
+
+
+def _check_rate(rate: object) -> None:
+    fit = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < math.inf
+    if rate is not None and not fit:
+        raise InvalidInputError("rate must be a number of messages a second above 0; nothing was sent.")
+
+
+def _check_money(name: str, value: object, *, least: int | None) -> None:
+    """Refuse what is no amount; `least` None means above zero."""
+    if value is None:
+        return
+    if isinstance(value, Decimal) and value.is_finite() and value < _MOST_MONEY:
+        exponent = value.as_tuple().exponent
+        assert isinstance(exponent, int)
+        if exponent >= _FINEST and (value > 0 if least is None else value >= least):
+            return
+    words = "above 0" if least is None else f"of {least} or more"
+    raise InvalidInputError(
+        f"{name} must be a Decimal {words}, below 10^12 and with 6 decimals at most; nothing was sent."
+    )
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    data: object = None
+    try:
+        data = json.loads(text)
+    except (RecursionError, TypeError, ValueError):
+        pass
+    if not isinstance(data, dict):
+        raise InvalidInputError("A stored policy is a JSON object, and this is none; nothing was sent.")
+    return data
+
+
+def _read_money(name: str, value: object) -> Decimal:
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        pass
+    raise InvalidInputError(f"{name} must be an amount such as 12.5; nothing was sent.")

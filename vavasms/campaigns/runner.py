@@ -1,0 +1,290 @@
+"""`CampaignRunner`: submit campaigns to a ledger and run them, on one machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
+
+import anyio
+from attrs import evolve, frozen
+
+from vavasms.campaigns.balance import BalanceWatch
+from vavasms.campaigns.carrier import Carrier
+from vavasms.campaigns.feeding import Feeder
+from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, Ledger, NewCampaign
+from vavasms.campaigns.loading import Listing, plan_listing
+from vavasms.campaigns.plan import CampaignPlan, dump_plan
+from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy
+from vavasms.endpoints import Account, fetch_balance
+from vavasms.errors import InvalidInputError, VavaSMSError
+from vavasms.numbers import check_region
+from vavasms.wire.requests import draft_text
+
+#: Seconds between two calls of `on_progress`.
+_BEAT = 0.25
+
+logger = logging.getLogger("vavasms")
+
+OnProgress = Callable[[CampaignStatus], object]
+
+
+@frozen(kw_only=True)
+class CampaignRun:
+    """How a run ended. Its campaign is `done`, or `paused` or `cancelled` with a reason."""
+
+    status: CampaignStatus
+    #: What stopped it; None where nothing did, or a person.
+    error: VavaSMSError | None = None
+
+
+class HasAccount(Protocol):
+    """An `AsyncVavaSMS`."""
+
+    @property
+    def account(self) -> Account:
+        """Its settings and its transport."""
+        ...
+
+
+class CampaignRunner:
+    """Submit and run campaigns: an async context manager, the one runner of its ledger while it is open.
+
+    `client` is the `AsyncVavaSMS` that pays; `SqliteLedger.open` opens a ledger in a file.
+
+    Entering it raises `LedgerBusyError` where another runner lives. What a process that died had under way
+    becomes unknown then, never queued again. Status, lists, pause, cancel and opt-outs need no runner: they
+    are methods of the ledger, and work beside one.
+    """
+
+    def __init__(self, client: HasAccount, ledger: Ledger, *, clock: Callable[[], float] = time.time) -> None:
+        self._account = client.account
+        self.ledger = ledger
+        self._clock = clock
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._stack = AsyncExitStack()
+        self._orphans: Mapping[str, Sequence[int]] = {}
+        self._running: dict[str, anyio.Event] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        self._orphans = await self._stack.enter_async_context(self.ledger.take_over(self._clock()))
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.__aexit__(exc_type, exc, traceback)
+
+    async def plan(
+        self,
+        contacts: str | Path | BinaryIO,
+        message: str,
+        *,
+        policy: Policy = Policy(),  # noqa: B008  frozen
+        phone_column: str | None = None,
+        region: str | None = None,
+        repair: bool = False,
+        fold: bool = False,
+    ) -> CampaignPlan:
+        """Work out what a campaign would do and cost; nothing is kept or sent.
+
+        `message` may have columns: `Bonjour {prenom|cher client}`. Asks for the balance, which costs
+        nothing. Raises `InvalidInputError` for a file, a column or a message that is of no use.
+        """
+        listing = self._list(contacts, phone_column, region, repair=repair, fold=fold)
+        plan = await plan_listing(
+            listing, message, batch_size=policy.batch_size, opted_out=await self.ledger.opted_out()
+        )
+        return await self._price(plan, policy)
+
+    async def submit(
+        self,
+        contacts: str | Path | BinaryIO,
+        message: str,
+        *,
+        policy: Policy = Policy(),  # noqa: B008  frozen
+        sender_id: str | None = None,
+        phone_column: str | None = None,
+        region: str | None = None,
+        repair: bool = False,
+        fold: bool = False,
+        expect: str | None = None,
+        again: bool = False,
+    ) -> tuple[Campaign, CampaignPlan]:
+        """Keep a campaign in the ledger, whole and `queued`; nothing is sent until `run`.
+
+        `expect` is the hash of a plan: raises `InvalidInputError` where anything changed since. The same
+        plan a second time is refused with the first one's id, unless `again`. Of what is refused nothing
+        is kept.
+        """
+        listing = self._list(contacts, phone_column, region, repair=repair, fold=fold)
+        new = self._describe(message, policy, sender_id)
+        opted_out = await self.ledger.opted_out()
+        await self.ledger.create(new)
+        try:
+            plan = await plan_listing(
+                listing,
+                message,
+                batch_size=policy.batch_size,
+                opted_out=opted_out,
+                load=self.ledger,
+                campaign_id=new.id,
+            )
+            await self._check_plan(plan, new.id, expect, again=again)
+            plan = await self._price(plan, policy)
+            await self.ledger.finish_loading(new.id, plan=dump_plan(plan), plan_hash=plan.hash)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.ledger.discard(new.id)
+            raise
+        return await self.ledger.campaign(new.id), plan
+
+    async def run(self, campaign_id: str, *, on_progress: OnProgress | None = None) -> CampaignRun:
+        """Send what is queued of a campaign, until it is done, paused or cancelled.
+
+        Never raises for a batch's fate: that is in the status. `on_progress` is called four times a second.
+        Raises `InvalidInputError` for a campaign that has ended, `LedgerError` where the ledger takes no
+        more: then nothing further was sent. A cancellation settles what is in flight, as unknown where it
+        had left.
+        """
+        campaign = await self.ledger.campaign(campaign_id)
+        if not await self.ledger.start(campaign_id):
+            raise InvalidInputError(
+                f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
+            )
+        stopping = self._running[campaign_id] = anyio.Event()
+        watch = BalanceWatch(transport=self._account.transport, ledger=self.ledger, campaign_id=campaign_id)
+        for no in self._orphans.get(campaign_id, ()):
+            watch.answered(no)
+        carrier = Carrier(
+            transport=self._account.transport,
+            ledger=self.ledger,
+            campaign=campaign,
+            policy=load_policy(campaign.policy),
+            worker=self._worker,
+            balance=watch,
+            clock=self._clock,
+            stopping=stopping,
+        )
+        feeder = Feeder(carrier=carrier, places=self._account.transport.max_connections)
+        try:
+            await self._run(feeder, on_progress)
+        finally:
+            del self._running[campaign_id]
+        return CampaignRun(status=await self.ledger.status(campaign_id), error=feeder.halt.cause)
+
+    def stop(self) -> None:
+        """Begin no further batch; `run` returns once those in flight are settled, its campaign `paused`."""
+        for stopping in self._running.values():
+            stopping.set()
+
+    async def _run(self, feeder: Feeder, on_progress: OnProgress | None) -> None:
+        ledger, campaign_id = self.ledger, feeder.carrier.campaign.id
+        problem: Exception | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_beside, feeder.carrier.balance.run)
+            if on_progress is not None:
+                tasks.start_soon(_beside, partial(_report, ledger, campaign_id, on_progress))
+            try:
+                await feeder.run()
+            except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
+                problem = error
+            tasks.cancel_scope.cancel()
+        if problem is not None:
+            raise problem
+        await feeder.carrier.balance.read()
+        if not await ledger.finish(campaign_id) and feeder.reason is not None:
+            await ledger.pause(campaign_id, feeder.reason)
+        if on_progress is not None:
+            await _beside(partial(_tell, ledger, campaign_id, on_progress))
+
+    def _list(
+        self,
+        contacts: str | Path | BinaryIO,
+        phone_column: str | None,
+        region: str | None,
+        *,
+        repair: bool,
+        fold: bool,
+    ) -> Listing:
+        return Listing(
+            contacts=Path(contacts) if isinstance(contacts, str) else contacts,
+            phone_column=phone_column,
+            region=None if region is None else check_region(region),
+            default_region=self._account.region,
+            repair=repair,
+            fold=fold,
+        )
+
+    def _describe(self, message: str, policy: Policy, sender_id: str | None) -> NewCampaign:
+        sender = sender_id or self._account.sender_id
+        if sender is None:
+            raise InvalidInputError("No sender ID: pass sender_id=… or set VAVASMS_SENDER_ID.")
+        draft_text(message, sender)
+        return NewCampaign(
+            id=token_hex(4),
+            account=self._account.name,
+            sender_id=sender,
+            message=message,
+            policy=dump_policy(policy),
+            created_at=self._clock(),
+            max_segments=policy.max_segments,
+            daily_cap=policy.daily_cap,
+        )
+
+    async def _check_plan(
+        self, plan: CampaignPlan, campaign_id: str, expect: str | None, *, again: bool
+    ) -> None:
+        if expect is not None and expect != plan.hash:
+            raise InvalidInputError(
+                f"The plan is {plan.hash} now, not {expect}: the list, the message or the opt-outs "
+                "changed since. Nothing was sent."
+            )
+        if again:
+            return
+        first = await self.ledger.find_same(self._account.name, plan.hash, but=campaign_id)
+        if first is not None:
+            raise InvalidInputError(
+                f"The campaign {first} has these very recipients and texts: look at it first, or say "
+                "`--again` (again=True) to send everything a second time. Nothing was sent."
+            )
+
+    async def _price(self, plan: CampaignPlan, policy: Policy) -> CampaignPlan:
+        try:
+            balance = (await fetch_balance(self._account.transport)).amount
+        except VavaSMSError:
+            balance = None
+        ends_at = finishing_time(
+            policy, messages=plan.recipients, requests=plan.requests, starts=self._clock()
+        )
+        return evolve(plan, cost=policy.cost(plan.segments), balance=balance, ends_at=ends_at)
+
+
+async def _report(ledger: Ledger, campaign_id: str, on_progress: OnProgress) -> None:
+    while True:
+        await _tell(ledger, campaign_id, on_progress)
+        await anyio.sleep(_BEAT)
+
+
+async def _tell(ledger: Ledger, campaign_id: str, on_progress: OnProgress) -> None:
+    on_progress(await ledger.status(campaign_id))
+
+
+async def _beside(work: Callable[[], Awaitable[None]]) -> None:
+    """Do what must not disturb the sending: its fault would cancel what is in flight."""
+    try:
+        await work()
+    except Exception as error:  # noqa: BLE001  a hint or a bar is lost, no message
+        logger.warning("Beside a running campaign something failed (%s); it goes on.", type(error).__name__)

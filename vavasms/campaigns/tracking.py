@@ -1,0 +1,293 @@
+"""Ask for the delivery reports of a campaign until they are final, and keep them in its ledger."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from enum import Enum
+
+import anyio
+from attrs import define, field, frozen
+
+from vavasms.bulk.pace import Pace
+from vavasms.campaigns.ledger.port import Delivery, Ledger, StoredBatch
+from vavasms.campaigns.report import PAGE
+from vavasms.campaigns.runner import HasAccount
+from vavasms.campaigns.states import BatchState
+from vavasms.endpoints import Account, fetch_delivery_reports
+from vavasms.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    MessageNotFoundError,
+    RateLimitedError,
+    VavaSMSError,
+)
+from vavasms.models import DeliveryReport, DeliveryStatus
+
+#: Kept as the raw status of a message that the gateway does not know.
+NOT_FOUND = "not found (709)"
+#: Seconds between the first two rounds, doubled from round to round up to the longest.
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
+#: Lots asked after at the same time, so that slow answers do not undo the rate.
+_ABREAST = 8
+
+#: Failures in a row by which the pause after one grows.
+_MOST_FAILURES = 6
+
+
+class _Special(Enum):
+    """What is known of a message that has no delivery status."""
+
+    NOT_FOUND = "not_found"
+    SILENT = "silent"
+
+
+#: Nothing more is to be learnt of these.
+_CLOSED = frozenset({DeliveryStatus.DELIVERED, DeliveryStatus.FAILED, _Special.NOT_FOUND})
+
+
+@frozen(kw_only=True)
+class TrackSummary:
+    """How far the messages of a campaign came. The seven counts add up to `messages`."""
+
+    messages: int
+    delivered: int
+    failed: int
+    #: On their way: not delivered yet, and perhaps never reported to be.
+    sent: int
+    pending: int
+    #: The gateway said a word that nobody documented: see `Delivery.raw_status`.
+    other: int
+    #: The gateway does not know them, or gave no id; not asked again by this call.
+    not_found: int
+    #: No report was read.
+    silent: int
+    #: What went wrong when a report was last asked for in vain; None where nothing did.
+    error: VavaSMSError | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Give the messages of which a further report may say more."""
+        return self.sent + self.pending + self.other + self.silent
+
+
+OnTracked = Callable[[TrackSummary], object]
+
+
+async def track(
+    client: HasAccount,
+    ledger: Ledger,
+    campaign_id: str,
+    *,
+    rate: float = 10.0,
+    deadline: float | None = None,
+    clock: Callable[[], float] = time.time,
+    on_progress: OnTracked | None = None,
+    pause: float = FIRST_PAUSE,
+    longest_pause: float = LONGEST_PAUSE,
+) -> TrackSummary:
+    """Ask for delivery reports until every message is delivered, failed or not found, or the deadline.
+
+    `rate` is in requests a second; `deadline` in `clock`'s seconds since the epoch, and without one this may
+    never end: a gateway need not report more than `sent`. Each report is kept as it comes, so it can be
+    called again. Costs nothing. What the gateway fails to answer is asked again; a refused account or path
+    raises. Messages accepted after the last round are those of the next call.
+    """
+    if not 0 < rate < float("inf"):
+        raise InvalidInputError("rate must be a number of requests a second above 0.", outcome=None)
+    tracker = _Tracker(
+        account=client.account,
+        ledger=ledger,
+        campaign_id=campaign_id,
+        clock=clock,
+        deadline=deadline,
+        began=clock(),
+        pace=Pace(rate=rate),
+        on_progress=on_progress,
+    )
+    await tracker.count()
+    with anyio.move_on_after(tracker.left()):
+        while tracker.summary().waiting:
+            await tracker.ask_all()
+            await tracker.count()
+            if tracker.summary().waiting:
+                await anyio.sleep(pause)
+                pause = min(pause * 2, longest_pause)
+    return tracker.summary()
+
+
+@frozen(kw_only=True)
+class _OpenLot:
+    """A lot with messages that are not final."""
+
+    lot_id: str | None
+    #: All of its messages: a reply may be about others than the one asked after.
+    ids: frozenset[str]
+    waiting: tuple[str, ...]
+
+
+@define(kw_only=True)
+class _Tracker:
+    account: Account
+    ledger: Ledger
+    campaign_id: str
+    clock: Callable[[], float]
+    deadline: float | None
+    #: What was not found before that is asked after once more.
+    began: float
+    pace: Pace
+    on_progress: OnTracked | None
+    _counts: Counter[DeliveryStatus | _Special] = field(factory=Counter, init=False)
+    _error: VavaSMSError | None = field(default=None, init=False)
+    #: What ended the asking.
+    _halt: Exception | None = field(default=None, init=False)
+    _failures: int = field(default=0, init=False)
+
+    def left(self) -> float | None:
+        """Give the seconds to the deadline."""
+        return None if self.deadline is None else max(self.deadline - self.clock(), 0.0)
+
+    def summary(self) -> TrackSummary:
+        """Say what is known by now."""
+        found = {each.value: self._counts[each] for each in (*DeliveryStatus, *_Special)}
+        return TrackSummary(messages=self._counts.total(), error=self._error, **found)
+
+    async def count(self) -> None:
+        """Count anew: batches may have been accepted meanwhile."""
+        counts: Counter[DeliveryStatus | _Special] = Counter()
+        async for batch, known in self._lots():
+            counts.update(self._judge(each, known.get(each)) for each in batch.record.message_ids)
+        self._counts = counts
+        self._tell()
+
+    async def ask_all(self) -> None:
+        """Ask once after each message that is not final. Raises what every further request would meet."""
+        queue: deque[_OpenLot] = deque()
+        async for batch, known in self._lots():
+            lot = self._open(batch, known)
+            if lot.waiting:
+                queue.append(lot)
+            if len(queue) >= PAGE:
+                await self._ask_lots(queue)
+        await self._ask_lots(queue)
+
+    async def _lots(self) -> AsyncIterator[tuple[StoredBatch, Mapping[str, Delivery]]]:
+        """Give the accepted batches and what is known of their messages, a page at a time."""
+        after = -1
+        while batches := await self.ledger.batches(self.campaign_id, after=after, limit=PAGE):
+            accepted = [batch for batch in batches if batch.state is BatchState.ACCEPTED]
+            ids = [each for batch in accepted for each in batch.record.message_ids]
+            known = await self.ledger.deliveries(self.campaign_id, ids) if ids else {}
+            for batch in accepted:
+                yield batch, known
+            after = batches[-1].no
+
+    def _open(self, batch: StoredBatch, known: Mapping[str, Delivery]) -> _OpenLot:
+        ids = batch.record.message_ids
+        waiting = tuple(each for each in ids if self._judge(each, known.get(each)) not in _CLOSED)
+        return _OpenLot(
+            lot_id=batch.record.lot_id or None, ids=frozenset(filter(_is_askable, ids)), waiting=waiting
+        )
+
+    def _judge(self, message_id: str, delivery: Delivery | None) -> DeliveryStatus | _Special:
+        if not _is_askable(message_id):
+            return _Special.NOT_FOUND
+        if delivery is None:
+            return _Special.SILENT
+        if delivery.raw_status == NOT_FOUND:
+            return _Special.NOT_FOUND if delivery.at >= self.began else _Special.SILENT
+        return delivery.status
+
+    async def _ask_lots(self, queue: deque[_OpenLot]) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(_ABREAST, self.account.transport.max_connections, len(queue))):
+                tasks.start_soon(self._work, queue, tasks.cancel_scope)
+        if self._halt is not None:
+            raise self._halt
+
+    async def _work(self, queue: deque[_OpenLot], scope: anyio.CancelScope) -> None:
+        try:
+            while queue:
+                await self._ask_lot(queue.popleft())
+        except Exception as error:  # noqa: BLE001  raised above, by itself and not in a group
+            self._halt = error
+            scope.cancel()
+
+    async def _ask_lot(self, lot: _OpenLot) -> None:
+        answered: set[str] = set()
+        for message_id in lot.waiting:
+            if message_id in answered:
+                continue
+            await self._take_turn()
+            deliveries = await self._ask(message_id, lot)
+            if deliveries:
+                await self._keep(deliveries)
+                answered.update(each.message_id for each in deliveries)
+
+    async def _take_turn(self) -> None:
+        """Wait for the rate, and for what a failure before asked for."""
+        wait = self.pace.reserve(1, anyio.current_time())
+        while wait > 0:
+            await anyio.sleep(wait)
+            now = anyio.current_time()
+            # Held meanwhile: in line again, or all would leave at once when that ends.
+            wait = self.pace.reserve(1, now) if self.pace.held(now) else 0.0
+
+    async def _ask(self, message_id: str, lot: _OpenLot) -> Sequence[Delivery]:
+        """Ask after one message; give what is learnt of its whole lot."""
+        transport, path = self.account.transport, self.account.status_path
+        try:
+            reports = await fetch_delivery_reports(transport, message_id, lot_id=lot.lot_id, path=path)
+        except MessageNotFoundError:
+            self._failures = 0
+            return [self._missing(message_id)]
+        except VavaSMSError as error:
+            if error.halts or isinstance(error, ConfigurationError):
+                # Every further request would meet it.
+                raise
+            self._note(error)
+            return ()
+        self._failures = 0
+        return self._learn(reports, lot)
+
+    def _missing(self, message_id: str) -> Delivery:
+        return Delivery(
+            message_id=message_id, status=DeliveryStatus.OTHER, raw_status=NOT_FOUND, at=self.clock()
+        )
+
+    def _learn(self, reports: Iterable[DeliveryReport], lot: _OpenLot) -> Sequence[Delivery]:
+        at = self.clock()
+        found = {
+            each.message_id: Delivery(
+                message_id=each.message_id, status=each.status, raw_status=each.raw_status, at=at
+            )
+            for each in reports
+            if each.message_id in lot.ids
+        }
+        return list(found.values())
+
+    def _note(self, error: VavaSMSError) -> None:
+        """Pause after a failure."""
+        self._error = error.with_traceback(None)
+        asked = error.retry_after if isinstance(error, RateLimitedError) else None
+        self.pace.hold(asked, self._failures, anyio.current_time())
+        self._failures = min(self._failures + 1, _MOST_FAILURES)
+
+    async def _keep(self, deliveries: Sequence[Delivery]) -> None:
+        ids = [each.message_id for each in deliveries]
+        before = await self.ledger.deliveries(self.campaign_id, ids)
+        await self.ledger.record_deliveries(self.campaign_id, deliveries)
+        for each in deliveries:
+            self._counts[self._judge(each.message_id, before.get(each.message_id))] -= 1
+            self._counts[self._judge(each.message_id, each)] += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.on_progress is not None:
+            self.on_progress(self.summary())
+
+
+def _is_askable(message_id: str) -> bool:
+    """Say whether an id can be asked after: it is not blank and holds no half characters."""
+    return bool(message_id.strip()) and not any("\ud800" <= each <= "\udfff" for each in message_id)

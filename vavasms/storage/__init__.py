@@ -1,0 +1,1 @@
+"""What everything that is kept on disk shares: files, migrations, named queries, transactions."""

@@ -1,0 +1,206 @@
+"""A SQLite file for asyncio and trio: work runs in threads, writes share commits.
+
+A commit waits for the disk, so writes that come while another is being committed are gathered and
+committed together. Each has a savepoint of its own: one that fails takes back itself only. Where the
+common commit fails, all of them do.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
+
+import anyio
+from anyio.to_thread import run_sync
+from attrs import define
+
+from vavasms.errors import LedgerError
+from vavasms.storage.files import make_private
+from vavasms.storage.queries import Migration
+from vavasms.storage.schema import check_schema, migrate
+
+T = TypeVar("T")
+
+#: Seconds to wait for another process that is writing.
+BUSY_SECONDS = 10.0
+
+
+@define(eq=False)
+class _Job(Generic[T]):
+    """One piece of work that waits for a commit."""
+
+    work: Callable[[sqlite3.Connection], T]
+    done: bool = False
+    result: T | None = None
+    error: Exception | None = None
+
+    def take(self) -> T:
+        """Give the result, or raise what went wrong."""
+        if self.error is not None:
+            raise self.error
+        return self.result  # type: ignore[return-value]  # set where there is no error
+
+
+class Database:
+    """One file with two connections: one writes, one reads beside it."""
+
+    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
+        self.path = path
+        self._writer, self._reader = writer, reader
+        self._waiting: deque[_Job[Any]] = deque()
+        self._turn, self._reading = anyio.Lock(), anyio.Lock()
+        self._limiter = anyio.CapacityLimiter(2)
+        # A native cancellation leaves a thread at work: the next one waits for it here.
+        self._guard = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        migrations: Sequence[Migration],
+        *,
+        application_id: int,
+        upgrade: bool = False,
+        connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
+    ) -> Self:
+        """Open a file, or make it where there is none.
+
+        Raises `ConfigurationError` for a file of something else, of a newer version, or, without
+        `upgrade`, of an older one; `LedgerError` where it cannot be read or made.
+        """
+
+        def make() -> tuple[sqlite3.Connection, sqlite3.Connection]:
+            make_private(path)
+            writer = _connect(path, connect)
+            try:
+                check_schema(writer, path, migrations, application_id, upgrade=upgrade)
+                _prepare(writer)
+                migrate(writer, migrations, application_id)
+                return writer, _connect(path, connect)
+            except BaseException:
+                writer.close()
+                raise
+
+        writer, reader = await run_sync(_translated(make))
+        return cls(path, writer, reader)
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction and commit it.
+
+        A cancellation waits for the end of it. One that cannot be held back (asyncio's own) leaves the work
+        in the queue, before anything that is given later.
+
+        Raises what `work` raises, after taking it back, and `LedgerError` where the disk or another process
+        did not let it through.
+        """
+        job = _Job(work)
+        self._waiting.append(job)
+        with anyio.CancelScope(shield=True):
+            async with self._turn:
+                while not job.done:
+                    await run_sync(self._run_waiting, limiter=self._limiter)
+        return job.take()
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on what is committed, beside the writing."""
+        with anyio.CancelScope(shield=True):
+            async with self._reading:
+                result = await run_sync(_translated(lambda: work(self._reader)), limiter=self._limiter)
+        return result
+
+    async def flush(self) -> None:
+        """Move everything from the log into the file itself, and cut the log: what was erased is gone."""
+
+        def work() -> None:
+            with self._guard:
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        with anyio.CancelScope(shield=True):
+            await run_sync(_translated(work), limiter=self._limiter)
+
+    async def aclose(self) -> None:
+        """Close both connections. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        with anyio.CancelScope(shield=True):
+            await run_sync(self._close)
+
+    def _close(self) -> None:
+        with self._guard:
+            self._reader.close()
+            self._writer.close()
+
+    def _run_waiting(self) -> None:
+        with self._guard:
+            jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if not jobs:
+                return
+            try:
+                self._commit(jobs)
+            except sqlite3.Error as error:
+                failure = explain(error)
+                for job in jobs:
+                    job.error = job.error or failure
+            finally:
+                for job in jobs:
+                    job.done = True
+
+    def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
+        writer = self._writer
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            for job in jobs:
+                _run(writer, job)
+            writer.execute("COMMIT")
+        except BaseException:
+            # Where SQLite has not rolled back already, as it does on a full disk.
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
+            raise
+
+
+def explain(error: sqlite3.Error) -> LedgerError:
+    """Say in one sentence what SQLite could not do."""
+    return LedgerError(f"The ledger did not take it ({error}): nothing more is sent.")
+
+
+def _run(writer: sqlite3.Connection, job: _Job[Any]) -> None:
+    writer.execute("SAVEPOINT job")
+    try:
+        job.result = job.work(writer)
+    except Exception as error:
+        if not writer.in_transaction:
+            # The disk is full: SQLite took back the whole transaction, other jobs' work too.
+            raise
+        writer.execute("ROLLBACK TO job")
+        job.error = explain(error) if isinstance(error, sqlite3.Error) else error
+    writer.execute("RELEASE job")
+
+
+def _connect(path: Path, connect: Callable[..., sqlite3.Connection]) -> sqlite3.Connection:
+    return connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(writer: sqlite3.Connection) -> None:
+    writer.execute("PRAGMA journal_mode = WAL")
+    # NORMAL can lose the last commits at a power cut: an intent would be lost whose SMS was sent.
+    writer.execute("PRAGMA synchronous = FULL")
+    # What is deleted is overwritten: `purge` promises to forget.
+    writer.execute("PRAGMA secure_delete = ON")
+
+
+def _translated(work: Callable[[], T]) -> Callable[[], T]:
+    def call() -> T:
+        try:
+            return work()
+        except sqlite3.Error as error:
+            failure = explain(error)
+        raise failure
+
+    return call

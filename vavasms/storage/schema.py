@@ -1,0 +1,77 @@
+"""Which version of a schema a SQLite file has, and how it comes to the present one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from vavasms.errors import ConfigurationError, Outcome
+from vavasms.storage.queries import Migration
+
+
+def check_schema(
+    connection: sqlite3.Connection,
+    path: Path,
+    migrations: Sequence[Migration],
+    application_id: int,
+    *,
+    upgrade: bool,
+) -> None:
+    """Raise `ConfigurationError` for a file that is not ours, newer, or older and not to be upgraded.
+
+    Reads only.
+    """
+    latest = migrations[-1].version
+    try:
+        owner, version = _read(connection, "application_id"), _read(connection, "user_version")
+        empty = not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        owner, version, empty = -1, 0, False
+    if owner != application_id and not (owner == 0 and empty):
+        why = "is not a ledger: name another file"
+    elif version > latest:
+        why = f"was written by a newer vavasms (version {version}, this one knows {latest}): upgrade vavasms"
+    elif 0 < version < latest and not upgrade:
+        why = "was written by an older vavasms: run `vavasms ledger migrate` first"
+    else:
+        return
+    sentence = f"The file {path} {why}. Nothing was sent."
+    raise ConfigurationError(sentence, outcome=Outcome.NOT_SENT, halts=True)
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], application_id: int) -> None:
+    """Run the steps that are missing, each in a transaction of its own."""
+    for step in migrations:
+        if _read(connection, "user_version") >= step.version:
+            continue
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have been quicker.
+            if _read(connection, "user_version") < step.version:
+                for statement in _statements(step.sql):
+                    connection.execute(statement)
+                # Pragmas take no parameters; these are whole numbers.
+                connection.execute(f"PRAGMA application_id = {application_id:d}")
+                connection.execute(f"PRAGMA user_version = {step.version:d}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+
+def _read(connection: sqlite3.Connection, pragma: str) -> int:
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+
+def _statements(script: str) -> list[str]:
+    """Part a script; `executescript` would commit in between."""
+    statements, rest = [], ""
+    for line in script.splitlines(keepends=True):
+        rest += line
+        if sqlite3.complete_statement(rest):
+            statements.append(rest)
+            rest = ""
+    return statements

@@ -1,0 +1,67 @@
+"""A request's body, which knows whether it was asked for, and what that says of an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from attrs import define
+
+from vavasms.config import Secret
+from vavasms.errors import Outcome
+
+
+class Body:
+    """A body that notes the moment it is asked for.
+
+    httpcore asks after the headers, and never for a proxy's CONNECT. aiohttp takes the iterator
+    early and its first chunk late: what counts is the chunk.
+    """
+
+    def __init__(self, credentials: Secret, form: str) -> None:
+        self.asked = False
+        self._revoked = False
+        self._credentials = credentials
+        self._form = form
+
+    def __len__(self) -> int:
+        # Both halves are ASCII, being form-encoded.
+        return len(self._credentials.reveal()) + (len(self._form) + 1 if self._form else 0)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        # No async generator: one that a failed connection leaves behind warns when it is collected.
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._revoked:
+            # The attempt is over and judged: a writer that comes late must not send what nobody awaits.
+            raise OSError("the request was given up")
+        if self.asked:
+            raise StopAsyncIteration
+        self.asked = True
+        return "&".join(filter(None, (self._credentials.reveal(), self._form))).encode("ascii")
+
+    def revoke(self) -> None:
+        """Hand out nothing from now on."""
+        self._revoked = True
+
+
+@define
+class Attempt:
+    """Tells the caller of a call that was cancelled how far it came."""
+
+    _body: Body | None = None
+    _blind: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """`NOT_SENT` before the body was asked for, `UNKNOWN` from then on."""
+        begun = self._body is not None and (self._body.asked or self._blind)
+        return Outcome.UNKNOWN if begun else Outcome.NOT_SENT
+
+    def forget(self) -> None:
+        """Begin anew, after an attempt that is known to have sent nothing."""
+        self._body = None
+
+    def watch(self, body: Body, *, blind: bool) -> None:
+        """Look at `body` from now on; `blind` where its transport cannot tell."""
+        self._body, self._blind = body, blind

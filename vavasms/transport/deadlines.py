@@ -1,0 +1,13 @@
+"""How long an attempt may take, and each of its steps."""
+
+from __future__ import annotations
+
+from vavasms.config import Timeouts
+from vavasms.wire.requests import Kind
+
+
+def deadlines_of(timeouts: Timeouts, kind: Kind) -> tuple[dict[str, float], float]:
+    """Give httpx's timeouts, each for one read or write, and the deadline of the whole attempt; seconds."""
+    reply = timeouts.send if kind is Kind.SEND else timeouts.read
+    steps = {"connect": timeouts.connect, "write": timeouts.write, "pool": timeouts.pool, "read": reply}
+    return steps, timeouts.connect + timeouts.write + reply

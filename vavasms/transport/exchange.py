@@ -1,0 +1,72 @@
+"""One call: its attempts, the judgement of each, and who is told of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from vavasms.config import Secret
+from vavasms.errors import GatewayError, VavaSMSError
+from vavasms.transport.attempt import Attempt
+from vavasms.transport.outcome import Failure, Policy, Problem, Reply, judge_problem, judge_reply
+from vavasms.transport.retry import RetryBudget, again
+from vavasms.transport.scrub import scrub
+from vavasms.transport.telling import Hook, check_hook, tell
+from vavasms.wire.replies import Envelope
+from vavasms.wire.requests import Request
+
+logger = logging.getLogger("vavasms")
+
+#: Carry a request once, and give what came of it.
+Post = Callable[[Request, Attempt], Awaitable[Reply | Problem]]
+
+
+class Exchange:
+    """Make a call by as many attempts as the outcome table allows."""
+
+    def __init__(
+        self, post: Post, policy: Policy, password: Secret, on_request: Hook | None, on_response: Hook | None
+    ) -> None:
+        self._post = post
+        self._policy = policy
+        self._password = password
+        self._on_request = check_hook("on_request", on_request)
+        self._on_response = check_hook("on_response", on_response)
+        self._budget = RetryBudget()
+
+    async def run(self, request: Request, attempt: Attempt) -> Envelope:
+        """Give the envelope of a success, or raise the one error that fits."""
+        result = await self._once(request, attempt)
+        if isinstance(result, Failure) and result.attempts > 1:
+            result = await again(result, lambda: self._once(request, attempt), self._budget)
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
+    async def _once(self, request: Request, attempt: Attempt) -> Envelope | Failure:
+        started = time.monotonic()
+        tell(self._on_request, request)
+        reply = await self._post(request, attempt)
+        status = None if isinstance(reply, Problem) else reply.status
+        result = self._judge(request, reply)
+        error = result.error if isinstance(result, Failure) else None
+        if isinstance(error, GatewayError):
+            scrub(error, request, self._password.reveal())
+        elapsed = time.monotonic() - started
+        _log(request, status, elapsed, error)
+        tell(self._on_response, request, http_status=status, elapsed=elapsed, error=error)
+        return result
+
+    def _judge(self, request: Request, reply: Reply | Problem) -> Envelope | Failure:
+        if isinstance(reply, Problem):
+            return judge_problem(request, reply)
+        return judge_reply(request, reply, self._policy)
+
+
+def _log(request: Request, status: int | None, elapsed: float, error: VavaSMSError | None) -> None:
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
+    ending = type(error).__name__ if error else "ok"
+    what, count = request.call.value, len(request.recipients)
+    logger.debug("%s to %d recipient(s): HTTP %s in %.3f s, %s", what, count, status, elapsed, ending)

@@ -1,0 +1,40 @@
+"""Whether a transport may still be used, and by this process."""
+
+from __future__ import annotations
+
+import os
+from asyncio import CancelledError
+
+import anyio
+
+from vavasms.config import misconfigured
+from vavasms.errors import Outcome
+from vavasms.wire.requests import Kind
+
+
+class Lifetime:
+    """From the making of a transport to its closing, in one process."""
+
+    def __init__(self, *, asyncio_only: bool = False) -> None:
+        self.closed = False
+        self._asyncio_only = asyncio_only
+        self._pid = os.getpid()
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a copy, in a child process, of a transport that the parent may be using."""
+        return os.getpid() != self._pid
+
+    def check(self, kind: Kind) -> None:
+        """Refuse a call with a `ConfigurationError` where it cannot be made; nothing was sent then."""
+        why = "The client is closed: make a new one." if self.closed else None
+        # Asked at each call: a client may be made outside of any event loop.
+        if self._asyncio_only and anyio.get_cancelled_exc_class() is not CancelledError:
+            why = "backend='aiohttp' runs on asyncio only."
+        if self.is_forked:
+            # Its connections are shared with the parent: each would read the other's replies.
+            why = "The client was made before a fork: make a new one in the child process."
+        if why is not None:
+            error = misconfigured(why)
+            error.outcome = None if kind is Kind.READ else Outcome.NOT_SENT
+            raise error

@@ -1,0 +1,58 @@
+"""Read a reply, whatever its length."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Mapping
+from typing import Protocol
+
+from vavasms.transport.outcome import Reply
+from vavasms.transport.retry import read_retry_after
+
+#: The most bytes of a reply that are read. A lot of 10,000 message ids is a quarter of a MiB.
+MAX_REPLY_BYTES = 8 * 1024 * 1024
+
+
+class Response(Protocol):
+    """What is asked of httpx's response."""
+
+    status_code: int
+    is_closed: bool
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, by names in any case."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+async def read(response: Response, chunks: AsyncIterable[bytes]) -> Reply:
+    """Read the body's `chunks` to the end and close `response`, whatever comes.
+
+    Of a body that is too long nothing is kept, and the connection is closed.
+    """
+    kept: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size <= MAX_REPLY_BYTES:
+                kept.append(chunk)
+            elif not response.is_closed:
+                # A reply without end: what it says is of no use, its status may be. Reading on from what is
+                # closed fails, which ends httpx's generators: trio warns of those that are left behind.
+                kept.clear()
+                await response.aclose()
+    except Exception:
+        if size <= MAX_REPLY_BYTES:
+            raise
+    finally:
+        await response.aclose()
+    return Reply(
+        status=response.status_code,
+        retry_after=read_retry_after(response.headers.get("retry-after")),
+        body=b"".join(kept),
+        whole=size <= MAX_REPLY_BYTES,
+    )
