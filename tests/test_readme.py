@@ -20,7 +20,10 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
-def _environment(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    contacts = "prenom;telephone\nAwa;+225 07 00 00 01 01\n;07 00 00 01 02\n"
+    (tmp_path / "contacts.csv").write_text(contacts, encoding="utf-8")
     monkeypatch.setenv("VAVASMS_BASE_URL", sandbox.url)
     monkeypatch.setenv("VAVASMS_USERNAME", sandbox.gateway.username)
     monkeypatch.setenv("VAVASMS_PASSWORD", sandbox.gateway.password)
@@ -40,7 +43,7 @@ async def run(snippet: str) -> None:
 def test_each_snippet_of_the_readme_runs(snippet: str, sandbox: SandboxServer) -> None:
     before = len(sandbox.gateway.journal)
     asyncio.run(run(snippet))
-    sends = any(word in snippet for word in ("sms.send", "stream_bulk"))
+    sends = any(word in snippet for word in ("sms.send", "stream_bulk", "runner.run"))
     assert (len(sandbox.gateway.journal) > before) is sends
 
 

@@ -1,3 +1,4 @@
+from vavasms.blocking import BlockingCampaignRunner as BlockingCampaignRunner
 from vavasms.bulk.batches import (
     BatchResult as BatchResult,
 )
@@ -12,6 +13,18 @@ from vavasms.bulk.batches import (
 )
 from vavasms.bulk.blocking import BulkResults as BulkResults
 from vavasms.bulk.sender import BulkStream as BulkStream
+from vavasms.campaigns.ledger.memory import MemoryLedger as MemoryLedger
+from vavasms.campaigns.ledger.port import Campaign as Campaign
+from vavasms.campaigns.ledger.port import CampaignStatus as CampaignStatus
+from vavasms.campaigns.ledger.sqlite import SqliteLedger as SqliteLedger
+from vavasms.campaigns.plan import CampaignPlan as CampaignPlan
+from vavasms.campaigns.policy import Policy as Policy
+from vavasms.campaigns.policy import Window as Window
+from vavasms.campaigns.policy import parse_window as parse_window
+from vavasms.campaigns.report import RecipientReport as RecipientReport
+from vavasms.campaigns.report import read_report as read_report
+from vavasms.campaigns.runner import CampaignRun as CampaignRun
+from vavasms.campaigns.runner import CampaignRunner as CampaignRunner
 from vavasms.client import AsyncVavaSMS as AsyncVavaSMS
 from vavasms.config import Timeouts as Timeouts
 from vavasms.errors import (
@@ -38,6 +51,8 @@ from vavasms.errors import (
 from vavasms.errors import (
     InvalidSenderIdError as InvalidSenderIdError,
 )
+from vavasms.errors import LedgerBusyError as LedgerBusyError
+from vavasms.errors import LedgerError as LedgerError
 from vavasms.errors import (
     MessageNotFoundError as MessageNotFoundError,
 )
@@ -118,11 +133,17 @@ __all__ = [
     "AuthenticationError",
     "Balance",
     "BatchResult",
+    "BlockingCampaignRunner",
     "BulkProgress",
     "BulkReport",
     "BulkResults",
     "BulkStream",
     "CallInfo",
+    "Campaign",
+    "CampaignPlan",
+    "CampaignRun",
+    "CampaignRunner",
+    "CampaignStatus",
     "ConfigurationError",
     "DeliveryReport",
     "DeliveryStatus",
@@ -136,7 +157,10 @@ __all__ = [
     "InvalidOtpTemplateError",
     "InvalidRecipient",
     "InvalidSenderIdError",
+    "LedgerBusyError",
+    "LedgerError",
     "Lot",
+    "MemoryLedger",
     "MessageNotFoundError",
     "Msisdn",
     "NotSentError",
@@ -146,18 +170,24 @@ __all__ = [
     "OtpVerification",
     "Outcome",
     "OutcomeUnknownError",
+    "Policy",
     "RateLimitedError",
+    "RecipientReport",
     "RejectedNumberError",
     "Segmentation",
     "ServerError",
+    "SqliteLedger",
     "Timeouts",
     "UnexpectedReplyError",
     "UnknownSenderIdError",
     "VavaSMS",
     "VavaSMSError",
+    "Window",
     "__version__",
     "count_segments",
     "fold_to_gsm7",
     "parse_inbound",
     "parse_msisdn",
+    "parse_window",
+    "read_report",
 ]

@@ -26,6 +26,7 @@ from vavasms.bulk.pump import Pump
 from vavasms.bulk.recipients import HELD, Recipients
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
+from vavasms.endpoints import Account
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.portal import shared
 from vavasms.sealing import sealed
@@ -120,6 +121,11 @@ class VavaSMS:
             portal.call(self._client.aclose)
         finally:
             provider.__exit__(None, None, None)
+
+    @property
+    def account(self) -> Account:
+        """What campaigns need of this client: see `AsyncVavaSMS.account`."""
+        return self._client.account
 
     @sealed
     def balance(self) -> Balance:
@@ -245,6 +251,32 @@ class VavaSMS:
                 future.cancel()
             raise
         return future.result()
+
+
+def wait_for(
+    client: VavaSMS, call: Callable[[], Awaitable[T]], *, on_interrupt: Callable[[], object] | None = None
+) -> T:
+    """Run something async in the portal that all clients share, and wait for its result.
+
+    An interrupt of this thread cancels it; with `on_interrupt`, which is called in the portal's thread,
+    the first one waits for its end instead.
+    """
+    portal = client._open()  # noqa: SLF001  the client's own names are those of the async one
+    future = portal.start_task_soon(call)
+    try:
+        _wait(future, None)
+    except BaseException:
+        if on_interrupt is None:
+            future.cancel()
+            raise
+        portal.call(on_interrupt)
+        try:
+            _wait(future, None)
+        except BaseException:
+            future.cancel()
+            raise
+        raise
+    return future.result()
 
 
 def _wait(future: Future[T], pump: Pump | None) -> None:

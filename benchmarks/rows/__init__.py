@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.harness import Family
-from benchmarks.rows import bulk, cost, growth, numbers, start, texts, throughput
+from benchmarks.rows import bulk, campaigns, cost, growth, numbers, start, texts, throughput
 
 #: In the order they are measured and shown. The pure ones come late: their lists burden the collector.
 FAMILIES: tuple[Family, ...] = (
@@ -11,6 +11,7 @@ FAMILIES: tuple[Family, ...] = (
     cost.ROWS,
     bulk.ROWS,
     growth.ROWS,
+    campaigns.ROWS,
     numbers.ROWS,
     texts.ROWS,
     start.ROWS,

@@ -34,7 +34,7 @@ from vavasms.wire.requests import draft_text
 
 #: Seconds after its commit in which an intent may still be acted on. A machine that slept has lost it.
 FRESH = 5.0
-#: How often a batch that went nowhere is tried before its campaign is paused.
+#: How often a batch that went nowhere is tried anew before its campaign is paused.
 MAX_TURNS = 5
 #: Seconds before the first and the longest new try, where the gateway named no delay.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
@@ -82,8 +82,12 @@ class Carrier:
     #: The gateway asked for a pause until then.
     _held_until: float = field(default=0.0, init=False)
 
-    async def carry(self, batch: QueuedBatch) -> Carried:
-        """Carry a batch once; nothing is retried in here once it left."""
+    async def carry(self, batch: QueuedBatch, answered: Callable[[], object] = lambda: None) -> Carried:
+        """Carry a batch once; nothing is retried in here once it left.
+
+        `answered` is called when the gateway has accepted it and that is about to be written: whatever is
+        claimed from then on is committed with that outcome or after it, never before.
+        """
         if not await self._wait_for_turn(batch) or not self._is_open():
             return _NOT_CLAIMED
         claim = await self._claim(batch.no)
@@ -91,7 +95,7 @@ class Carrier:
             return _NOT_CLAIMED
         if self.clock() - claim.at > FRESH:
             return await self._turn_back(claim)
-        return await self._send(claim)
+        return await self._send(claim, answered)
 
     async def _wait_for_turn(self, batch: QueuedBatch) -> bool:
         """Wait for the rate, before the claim: nothing is `sending` meanwhile. False where stopped."""
@@ -127,7 +131,7 @@ class Carrier:
                 await self.ledger.abandon(self.campaign.id, no, token)
             raise
 
-    async def _send(self, claim: Claim) -> Carried:
+    async def _send(self, claim: Claim, answered: Callable[[], object]) -> Carried:
         attempt = Attempt()
         try:
             draft = draft_text(claim.message, self.campaign.sender_id)
@@ -140,7 +144,9 @@ class Carrier:
             await self._settle_interrupted(claim, attempt.outcome, type(interrupt).__name__)
             raise
         else:
+            answered()
             return await self._accept(claim, lot)
+        # No sign of an answer here: the next batch is begun only once it is known what this error means.
         return await self._settle_error(claim, error)
 
     async def _accept(self, claim: Claim, lot: Lot) -> Carried:
@@ -173,7 +179,7 @@ class Carrier:
             await self.ledger.settle(
                 claim, BatchEvent.TURN_BACK, BatchRecord(), not_before=self.clock() + wait
             )
-        tired = error is not None and claim.attempt >= MAX_TURNS
+        tired = error is not None and claim.attempt > MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
         stop = _say(error) if error is not None and (tired or hopeless) else None
         return Carried(way=Way.TURNED_BACK, error=error, stop=stop)

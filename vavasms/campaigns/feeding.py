@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from decimal import Decimal
+from functools import partial
+
 import anyio
 from anyio.abc import TaskGroup
 from attrs import define, field
@@ -29,7 +34,8 @@ class Feeder:
     halt: Halt = field(factory=Halt)
     #: Why the campaign is to be paused; None where it is not.
     reason: str | None = field(default=None, init=False)
-    _in_flight: set[int] = field(factory=set, init=False)
+    #: By their numbers, with the messages of each.
+    _in_flight: dict[int, int] = field(factory=dict, init=False)
     _settled: anyio.Event = field(factory=anyio.Event, init=False)
     #: An error of the ledger's: nothing is begun after it.
     _failure: Exception | None = field(default=None, init=False)
@@ -83,18 +89,20 @@ class Feeder:
         if self._ended or not await self._can_spend(batch):
             limiter.release_on_behalf_of(place)
             return False
-        self._in_flight.add(batch.no)
+        self._in_flight[batch.no] = batch.messages
         tasks.start_soon(self._carry, batch, limiter, place)
         return True
 
     async def _carry(self, batch: QueuedBatch, limiter: anyio.CapacityLimiter, place: object) -> None:
+        leave = partial(_leave, limiter, place)
         try:
-            self._watch(await self.carrier.carry(batch))
+            # The place goes to the next batch as soon as there is an answer: both commits are then one.
+            self._watch(await self.carrier.carry(batch, leave))
         except Exception as error:  # noqa: BLE001  the ledger's, or a fault of our own: raised once all is settled
             self._fail(error)
         finally:
-            self._in_flight.discard(batch.no)
-            limiter.release_on_behalf_of(place)
+            leave()
+            del self._in_flight[batch.no]
             self._settled.set()
 
     def _fail(self, error: Exception) -> None:
@@ -120,17 +128,26 @@ class Feeder:
     async def _can_spend(self, batch: QueuedBatch) -> bool:
         """Stop before the balance falls below the floor, or where it cannot be read."""
         floor = self.carrier.policy.balance_floor
-        if floor is None:
-            return True
-        balance = await self.carrier.balance.read()
-        cost = self.carrier.policy.cost(batch.messages) or 0
-        if balance is not None and balance - cost >= floor:
-            return True
-        if balance is None:
-            self._stop("the balance could not be read, and there is a floor for it")
-        else:
-            self._stop(f"the balance of {balance} XOF comes down to the floor of {floor}")
-        return False
+        while floor is not None and not self._ended:
+            under_way = sum(self._in_flight.values())
+            balance = await self.carrier.balance.read()
+            if balance is None:
+                self._stop("the balance could not be read, and there is a floor for it")
+            elif balance - self._cost(batch.messages + under_way) >= floor:
+                return True
+            elif not under_way:
+                self._stop(f"the balance of {balance} XOF comes down to the floor of {floor}")
+            else:
+                # Whether it is paid already shows once it is settled.
+                await self._wait_for_settled()
+        return floor is None
+
+    def _cost(self, messages: int) -> Decimal:
+        """Give the XOF of so many messages, each with the segments of an average one."""
+        plan = json.loads(self.carrier.campaign.plan)
+        price = self.carrier.policy.unit_price or Decimal(0)
+        segments: int = plan.get("segments", 1)
+        return price * messages * segments / (plan.get("recipients") or 1)
 
     async def _wait_for_window(self) -> None:
         """Wait for the hours in which sending is allowed, as long as the campaign runs."""
@@ -143,9 +160,7 @@ class Feeder:
     async def _wait_for_more(self, due: float) -> bool:
         """Wait for a batch in flight, which may come back, or for one that is not due yet."""
         if self._in_flight:
-            self._settled = anyio.Event()
-            with anyio.move_on_after(_LOOK):
-                await self._settled.wait()
+            await self._wait_for_settled()
             return True
         if due == float("inf"):
             # What could not be claimed a moment ago is queued still: the window closed, or a clock jumped.
@@ -154,6 +169,12 @@ class Feeder:
         await self._pause(due - self.carrier.clock())
         return True
 
+    async def _wait_for_settled(self) -> None:
+        if self._in_flight:
+            self._settled = anyio.Event()
+            with anyio.move_on_after(_LOOK):
+                await self._settled.wait()
+
     async def _pause(self, seconds: float) -> None:
         with anyio.move_on_after(min(max(seconds, 0.0), _LOOK)):
             await self.carrier.stopping.wait()
@@ -161,3 +182,9 @@ class Feeder:
     async def _is_running(self) -> bool:
         campaign = await self.carrier.ledger.campaign(self.carrier.campaign.id)
         return campaign.state is CampaignState.RUNNING
+
+
+def _leave(limiter: anyio.CapacityLimiter, place: object) -> None:
+    """Give up a place; once more is no fault."""
+    with suppress(RuntimeError):
+        limiter.release_on_behalf_of(place)

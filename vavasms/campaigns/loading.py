@@ -85,24 +85,30 @@ async def _carry(chunks: Iterator[list[NewBatch]], ledger: Ledger | None, campai
         await run_sync(_exhaust, chunks)
         return
     out, ready = anyio.create_memory_object_stream[list[NewBatch]](1)
-    problem: Exception | None = None
+    # The list's and the ledger's: raised below, not within the task group's own.
+    problems: list[Exception] = []
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_plan_ahead, chunks, out)
+        tasks.start_soon(_plan_ahead, chunks, out, problems)
         async with ready:
             try:
                 async for batches in ready:
                     await ledger.load(campaign_id, batches)
-            except Exception as error:  # noqa: BLE001  raised below, not within the task group's own
-                problem = error
+            except Exception as error:  # noqa: BLE001
+                problems.append(error)
                 tasks.cancel_scope.cancel()
-    if problem is not None:
-        raise problem
+    if problems:
+        raise problems[0]
 
 
-async def _plan_ahead(chunks: Iterator[list[NewBatch]], out: ObjectSendStream[list[NewBatch]]) -> None:
+async def _plan_ahead(
+    chunks: Iterator[list[NewBatch]], out: ObjectSendStream[list[NewBatch]], problems: list[Exception]
+) -> None:
     async with out:
-        while (chunk := await run_sync(next, chunks, None)) is not None:
-            await out.send(chunk)
+        try:
+            while (chunk := await run_sync(next, chunks, None)) is not None:
+                await out.send(chunk)
+        except Exception as error:  # noqa: BLE001
+            problems.append(error)
 
 
 def _exhaust(chunks: Iterator[list[NewBatch]]) -> None:

@@ -132,7 +132,7 @@ class Planner:
         self._rows += len(rows) - (self._last_row in rows)
         self._last_row = chunk[-1][0]
         kept = self._sort(chunk, judged)
-        if self.is_plain:
+        if self.is_plain and kept:
             return list(self._address(self.template.render(()), [number for _, number, _ in kept]))
         return list(self._personalise(kept))
 

@@ -27,6 +27,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COMMANDS = re.compile(
     r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
 )
+_BREAKS = re.compile(r"[\r\n]+")
 
 
 @frozen(kw_only=True)
@@ -137,7 +138,7 @@ def _to_line(cell: str | None) -> str:
 
 
 def _guard(cell: str) -> str:
-    safe = cell if cell.isprintable() else _COMMANDS.sub("", cell)
+    safe = cell if cell.isprintable() else _COMMANDS.sub("", _BREAKS.sub(" ", cell))
     return f"'{safe}" if cell.startswith(_FORMULA) or safe.startswith(_FORMULA) else safe
 
 

@@ -31,6 +31,8 @@ from vavasms.wire.requests import draft_text
 
 #: Seconds between two calls of `on_progress`.
 _BEAT = 0.25
+#: Seconds for the last reading of the balance: whoever stops a campaign waits for it.
+_LAST_WORD = 5.0
 
 logger = logging.getLogger("vavasms")
 
@@ -94,6 +96,7 @@ class CampaignRunner:
         *,
         policy: Policy = Policy(),  # noqa: B008  frozen
         phone_column: str | None = None,
+        sheet: str | None = None,
         region: str | None = None,
         repair: bool = False,
         fold: bool = False,
@@ -103,7 +106,7 @@ class CampaignRunner:
         `message` may have columns: `Bonjour {prenom|cher client}`. Asks for the balance, which costs
         nothing. Raises `InvalidInputError` for a file, a column or a message that is of no use.
         """
-        listing = self._list(contacts, phone_column, region, repair=repair, fold=fold)
+        listing = self._list(contacts, phone_column, sheet, region, repair=repair, fold=fold)
         plan = await plan_listing(
             listing, message, batch_size=policy.batch_size, opted_out=await self.ledger.opted_out()
         )
@@ -117,6 +120,7 @@ class CampaignRunner:
         policy: Policy = Policy(),  # noqa: B008  frozen
         sender_id: str | None = None,
         phone_column: str | None = None,
+        sheet: str | None = None,
         region: str | None = None,
         repair: bool = False,
         fold: bool = False,
@@ -129,7 +133,7 @@ class CampaignRunner:
         plan a second time is refused with the first one's id, unless `again`. Of what is refused nothing
         is kept.
         """
-        listing = self._list(contacts, phone_column, region, repair=repair, fold=fold)
+        listing = self._list(contacts, phone_column, sheet, region, repair=repair, fold=fold)
         new = self._describe(message, policy, sender_id)
         opted_out = await self.ledger.opted_out()
         await self.ledger.create(new)
@@ -159,12 +163,27 @@ class CampaignRunner:
         more: then nothing further was sent. A cancellation settles what is in flight, as unknown where it
         had left.
         """
+        if campaign_id in self._running:
+            raise InvalidInputError(f"The campaign {campaign_id!r} is being run already.")
+        stopping = self._running[campaign_id] = anyio.Event()
+        try:
+            feeder = await self._start(campaign_id, stopping)
+            await self._run(feeder, on_progress)
+        finally:
+            del self._running[campaign_id]
+        return CampaignRun(status=await self.ledger.status(campaign_id), error=feeder.halt.cause)
+
+    def stop(self) -> None:
+        """Begin no further batch; `run` returns once those in flight are settled, its campaign `paused`."""
+        for stopping in self._running.values():
+            stopping.set()
+
+    async def _start(self, campaign_id: str, stopping: anyio.Event) -> Feeder:
         campaign = await self.ledger.campaign(campaign_id)
         if not await self.ledger.start(campaign_id):
             raise InvalidInputError(
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
             )
-        stopping = self._running[campaign_id] = anyio.Event()
         watch = BalanceWatch(transport=self._account.transport, ledger=self.ledger, campaign_id=campaign_id)
         for no in self._orphans.get(campaign_id, ()):
             watch.answered(no)
@@ -178,17 +197,7 @@ class CampaignRunner:
             clock=self._clock,
             stopping=stopping,
         )
-        feeder = Feeder(carrier=carrier, places=self._account.transport.max_connections)
-        try:
-            await self._run(feeder, on_progress)
-        finally:
-            del self._running[campaign_id]
-        return CampaignRun(status=await self.ledger.status(campaign_id), error=feeder.halt.cause)
-
-    def stop(self) -> None:
-        """Begin no further batch; `run` returns once those in flight are settled, its campaign `paused`."""
-        for stopping in self._running.values():
-            stopping.set()
+        return Feeder(carrier=carrier, places=self._account.transport.max_connections)
 
     async def _run(self, feeder: Feeder, on_progress: OnProgress | None) -> None:
         ledger, campaign_id = self.ledger, feeder.carrier.campaign.id
@@ -204,9 +213,10 @@ class CampaignRunner:
             tasks.cancel_scope.cancel()
         if problem is not None:
             raise problem
-        await feeder.carrier.balance.read()
         if not await ledger.finish(campaign_id) and feeder.reason is not None:
             await ledger.pause(campaign_id, feeder.reason)
+        with anyio.move_on_after(_LAST_WORD):
+            await _beside(feeder.carrier.balance.read)
         if on_progress is not None:
             await _beside(partial(_tell, ledger, campaign_id, on_progress))
 
@@ -214,6 +224,7 @@ class CampaignRunner:
         self,
         contacts: str | Path | BinaryIO,
         phone_column: str | None,
+        sheet: str | None,
         region: str | None,
         *,
         repair: bool,
@@ -222,6 +233,7 @@ class CampaignRunner:
         return Listing(
             contacts=Path(contacts) if isinstance(contacts, str) else contacts,
             phone_column=phone_column,
+            sheet=sheet,
             region=None if region is None else check_region(region),
             default_region=self._account.region,
             repair=repair,
@@ -266,9 +278,8 @@ class CampaignRunner:
             balance = (await fetch_balance(self._account.transport)).amount
         except VavaSMSError:
             balance = None
-        ends_at = finishing_time(
-            policy, messages=plan.recipients, requests=plan.requests, starts=self._clock()
-        )
+        counts = {"messages": plan.recipients, "requests": plan.requests}
+        ends_at = finishing_time(policy, **counts, starts=self._clock())
         return evolve(plan, cost=policy.cost(plan.segments), balance=balance, ends_at=ends_at)
 
 
@@ -282,7 +293,7 @@ async def _tell(ledger: Ledger, campaign_id: str, on_progress: OnProgress) -> No
     on_progress(await ledger.status(campaign_id))
 
 
-async def _beside(work: Callable[[], Awaitable[None]]) -> None:
+async def _beside(work: Callable[[], Awaitable[object]]) -> None:
     """Do what must not disturb the sending: its fault would cancel what is in flight."""
     try:
         await work()

@@ -108,12 +108,11 @@ async def track(
     )
     await tracker.count()
     with anyio.move_on_after(tracker.left()):
+        await tracker.ask_all()
         while tracker.summary().waiting:
+            await anyio.sleep(pause)
+            pause = min(pause * 2, longest_pause)
             await tracker.ask_all()
-            await tracker.count()
-            if tracker.summary().waiting:
-                await anyio.sleep(pause)
-                pause = min(pause * 2, longest_pause)
     return tracker.summary()
 
 
@@ -157,7 +156,7 @@ class _Tracker:
         """Count anew: batches may have been accepted meanwhile."""
         counts: Counter[DeliveryStatus | _Special] = Counter()
         async for batch, known in self._lots():
-            counts.update(self._judge(each, known.get(each)) for each in batch.record.message_ids)
+            counts.update(_judge(each, known.get(each)) for each in batch.record.message_ids)
         self._counts = counts
         self._tell()
 
@@ -171,6 +170,7 @@ class _Tracker:
             if len(queue) >= PAGE:
                 await self._ask_lots(queue)
         await self._ask_lots(queue)
+        await self.count()
 
     async def _lots(self) -> AsyncIterator[tuple[StoredBatch, Mapping[str, Delivery]]]:
         """Give the accepted batches and what is known of their messages, a page at a time."""
@@ -185,19 +185,15 @@ class _Tracker:
 
     def _open(self, batch: StoredBatch, known: Mapping[str, Delivery]) -> _OpenLot:
         ids = batch.record.message_ids
-        waiting = tuple(each for each in ids if self._judge(each, known.get(each)) not in _CLOSED)
+        waiting = tuple(each for each in ids if self._may_ask(each, known.get(each)))
         return _OpenLot(
             lot_id=batch.record.lot_id or None, ids=frozenset(filter(_is_askable, ids)), waiting=waiting
         )
 
-    def _judge(self, message_id: str, delivery: Delivery | None) -> DeliveryStatus | _Special:
-        if not _is_askable(message_id):
-            return _Special.NOT_FOUND
-        if delivery is None:
-            return _Special.SILENT
-        if delivery.raw_status == NOT_FOUND:
-            return _Special.NOT_FOUND if delivery.at >= self.began else _Special.SILENT
-        return delivery.status
+    def _may_ask(self, message_id: str, delivery: Delivery | None) -> bool:
+        judged = _judge(message_id, delivery)
+        old = judged is _Special.NOT_FOUND and delivery is not None and delivery.at < self.began
+        return old or judged not in _CLOSED
 
     async def _ask_lots(self, queue: deque[_OpenLot]) -> None:
         async with anyio.create_task_group() as tasks:
@@ -227,12 +223,11 @@ class _Tracker:
 
     async def _take_turn(self) -> None:
         """Wait for the rate, and for what a failure before asked for."""
-        wait = self.pace.reserve(1, anyio.current_time())
-        while wait > 0:
-            await anyio.sleep(wait)
-            now = anyio.current_time()
+        while True:
+            await anyio.sleep(self.pace.reserve(1, anyio.current_time()))
+            if not self.pace.held(anyio.current_time()):
+                return
             # Held meanwhile: in line again, or all would leave at once when that ends.
-            wait = self.pace.reserve(1, now) if self.pace.held(now) else 0.0
 
     async def _ask(self, message_id: str, lot: _OpenLot) -> Sequence[Delivery]:
         """Ask after one message; give what is learnt of its whole lot."""
@@ -279,8 +274,8 @@ class _Tracker:
         before = await self.ledger.deliveries(self.campaign_id, ids)
         await self.ledger.record_deliveries(self.campaign_id, deliveries)
         for each in deliveries:
-            self._counts[self._judge(each.message_id, before.get(each.message_id))] -= 1
-            self._counts[self._judge(each.message_id, each)] += 1
+            self._counts[_judge(each.message_id, before.get(each.message_id))] -= 1
+            self._counts[_judge(each.message_id, each)] += 1
         self._tell()
 
     def _tell(self) -> None:
@@ -291,3 +286,11 @@ class _Tracker:
 def _is_askable(message_id: str) -> bool:
     """Say whether an id can be asked after: it is not blank and holds no half characters."""
     return bool(message_id.strip()) and not any("\ud800" <= each <= "\udfff" for each in message_id)
+
+
+def _judge(message_id: str, delivery: Delivery | None) -> DeliveryStatus | _Special:
+    if not _is_askable(message_id):
+        return _Special.NOT_FOUND
+    if delivery is None:
+        return _Special.SILENT
+    return _Special.NOT_FOUND if delivery.raw_status == NOT_FOUND else delivery.status

@@ -46,7 +46,8 @@ class Command:
 
 _MESSAGES = Group("Messages", sort_key=1)
 _LISTS = Group("Before sending", sort_key=2)
-_TRYING = Group("Without an account", sort_key=3)
+_CAMPAIGNS = Group("Campaigns", sort_key=3)
+_TRYING = Group("Without an account", sort_key=4)
 _OTHER = Group("Help", sort_key=9)
 
 
@@ -105,6 +106,125 @@ COMMANDS = (
         example="echo '+225 07 00 00 00 01' | vavasms numbers check",
     ),
     Command(
+        name="campaign plan",
+        path="vavasms.cli.campaign.planning:plan",
+        usage="CONTACTS --message TEXT [OPTIONS]",
+        sentence="Work out what a campaign would do and cost. Nothing is sent.",
+        example="vavasms campaign plan contacts.csv --message 'Bonjour {prenom}'",
+    ),
+    Command(
+        name="campaign run",
+        path="vavasms.cli.campaign.running:run",
+        usage="CONTACTS --message TEXT [OPTIONS]",
+        sentence="Plan a campaign, ask, send it, report. Safe to interrupt: it can be resumed.",
+        example="vavasms campaign run contacts.csv --message Bonjour --rate 50 --yes",
+    ),
+    Command(
+        name="campaign resume",
+        path="vavasms.cli.campaign.running:resume",
+        usage="ID [OPTIONS]",
+        sentence="Go on with a campaign that was interrupted or paused.",
+        example="vavasms campaign resume 3f9a1c07",
+    ),
+    Command(
+        name="campaign status",
+        path="vavasms.cli.campaign.desk:status",
+        usage="ID [OPTIONS]",
+        sentence="Show how far a campaign is.",
+        example="vavasms campaign status 3f9a1c07",
+    ),
+    Command(
+        name="campaign list",
+        path="vavasms.cli.campaign.desk:list_campaigns",
+        usage="[OPTIONS]",
+        sentence="List the campaigns of the ledger, the latest first.",
+        example="vavasms campaign list",
+    ),
+    Command(
+        name="campaign pause",
+        path="vavasms.cli.campaign.desk:pause",
+        usage="ID [OPTIONS]",
+        sentence="Have a campaign send nothing further; what is under way is finished.",
+        example="vavasms campaign pause 3f9a1c07",
+    ),
+    Command(
+        name="campaign cancel",
+        path="vavasms.cli.campaign.desk:cancel",
+        usage="ID [OPTIONS]",
+        sentence="End a campaign for good: what was not sent never is.",
+        example="vavasms campaign cancel 3f9a1c07 --yes",
+    ),
+    Command(
+        name="campaign report",
+        path="vavasms.cli.campaign.reporting:report",
+        usage="ID [--format text|csv|json] [OPTIONS]",
+        sentence="Say of each recipient what became of the message.",
+        example="vavasms campaign report 3f9a1c07 --format csv",
+    ),
+    Command(
+        name="campaign resolve",
+        path="vavasms.cli.campaign.resolving:resolve",
+        usage="ID [--mark-sent | --resend] [OPTIONS]",
+        sentence="Show the batches whose outcome is unknown, and decide on them.",
+        example="vavasms campaign resolve 3f9a1c07",
+    ),
+    Command(
+        name="campaign track",
+        path="vavasms.cli.campaign.tracking:track",
+        usage="ID [OPTIONS]",
+        sentence="Ask for the delivery reports of a campaign until they are final.",
+        example="vavasms campaign track 3f9a1c07 --rate 5",
+    ),
+    Command(
+        name="campaign purge",
+        path="vavasms.cli.campaign.desk:purge",
+        usage="ID [OPTIONS]",
+        sentence="Forget the numbers and texts of an ended campaign, keep its counts.",
+        example="vavasms campaign purge 3f9a1c07 --yes",
+    ),
+    Command(
+        name="optouts list",
+        path="vavasms.cli.optouts:list_opt_outs",
+        usage="[OPTIONS]",
+        sentence="List the numbers that want no messages.",
+        example="vavasms optouts list",
+    ),
+    Command(
+        name="optouts add",
+        path="vavasms.cli.optouts:add",
+        usage="NUMBER... [OPTIONS]",
+        sentence="Put numbers on the list: no campaign sends to them.",
+        example="vavasms optouts add +2250700000001",
+    ),
+    Command(
+        name="optouts remove",
+        path="vavasms.cli.optouts:remove",
+        usage="NUMBER... [OPTIONS]",
+        sentence="Take numbers off the list.",
+        example="vavasms optouts remove +2250700000001",
+    ),
+    Command(
+        name="optouts import",
+        path="vavasms.cli.optouts:import_file",
+        usage="FILE [OPTIONS]",
+        sentence="Put the numbers of a file on the list.",
+        example="vavasms optouts import stop.csv",
+    ),
+    Command(
+        name="optouts export",
+        path="vavasms.cli.optouts:export",
+        usage="[OPTIONS]",
+        sentence="Print the list as CSV.",
+        example="vavasms optouts export",
+    ),
+    Command(
+        name="ledger migrate",
+        path="vavasms.cli.ledgers:migrate",
+        usage="[OPTIONS]",
+        sentence="Create the ledger, or upgrade it to this version.",
+        example="vavasms ledger migrate",
+    ),
+    Command(
         name="sandbox",
         path="vavasms.cli.sandbox:sandbox",
         usage="[OPTIONS]",
@@ -140,12 +260,20 @@ def _make() -> App:
     numbers = App(
         name="numbers", help="Look at the numbers of a contact list.", help_epilogue="", group=_LISTS
     )
-    root.command(otp)
-    root.command(numbers)
-    homes = {"otp": otp, "numbers": numbers}
+    campaign = App(name="campaign", help="Send to a list, durably.", help_epilogue="", group=_CAMPAIGNS)
+    opt_outs = App(name="optouts", help="Keep the opt-out list.", help_epilogue="", group=_CAMPAIGNS)
+    ledger = App(
+        name="ledger",
+        help="Look after the campaigns' file.",
+        help_epilogue="",
+        group=_CAMPAIGNS,
+    )
+    homes = {"otp": otp, "numbers": numbers, "campaign": campaign, "optouts": opt_outs, "ledger": ledger}
+    for home in homes.values():
+        root.command(home)
     for command in COMMANDS:
-        *home, name = command.name.split()
-        command.add_to(homes[home[0]] if home else root, name)
+        *group, name = command.name.split()
+        command.add_to(homes[group[0]] if group else root, name)
     return root
 
 

@@ -143,7 +143,7 @@ class Database:
                 return
             try:
                 self._commit(jobs)
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001  MemoryError too: nothing may pass for committed
                 failure = explain(error)
                 for job in jobs:
                     job.error = job.error or failure
@@ -165,9 +165,10 @@ class Database:
             raise
 
 
-def explain(error: sqlite3.Error) -> LedgerError:
+def explain(error: Exception) -> LedgerError:
     """Say in one sentence what SQLite could not do."""
-    return LedgerError(f"The ledger did not take it ({error}): nothing more is sent.")
+    why = str(error) or type(error).__name__
+    return LedgerError(f"The ledger did not take it ({why}): nothing more is sent.")
 
 
 def _run(writer: sqlite3.Connection, job: _Job[Any]) -> None:

@@ -1,138 +1,116 @@
-"""The tables of the demonstration, within 80 columns."""
+"""What the demonstration says, within 80 columns."""
 
 from __future__ import annotations
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
+from decimal import Decimal
 
-from vavasms.campaigns.contacts import Fate
+from attrs import frozen
+
+from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.policy import Policy
 from vavasms.cli import show
-from vavasms.cli.demo.screening import Screening
-from vavasms.cli.demo.sending import BATCH_SIZE, Audit, Sent
+from vavasms.cli.campaign.outcomes import count_outcomes, settled, show_outcomes
+from vavasms.cli.campaign.planshow import show_numbers, write_money
+from vavasms.cli.demo.audit import Audit
+from vavasms.cli.demo.stage import BATCH_SIZE, Watch
 from vavasms.errors import Outcome
-from vavasms.text import Encoding, count_segments
-
-_ENCODINGS = {Encoding.GSM7: "GSM-7", Encoding.UCS2: "UCS-2"}
-_MEANINGS = {
-    Outcome.ACCEPTED: "the gateway took the message",
-    Outcome.REJECTED: "the gateway refused the number, found by halving its lot",
-    Outcome.NOT_SENT: "nothing left this machine",
-    Outcome.UNKNOWN: "the connection was lost after the request had left",
-}
-_STYLES = {
-    Outcome.ACCEPTED: "green",
-    Outcome.REJECTED: "red",
-    Outcome.NOT_SENT: "yellow",
-    Outcome.UNKNOWN: "magenta",
-}
 
 
-def show_screening(found: Screening) -> None:
-    """Show what is in the list, and what was made of it."""
-    column = f"the numbers under {found.phone_column!r}"
+@frozen(kw_only=True)
+class Played:
+    """What the demonstration came to."""
+
+    plan: CampaignPlan
+    #: Where the campaign stood when it was interrupted; None where it was too short for that.
+    halfway: CampaignStatus | None
+    status: CampaignStatus
+    watch: Watch
+    settled: Audit
+    balance_before: Decimal
+    balance_after: Decimal
+
+
+def show_plan(plain: CampaignPlan, plan: CampaignPlan) -> None:
+    """Show whom the campaign reaches, and what its text costs as written and as sent."""
+    show_numbers(plan)
+    show.say("\nThe text", style="bold")
+    letters = ", ".join(show.clean(letter) for letter in plain.offending)
+    show.say(f"  as written {_price(plain)} in UCS-2, for {letters}")
+    show.say(f"  as sent    {_price(plan)} in GSM-7, folded")
+    show.say(f"  “{show.clean(plan.first_text)}”\n", style="dim")
+
+
+def show_interruption(status: CampaignStatus) -> None:
+    """Say what an interruption leaves."""
+    show.say(f"\nInterrupted on purpose at {settled(status):,}, as Ctrl-C does.", style="bold yellow")
     show.say(
-        f"A list of {show.count(found.rows, 'contact')} (CSV, semicolons, cp1252), {column}", style="bold"
+        f"What was under way is finished: {status.unknown:,} unknown, {status.queued:,} still queued.\n"
+        f"Another runner opens the ledger, as `vavasms campaign resume {status.id}` does.\n"
     )
-    table = _table("Numbers", "", "For example")
-    for fate in Fate:
-        _add_fate(table, found, fate)
-    table.add_section()
-    table.add_row(f"{found.fates.total():,}", "in all", "")
-    show.output().print(table)
 
 
-def show_text(before: str, after: str) -> None:
-    """Show what the text costs, as written and as sent."""
-    show.say("The text", style="bold")
-    letters = ", ".join(sorted({one for _, one in count_segments(before).offending}))
-    for text, note in ((before, f"as written, for the letter {letters}"), (after, "as sent, folded")):
-        counted = count_segments(text)
-        size = show.count(counted.segments, "segment")
-        show.say(f"  {size} a recipient in {_ENCODINGS[counted.encoding]} {note}")
-    show.say(f"  “{after}”\n", style="dim")
-
-
-def show_account(found: Screening, sent: Sent, settled: Audit) -> None:
+def show_report(played: Played, policy: Policy) -> None:
     """Show what became of every recipient, and the journal's word on it."""
-    counts = sent.counts()
-    table = _table("Recipients", "Outcome", "Which means")
-    for outcome in Outcome:
-        style = _STYLES[outcome] if counts[outcome] else "dim"
-        word = Text(outcome.value.replace("_", " "), style=style)
-        table.add_row(f"{counts[outcome]:,}", word, _MEANINGS[outcome] if counts[outcome] else "")
-    table.add_section()
-    pauses = f", {show.count(sent.pauses, 'pause')} kept as asked for (429)" if sent.pauses else ""
-    way = f"{show.count(sent.requests, 'request')} of up to {BATCH_SIZE} numbers{pauses}"
-    table.add_row(f"{sum(counts.values()):,}", "in all", way)
+    watch = played.watch
     show.say("\nThe closing report", style="bold")
-    show.output().print(table)
-    _show_journal(counts[Outcome.UNKNOWN], settled)
-    _show_money(sent, settled)
-    _show_verdict(found, settled)
+    show_outcomes(played.status, policy)
+    pauses = f", {show.count(watch.pauses, 'pause')} kept as asked for (429)" if watch.pauses else ""
+    show.say(f"\n{show.count(watch.requests, 'request')} of up to {BATCH_SIZE} numbers{pauses}.")
+    _show_journal(played)
+    _show_verdict(played)
 
 
-def print_json(found: Screening, sent: Sent, settled: Audit) -> None:
+def print_json(played: Played) -> None:
     """Print the same for programs."""
+    plan, watch, audited = played.plan, played.watch, played.settled
     show.print_json(
         {
-            "rows": found.rows,
-            "numbers": found.fates.total(),
-            **{f"numbers_{fate.value}": found.fates[fate] for fate in Fate},
-            "recipients": len(found.recipients),
-            **{outcome.value: count for outcome, count in sent.counts().items()},
-            "requests": sent.requests,
-            "pauses": sent.pauses,
-            "received_once": settled.once,
-            "received_twice": settled.several_times,
-            "unknown_received": settled.unknown_received,
-            "segments": settled.segments,
-            "cost": settled.cost,
+            "rows": plan.rows,
+            "numbers": plan.numbers,
+            "numbers_kept": plan.kept - plan.repaired,
+            "numbers_repaired": plan.repaired,
+            "numbers_duplicate": plan.duplicates,
+            "numbers_opted_out": plan.opted_out,
+            "numbers_refused": plan.refused,
+            "recipients": plan.recipients,
+            **{outcome.value: count for outcome, count in count_outcomes(played.status).items()},
+            "interrupted_at": None if played.halfway is None else settled(played.halfway),
+            "unknown_when_interrupted": None if played.halfway is None else played.halfway.unknown,
+            "requests": watch.requests,
+            "pauses": watch.pauses,
+            "received_once": audited.once,
+            "received_twice": audited.several_times,
+            "unknown_received": audited.unknown_received,
+            "segments": audited.segments,
+            "cost": audited.cost,
             "currency": "XOF",
-            "balance_before": sent.balance_before,
-            "balance_after": sent.balance_after,
-            "adds_up": not settled.faults,
+            "balance_before": played.balance_before,
+            "balance_after": played.balance_after,
+            "adds_up": not audited.faults,
         }
     )
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), header_style="dim")
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if place else "right", overflow="fold")
-    return table
+def _price(plan: CampaignPlan) -> str:
+    assert plan.cost is not None
+    return f"{show.count(plan.segments, 'segment')}, {write_money(plan.cost)},"
 
 
-def _add_fate(table: Table, found: Screening, fate: Fate) -> None:
-    reasons = [(count, reason) for (of, reason), count in found.reasons.items() if of is fate]
-    table.add_row(f"{found.fates[fate]:,}", fate.value, "")
-    for count, reason in sorted(reasons, reverse=True):
-        text, became = found.examples[fate, reason]
-        arrow = f" → {became.e164}" if became is not None else ""
-        example = Text(f"{show.clean(text) or '(an empty cell)'}{arrow}")
-        table.add_row(Text(f"{count:,}", style="dim"), f"  {reason.replace('_', ' ')}", example)
-
-
-def _show_journal(unknown: int, settled: Audit) -> None:
-    once, twice = f"{show.count(settled.once, 'number')} received it once", f"{settled.several_times:,} twice"
-    show.say(f"\nThe gateway's journal says: {once}, {twice}.")
-    if unknown:
-        received = f"Of the {unknown:,} unknown, {settled.unknown_received:,} did receive it"
+def _show_journal(played: Played) -> None:
+    audited = played.settled
+    once, twice = f"{show.count(audited.once, 'number')} received it once", f"{audited.several_times:,} twice"
+    show.say(f"The gateway's journal says: {once}, {twice}.")
+    if unknown := count_outcomes(played.status)[Outcome.UNKNOWN]:
+        received = f"Of the {unknown:,} unknown, {audited.unknown_received:,} did receive it"
         show.say(f"{received}: to send again would be a second SMS.")
+    before, after = write_money(played.balance_before), write_money(played.balance_after)
+    show.say(f"Balance {before} → {after}: {show.count(audited.segments, 'segment')} paid.")
 
 
-def _show_money(sent: Sent, settled: Audit) -> None:
-    before, after, cost = (
-        f"{show.number(amount):,}" for amount in (sent.balance_before, sent.balance_after, settled.cost)
-    )
-    show.say(
-        f"Cost: {cost} XOF for {show.count(settled.segments, 'segment')}; balance {before} → {after} XOF."
-    )
-
-
-def _show_verdict(found: Screening, settled: Audit) -> None:
-    if settled.faults:
-        show.say(f"The account does not add up: {'; '.join(settled.faults)}.", style="bold red")
+def _show_verdict(played: Played) -> None:
+    if played.settled.faults:
+        show.say(f"The account does not add up: {'; '.join(played.settled.faults)}.", style="bold red")
         return
-    numbers = show.count(len(found.recipients), "recipient")
+    numbers = show.count(played.plan.recipients, "recipient")
     show.say(f"The account adds up: every one of {numbers} in exactly one outcome.", style="bold green")

@@ -1,0 +1,112 @@
+"""What the runner's tests begin with: numbers, lists, clients, and an audit against the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from anyio.to_thread import run_sync
+from attrs import define, frozen
+
+from vavasms import AsyncVavaSMS
+from vavasms.campaigns.ledger.memory import MemoryLedger
+from vavasms.campaigns.ledger.port import BatchRecord, Campaign, Claim, Ledger, StoredBatch
+from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.runner import CampaignRun, CampaignRunner
+from vavasms.campaigns.states import BatchEvent
+from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
+
+TEXT = "/v1/text/single"
+
+
+def phones(number: int, first: int = 0) -> list[str]:
+    """Give so many numbers that no magic is in."""
+    return [f"2250757{each:06d}" for each in range(first, first + number)]
+
+
+def connect(sandbox: SandboxServer, password: str | None = None, **options: Any) -> AsyncVavaSMS:
+    """Make a client of the sandbox."""
+    gateway = sandbox.gateway
+    options = {"sender_id": "SANDBOX", "base_url": sandbox.url, **options}
+    return AsyncVavaSMS(gateway.username, password or gateway.password, **options)
+
+
+def stall(sandbox: SandboxServer, seconds: float = 0.1, *, accepted: bool = True) -> None:
+    """Have every send take its time, after or before it is accepted."""
+    moment = Moment.AFTER_ACCEPTING if accepted else Moment.AFTER_READING
+    sandbox.faults.set_rates({Fault(kind=FaultKind.STALL, moment=moment, seconds=seconds): 1.0})
+
+
+async def accepted(sandbox: SandboxServer, entries: int) -> None:
+    """Wait until the gateway has accepted so many requests."""
+    assert await run_sync(partial(sandbox.gateway.journal.wait_for, entries))
+
+
+@define
+class Clock:
+    """Real time, some seconds off."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class HastyLedger(MemoryLedger):
+    """Time goes on by ten seconds whenever a batch is settled: nothing is put off for long."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    async def settle(
+        self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
+    ) -> bool:
+        done = await super().settle(claim, event, record, not_before=not_before)
+        self.clock.now += 10
+        return done
+
+
+@frozen
+class Stage:
+    """A runner between a ledger and the sandbox."""
+
+    runner: CampaignRunner
+    sandbox: SandboxServer
+    folder: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        """The runner's."""
+        return self.runner.ledger
+
+    def write(self, numbers: Sequence[str], name: str = "list.csv") -> Path:
+        """Write a list."""
+        path = self.folder / name
+        path.write_text("\n".join(["phone", *numbers, ""]), encoding="utf-8")
+        return path
+
+    async def submit(self, numbers: Sequence[str] | int, message: str = "Bonjour", **options: Any) -> str:
+        """Submit a campaign; give its id. What is no option of `submit` is the policy's."""
+        own = {key: options.pop(key) for key in ("sender_id", "again", "expect") if key in options}
+        path = self.write(phones(numbers) if isinstance(numbers, int) else numbers)
+        campaign, _ = await self.runner.submit(path, message, policy=Policy(**options), **own)
+        return campaign.id
+
+    async def run(self, numbers: Sequence[str] | int, **options: Any) -> CampaignRun:
+        """Submit a campaign and run it."""
+        return await self.runner.run(await self.submit(numbers, **options))
+
+    async def batches(self, campaign_id: str) -> Sequence[StoredBatch]:
+        """Give all its batches."""
+        return await self.ledger.batches(campaign_id, after=-1, limit=1000)
+
+    async def campaign(self, campaign_id: str) -> Campaign:
+        """Give a campaign."""
+        return await self.ledger.campaign(campaign_id)
+
+    def received(self) -> dict[str, int]:
+        """Tell how often the gateway accepted something for whom."""
+        return dict(self.sandbox.gateway.journal.counts())

@@ -1,0 +1,208 @@
+"""The report: one recipient after the other, and nothing in it that a spreadsheet or a terminal obeys."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from vavasms.campaigns.ledger.memory import MemoryLedger
+from vavasms.campaigns.ledger.port import (
+    BatchRecord,
+    Claim,
+    Delivery,
+    NewBatch,
+    NewCampaign,
+)
+from vavasms.campaigns.report import (
+    COLUMNS,
+    PAGE,
+    RecipientReport,
+    csv_line,
+    format_csv,
+    format_json,
+    format_text,
+    read_report,
+)
+from vavasms.campaigns.states import BatchEvent
+from vavasms.errors import InvalidInputError, Outcome
+from vavasms.models import DeliveryStatus
+from vavasms.numbers import Msisdn
+
+pytestmark = pytest.mark.anyio
+
+FIRST = 2250700000100
+
+
+def phones(number: int, first: int = 0) -> tuple[Msisdn, ...]:
+    return tuple(Msisdn(FIRST + each) for each in range(first, first + number))
+
+
+async def begin(*sizes: int, **options: object) -> MemoryLedger:
+    ledger = MemoryLedger()
+    values = {"account": "ops", "sender_id": "ACME", "message": "Bonjour", "created_at": 10.0}
+    await ledger.create(NewCampaign(id="c", **{**values, **options}))  # type: ignore[arg-type]
+    batches, first = [], 0
+    for no, size in enumerate(sizes):
+        batches.append(NewBatch(no=no, message="Bonjour", segments=1, recipients=phones(size, first)))
+        first += size
+    await ledger.load("c", batches)
+    await ledger.finish_loading("c", plan="{}", plan_hash="hash")
+    await ledger.start("c")
+    return ledger
+
+
+async def claim(ledger: MemoryLedger, no: int) -> Claim:
+    made = await ledger.claim("c", no, token=f"t{no}", worker="w", now=1000.0)
+    assert made is not None
+    return made
+
+
+async def settle(
+    ledger: MemoryLedger, no: int, event: BatchEvent, *ids: str, lot_id: str = "", error: str | None = None
+) -> None:
+    record = BatchRecord(lot_id=lot_id, message_ids=ids, error=error)
+    assert await ledger.settle(await claim(ledger, no), event, record)
+
+
+async def read(ledger: MemoryLedger) -> Sequence[RecipientReport]:
+    return [each async for each in read_report(ledger, "c")]
+
+
+def entry(**values: object) -> RecipientReport:
+    given = {"recipient": Msisdn(FIRST), "outcome": Outcome.ACCEPTED}
+    return RecipientReport(**{**given, **values})  # type: ignore[arg-type]
+
+
+async def test_each_recipient_has_the_outcome_of_its_batch() -> None:
+    ledger = await begin(1, 1, 1, 1, 1)
+    await settle(ledger, 0, BatchEvent.ACCEPT, "m0", lot_id="L0")
+    await settle(ledger, 1, BatchEvent.REJECT, error="GatewayError: no.")
+    await settle(ledger, 2, BatchEvent.LOSE, error="ServerError: broke.")
+    await claim(ledger, 3)
+    found = await read(ledger)
+    assert [each.recipient for each in found] == list(phones(5))
+    assert [each.outcome for each in found] == [
+        Outcome.ACCEPTED,
+        Outcome.REJECTED,
+        Outcome.UNKNOWN,
+        None,
+        None,
+    ]
+    assert [(each.message_id, each.lot_id) for each in found[:2]] == [("m0", "L0"), (None, None)]
+    assert [each.error for each in found] == [None, "GatewayError: no.", "ServerError: broke.", None, None]
+
+
+async def test_what_a_cancellation_kept_from_being_sent_is_not_sent() -> None:
+    ledger = await begin(1, 2)
+    await settle(ledger, 0, BatchEvent.ACCEPT, "m0")
+    await ledger.cancel("c", "enough")
+    found = await read(ledger)
+    assert [each.outcome for each in found] == [Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.NOT_SENT]
+    assert [each.error for each in found] == [None, "cancelled", "cancelled"]
+
+
+async def test_a_recipient_left_out_is_not_sent_and_shifts_no_message_id() -> None:
+    ledger = await begin(3, 1)
+    await ledger.add_opt_outs(phones(1, 1), source="cli", now=1.0)
+    await settle(ledger, 0, BatchEvent.ACCEPT, "m0", "m2", lot_id="L")
+    found = await read(ledger)
+    assert [each.message_id for each in found[:3]] == ["m0", None, "m2"]
+    left_out = found[1]
+    assert (left_out.outcome, left_out.error, left_out.lot_id) == (Outcome.NOT_SENT, "opted_out", None)
+
+
+async def test_a_recipient_over_the_daily_cap_is_not_sent() -> None:
+    ledger = await begin(1, daily_cap=1)
+    await settle(ledger, 0, BatchEvent.ACCEPT, "m0")
+    values = {"account": "ops", "sender_id": "ACME", "message": "Bonjour", "created_at": 20.0}
+    await ledger.create(NewCampaign(id="d", daily_cap=1, **values))  # type: ignore[arg-type]
+    await ledger.load("d", [NewBatch(no=0, message="B", segments=1, recipients=phones(2))])
+    await ledger.finish_loading("d", plan="{}", plan_hash="other")
+    await ledger.start("d")
+    assert await ledger.claim("d", 0, token="x", worker="w", now=1001.0) is not None
+    found = [each async for each in read_report(ledger, "d")]
+    assert [(each.outcome, each.error) for each in found] == [(Outcome.NOT_SENT, "capped"), (None, None)]
+
+
+@pytest.mark.parametrize("ids", [("m0",), ("m0", "m1", "m2"), ()])
+async def test_ids_of_another_count_are_paired_with_nobody(ids: tuple[str, ...]) -> None:
+    ledger = await begin(2)
+    await settle(ledger, 0, BatchEvent.ACCEPT, *ids, lot_id="L")
+    found = await read(ledger)
+    assert [each.message_id for each in found] == [None, None]
+    assert [each.lot_id for each in found] == ["L", "L"]
+
+
+async def test_the_latest_delivery_report_stands_beside_its_message() -> None:
+    ledger = await begin(2)
+    await settle(ledger, 0, BatchEvent.ACCEPT, "m0", "m1")
+    delivery = Delivery(message_id="m1", status=DeliveryStatus.DELIVERED, raw_status="delivered", at=5.0)
+    await ledger.record_deliveries("c", [delivery])
+    assert [each.delivery for each in await read(ledger)] == [None, DeliveryStatus.DELIVERED]
+
+
+async def test_every_page_is_read_once() -> None:
+    ledger = await begin(*([1] * (2 * PAGE + 1)))
+    assert [each.recipient for each in await read(ledger)] == list(phones(2 * PAGE + 1))
+
+
+async def test_of_a_purged_campaign_nothing_is_left_to_report() -> None:
+    ledger = await begin(2)
+    await ledger.cancel("c", "enough")
+    await ledger.purge("c")
+    assert await read(ledger) == []
+
+
+async def test_an_unknown_campaign_is_refused() -> None:
+    with pytest.raises(InvalidInputError):
+        await read(MemoryLedger())
+
+
+def test_json_has_text_or_null_under_stable_keys() -> None:
+    full = entry(message_id="m", lot_id="L", error="E: é.", delivery=DeliveryStatus.SENT)
+    assert json.loads(format_json(full)) == {
+        "recipient": str(FIRST),
+        "outcome": "accepted",
+        "message_id": "m",
+        "lot_id": "L",
+        "error": "E: é.",
+        "delivery": "sent",
+    }
+    bare = json.loads(format_json(entry(outcome=None)))
+    assert tuple(bare) == COLUMNS
+    assert {bare[key] for key in COLUMNS[1:]} == {None}
+    assert format_json(full).isascii()
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_of_the_csv_begins_a_formula(start: str) -> None:
+    line = format_csv(entry(error=f'{start}HYPERLINK("http://x","y")', lot_id=f"\x00{start}1"))
+    (cells,) = csv.reader(io.StringIO(line, newline=""))
+    assert cells[0] == str(FIRST)
+    assert not cells[3].startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert cells[4].startswith("'")
+
+
+def test_csv_cells_that_need_quotes_have_them_and_none_is_two_lines() -> None:
+    line = csv_line(('a,"b"', "c\nd\re", None, ""))
+    assert line.count("\n") == 1
+    (cells,) = csv.reader(io.StringIO(line))
+    assert cells == ['a,"b"', "c d e", "", ""]
+
+
+@pytest.mark.parametrize("write", [format_csv, format_text])
+def test_the_gateways_text_can_command_no_terminal(write: object) -> None:
+    assert callable(write)
+    line = write(entry(error="\x1b]0;owned\x07[red]\u202e\x9b31m\ud800", message_id="\x1b[2J"))
+    assert not set(line) & set("\x1b\x07\u202e\x9b\ud800")
+    line.encode()
+
+
+def test_text_says_waiting_where_nothing_is_decided() -> None:
+    assert format_text(entry(outcome=None)) == "+2250700000100    waiting\n"
+    sent = entry(outcome=Outcome.NOT_SENT, error="opted\nout")
+    assert format_text(sent) == "+2250700000100    not sent  opted out\n"

@@ -1,0 +1,211 @@
+"""`campaign plan`: what a campaign would do and cost, with nothing sent and nothing kept."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.policy import Policy
+from vavasms.cli.campaign.planshow import make_object, show_plan
+from vavasms.sandbox import SandboxServer
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+LIST = """Nom;Prénom;Téléphone
+Koné;Awa;0701000001
+Yao;Koffi;+2250501000002
+Bamba;;09000003
+Aké;Aïcha;07 01 00 00 01
+Gnagné;Akissi;27 22 41 20 00
+Traoré;Mariam;
+"""
+
+
+@pytest.fixture(autouse=True)
+def _files(bare_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VAVASMS_LEDGER", str(tmp_path / "ledger.db"))
+    (tmp_path / "contacts.csv").write_bytes(LIST.encode("cp1252"))
+
+
+def plan(inside: Run, *options: str, message: str = "Bonjour") -> subprocess.CompletedProcess[str]:
+    return inside("campaign", "plan", "contacts.csv", "--message", message, *options)
+
+
+def test_a_plan_works_without_an_account_and_makes_no_ledger(inside: Run, tmp_path: Path) -> None:
+    finished = plan(inside, "--region", "ci", "--repair")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert "Balance" not in finished.stdout
+    assert "Nothing was sent" in finished.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["contacts.csv"]
+
+
+def test_every_number_is_in_one_fate_and_repairs_and_refusals_have_an_example(inside: Run) -> None:
+    out = plan(inside, "--region", "ci", "--repair").stdout
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    for line in (
+        "A list of 6 rows, the numbers under “Téléphone”",
+        "2 kept",
+        "1 repaired",
+        "1 old plan row 4: 09000003 → +2250709000003",
+        "1 duplicates",
+        "0 opted out",
+        "2 refused",
+        "1 landline row 6: 27 22 41 20 00",
+        "1 empty row 7: (an empty cell)",
+        "6 in all",
+        "Recipients 3: CI 3 (Orange 2, MTN 1)",
+        "Requests 1 of up to 100 numbers",
+        "Segments 3, 1 a recipient, all in GSM-7",
+    ):
+        assert line in lines
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_the_keys_of_the_contract_are_there_and_the_fates_add_up(inside: Run) -> None:
+    found = json.loads(plan(inside, "--unit-price", "12.5", "--json").stdout)
+    counts = ("rows", "kept", "repaired", "duplicates", "opted_out", "refused", "recipients", "requests")
+    assert {key: found[key] for key in counts} == {
+        "rows": 6,
+        "kept": 2,
+        "repaired": 0,
+        "duplicates": 1,
+        "opted_out": 0,
+        "refused": 3,
+        "recipients": 2,
+        "requests": 1,
+    }
+    assert (found["segments"], found["cost"]) == (2, 25)
+    assert found["kept"] + found["duplicates"] + found["opted_out"] + found["refused"] == found["numbers"]
+    assert isinstance(found["hash"], str)
+    assert json.loads(plan(inside, "--json").stdout)["cost"] is None
+
+
+def test_the_letters_that_cost_are_named_with_what_folding_saves(inside: Run) -> None:
+    text = "Votre commande est prête. " * 3
+    out = plan(inside, "--unit-price", "10", message=text).stdout
+    assert "all in UCS-2" in out
+    assert "ê (2)" in out
+    assert "2 segments, 20 XOF: 50 % less" in out
+    folded = plan(inside, "--unit-price", "10", "--fold", message=text).stdout
+    assert "all in GSM-7" in folded
+    assert "--fold" in folded.splitlines()[-1] or "--fold" in folded.splitlines()[-2]
+    assert "less" not in folded
+
+
+def test_letters_beyond_the_first_few_are_counted(inside: Run) -> None:
+    out = plan(inside, message="êîôûâëïÿçœ").stdout
+    assert "and 2 more" in out
+    assert "With --fold" not in out
+
+
+def test_a_personal_text_is_warned_of_beforehand(inside: Run) -> None:
+    out = plan(inside, "--region", "CI", "--repair", message="Bonjour {prénom}!").stdout
+    assert "3: nearly every recipient has a text of their own" in out
+    assert "{prénom} of 1; write {column|words} to fill them" in out
+    assert "“Bonjour Awa!”" in out
+
+
+def test_only_some_of_the_texts_may_need_ucs2(inside: Run) -> None:
+    Path("contacts.csv").write_text("tel,nom\n0701000001,Aké\n0701000002,Zoê\n0701000003,Yao\n")
+    out = plan(inside, message="Bonjour {nom}").stdout
+    assert "3, 1 a recipient, 1 in UCS-2 (70 characters instead of 160)" in out
+
+
+def test_the_command_to_run_is_printed_ready_to_be_copied(inside: Run) -> None:
+    out = plan(
+        inside, "--rate", "50", "--window", "08:00-20:00", "--repair", "--ledger", "a b.db", message="C'est"
+    ).stdout
+    found = out[out.index("  vavasms campaign run") :].replace("\\\n   ", "").split()
+    assert found[:5] == ["vavasms", "campaign", "run", "contacts.csv", "--message"]
+    assert "--message 'C'\"'\"'est' --repair --rate 50 --window 08:00-20:00" in " ".join(found)
+    assert "--ledger 'a b.db' --plan " in " ".join(found)
+
+
+def test_the_balance_is_shown_before_and_after(
+    inside: Run, account: Mapping[str, str], server: SandboxServer
+) -> None:
+    assert "1,000,000 XOF now, 999,980 XOF after" in plan(inside, "--unit-price", "10").stdout
+    assert "1,000,000 XOF now\n" in plan(inside).stdout.replace(" \n", "\n").replace("  ", "")
+    short = plan(inside, "--unit-price", "1000000").stdout
+    assert "it does not suffice" in " ".join(short.split())
+    assert len(server.gateway.journal) == 0
+
+
+def test_an_account_that_does_not_answer_costs_the_balance_only(
+    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAVASMS_PASSWORD", "wrong")
+    finished = plan(inside)
+    assert finished.returncode == 0
+    assert "Balance" not in finished.stdout
+
+
+def test_who_opted_out_is_left_out(inside: Run) -> None:
+    assert inside("ledger", "migrate").returncode == 0
+    before = json.loads(plan(inside, "--json").stdout)
+    assert inside("optouts", "add", "+2250701000001").returncode == 0
+    after = json.loads(plan(inside, "--json").stdout)
+    assert (before["opted_out"], after["opted_out"]) == (0, 2)
+    assert before["hash"] != after["hash"]
+
+
+def test_the_end_is_told_in_the_zone_of_the_window(inside: Run) -> None:
+    out = plan(inside, "--window", "08:00-20:00", "--tz", "Africa/Abidjan").stdout
+    assert "(Africa/Abidjan), if it starts now" in out
+
+
+def test_an_end_that_never_comes_is_said_so_and_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    never = CampaignPlan(
+        rows=1, numbers=1, kept=1, repaired=0, duplicates=0, opted_out=0, refused=0, recipients=1,
+        requests=1, segments=1, hash="0" * 16, ends_at=float("inf"),
+    )  # fmt: skip
+    assert make_object(never)["ends_at"] is None
+    show_plan(never, Policy(), folded=False)
+    assert "not within a century" in capsys.readouterr().out
+
+
+def test_an_end_that_nobody_asked_for_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    bare = CampaignPlan(
+        rows=1, numbers=1, kept=1, repaired=0, duplicates=0, opted_out=0, refused=0, recipients=1,
+        requests=1, segments=1, hash="0" * 16, cost=Decimal(20),
+    )  # fmt: skip
+    show_plan(bare, Policy(unit_price=Decimal(20), budget=Decimal(10)), folded=False)
+    out = capsys.readouterr().out
+    assert "Ends" not in out
+    assert "the budget of 10 XOF pauses it before that" in " ".join(out.split())
+
+
+def test_the_list_may_come_from_standard_input(outside: Run) -> None:
+    finished = outside("campaign", "plan", "-", "--message", "Bonjour", input="0701000001\n0501000002\n")
+    assert finished.returncode == 0
+    assert "A list of 2 rows\n" in finished.stdout
+    assert finished.stdout.rstrip().endswith("--yes")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--message", "Bonjour {inconnu}"], "inconnu"),
+        (["--message", "x", "--window", "8-20"], "08:00-20:00"),
+        (["--message", "x", "--tz", "Nowhere/At-All", "--window", "08:00-20:00"], "time zone"),
+        (["--message", "x", "--batch-size", "0"], "batch_size"),
+        (["--message", "x", "--rate", "0"], "rate"),
+        (["--message", "x", "--unit-price", "many"], "--unit-price"),
+        (["--message", "x", "--region", "XX"], "region"),
+        (["--message", "x", "--phone-column", "fax"], "fax"),
+        (["--message", "x", "--ledger", "postgresql://localhost/sms"], "in a file only"),
+        ([], "needs --message"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_and_code_2(inside: Run, options: list[str], said: str) -> None:
+    finished = inside("campaign", "plan", "contacts.csv", *options)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert said in finished.stderr.lower() or said in finished.stderr
+    assert finished.stderr.count("\n") == 1
+    assert "othing was sent" in finished.stderr or said == "region"

@@ -1,0 +1,207 @@
+"""A campaign and the person at the keyboard: the go, Ctrl-C, SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
+
+pty = pytest.importorskip("pty")
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture(autouse=True)
+def _list(account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VAVASMS_LEDGER", str(tmp_path / "ledger.db"))
+    Path("contacts.csv").write_text("\n".join(f"2250701000{each:03}" for each in range(200)))
+
+
+RUN = ("campaign", "run", "contacts.csv", "--message", "Bonjour", "--unit-price", "10")
+IN_TENS = ("--batch-size", "10", "--concurrency", "4")
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "vavasms", *arguments]
+    return subprocess.Popen(
+        command, env=os.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def slow_down(server: SandboxServer, seconds: float) -> None:
+    """Have the next four requests accepted at once and answered late."""
+    stall = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=seconds)
+    server.faults.script(stall, stall, stall, stall, path="/v1/text/single")
+
+
+def last(out: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(out.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("one", SIGNALS)
+def test_an_interrupted_campaign_leaves_no_unknown_and_is_resumed(
+    inside: Run, server: SandboxServer, one: signal.Signals
+) -> None:
+    slow_down(server, 1.0)
+    with start(*RUN, *IN_TENS, "--yes", "--json") as process:
+        assert server.gateway.journal.wait_for(4, timeout=20)
+        process.send_signal(one)
+        out, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Interrupted: finishing what is under way" in errors
+    end = last(out)
+    assert (end["state"], end["interrupted"]) == ("paused", True)
+    assert (end["accepted"], end["queued"], end["unknown"]) == (40, 160, 0)
+    assert inside("campaign", "resume", end["id"]).returncode == 0
+    counts = server.gateway.journal.counts()
+    assert (len(counts), set(counts.values())) == (200, {1})
+
+
+def test_a_second_interrupt_cuts_off_and_calls_the_calls_in_flight_unknown(server: SandboxServer) -> None:
+    slow_down(server, 60.0)
+    with start(*RUN, *IN_TENS, "--yes", "--json") as process:
+        assert server.gateway.journal.wait_for(4, timeout=20)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert "finishing what is under way" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "becomes unknown" in errors
+    end = last(out)
+    assert (end["state"], end["reason"]) == ("paused", "interrupted")
+    assert (end["accepted"], end["unknown"], end["queued"], end["sending"]) == (0, 40, 160, 0)
+
+
+def test_an_interrupt_that_comes_too_late_to_stop_anything_changes_nothing(server: SandboxServer) -> None:
+    slow_down(server, 1.0)
+    with start(*RUN, "--batch-size", "100", "--yes", "--json") as process:
+        assert server.gateway.journal.wait_for(2, timeout=20)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert (last(out)["state"], last(out)["accepted"]) == ("done", 200)
+
+
+class Person:
+    """Somebody before a terminal."""
+
+    def __init__(self, process: subprocess.Popen[bytes], screen: int) -> None:
+        self.process = process
+        self.screen = screen
+        self.seen = ""
+
+    def wait_for(self, words: str) -> None:
+        while words not in self.seen:
+            found = self._read()
+            assert found, self.seen
+            self.seen += found
+
+    def type(self, line: str) -> None:
+        os.write(self.screen, line.encode())
+
+    def leave(self) -> int:
+        while found := self._read():
+            self.seen += found
+        return self.process.wait(20)
+
+    def _read(self) -> str:
+        try:
+            return os.read(self.screen, 65536).decode()
+        except OSError:  # Linux's way to say that the other side is closed
+            return ""
+
+
+@contextmanager
+def person(*arguments: str) -> Iterator[Person]:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "vavasms", *arguments]
+    environment = os.environ | {"TERM": "xterm-256color"}
+    with subprocess.Popen(command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        try:
+            yield Person(process, ours)
+        finally:
+            process.kill()
+            os.close(ours)
+
+
+def kept(inside: Run) -> str:
+    return inside("campaign", "list", "--json").stdout
+
+
+@pytest.mark.parametrize("word", ["yes", "OUI"])
+def test_a_typed_yes_sends_and_a_bar_shows_how_far(inside: Run, server: SandboxServer, word: str) -> None:
+    with person(*RUN) as someone:
+        someone.wait_for("Send 200 messages for 2,000 XOF as SANDBOX? Type yes to send: ")
+        someone.type(f"{word}\n")
+        assert someone.leave() == 0
+    assert "━" in someone.seen
+    assert "200/200" in someone.seen
+    assert "2,000 XOF" in someone.seen
+    assert len(server.gateway.journal.counts()) == 200
+
+
+@pytest.mark.parametrize("answer", ["no\n", "\n", "y\n", "\x04"])
+def test_anything_else_sends_nothing_and_keeps_nothing(
+    inside: Run, server: SandboxServer, answer: str
+) -> None:
+    with person(*RUN) as someone:
+        someone.wait_for("Type yes to send: ")
+        someone.type(answer)
+        assert someone.leave() == 5
+    assert "nothing of it is kept" in someone.seen
+    assert kept(inside) == ""
+    assert len(server.gateway.journal) == 0
+
+
+@pytest.mark.parametrize("one", SIGNALS)
+def test_an_interrupt_at_the_question_keeps_nothing(
+    inside: Run, server: SandboxServer, one: signal.Signals
+) -> None:
+    with person(*RUN) as someone:
+        someone.wait_for("Type yes to send: ")
+        someone.process.send_signal(one)
+        assert someone.leave() == 130
+    assert "Interrupted: nothing was sent, and nothing of it is kept" in someone.seen
+    assert kept(inside) == ""
+    assert len(server.gateway.journal) == 0
+
+
+def test_a_failed_test_is_shown_and_the_person_decides(inside: Run, server: SandboxServer) -> None:
+    with person(*RUN, "--test-to", "+2250700000903") as someone:
+        someone.wait_for("The test to +2250700000903: rejected")
+        someone.wait_for("Type yes to send: ")
+        someone.type("oui\n")
+        assert someone.leave() == 0
+    assert len(server.gateway.journal.counts()) == 200
+
+
+def test_an_interruption_is_announced_above_the_bar(server: SandboxServer) -> None:
+    slow_down(server, 1.0)
+    with person(*RUN, *IN_TENS, "--yes") as someone:
+        assert server.gateway.journal.wait_for(4, timeout=20)
+        someone.process.send_signal(signal.SIGINT)
+        assert someone.leave() == 130
+    assert "Interrupted: finishing what is under way. Ctrl-C again does not wait." in someone.seen
+    assert "vavasms campaign resume" in someone.seen
+
+
+def test_the_list_may_be_typed(inside: Run) -> None:
+    with person("campaign", "plan", "-", "--message", "Bonjour") as someone:
+        someone.wait_for("Type one number a line")
+        someone.type("0701000001\n\x04\x04")
+        assert someone.leave() == 0
+    assert "A list of 1 row" in someone.seen

@@ -1,0 +1,206 @@
+"""`BlockingCampaignRunner`: campaigns without await, over a `VavaSMS`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, StoredBatch
+from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.report import RecipientReport, read_report
+from vavasms.campaigns.runner import CampaignRun, CampaignRunner, OnProgress
+from vavasms.numbers import Msisdn
+from vavasms.sealing import sealed
+from vavasms.sync import VavaSMS, wait_for
+
+_PAGE = 1_000
+
+
+class BlockingCampaignRunner:
+    """The same as `CampaignRunner` on a `SqliteLedger`, without await: a context manager.
+
+    `path` is the ledger's file. What is done with the ledger alone (`status`, `pause`, …) is here too.
+    """
+
+    def __init__(self, client: VavaSMS, path: str | Path) -> None:
+        self._sms = client
+        self._wait = partial(wait_for, client)
+        self._path = Path(path)
+
+    @sealed
+    def __enter__(self) -> Self:
+        self._ledger = self._wait(partial(SqliteLedger.open, self._path))
+        self._runner = CampaignRunner(self._sms, self._ledger)
+        try:
+            self._wait(self._runner.__aenter__)
+        except BaseException:
+            self._wait(self._ledger.aclose)
+            raise
+        return self
+
+    @sealed
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._wait(partial(self._runner.__aexit__, exc_type, exc, traceback))
+        finally:
+            self._wait(self._ledger.aclose)
+
+    @sealed
+    def plan(
+        self,
+        contacts: str | Path | BinaryIO,
+        message: str,
+        *,
+        policy: Policy = Policy(),  # noqa: B008  frozen
+        phone_column: str | None = None,
+        sheet: str | None = None,
+        region: str | None = None,
+        repair: bool = False,
+        fold: bool = False,
+    ) -> CampaignPlan:
+        """Work out what a campaign would do and cost: see `CampaignRunner.plan`."""
+        call = partial(
+            self._runner.plan,
+            contacts,
+            message,
+            policy=policy,
+            phone_column=phone_column,
+            sheet=sheet,
+            region=region,
+            repair=repair,
+            fold=fold,
+        )
+        return self._wait(call)
+
+    @sealed
+    def submit(
+        self,
+        contacts: str | Path | BinaryIO,
+        message: str,
+        *,
+        policy: Policy = Policy(),  # noqa: B008  frozen
+        sender_id: str | None = None,
+        phone_column: str | None = None,
+        sheet: str | None = None,
+        region: str | None = None,
+        repair: bool = False,
+        fold: bool = False,
+        expect: str | None = None,
+        again: bool = False,
+    ) -> tuple[Campaign, CampaignPlan]:
+        """Keep a campaign, whole and queued: see `CampaignRunner.submit`."""
+        call = partial(
+            self._runner.submit,
+            contacts,
+            message,
+            policy=policy,
+            sender_id=sender_id,
+            phone_column=phone_column,
+            sheet=sheet,
+            region=region,
+            repair=repair,
+            fold=fold,
+            expect=expect,
+            again=again,
+        )
+        return self._wait(call)
+
+    @sealed
+    def run(self, campaign_id: str, *, on_progress: OnProgress | None = None) -> CampaignRun:
+        """Send what is queued of a campaign: see `CampaignRunner.run`.
+
+        Ctrl-C begins no further batch and waits for those in flight; `on_progress` is called in the
+        portal's thread.
+        """
+        call = partial(self._runner.run, campaign_id, on_progress=on_progress)
+        return self._wait(call, on_interrupt=self._runner.stop)
+
+    def stop(self) -> None:
+        """Begin no further batch, from another thread: see `CampaignRunner.stop`."""
+
+        async def stop() -> None:
+            self._runner.stop()
+
+        self._wait(stop)
+
+    @sealed
+    def status(self, campaign_id: str) -> CampaignStatus:
+        """Count a campaign's recipients: see `Ledger.status`."""
+        return self._wait(partial(self._ledger.status, campaign_id))
+
+    @sealed
+    def statuses(self) -> Sequence[CampaignStatus]:
+        """Count the recipients of every campaign: see `Ledger.statuses`."""
+        return self._wait(self._ledger.statuses)
+
+    @sealed
+    def pause(self, campaign_id: str, reason: str) -> bool:
+        """Have no further batch claimed: see `Ledger.pause`."""
+        return self._wait(partial(self._ledger.pause, campaign_id, reason))
+
+    @sealed
+    def cancel(self, campaign_id: str, reason: str) -> bool:
+        """Have what is queued never sent: see `Ledger.cancel`."""
+        return self._wait(partial(self._ledger.cancel, campaign_id, reason))
+
+    @sealed
+    def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
+        """Give the batches on which a person must decide: see `Ledger.unknown`."""
+        return self._wait(partial(self._ledger.unknown, campaign_id))
+
+    @sealed
+    def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
+        """Take unknown batches for accepted: see `Ledger.mark_sent`."""
+        return self._wait(partial(self._ledger.mark_sent, campaign_id, numbers, note=note))
+
+    @sealed
+    def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
+        """Queue unknown batches again: see `Ledger.resend`."""
+        return self._wait(partial(self._ledger.resend, campaign_id, numbers, sent_before=sent_before))
+
+    def report(self, campaign_id: str) -> Iterator[RecipientReport]:
+        """Go through the recipients with what became of each: see `read_report`."""
+        rows = read_report(self._ledger, campaign_id)
+        while True:
+            page = self._wait(partial(_take, rows))
+            if not page:
+                return
+            yield from page
+
+    @sealed
+    def purge(self, campaign_id: str) -> None:
+        """Forget numbers and texts: see `Ledger.purge`."""
+        self._wait(partial(self._ledger.purge, campaign_id))
+
+    @sealed
+    def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
+        """Put numbers on the opt-out list: see `Ledger.add_opt_outs`."""
+        return self._wait(partial(self._ledger.add_opt_outs, recipients, source=source, now=now))
+
+    @sealed
+    def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
+        """Take numbers off the opt-out list: see `Ledger.remove_opt_outs`."""
+        return self._wait(partial(self._ledger.remove_opt_outs, recipients))
+
+
+async def _take(rows: AsyncIterator[RecipientReport]) -> list[RecipientReport]:
+    """Read on, some at once: a hop to the portal's thread costs more than a row."""
+    return [row async for row in _first(rows, _PAGE)]
+
+
+async def _first(rows: AsyncIterator[RecipientReport], count: int) -> AsyncIterator[RecipientReport]:
+    for _ in range(count):
+        row = await anext(rows, None)
+        if row is None:
+            return
+        yield row

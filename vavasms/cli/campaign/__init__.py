@@ -1,0 +1,1 @@
+"""The `campaign` commands: plan, send, and look after what was sent."""

@@ -1,0 +1,57 @@
+"""What the commands share that work beside a runner: an existing ledger, a typed confirmation, a moment."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.cli import show
+from vavasms.cli.campaign.options import find_file
+from vavasms.cli.ledgers import open_ledger
+from vavasms.errors import InvalidInputError
+
+CampaignId = Annotated[str, Parameter(name="ID", help="The id that `vavasms campaign run` printed.")]
+Yes = Annotated[bool, Parameter(negative=(), show_default=False, help="Do not ask.")]
+
+
+@asynccontextmanager
+async def open_existing(given: str | None) -> AsyncIterator[SqliteLedger]:
+    """Open the ledger; raise `InvalidInputError` where there is none yet, and make none."""
+    path = find_file(given)
+    if not path.exists():
+        raise InvalidInputError(f"There is no ledger at {path} yet.", outcome=None)
+    async with open_ledger(given) as ledger:
+        yield ledger
+
+
+def repeat_option(given: str | None) -> str:
+    """Write the ledger's option again, for a command to be copied; nothing where it was not given."""
+    return "" if given is None else f" --ledger {shlex.quote(show.clean(given))}"
+
+
+def confirm(question: str, *, word: str, yes: bool) -> None:
+    """Have a word typed, or raise `InvalidInputError`; `--yes` has answered already."""
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise InvalidInputError(
+            "There is no terminal to ask on: add --yes to do it without asking. Nothing was changed.",
+            outcome=None,
+        )
+    # On standard error: what is printed may be going to a file.
+    sys.stderr.write(f"{question}\nType {word} to go on: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != word:
+        raise InvalidInputError("Not confirmed: nothing was changed.", outcome=None)
+
+
+def moment(at: float) -> str:
+    """Write a moment for programs: `2026-07-01T12:00:00Z`."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,107 @@
+"""`campaign plan`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+from attrs import evolve, fields
+
+from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.loading import Listing, plan_listing
+from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.policy import Policy, finishing_time
+from vavasms.cli import account, show
+from vavasms.cli.campaign.options import Contacts, PlanOptions, find_file, open_contacts
+from vavasms.cli.campaign.planshow import make_object, show_plan
+from vavasms.cli.ledgers import LedgerPath
+from vavasms.cli.options import JsonFlag
+from vavasms.errors import VavaSMSError
+from vavasms.numbers import check_region
+
+_WIDTH = 76
+
+
+def plan(
+    contacts: Contacts,
+    /,
+    *,
+    options: PlanOptions,
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Work out what a campaign would do and cost. Nothing is sent."""
+    policy, path = options.policy(), find_file(ledger)
+    # A plan makes no ledger where there is none.
+    opt_outs = path if path.exists() else None
+    found = anyio.run(_plan, open_contacts(contacts), options, policy, opt_outs)
+    if as_json:
+        show.print_json(make_object(found))
+        return
+    show_plan(found, policy, folded=options.fold)
+    show.say("\nNothing was sent. To send exactly this:", style="bold")
+    show.say(_command(contacts, options, found.hash, ledger))
+
+
+async def _plan(
+    source: Path | BinaryIO, options: PlanOptions, policy: Policy, ledger: Path | None
+) -> CampaignPlan:
+    listing = Listing(
+        contacts=source,
+        phone_column=options.phone_column,
+        region=None if options.region is None else check_region(options.region),
+        repair=options.repair,
+        fold=options.fold,
+    )
+    opted_out = await _opted_out(ledger)
+    found = await plan_listing(listing, options.message, batch_size=policy.batch_size, opted_out=opted_out)
+    ends_at = finishing_time(policy, messages=found.recipients, requests=found.requests, starts=time.time())
+    return evolve(found, cost=policy.cost(found.segments), balance=await _balance(), ends_at=ends_at)
+
+
+async def _opted_out(ledger: Path | None) -> frozenset[int]:
+    if ledger is None:
+        return frozenset()
+    async with await SqliteLedger.open(ledger) as opened:
+        return await opened.opted_out()
+
+
+async def _balance() -> Decimal | None:
+    """Ask for the balance where the settings name an account and it answers."""
+    try:
+        async with account.make_async_client(max_connections=1) as sms:
+            return (await sms.balance()).amount
+    except VavaSMSError:
+        return None
+
+
+def _command(contacts: str, options: PlanOptions, plan_hash: str, ledger: str | None) -> str:
+    """Write the command that sends what was planned."""
+    parts = [f"vavasms campaign run {shlex.quote(contacts)}"]
+    for each in fields(PlanOptions):
+        value = getattr(options, each.name)
+        if value != each.default:
+            name = f"--{each.name.replace('_', '-')}"
+            written = f"{value:g}" if isinstance(value, float) else str(value)
+            parts.append(name if value is True else f"{name} {shlex.quote(written)}")
+    if ledger is not None:
+        parts.append(f"--ledger {shlex.quote(ledger)}")
+    # Where the list comes from standard input, nobody can be asked.
+    return _fill([*parts, f"--plan {plan_hash}", *(["--yes"] if contacts == "-" else [])])
+
+
+def _fill(parts: list[str]) -> str:
+    """Break a command where options begin, in a way that shells read as one line."""
+    lines = [f"  {parts[0]}"]
+    for part in parts[1:]:
+        if os.name == "posix" and len(lines[-1]) + len(part) > _WIDTH:
+            lines[-1] += " \\"
+            lines.append(f"    {part}")
+        else:
+            lines[-1] += f" {part}"
+    return "\n".join(lines)

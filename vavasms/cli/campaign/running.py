@@ -1,0 +1,119 @@
+"""`campaign run` and `campaign resume`."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import anyio
+
+from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.policy import Policy, load_policy
+from vavasms.campaigns.runner import CampaignRunner
+from vavasms.campaigns.states import CampaignEvent, CampaignState, campaign_sources
+from vavasms.cli import account, exits, show
+from vavasms.cli.campaign import outcomes
+from vavasms.cli.campaign.beginning import Beginning
+from vavasms.cli.campaign.beside import CampaignId, open_existing, repeat_option
+from vavasms.cli.campaign.confirm import check_terminal
+from vavasms.cli.campaign.options import Contacts, RunOptions, find_file, open_contacts
+from vavasms.cli.campaign.progress import progress
+from vavasms.cli.campaign.steering import SteeredRun, run_steered, terminable
+from vavasms.cli.ledgers import LedgerPath
+from vavasms.cli.options import JsonFlag
+from vavasms.config import misconfigured
+
+
+def run(
+    contacts: Contacts,
+    /,
+    *,
+    options: RunOptions,
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Plan a campaign, ask, send it, report. Safe to interrupt: it can be resumed."""
+    if options.detach:
+        raise misconfigured("--detach needs workers on a PostgreSQL ledger, which this version has not.")
+    policy, path = options.policy(), find_file(ledger)
+    if not options.yes:
+        check_terminal(contacts)
+    beginning = Beginning(
+        contacts=open_contacts(contacts), options=options, policy=policy, ledger=path, as_json=as_json
+    )
+    with terminable():
+        begun = anyio.run(beginning.begin)
+        if not options.yes and not beginning.confirm(begun):
+            show.warn("Nothing was sent, and nothing of it is kept.")
+            return exits.NOT_SENT
+        return _go_on(begun.campaign.id, ledger, as_json=as_json)
+
+
+def resume(campaign_id: CampaignId, /, *, ledger: LedgerPath = None, as_json: JsonFlag = False) -> int:
+    """Go on with a campaign that was interrupted or paused."""
+    with terminable():
+        return _go_on(campaign_id, ledger, as_json=as_json)
+
+
+def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
+    """Send what is queued, then report; give the exit code."""
+    option = repeat_option(ledger)
+    try:
+        ended, policy = anyio.run(_carry, campaign_id, ledger, as_json)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"vavasms: to go on, vavasms campaign resume {campaign_id}{option}")
+        raise
+    if as_json:
+        show.print_json(_as_object(ended, policy))
+    else:
+        show.say(f"\n{_headline(ended)}", style="bold")
+        outcomes.show_outcomes(ended.status, policy)
+        outcomes.show_next(ended.status, option)
+    return outcomes.choose_code(ended)
+
+
+async def _carry(campaign_id: str, place: str | None, as_json: bool) -> tuple[SteeredRun, Policy]:
+    async with open_existing(place) as ledger:
+        policy = load_policy((await ledger.campaign(campaign_id)).policy)
+        # One place more, for the balance.
+        client = account.make_async_client(max_connections=policy.concurrency + 1)
+        async with client as sms, CampaignRunner(sms, ledger) as runner:
+            status = await ledger.status(campaign_id)
+            if status.state in campaign_sources(CampaignEvent.START):
+                _announce(status, policy, as_json=as_json)
+            with progress(policy, as_json=as_json) as display:
+                return await run_steered(runner, campaign_id, display), policy
+
+
+def _announce(status: CampaignStatus, policy: Policy, *, as_json: bool) -> None:
+    if as_json:
+        show.print_json({"event": "start", **outcomes.make_object(status)})
+    else:
+        everybody = show.count(status.recipients, "recipient")
+        show.say(f"\nSending to {status.queued:,} of {everybody}. Ctrl-C pauses it.", style="bold")
+        if policy.window is not None and not policy.window.is_open(time.time()):
+            window = policy.window
+            show.say(
+                f"  It waits for {window.opens:%H:%M}: the hours are {window.hours} ({window.zone.key})."
+            )
+    sys.stdout.flush()
+
+
+def _headline(ended: SteeredRun) -> str:
+    status = ended.status
+    if ended.interrupted:
+        return "Interrupted. The report so far"
+    if status.state is CampaignState.DONE:
+        return "The closing report"
+    return f"The campaign is {status.state.value}: {show.clean(status.reason or '')}"
+
+
+def _as_object(ended: SteeredRun, policy: Policy) -> dict[str, object]:
+    error = ended.run.error
+    return {
+        "event": "end",
+        **outcomes.make_object(ended.status),
+        "cost": policy.cost(ended.status.segments),
+        "interrupted": ended.interrupted,
+        "error": None if error is None else f"{type(error).__name__}: {error}",
+    }

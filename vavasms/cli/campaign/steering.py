@@ -1,0 +1,112 @@
+"""Ctrl-C and SIGTERM while a campaign runs: the first finishes what is under way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import anyio
+from attrs import define, frozen
+
+from vavasms.campaigns.feeding import INTERRUPTED
+from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.runner import CampaignRun, CampaignRunner
+from vavasms.campaigns.states import CampaignState
+
+_NOTICE = "Interrupted: finishing what is under way. Ctrl-C again does not wait."
+_ABRUPT = "Interrupted again: what is under way and was not answered becomes unknown."
+
+
+class Display(Protocol):
+    """What shows a person how far a campaign is."""
+
+    def __call__(self, status: CampaignStatus, /) -> None:
+        """Show where it stands now."""
+        ...
+
+    def note(self, sentence: str) -> None:
+        """Say something in between."""
+        ...
+
+
+@frozen(kw_only=True)
+class SteeredRun:
+    """How a run ended that a person could interrupt."""
+
+    run: CampaignRun
+    #: A person stopped it before its end.
+    interrupted: bool
+
+    @property
+    def status(self) -> CampaignStatus:
+        """Where the campaign stands."""
+        return self.run.status
+
+
+@define(kw_only=True)
+class _Steering:
+    runner: CampaignRunner
+    display: Display
+    #: Ends the run at once.
+    scope: anyio.CancelScope
+    presses: int = 0
+
+    async def listen(self, signals: AsyncIterator[signal.Signals]) -> None:
+        async for _ in signals:
+            self.presses += 1
+            if self.presses == 1:
+                self.display.note(_NOTICE)
+                self.runner.stop()
+            else:
+                self.display.note(_ABRUPT)
+                self.scope.cancel()
+
+
+async def run_steered(runner: CampaignRunner, campaign_id: str, display: Display) -> SteeredRun:
+    """Run a campaign; a signal ends it, and what became of it is told all the same."""
+    run: CampaignRun | None = None
+    problem: Exception | None = None
+    with _receive() as signals:
+        async with anyio.create_task_group() as tasks:
+            steering = _Steering(runner=runner, display=display, scope=tasks.cancel_scope)
+            if signals is not None:
+                tasks.start_soon(steering.listen, signals)
+            try:
+                run = await runner.run(campaign_id, on_progress=display)
+            except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
+                problem = error
+            tasks.cancel_scope.cancel()
+    if problem is not None:
+        raise problem
+    if run is None:
+        await runner.ledger.pause(campaign_id, INTERRUPTED)
+        run = CampaignRun(status=await runner.ledger.status(campaign_id))
+    over = run.status.state is CampaignState.DONE
+    return SteeredRun(run=run, interrupted=steering.presses > 0 and not over)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C where nothing runs yet: what was begun is put away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _receive() -> Iterator[AsyncIterator[signal.Signals] | None]:
+    """Receive signals; None where that is not possible: there, Ctrl-C cuts the run off."""
+    if threading.current_thread() is not threading.main_thread() or os.name == "nt":
+        yield None
+        return
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        yield signals

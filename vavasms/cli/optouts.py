@@ -1,0 +1,201 @@
+"""`optouts list`, `add`, `remove`, `import`, `export`: all work beside a runner."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+from cyclopts import Parameter
+
+from vavasms.campaigns.contacts import ContactList, Fate, Judge, read_contacts
+from vavasms.campaigns.ledger.port import Ledger, OptOut
+from vavasms.campaigns.report import csv_line
+from vavasms.cli import show
+from vavasms.cli.campaign.beside import moment, open_existing
+from vavasms.cli.campaign.options import find_file, open_contacts
+from vavasms.cli.ledgers import LedgerPath, open_ledger
+from vavasms.cli.options import JsonFlag
+from vavasms.errors import InvalidInputError
+from vavasms.numbers import Msisdn, check_region, parse_msisdn
+
+#: Numbers read or written at a time.
+_PAGE = 1000
+#: Refused rows that are named one by one.
+_SHOWN = 10
+_HOME = "CI"
+
+Numbers = Annotated[str, Parameter(name="NUMBER", help="+2250700000001, or 0700000001 in Côte d'Ivoire.")]
+Region = Annotated[
+    str | None, Parameter(metavar="CC", help="The country of all numbers: makes old 8-digit ones readable.")
+]
+Repair = Annotated[
+    bool,
+    Parameter(negative=(), show_default=False, help="Take the new number in place of an old or spoiled one."),
+]
+
+
+def list_opt_outs(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
+    """List the numbers that want no messages."""
+    count = anyio.run(_print_json if as_json else _print_text, ledger)
+    if not as_json:
+        show.say(f"{show.count(count, 'number')}." if count else "The opt-out list is empty.")
+
+
+def add(
+    *numbers: Numbers,
+    region: Region = None,
+    repair: Repair = False,
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put numbers on the list: no campaign sends to them."""
+    found = _parse(numbers, region, repair=repair)
+    added = anyio.run(_add, ledger, found)
+    if as_json:
+        show.print_json({"added": added, "known": len(found) - added})
+        return
+    known = f"; {len(found) - added:,} on the list already" if added < len(found) else ""
+    show.say(f"Added {show.count(added, 'number')}{known}.")
+
+
+def remove(
+    *numbers: Numbers,
+    region: Region = None,
+    repair: Repair = False,
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take numbers off the list."""
+    found = _parse(numbers, region, repair=repair)
+    removed = anyio.run(_remove, ledger, found)
+    if as_json:
+        show.print_json({"removed": removed, "absent": len(found) - removed})
+        return
+    absent = f"; {len(found) - removed:,} not on the list" if removed < len(found) else ""
+    show.say(f"Removed {show.count(removed, 'number')}{absent}.")
+
+
+def import_file(
+    file: Annotated[
+        str,
+        Parameter(help="CSV, XLSX, or one number a line; `-` is standard input.", allow_leading_hyphen=True),
+    ],
+    /,
+    *,
+    region: Region = None,
+    repair: Repair = False,
+    phone_column: Annotated[
+        str | None, Parameter(metavar="NAME", help="The name of the column that holds the numbers.")
+    ] = None,
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put the numbers of a file on the list."""
+    judge = Judge(region=None if region is None else check_region(region), repair=repair)
+    source = "standard input" if file == "-" else Path(file).name
+    find_file(ledger)
+    with read_contacts(open_contacts(file), phone_column=phone_column) as contacts:
+        counts = anyio.run(partial(_import, ledger, contacts, judge, source, quiet=as_json))
+    if as_json:
+        show.print_json({"numbers": counts.total()} | {key: counts[key] for key in _FATES})
+        return
+    parts = ", ".join(f"{counts[key]:,} {words}" for key, words in _FATES.items())
+    show.say(f"{show.count(counts.total(), 'number')}: {parts}.")
+
+
+#: What becomes of a number of an imported file.
+_FATES = {"added": "added", "known": "known already", "duplicates": "duplicate", "refused": "refused"}
+
+
+def export(*, ledger: LedgerPath = None) -> None:
+    """Print the list as CSV."""
+    anyio.run(_print_csv, ledger)
+
+
+def _parse(numbers: Sequence[str], region: str | None, *, repair: bool) -> frozenset[Msisdn]:
+    if not numbers:
+        raise InvalidInputError("Name one number or more. Nothing was changed.", outcome=None)
+    return frozenset(
+        parse_msisdn(each, region=region, default_region=_HOME, repair=repair) for each in numbers
+    )
+
+
+async def _add(place: str | None, numbers: frozenset[Msisdn]) -> int:
+    find_file(place)
+    async with open_ledger(place) as ledger:
+        return await ledger.add_opt_outs(numbers, source="cli", now=time.time())
+
+
+async def _remove(place: str | None, numbers: frozenset[Msisdn]) -> int:
+    async with open_existing(place) as ledger:
+        return await ledger.remove_opt_outs(numbers)
+
+
+async def _import(
+    place: str | None, contacts: ContactList, judge: Judge, source: str, *, quiet: bool
+) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    async with open_ledger(place) as ledger:
+        for chunk in contacts.chunks(_PAGE):
+            wanted = list(_judge(((row, phone) for row, phone, _ in chunk), judge, counts, quiet=quiet))
+            added = await ledger.add_opt_outs(wanted, source=source, now=time.time())
+            counts["added"] += added
+            counts["known"] += len(wanted) - added
+    return counts
+
+
+def _judge(
+    lines: Iterator[tuple[int, str]], judge: Judge, counts: Counter[str], *, quiet: bool
+) -> Iterator[Msisdn]:
+    """Give the numbers to be put on the list; count and name the others."""
+    for row, phone in lines:
+        verdict = judge.judge(phone)
+        if verdict.fate is Fate.REFUSED:
+            counts["refused"] += 1
+            if not quiet and counts["refused"] <= _SHOWN:
+                use = "" if verdict.suggestion is None else f" (--repair takes {verdict.suggestion.e164})"
+                show.warn(f"Row {row:,}: {verdict.sentence.rstrip('.')}{use}")
+        elif verdict.fate is Fate.DUPLICATE:
+            counts["duplicates"] += 1
+        else:
+            assert verdict.recipient is not None
+            yield verdict.recipient
+
+
+async def _read(ledger: Ledger) -> AsyncIterator[OptOut]:
+    after: Msisdn | None = None
+    while page := await ledger.opt_outs(after=after, limit=_PAGE):
+        for each in page:
+            yield each
+        after = page[-1].recipient
+
+
+async def _print_text(place: str | None) -> int:
+    count = 0
+    async with open_existing(place) as ledger:
+        async for each in _read(ledger):
+            count += 1
+            sys.stdout.write(f"{each.recipient.e164:<16}  {moment(each.at)}  {show.clean(each.source)}\n")
+    return count
+
+
+async def _print_json(place: str | None) -> int:
+    count = 0
+    async with open_existing(place) as ledger:
+        async for each in _read(ledger):
+            count += 1
+            show.print_json({"phone": each.recipient, "source": each.source, "at": moment(each.at)})
+    return count
+
+
+async def _print_csv(place: str | None) -> None:
+    async with open_existing(place) as ledger:
+        sys.stdout.write(csv_line(("phone", "source", "at")))
+        async for each in _read(ledger):
+            sys.stdout.write(csv_line((str(each.recipient), each.source, moment(each.at))))
