@@ -1,4 +1,4 @@
-"""Plan and load one list of contacts in a process of its own; prints rows a second and the peak memory as JSON."""
+"""Plan and load one list in a process of its own; prints rows a second and the peak memory as JSON."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ def public(cls: type) -> dict[str, object]:
 def test_both_clients_have_the_same_names_and_signatures() -> None:
     theirs, ours = public(AsyncVavaSMS), public(VavaSMS)
     assert set(theirs) - {"aclose"} == set(ours) - {"close"}
-    assert isinstance(theirs.pop("account"), property) and isinstance(ours.pop("account"), property)
+    assert isinstance(theirs.pop("account"), property)
+    assert isinstance(ours.pop("account"), property)
     for name in [*(set(theirs) - {"aclose"}), "__init__"]:
         one, other = (inspect.signature(getattr(cls, name)) for cls in (AsyncVavaSMS, VavaSMS))
         assert one.parameters == other.parameters, name

@@ -12,14 +12,14 @@ import anyio
 import pytest
 from attrs import define, field
 
-from tests.campaigns.staging import Clock, Stage, connect, phones, stall
+from tests.campaigns.staging import TEXT, Clock, Stage, connect, phones, stall
 from vavasms.campaigns.ledger.memory import MemoryLedger
 from vavasms.campaigns.ledger.port import Exclusion, Ledger
 from vavasms.campaigns.policy import Policy, parse_window
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignState
 from vavasms.numbers import Msisdn
-from vavasms.sandbox import Fault, FaultKind, Gateway, SandboxServer
+from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
 
 pytestmark = pytest.mark.anyio
 
@@ -65,8 +65,9 @@ async def test_a_budget_counts_segments(stage: Stage) -> None:
 
 @pytest.mark.parametrize("text", ["Bonjour", "a" * 161], ids=["one segment", "two segments"])
 async def test_the_balance_never_falls_below_the_floor_with_many_in_flight(poor: Stage, text: str) -> None:
-    # Charged late: the balance that is read does not show what is under way.
-    stall(poor.sandbox, 0.05, accepted=False)
+    # Charged late, while the balance is read at once: it does not show what is under way.
+    late = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_READING, seconds=0.1)
+    poor.sandbox.faults.script(*[late] * 20, path=TEXT)
     run = await poor.run(100, message=text, batch_size=5, unit_price=PRICE, balance_floor=Decimal(500))
     assert run.status.state is CampaignState.PAUSED
     assert "floor" in (run.status.reason or "")

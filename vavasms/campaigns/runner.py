@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -184,11 +184,12 @@ class CampaignRunner:
             raise InvalidInputError(
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
             )
-        watch = BalanceWatch(transport=self._account.transport, ledger=self.ledger, campaign_id=campaign_id)
+        transport = self._account.transport
+        watch = BalanceWatch(transport=transport, ledger=self.ledger, campaign_id=campaign_id)
         for no in self._orphans.get(campaign_id, ()):
             watch.answered(no)
         carrier = Carrier(
-            transport=self._account.transport,
+            transport=transport,
             ledger=self.ledger,
             campaign=campaign,
             policy=load_policy(campaign.policy),
@@ -197,7 +198,7 @@ class CampaignRunner:
             clock=self._clock,
             stopping=stopping,
         )
-        return Feeder(carrier=carrier, places=self._account.transport.max_connections)
+        return Feeder(carrier=carrier, places=transport.max_connections)
 
     async def _run(self, feeder: Feeder, on_progress: OnProgress | None) -> None:
         ledger, campaign_id = self.ledger, feeder.carrier.campaign.id
@@ -264,20 +265,17 @@ class CampaignRunner:
                 f"The plan is {plan.hash} now, not {expect}: the list, the message or the opt-outs "
                 "changed since. Nothing was sent."
             )
-        if again:
-            return
         first = await self.ledger.find_same(self._account.name, plan.hash, but=campaign_id)
-        if first is not None:
+        if first is not None and not again:
             raise InvalidInputError(
                 f"The campaign {first} has these very recipients and texts: look at it first, or say "
                 "`--again` (again=True) to send everything a second time. Nothing was sent."
             )
 
     async def _price(self, plan: CampaignPlan, policy: Policy) -> CampaignPlan:
-        try:
+        balance = None
+        with suppress(VavaSMSError):
             balance = (await fetch_balance(self._account.transport)).amount
-        except VavaSMSError:
-            balance = None
         counts = {"messages": plan.recipients, "requests": plan.requests}
         ends_at = finishing_time(policy, **counts, starts=self._clock())
         return evolve(plan, cost=policy.cost(plan.segments), balance=balance, ends_at=ends_at)
