@@ -124,27 +124,30 @@ async def test_who_opts_out_after_the_submission_gets_nothing(stage: Stage) -> N
     assert stage.received() == dict.fromkeys(phones(3, 2), 1)
 
 
-async def test_the_pace_is_kept_over_all_batches(stage: Stage) -> None:
-    begins = time.monotonic()
-    run = await stage.run(60, batch_size=5, rate=100.0)
-    took = time.monotonic() - begins
-    assert run.status.accepted == 60
+def are_paced(stage: Stage, begins: float, seconds: float) -> bool:
+    """Say whether no batch was accepted before its share of the time; one is `seconds` long."""
     times = [entry.time for entry in stage.sandbox.gateway.journal.entries]
-    # 12 batches of 50 ms: the first goes at once, the last after 550 ms; nothing is early by more than noise.
-    assert 0.5 <= took < 10
-    assert times[-1] - times[0] >= 0.5
-    assert all(later - times[0] >= 0.05 * place - 0.04 for place, later in enumerate(times))
+    return all(at - begins >= seconds * place - 0.01 for place, at in enumerate(times))
+
+
+async def test_the_pace_is_kept_over_all_batches(stage: Stage) -> None:
+    campaign_id = await stage.submit(60, batch_size=5, rate=100.0)
+    begins = time.time()
+    run = await stage.runner.run(campaign_id)
+    assert run.status.accepted == 60
+    assert are_paced(stage, begins, 0.05)
+    assert time.time() - begins < 10
 
 
 async def test_two_campaigns_of_one_account_share_the_pace(stage: Stage) -> None:
     first = await stage.submit(20, batch_size=5, rate=50.0)
     second = await stage.submit(phones(20, 20), batch_size=5, rate=50.0)
+    begins = time.time()
     async with anyio.create_task_group() as tasks:
         for each in (first, second):
             tasks.start_soon(stage.runner.run, each)
-    times = [entry.time for entry in stage.sandbox.gateway.journal.entries]
-    assert len(times) == 8
-    assert times[-1] - times[0] >= 0.65
+    assert len(stage.sandbox.gateway.journal) == 8
+    assert are_paced(stage, begins, 0.1)
 
 
 @define

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -118,6 +119,7 @@ class Person:
         return self.process.wait(20)
 
     def _read(self) -> str:
+        assert select.select([self.screen], [], [], 20)[0], f"nothing for 20 seconds after: {self.seen}"
         try:
             return os.read(self.screen, 65536).decode()
         except OSError:  # Linux's way to say that the other side is closed

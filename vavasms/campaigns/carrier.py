@@ -7,7 +7,7 @@ one machine, a worker among several) goes through here.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from secrets import token_hex
 
@@ -22,6 +22,7 @@ from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
     GatewayError,
     InvalidInputError,
+    LedgerError,
     Outcome,
     OutcomeUnknownError,
     RateLimitedError,
@@ -62,6 +63,8 @@ class Carried:
     stop: str | None = None
 
 
+#: An outcome to be written; the claim's token keeps it from a newer attempt.
+Owed = tuple[Claim, BatchEvent, BatchRecord]
 _NOT_CLAIMED = Carried(way=Way.NOT_CLAIMED)
 
 
@@ -79,6 +82,8 @@ class Carrier:
     clock: Callable[[], float]
     #: Set where no further batch is to be begun.
     stopping: anyio.Event = field(factory=anyio.Event)
+    #: Outcomes that the ledger did not take. Until somebody writes them their batches are `sending`.
+    owed: list[Owed] = field(factory=list)
     #: The gateway asked for a pause until then.
     _held_until: float = field(default=0.0, init=False)
 
@@ -161,7 +166,7 @@ class Carrier:
             return await self._turn_back(claim, error)
         if error.outcome is Outcome.REJECTED:
             if isinstance(error, RejectedNumberError) and len(claim.recipients) > 1:
-                await self.ledger.split(claim)
+                await self._owe(claim, BatchEvent.TURN_BACK, BatchRecord(), lambda: self.ledger.split(claim))
                 return Carried(way=Way.TURNED_BACK, error=error)
             await self._settle(claim, BatchEvent.REJECT, _record(error))
         elif error.outcome is Outcome.NOT_SENT:
@@ -175,10 +180,13 @@ class Carrier:
         if isinstance(error, RateLimitedError):
             self._held_until = max(self._held_until, self.clock() + wait)
             await self.ledger.hold(self.campaign.account, self._held_until)
-        with anyio.CancelScope(shield=True):
-            await self.ledger.settle(
-                claim, BatchEvent.TURN_BACK, BatchRecord(), not_before=self.clock() + wait
-            )
+        record, due = BatchRecord(), self.clock() + wait
+        await self._owe(
+            claim,
+            BatchEvent.TURN_BACK,
+            record,
+            lambda: self.ledger.settle(claim, BatchEvent.TURN_BACK, record, not_before=due),
+        )
         tired = error is not None and claim.attempt > MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
         stop = _say(error) if error is not None and (tired or hopeless) else None
@@ -191,9 +199,19 @@ class Carrier:
         await self._settle(claim, event, _record(error) if unknown else BatchRecord())
 
     async def _settle(self, claim: Claim, event: BatchEvent, record: BatchRecord) -> None:
-        with anyio.CancelScope(shield=True):
-            await self.ledger.settle(claim, event, record)
+        await self._owe(claim, event, record, lambda: self.ledger.settle(claim, event, record))
         self.balance.answered(claim.no)
+
+    async def _owe(
+        self, claim: Claim, event: BatchEvent, record: BatchRecord, write: Callable[[], Awaitable[object]]
+    ) -> None:
+        """TX2. Where the ledger does not take it the outcome is kept, to be written later."""
+        try:
+            with anyio.CancelScope(shield=True):
+                await write()
+        except LedgerError:
+            self.owed.append((claim, event, record))
+            raise
 
 
 def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:

@@ -45,15 +45,27 @@ class Feeder:
 
         Raises the `LedgerError` that ended it.
         """
-        async with anyio.create_task_group() as tasks:
-            try:
-                await self._feed(tasks)
-            except Exception as error:  # noqa: BLE001  raised below: it must not cancel what is in flight
-                self._fail(error)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self._look_out)
+            async with anyio.create_task_group() as tasks:
+                try:
+                    await self._feed(tasks)
+                except Exception as error:  # noqa: BLE001  raised below: it must not cancel what is in flight
+                    self._fail(error)
+            beside.cancel_scope.cancel()
         if self._failure is not None:
             raise self._failure
         if self.carrier.stopping.is_set() and self.reason is None:
             self.reason = INTERRUPTED
+
+    async def _look_out(self) -> None:
+        """Break whatever is waited for once somebody else paused or cancelled the campaign."""
+        try:
+            while not self._ended and await self._is_running():
+                await self._pause(_LOOK)
+        except Exception as error:  # noqa: BLE001  the ledger's: raised once all is settled
+            self._fail(error)
+        self.carrier.stopping.set()
 
     async def _feed(self, tasks: TaskGroup) -> None:
         limiter = anyio.CapacityLimiter(min(self.carrier.policy.concurrency, self.places))

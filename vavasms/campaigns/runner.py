@@ -18,7 +18,7 @@ import anyio
 from attrs import evolve, frozen
 
 from vavasms.campaigns.balance import BalanceWatch
-from vavasms.campaigns.carrier import Carrier
+from vavasms.campaigns.carrier import Carrier, Owed
 from vavasms.campaigns.feeding import Feeder
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, Ledger, NewCampaign
 from vavasms.campaigns.loading import Listing, plan_listing
@@ -75,6 +75,8 @@ class CampaignRunner:
         self._stack = AsyncExitStack()
         self._orphans: Mapping[str, Sequence[int]] = {}
         self._running: dict[str, anyio.Event] = {}
+        self._keeping = anyio.Lock()
+        self._owed: list[Owed] = []
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -146,9 +148,11 @@ class CampaignRunner:
                 load=self.ledger,
                 campaign_id=new.id,
             )
-            await self._check_plan(plan, new.id, expect, again=again)
-            plan = await self._price(plan, policy)
-            await self.ledger.finish_loading(new.id, plan=dump_plan(plan), plan_hash=plan.hash)
+            # One at a time: the same plan submitted twice at once must find itself.
+            async with self._keeping:
+                await self._check_plan(plan, new.id, expect, again=again)
+                plan = await self._price(plan, policy)
+                await self.ledger.finish_loading(new.id, plan=dump_plan(plan), plan_hash=plan.hash)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.ledger.discard(new.id)
@@ -179,6 +183,10 @@ class CampaignRunner:
             stopping.set()
 
     async def _start(self, campaign_id: str, stopping: anyio.Event) -> Feeder:
+        for owed in [*self._owed]:
+            await self.ledger.settle(*owed)
+            if owed in self._owed:
+                self._owed.remove(owed)
         campaign = await self.ledger.campaign(campaign_id)
         if not await self.ledger.start(campaign_id):
             raise InvalidInputError(
@@ -197,6 +205,7 @@ class CampaignRunner:
             balance=watch,
             clock=self._clock,
             stopping=stopping,
+            owed=self._owed,
         )
         return Feeder(carrier=carrier, places=transport.max_connections)
 

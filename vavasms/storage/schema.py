@@ -74,4 +74,5 @@ def _statements(script: str) -> list[str]:
         if sqlite3.complete_statement(rest):
             statements.append(rest)
             rest = ""
-    return statements
+    # The last one may have lost its semicolon.
+    return [*statements, rest] if rest.strip() else statements

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 
 from vavasms.errors import InvalidInputError
 
 _GO = frozenset({"yes", "oui"})
+#: Seconds after which a signal is noticed at the latest.
+_BEAT = 0.2
 
 
 def check_terminal(contacts: str) -> None:
@@ -27,6 +31,9 @@ def ask(question: str) -> bool:
     # On standard error: what is printed may be going to a file.
     sys.stderr.write(f"{question} Type yes to send: ")
     sys.stderr.flush()
+    # A signal that comes just before a read that waits is noticed only after it: so the read never waits.
+    while os.name == "posix" and not select.select([sys.stdin], [], [], _BEAT)[0]:
+        continue
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         sys.stderr.write("\n")

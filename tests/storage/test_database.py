@@ -1,0 +1,257 @@
+"""Writes share commits, a failing one takes back only itself, and no cancellation leaves one half done."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from anyio.to_thread import run_sync
+from attrs import define, field
+
+from vavasms.errors import LedgerError
+from vavasms.storage.database import Database
+from vavasms.storage.queries import Migration
+
+pytestmark = pytest.mark.anyio
+
+SCHEMA = (Migration(version=1, sql="CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT UNIQUE);\n"),)
+
+
+@define
+class Disk:
+    """Makes connections whose commits are counted, and fail when they are told to."""
+
+    commits: int = 0
+    #: What the next commits raise.
+    failures: list[Exception] = field(factory=list)
+
+    def connect(self, *args: Any, **options: Any) -> sqlite3.Connection:
+        disk = self
+
+        class Counted(sqlite3.Connection):
+            def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+                if sql == "COMMIT":
+                    disk.commits += 1
+                    if disk.failures:
+                        raise disk.failures.pop(0)
+                return super().execute(sql, *parameters)
+
+        return sqlite3.connect(*args, **options, factory=Counted)
+
+
+@pytest.fixture
+def disk() -> Disk:
+    """Give a disk that fails at nothing yet."""
+    return Disk()
+
+
+@pytest.fixture
+async def database(disk: Disk, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Database]:
+    """Give an open file with one table."""
+    opened = await Database.open(tmp_path / "a.db", SCHEMA, application_id=77, connect=disk.connect)
+    disk.commits = 0
+    yield opened
+    await opened.aclose()
+
+
+def insert(text: str) -> Callable[[sqlite3.Connection], int]:
+    return lambda c: c.execute("INSERT INTO note (text) VALUES (?)", (text,)).rowcount
+
+
+async def texts(database: Database) -> list[str]:
+    rows = await database.read(lambda c: c.execute("SELECT text FROM note ORDER BY id").fetchall())
+    return [text for (text,) in rows]
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Give a piece of work that holds up its thread, and never for good."""
+    gate = Gate()
+    yield gate
+    gate.go.set()
+
+
+@define
+class Gate:
+    """Work that waits to be let go."""
+
+    begun: threading.Event = field(factory=threading.Event)
+    go: threading.Event = field(factory=threading.Event)
+
+    def __call__(self, connection: sqlite3.Connection) -> int:
+        self.begun.set()
+        assert self.go.wait(10)
+        return insert("gate")(connection)
+
+    async def wait(self) -> None:
+        assert await run_sync(partial(self.begun.wait, 10))
+
+
+async def test_writes_that_come_together_share_a_commit(database: Database, disk: Disk, gate: Gate) -> None:
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(database.write, gate)
+            await gate.wait()
+            for each in range(200):
+                tasks.start_soon(database.write, insert(f"{each}"))
+            await anyio.wait_all_tasks_blocked()
+            gate.go.set()
+    assert sorted(await texts(database)) == sorted(["gate", *map(str, range(200))])
+    # The first one's own, and one for all that waited behind it; a few more are no harm.
+    assert disk.commits <= 4
+
+
+async def test_what_write_returns_is_committed(database: Database, tmp_path: Path) -> None:
+    assert await database.write(insert("a")) == 1
+    other = sqlite3.connect(tmp_path / "a.db")
+    assert other.execute("SELECT text FROM note").fetchall() == [("a",)]
+    other.close()
+
+
+async def test_a_write_that_fails_takes_back_only_itself(database: Database, disk: Disk, gate: Gate) -> None:
+    def fail(connection: sqlite3.Connection) -> None:
+        insert("half")(connection)
+        raise KeyError("mine")
+
+    def clash(connection: sqlite3.Connection) -> None:
+        insert("other half")(connection)
+        insert("gate")(connection)
+
+    errors: list[Exception] = []
+
+    async def attempt(work: Callable[[sqlite3.Connection], object]) -> None:
+        try:
+            await database.write(work)
+        except Exception as error:
+            errors.append(error)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(database.write, gate)
+            await gate.wait()
+            for work in (insert("a"), fail, insert("b"), clash, insert("c")):
+                tasks.start_soon(attempt, work)
+            await anyio.wait_all_tasks_blocked()
+            gate.go.set()
+    assert sorted(await texts(database)) == ["a", "b", "c", "gate"]
+    assert sorted(type(error).__name__ for error in errors) == ["KeyError", "LedgerError"]
+    assert disk.commits <= 4
+
+
+@pytest.mark.parametrize(
+    "error", [sqlite3.OperationalError("database or disk is full"), MemoryError()], ids=["full", "memory"]
+)
+async def test_a_commit_that_fails_fails_for_all_and_nothing_of_it_is_there(
+    database: Database, disk: Disk, gate: Gate, error: Exception
+) -> None:
+    failed: list[LedgerError] = []
+
+    async def attempt(work: Callable[[sqlite3.Connection], int]) -> None:
+        with pytest.raises(LedgerError) as caught:
+            await database.write(work)
+        failed.append(caught.value)
+
+    def last(connection: sqlite3.Connection) -> int:
+        disk.failures = [error]
+        return insert("c")(connection)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(database.write, gate)
+            await gate.wait()
+            for work in (insert("a"), insert("b"), last):
+                tasks.start_soon(attempt, work)
+            await anyio.wait_all_tasks_blocked()
+            gate.go.set()
+    assert len(failed) == 3
+    assert await texts(database) == ["gate"]
+
+
+async def test_after_a_failed_commit_the_next_one_is_taken(database: Database, disk: Disk) -> None:
+    disk.failures = [sqlite3.OperationalError("disk I/O error")]
+    with pytest.raises(LedgerError, match="disk I/O error"):
+        await database.write(insert("a"))
+    await database.write(insert("b"))
+    assert await texts(database) == ["b"]
+
+
+async def test_a_cancelled_write_is_waited_for(database: Database, gate: Gate) -> None:
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(database.write, gate)
+            tasks.start_soon(database.write, insert("behind it"))
+            await gate.wait()
+            tasks.cancel_scope.cancel()
+            gate.go.set()
+    assert sorted(await texts(database)) == ["behind it", "gate"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_asyncios_own_cancellation_leaves_the_order_as_it_was(database: Database, gate: Gate) -> None:
+    first = asyncio.create_task(database.write(gate))
+    await gate.wait()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    second = asyncio.create_task(database.write(insert("second")))
+    third = asyncio.create_task(database.write(insert("third")))
+    await anyio.wait_all_tasks_blocked()
+    third.cancel()
+    gate.go.set()
+    with anyio.fail_after(20):
+        await second
+        await database.write(insert("fourth"))
+    assert await texts(database) == ["gate", "second", "third", "fourth"]
+
+
+async def test_reading_goes_on_beside_a_write(database: Database, gate: Gate) -> None:
+    await database.write(insert("a"))
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(database.write, gate)
+            await gate.wait()
+            assert await texts(database) == ["a"]
+            gate.go.set()
+    assert await texts(database) == ["a", "gate"]
+
+
+async def test_a_read_that_fails_says_so_in_our_words(database: Database) -> None:
+    with pytest.raises(LedgerError, match="no such table"):
+        await database.read(lambda c: c.execute("SELECT 1 FROM nowhere"))
+
+
+def holding(folder: Path, words: bytes) -> list[str]:
+    return [each.name for each in folder.iterdir() if words in each.read_bytes()]
+
+
+async def test_what_was_erased_is_gone_from_the_files(database: Database, tmp_path: Path) -> None:
+    await database.write(insert("a secret of somebody"))
+    assert holding(tmp_path, b"a secret of")
+    await database.write(lambda c: c.execute("DELETE FROM note").rowcount)
+    await database.flush()
+    assert not holding(tmp_path, b"a secret of")
+
+
+async def test_it_is_closed_once_and_takes_nothing_after(disk: Disk, tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "b.db", SCHEMA, application_id=77)
+    await database.aclose()
+    await database.aclose()
+    with pytest.raises(LedgerError):
+        await database.write(insert("a"))
+    with pytest.raises(LedgerError):
+        await texts(database)
+
+
+async def test_its_commits_reach_the_disk(database: Database) -> None:
+    def pragma(name: str) -> Callable[[sqlite3.Connection], object]:
+        return lambda c: c.execute(f"PRAGMA {name}").fetchone()[0]
+
+    assert await database.write(pragma("journal_mode")) == "wal"
+    assert await database.write(pragma("synchronous")) == 2

@@ -1,0 +1,64 @@
+"""Nobody else on the machine reads a ledger, not even while it is being made."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.errors import LedgerError
+from vavasms.storage.files import make_private
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform == "win32", reason="no such modes on Windows"),
+]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+async def test_the_file_and_what_sqlite_puts_beside_it_are_private(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "new" / "ledger.db"
+    before = os.umask(umask)
+    try:
+        async with await SqliteLedger.open(path) as ledger, ledger.take_over(1.0):
+            await ledger.statuses()
+            names = {each.name: mode(each) for each in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert mode(path.parent) == 0o700
+    assert {"ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.lock"} <= names.keys()
+    assert set(names.values()) == {0o600}
+
+
+def test_others_who_can_read_an_old_file_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "ledger.db"
+    make_private(path)
+    make_private(path)
+    assert not caplog.records
+    path.chmod(0o640)
+    make_private(path)
+    assert "chmod 600" in caplog.text
+    assert mode(path) == 0o640
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    make_private(tmp_path / "ledger.db")
+    assert (mode(tmp_path), mode(tmp_path / "ledger.db")) == (0o755, 0o600)
+
+
+async def test_a_place_that_takes_no_file_is_an_error_of_the_ledger(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "ledger.db", tmp_path):
+        with pytest.raises(LedgerError):
+            await SqliteLedger.open(path)
