@@ -243,7 +243,7 @@ class AsyncVavaSMS:
     def account(self) -> Account:
         """What campaigns need of this client: `CampaignRunner(sms, ledger)` asks for it."""
         return Account(
-            name=f"{self._settings.username} {self._settings.base_url}",
+            name=self._settings.username,
             transport=self._transport,
             sender_id=self._settings.sender_id,
             region=self._region,

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from tests.campaigns.staging import Stage, connect, phones
+from vavasms import AsyncVavaSMS
 from vavasms.campaigns.ledger.memory import MemoryLedger
 from vavasms.campaigns.planner import LOAD
 from vavasms.campaigns.runner import CampaignRunner
@@ -178,3 +179,12 @@ async def test_a_message_that_is_no_text_is_refused(stage: Stage) -> None:
     with pytest.raises(InvalidMessageError):
         await stage.runner.submit(stage.write(phones(1)), wrong)
     assert not await stage.ledger.statuses()
+
+
+async def test_a_campaign_is_run_by_its_own_account_only(sandbox: SandboxServer, stage: Stage) -> None:
+    campaign_id = await stage.submit(3)
+    async with AsyncVavaSMS("other@example.com", "x", sender_id="SANDBOX", base_url=sandbox.url) as other:
+        runner = CampaignRunner(other, stage.ledger)
+        with pytest.raises(InvalidInputError, match="another account's"):
+            await runner.run(campaign_id)
+    assert (await stage.ledger.status(campaign_id)).queued == 3

@@ -188,6 +188,8 @@ class CampaignRunner:
             if owed in self._owed:
                 self._owed.remove(owed)
         campaign = await self.ledger.campaign(campaign_id)
+        if campaign.account != self._account.name:
+            raise InvalidInputError(f"The campaign {campaign_id!r} is another account's. Nothing was sent.")
         if not await self.ledger.start(campaign_id):
             raise InvalidInputError(
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."

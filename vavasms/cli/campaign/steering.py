@@ -108,5 +108,11 @@ def _receive() -> Iterator[AsyncIterator[signal.Signals] | None]:
     if threading.current_thread() is not threading.main_thread() or os.name == "nt":
         yield None
         return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        yield signals
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            yield signals
+    finally:
+        # The event loop's own handler, which cancels: asyncio leaves Python's behind, and that one could
+        # raise in the middle of closing the ledger.
+        signal.signal(signal.SIGINT, before)
