@@ -13,7 +13,7 @@ from vavasms.bulk.collecting import collect
 from vavasms.bulk.options import BulkOptions, OnProgress
 from vavasms.bulk.recipients import Recipients, check_recipients
 from vavasms.bulk.sender import BulkStream
-from vavasms.config import Timeouts, load_settings, misconfigured
+from vavasms.config import Timeouts, gateway_of, load_settings, misconfigured
 from vavasms.endpoints import Account
 from vavasms.errors import InvalidInputError
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
@@ -243,7 +243,7 @@ class AsyncVavaSMS:
     def account(self) -> Account:
         """What campaigns need of this client: `CampaignRunner(sms, ledger)` asks for it."""
         return Account(
-            name=self._settings.username,
+            name=f"{self._settings.username} {gateway_of(self._settings.base_url)}",
             transport=self._transport,
             sender_id=self._settings.sender_id,
             region=self._region,

@@ -140,6 +140,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def gateway_of(base_url: str) -> str:
+    """Name the gateway of a base URL: its host, or `loopback` for what stands in for it on this machine."""
+    host = urlsplit(base_url).hostname or ""
+    return "loopback" if is_loopback(host) else host
+
+
 def misconfigured(sentence: str) -> ConfigurationError:
     """Build the error of a setting that is wrong before anything was sent."""
     return ConfigurationError(f"{sentence} Nothing was sent.", outcome=Outcome.NOT_SENT, halts=True)
