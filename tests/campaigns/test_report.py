@@ -105,6 +105,16 @@ async def test_what_a_cancellation_kept_from_being_sent_is_not_sent() -> None:
     assert [each.error for each in found] == [None, "cancelled", "cancelled"]
 
 
+async def test_what_was_to_be_sent_again_and_was_not_is_unknown() -> None:
+    ledger = await begin(1)
+    await settle(ledger, 0, BatchEvent.LOSE)
+    await ledger.resend("c", [0], sent_before=2000.0)
+    await ledger.cancel("c", "enough")
+    (found,) = await read(ledger)
+    assert found.outcome is Outcome.UNKNOWN
+    assert found.error == "It was to be sent again and was not; the earlier attempt's outcome is unknown."
+
+
 async def test_a_recipient_left_out_is_not_sent_and_shifts_no_message_id() -> None:
     ledger = await begin(3, 1)
     await ledger.add_opt_outs(phones(1, 1), source="cli", now=1.0)

@@ -85,15 +85,9 @@ async def test_a_floor_that_is_never_reached_stops_nothing(poor: Stage) -> None:
     assert (run.status.state, run.status.accepted) == (CampaignState.DONE, 100)
 
 
-async def test_a_floor_without_a_price_stops_once_it_is_passed(poor: Stage) -> None:
-    run = await poor.run(100, batch_size=5, balance_floor=Decimal(900), concurrency=1)
-    assert run.status.state is CampaignState.PAUSED
-    assert 10 <= run.status.accepted <= 15
-
-
 @pytest.mark.usefixtures("no_backoff")
 async def test_a_floor_stops_where_the_balance_cannot_be_read(poor: Stage) -> None:
-    campaign_id = await poor.submit(4, balance_floor=Decimal(1))
+    campaign_id = await poor.submit(4, unit_price=PRICE, balance_floor=Decimal(1))
     broken = Fault(kind=FaultKind.STATUS, status=500)
     poor.sandbox.faults.script(*[broken] * 40, path="/v1/check/balance")
     run = await poor.runner.run(campaign_id)

@@ -13,9 +13,10 @@ from anyio.to_thread import run_sync
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
 from vavasms.campaigns.ledger.memory import MemoryLedger
 from vavasms.campaigns.ledger.port import Claim
+from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignState
-from vavasms.errors import LedgerError
+from vavasms.errors import InvalidInputError, LedgerError
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 
 pytestmark = pytest.mark.anyio
@@ -153,3 +154,31 @@ async def test_a_ledger_that_takes_no_more_ends_the_run_and_sends_nothing_on_a_l
     assert status.accepted == len(stage.received())
     assert (status.sending, status.unknown) == (0, 0)
     assert status.queued == 40 - status.accepted > 0
+
+
+async def test_a_runner_that_was_not_entered_neither_keeps_nor_sends(stage: Stage) -> None:
+    campaign_id = await stage.submit(3)
+    async with connect(stage.sandbox) as sms:
+        idle = CampaignRunner(sms, stage.ledger)
+        with pytest.raises(InvalidInputError, match="async with"):
+            await idle.run(campaign_id)
+        with pytest.raises(InvalidInputError, match="async with"):
+            await idle.submit(stage.write(phones(1)), "Salut")
+    assert not stage.sandbox.gateway.journal.entries
+
+
+async def test_leaving_a_runner_settles_what_is_under_way_before_another_may_take_over(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    stall(sandbox, 0.3)
+    async with await SqliteLedger.open(tmp_path / "ledger.db") as ledger, connect(sandbox) as sms:
+        runner = await CampaignRunner(sms, ledger).__aenter__()
+        stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
+        campaign_id = await stage.submit(2, batch_size=1, concurrency=1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runner.run, campaign_id)
+            await accepted(sandbox, 1)
+            await runner.__aexit__(None, None, None)
+            async with CampaignRunner(sms, ledger):
+                status = await ledger.status(campaign_id)
+        assert (status.unknown, status.sending, status.accepted, status.queued) == (0, 0, 1, 1)

@@ -184,7 +184,8 @@ async def test_a_message_that_is_no_text_is_refused(stage: Stage) -> None:
 async def test_a_campaign_is_run_by_its_own_account_only(sandbox: SandboxServer, stage: Stage) -> None:
     campaign_id = await stage.submit(3)
     async with AsyncVavaSMS("other@example.com", "x", sender_id="SANDBOX", base_url=sandbox.url) as other:
-        runner = CampaignRunner(other, stage.ledger)
-        with pytest.raises(InvalidInputError, match="another account's"):
-            await runner.run(campaign_id)
+        await stage.runner.__aexit__(None, None, None)
+        async with CampaignRunner(other, stage.ledger) as runner:
+            with pytest.raises(InvalidInputError, match="another account's"):
+                await runner.run(campaign_id)
     assert (await stage.ledger.status(campaign_id)).queued == 3

@@ -188,3 +188,10 @@ def test_any_braces_are_parsed_or_refused(text: str) -> None:
         return
     assert all(name == name.strip() != "" for name in template.columns)
     template.bind(["b", *template.columns]).render([])
+
+
+def test_an_error_holds_nothing_that_a_terminal_obeys() -> None:
+    with pytest.raises(InvalidMessageError) as caught:
+        parse_template("{\x1b[31mzz\u202e}").bind(["\x1b]0;x\x07zz", "\u202eabc\u2066\x9b"])
+    assert str(caught.value).isprintable()
+    assert "abc" in str(caught.value)

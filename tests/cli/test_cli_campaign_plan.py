@@ -12,6 +12,7 @@ import pytest
 
 from vavasms.campaigns.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
+from vavasms.cli.campaign.beside import quote
 from vavasms.cli.campaign.planshow import make_object, show_plan
 from vavasms.sandbox import SandboxServer
 
@@ -209,3 +210,19 @@ def test_what_makes_no_sense_is_one_line_and_code_2(inside: Run, options: list[s
     assert said in finished.stderr.lower() or said in finished.stderr
     assert finished.stderr.count("\n") == 1
     assert "othing was sent" in finished.stderr or said == "region"
+
+
+def test_the_command_to_run_obeys_no_terminal_and_says_the_very_same(inside: Run) -> None:
+    message = "C'est \x1b]0;x\x07 \u202eprêt\n\\ \x9b1"
+    out = plan(inside, message=message).stdout
+    command = out[out.index("  vavasms campaign run") :]
+    assert not set("\x1b\x07\x9b\u202e") & set(out)
+    shell = f"vavasms() {{ printf '%s' \"$5\"; }}; {command.strip()}"
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    said = subprocess.run(["bash", "-c", shell], capture_output=True, check=True, env=environment)
+    assert said.stdout.decode() == message
+
+
+def test_a_byte_that_is_no_text_is_quoted_as_itself() -> None:
+    assert quote("a\udc9b") == r"$'a\x9b'"
+    assert quote("a b") == "'a b'"

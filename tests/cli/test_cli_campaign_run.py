@@ -253,6 +253,17 @@ def test_a_test_to_no_number_keeps_nothing(inside: Run, contacts: Callable[..., 
     assert kept(inside) == []
 
 
+def test_a_test_to_somebody_who_opted_out_is_refused_and_keeps_nothing(
+    inside: Run, contacts: Callable[..., str], server: SandboxServer
+) -> None:
+    assert inside("optouts", "add", "+2250501000009").returncode == 0
+    finished = send(inside, contacts(3), "--test-to", "05 01 00 00 09")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert finished.stderr == "The number of --test-to is on the opt-out list. Nothing was sent.\n"
+    assert kept(inside) == []
+    assert len(server.gateway.journal) == 0
+
+
 def test_what_is_wrong_with_the_limits_is_said_before_anything_is_kept(
     inside: Run, contacts: Callable[..., str], ledger: Path
 ) -> None:

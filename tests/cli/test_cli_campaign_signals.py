@@ -191,6 +191,36 @@ def test_a_failed_test_is_shown_and_the_person_decides(inside: Run, server: Sand
     assert len(server.gateway.journal.counts()) == 200
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "fate"),
+    [
+        ("+2250501000009", 5, "the test to +2250501000009 was accepted"),
+        ("+2250700000903", 5, "the test to +2250700000903 was rejected"),
+        ("+2250700000444", 4, "whether the test to +2250700000444 was sent is unknown"),
+    ],
+)
+def test_a_no_after_a_test_says_what_became_of_the_test(
+    inside: Run, number: str, code: int, fate: str
+) -> None:
+    with person(*RUN, "--test-to", number) as someone:
+        someone.wait_for("Type yes to send: ")
+        someone.type("no\n")
+        assert someone.leave() == code
+    _, _, end = someone.seen.partition("Type yes to send: ")
+    assert f"The campaign was not sent, and nothing of it is kept; {fate}." in end
+    assert "othing was sent" not in end
+    assert kept(inside) == ""
+
+
+def test_an_interrupt_after_a_test_says_what_became_of_the_test(inside: Run) -> None:
+    with person(*RUN, "--test-to", "+2250501000009") as someone:
+        someone.wait_for("Type yes to send: ")
+        someone.process.send_signal(signal.SIGINT)
+        assert someone.leave() == 130
+    assert "the test to +2250501000009 was accepted" in someone.seen
+    assert "othing was sent" not in someone.seen
+
+
 def test_an_interruption_is_announced_above_the_bar(server: SandboxServer) -> None:
     slow_down(server, 1.0)
     with person(*RUN, *IN_TENS, "--yes") as someone:

@@ -78,7 +78,7 @@ async def test_batches_are_given_in_pages(ledger: Ledger, run: Run) -> None:
     await run("c", 1, 1, 1, 1)
     assert [each.no for each in await ledger.batches("c", after=0, limit=2)] == [1, 2]
     assert await ledger.batches("c", after=3, limit=2) in ([], ())
-    expected = [QueuedBatch(no=2, messages=1, not_before=0.0), QueuedBatch(no=3, messages=1, not_before=0.0)]
+    expected = [QueuedBatch(no=no, messages=1, segments=1, not_before=0.0) for no in (2, 3)]
     assert list(await ledger.queued("c", after=1, limit=10)) == expected
     assert [each.no for each in await ledger.queued("c", after=-1, limit=1)] == [0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 
 import pytest
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.anyio
 Run = Callable[..., Awaitable[None]]
 Take = Callable[..., Awaitable[Claim]]
 TryClaim = Callable[..., Awaitable[Claim | None]]
+Orphan = Callable[[], AbstractAsyncContextManager[object]]
 Phones = Callable[..., tuple[Msisdn, ...]]
 
 NOTHING = BatchRecord()
@@ -112,10 +114,12 @@ async def test_what_is_turned_back_after_a_cancel_is_cancelled(ledger: Ledger, r
     assert (await ledger.status("c")).not_sent == 3
 
 
-async def test_a_late_true_answer_raises_unknown(ledger: Ledger, run: Run, take: Take) -> None:
+async def test_a_late_true_answer_raises_unknown(
+    ledger: Ledger, run: Run, take: Take, orphan: Orphan
+) -> None:
     await run("c", 2)
     made = await take("c")
-    async with ledger.take_over(2000.0):
+    async with orphan():
         assert (await _batch(ledger)).state is BatchState.UNKNOWN
     assert await ledger.settle(made, BatchEvent.ACCEPT, BatchRecord(lot_id="L1"))
     stored = await _batch(ledger)
@@ -168,11 +172,11 @@ async def test_what_was_given_up_after_a_cancel_is_cancelled(ledger: Ledger, run
 
 
 async def test_what_comes_back_late_opens_a_campaign_that_was_done(
-    ledger: Ledger, run: Run, take: Take
+    ledger: Ledger, run: Run, take: Take, orphan: Orphan
 ) -> None:
     await run("c", 2, 2)
     back, halved = await take("c"), await take("c", 1)
-    async with ledger.take_over(2000.0):
+    async with orphan():
         assert await ledger.finish("c")
     assert await ledger.settle(back, BatchEvent.TURN_BACK, NOTHING)
     assert await ledger.split(halved) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.anyio
 Run = Callable[..., Awaitable[None]]
 Take = Callable[..., Awaitable[Claim]]
 TryClaim = Callable[..., Awaitable[Claim | None]]
+Orphan = Callable[[], AbstractAsyncContextManager[object]]
 Phones = Callable[..., tuple[Msisdn, ...]]
 
 NOTHING = BatchRecord()
@@ -150,12 +152,19 @@ async def test_a_budget_is_spent_to_the_last_segment_and_no_further(
 )
 @pytest.mark.parametrize("orphaned", [False, True])
 async def test_what_was_surely_not_sent_is_free_to_be_spent(
-    ledger: Ledger, run: Run, take: Take, claim: TryClaim, event: BatchEvent, frees: bool, orphaned: bool
+    ledger: Ledger,
+    run: Run,
+    take: Take,
+    claim: TryClaim,
+    orphan: Orphan,
+    event: BatchEvent,
+    frees: bool,
+    orphaned: bool,
 ) -> None:
     await run("c", 2, 2, max_segments=3)
     made = await take("c")
     if orphaned:
-        async with ledger.take_over(2000.0):
+        async with orphan():
             pass
     await ledger.settle(made, event, NOTHING)
     assert (await claim("c", 1) is not None) is frees
@@ -170,10 +179,11 @@ async def test_a_persons_word_counts_for_the_budget(
         await ledger.settle(await take("c", no), BatchEvent.LOSE, NOTHING)
     await ledger.mark_sent("c", [0], note="seen")
     assert await claim("c", 2) is None
+    # Sent again or not, the first attempt may have been paid.
     await ledger.resend("c", [1], sent_before=2000.0)
-    await ledger.start("c")
-    await take("c", 2)
-    assert await claim("c", 1) is None
+    for no in (1, 2):
+        await ledger.start("c")
+        assert await claim("c", no) is None
 
 
 async def test_who_is_left_out_costs_no_budget(ledger: Ledger, run: Run, take: Take, phones: Phones) -> None:

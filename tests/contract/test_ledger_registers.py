@@ -79,3 +79,23 @@ async def test_the_latest_word_on_a_message_is_kept(ledger: Ledger, run: Run) ->
     assert await ledger.deliveries("c", ["m1", "m2", "m3"]) == {"m1": late, "m2": other}
     assert await ledger.deliveries("c", ["m2"]) == {"m2": other}
     assert await ledger.deliveries("d", ["m1"]) == {}
+
+
+async def test_room_that_was_not_used_is_handed_back(ledger: Ledger) -> None:
+    await ledger.release("ops", 5, rate=10.0)
+    assert await ledger.reserve("ops", 20, rate=10.0, now=100.0) == pytest.approx(0.0)
+    await ledger.release("ops", 15, rate=10.0)
+    await ledger.release("other", 15, rate=10.0)
+    assert await ledger.reserve("ops", 1, rate=10.0, now=100.0) == pytest.approx(0.5)
+    # More than there was: the room of the past is not saved up.
+    await ledger.release("ops", 5000, rate=10.0)
+    assert await ledger.reserve("ops", 10, rate=10.0, now=100.0) == pytest.approx(0.0)
+    assert await ledger.reserve("ops", 1, rate=10.0, now=100.0) == pytest.approx(1.0)
+
+
+async def test_a_clock_that_was_far_ahead_once_does_not_stop_the_account(ledger: Ledger) -> None:
+    day = 86_400.0
+    await ledger.reserve("ops", 1, rate=1.0, now=100.0 + day - 1.0)
+    assert await ledger.reserve("ops", 1, rate=1.0, now=100.0) == pytest.approx(day)
+    assert await ledger.reserve("ops", 1, rate=1.0, now=100.0) == pytest.approx(0.0)
+    assert await ledger.reserve("ops", 1, rate=1.0, now=100.0) == pytest.approx(1.0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from itertools import product
 
 import pytest
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anyio
 Run = Callable[..., Awaitable[None]]
 Take = Callable[..., Awaitable[Claim]]
 TryClaim = Callable[..., Awaitable[Claim | None]]
+Orphan = Callable[[], AbstractAsyncContextManager[Mapping[str, Sequence[int]]]]
 
 _SETTLED = {
     BatchState.ACCEPTED: BatchEvent.ACCEPT,
@@ -33,12 +34,17 @@ _SETTLED = {
 }
 
 
-async def bring_batch(ledger: Ledger, state: BatchState, run: Run, take: Take, claim: TryClaim) -> Claim:
-    """Bring batch 0 of `c` into a state; give the last claim that it had."""
+async def bring_batch(
+    ledger: Ledger, state: BatchState, run: Run, take: Take, claim: TryClaim, *, again: bool
+) -> Claim:
+    """Bring batch 0 of `c` into a state, `again`: by a person's word; give the last claim that it had."""
     await run("c", 2, 1)
     made = await take("c")
     if state in _SETTLED:
         assert await ledger.settle(made, _SETTLED[state], BatchRecord())
+    elif again and state is BatchState.QUEUED:
+        assert await ledger.settle(made, BatchEvent.LOSE, BatchRecord())
+        assert await ledger.resend("c", [0], sent_before=2000.0) == 1
     elif state is not BatchState.SENDING:
         assert await ledger.settle(made, BatchEvent.TURN_BACK, BatchRecord())
     if state is BatchState.CANCELLED:
@@ -48,18 +54,22 @@ async def bring_batch(ledger: Ledger, state: BatchState, run: Run, take: Take, c
     return made
 
 
-async def try_batch(ledger: Ledger, event: BatchEvent, made: Claim, claim: TryClaim) -> bool:
+async def try_batch(ledger: Ledger, event: BatchEvent, made: Claim, claim: TryClaim, orphan: Orphan) -> bool:
     """Have an event happen to batch 0 of `c`, if it can; tell what the method said."""
     match event:
         case BatchEvent.CLAIM:
             return await claim("c") is not None
         case BatchEvent.ORPHAN:
-            async with ledger.take_over(2000.0) as orphans:
+            async with orphan() as orphans:
                 return 0 in orphans.get("c", ())
         case BatchEvent.MARK_SENT:
             return await ledger.mark_sent("c", [0], note="seen") == 1
         case BatchEvent.RESEND:
             return await ledger.resend("c", [0], sent_before=2000.0) == 1
+        case BatchEvent.DOUBT:
+            before = (await ledger.status("c")).unknown
+            await ledger.cancel("c", "enough")
+            return (await ledger.status("c")).unknown == before + 2
         case BatchEvent.CANCEL:
             before = (await ledger.status("c")).not_sent
             await ledger.cancel("c", "enough")
@@ -70,11 +80,18 @@ async def try_batch(ledger: Ledger, event: BatchEvent, made: Claim, claim: TryCl
 
 @pytest.mark.parametrize(("state", "event"), [*product(BatchState, BatchEvent)])
 async def test_a_batch_moves_by_its_table_and_in_no_other_way(
-    ledger: Ledger, run: Run, take: Take, claim: TryClaim, state: BatchState, event: BatchEvent
+    ledger: Ledger,
+    run: Run,
+    take: Take,
+    claim: TryClaim,
+    orphan: Orphan,
+    state: BatchState,
+    event: BatchEvent,
 ) -> None:
-    made = await bring_batch(ledger, state, run, take, claim)
+    again = event is BatchEvent.DOUBT
+    made = await bring_batch(ledger, state, run, take, claim, again=again)
     assert await _batch_state(ledger) is state
-    happened = await try_batch(ledger, event, made, claim)
+    happened = await try_batch(ledger, event, made, claim, orphan)
     assert happened is ((state, event) in BATCH_TRANSITIONS)
     assert await _batch_state(ledger) is BATCH_TRANSITIONS.get((state, event), state)
 

@@ -255,3 +255,27 @@ async def test_its_commits_reach_the_disk(database: Database) -> None:
 
     assert await database.write(pragma("journal_mode")) == "wal"
     assert await database.write(pragma("synchronous")) == 2
+
+
+async def test_what_a_reader_keeps_in_the_log_is_not_called_gone(tmp_path: Path) -> None:
+    def connect(path: Path, **options: Any) -> sqlite3.Connection:
+        opened: sqlite3.Connection = sqlite3.connect(path, **{**options, "timeout": 0.05})
+        return opened
+
+    path = tmp_path / "notes.db"
+    database = await Database.open(path, SCHEMA, application_id=77, connect=connect)
+    await database.write(insert("secret"))
+    reader = sqlite3.connect(path, isolation_level=None)
+    try:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM sqlite_master").fetchall()
+        await database.write(insert("more"))
+        with pytest.raises(
+            LedgerError, match="still in the log: close what reads the ledger and purge again"
+        ):
+            await database.flush()
+        reader.execute("ROLLBACK")
+        await database.flush()
+    finally:
+        reader.close()
+        await database.aclose()

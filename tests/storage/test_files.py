@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
-from vavasms.errors import LedgerError
+from vavasms.errors import ConfigurationError, LedgerBusyError, LedgerError
 from vavasms.storage.files import make_private
 
 pytestmark = [
@@ -62,3 +62,36 @@ async def test_a_place_that_takes_no_file_is_an_error_of_the_ledger(tmp_path: Pa
     for path in (tmp_path / "file" / "ledger.db", tmp_path):
         with pytest.raises(LedgerError):
             await SqliteLedger.open(path)
+
+
+async def test_two_names_of_one_file_are_one_ledger(tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "ledger.db")
+    # The link leads to nothing yet: what is made there is private too.
+    before = os.umask(0o022)
+    try:
+        async with await SqliteLedger.open(link) as ledger, ledger.take_over(1.0):
+            assert mode(tmp_path / "ledger.db") == 0o600
+            async with await SqliteLedger.open(tmp_path / "ledger.db") as other:
+                with pytest.raises(LedgerBusyError):
+                    async with other.take_over(2.0):
+                        raise AssertionError("two runners at a time")
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("path", ["", ":memory:", Path(), Path(":memory:")])
+async def test_a_ledger_that_is_no_file_is_refused(
+    path: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="kept in a file"):
+        await SqliteLedger.open(path)
+    assert not (tmp_path / ":memory:").exists()
+
+
+@pytest.mark.parametrize("name", ["round.db", "nul\0.db"])
+async def test_a_name_that_leads_nowhere_is_an_error_of_the_ledger(tmp_path: Path, name: str) -> None:
+    (tmp_path / "round.db").symlink_to(tmp_path / "round.db")
+    with pytest.raises(LedgerError):
+        await SqliteLedger.open(tmp_path / name)

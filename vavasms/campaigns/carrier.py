@@ -22,6 +22,7 @@ from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
     GatewayError,
     InvalidInputError,
+    InvalidMessageError,
     LedgerError,
     Outcome,
     OutcomeUnknownError,
@@ -39,6 +40,8 @@ FRESH = 5.0
 MAX_TURNS = 5
 #: Seconds before the first and the longest new try, where the gateway named no delay.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+#: Seconds; the most that the gateway is let ask for.
+_LONGEST_PAUSE = 120.0
 
 
 class Way(Enum):
@@ -93,10 +96,11 @@ class Carrier:
         `answered` is called when the gateway has accepted it and that is about to be written: whatever is
         claimed from then on is committed with that outcome or after it, never before.
         """
-        if not await self._wait_for_turn(batch) or not self._is_open():
-            return _NOT_CLAIMED
-        claim = await self._claim(batch.no)
+        claim = None
+        if await self._wait_for_turn(batch) and self._is_open():
+            claim = await self._claim(batch.no)
         if claim is None:
+            await self._hand_back(batch)
             return _NOT_CLAIMED
         if self.clock() - claim.at > FRESH:
             return await self._turn_back(claim)
@@ -104,7 +108,8 @@ class Carrier:
 
     async def _wait_for_turn(self, batch: QueuedBatch) -> bool:
         """Wait for the rate, before the claim: nothing is `sending` meanwhile. False where stopped."""
-        wait = max(self._held_until - self.clock(), 0.0)
+        # Bounded: a clock that was put back must not make a pause of seconds one of hours.
+        wait = min(max(self._held_until - self.clock(), 0.0), _LONGEST_PAUSE)
         if self.policy.rate is not None:
             share = await self.ledger.reserve(
                 self.campaign.account, batch.messages, rate=self.policy.rate, now=self.clock()
@@ -114,6 +119,11 @@ class Carrier:
             with anyio.move_on_after(wait):
                 await self.stopping.wait()
         return not self.stopping.is_set()
+
+    async def _hand_back(self, batch: QueuedBatch) -> None:
+        """Give back the room in the rate that was reserved and is not used."""
+        if self.policy.rate is not None:
+            await self.ledger.release(self.campaign.account, batch.messages, rate=self.policy.rate)
 
     def _is_open(self) -> bool:
         window = self.policy.window
@@ -161,6 +171,10 @@ class Carrier:
 
     async def _settle_error(self, claim: Claim, error: VavaSMSError) -> Carried:
         """Do what the outcome table says of this error."""
+        if isinstance(error, InvalidMessageError):
+            # This text can never be sent: what is left of the campaign can.
+            await self._settle(claim, BatchEvent.REJECT, _record(error))
+            return Carried(way=Way.SETTLED, error=error)
         if error.outcome is Outcome.REJECTED and error.halts:
             # The account is refused, not these numbers: they are sent to once it is mended.
             return await self._turn_back(claim, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
@@ -101,7 +100,7 @@ class Feeder:
         if self._ended or not await self._can_spend(batch):
             limiter.release_on_behalf_of(place)
             return False
-        self._in_flight[batch.no] = batch.messages
+        self._in_flight[batch.no] = batch.messages * batch.segments
         tasks.start_soon(self._carry, batch, limiter, place)
         return True
 
@@ -145,7 +144,7 @@ class Feeder:
             balance = await self.carrier.balance.read()
             if balance is None:
                 self._stop("the balance could not be read, and there is a floor for it")
-            elif balance - self._cost(batch.messages + under_way) >= floor:
+            elif balance - self._cost(batch.messages * batch.segments + under_way) >= floor:
                 return True
             elif not under_way:
                 self._stop(f"the balance of {balance} XOF comes down to the floor of {floor}")
@@ -154,12 +153,8 @@ class Feeder:
                 await self._wait_for_settled()
         return floor is None
 
-    def _cost(self, messages: int) -> Decimal:
-        """Give the XOF of so many messages, each with the segments of an average one."""
-        plan = json.loads(self.carrier.campaign.plan)
-        price = self.carrier.policy.unit_price or Decimal(0)
-        segments: int = plan.get("segments", 1)
-        return price * messages * segments / (plan.get("recipients") or 1)
+    def _cost(self, segments: int) -> Decimal:
+        return self.carrier.policy.cost(segments) or Decimal(0)
 
     async def _wait_for_window(self) -> None:
         """Wait for the hours in which sending is allowed, as long as the campaign runs."""

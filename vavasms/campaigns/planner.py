@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
-from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from vavasms.campaigns.contacts import ContactList, Fate, Judge, Verdict
 from vavasms.campaigns.ledger.port import NewBatch
 from vavasms.campaigns.plan import CampaignPlan, Example
 from vavasms.campaigns.template import BoundTemplate
+from vavasms.campaigns.textgroups import (
+    MODULUS,
+    TextGroup,
+    Weight,
+    check_text,
+    fits_a_phone,
+    hash_recipients,
+    hash_text,
+    weigh_text,
+)
 from vavasms.numbers import Msisdn
-from vavasms.text import Encoding, Segmentation, count_segments, fold_to_gsm7
 
 #: Contacts read at once: longer lists keep the garbage collector busy.
 _CHUNK = 500
@@ -24,38 +31,16 @@ LOAD = 10_000
 OPEN_TEXTS = 20_000
 #: Why a row is refused whose text came out empty.
 EMPTY_MESSAGE = "empty_message"
+#: Why a row is refused whose text no phone can join.
+MESSAGE_TOO_LONG = "message_too_long"
 
 _PREFIX = 5
 
 
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-
-    def hexdigest(self) -> str: ...
-
-
 #: Row number, phone as written, cells: as `ContactList.chunks` gives them.
 _Row = tuple[int, str, tuple[str, ...]]
-_Kept = tuple[_Row, Msisdn, Fate]
-
-
-@frozen
-class _Text:
-    """What one rendered text costs."""
-
-    segments: int
-    #: Folded.
-    folded: int
-    #: What forces UCS-2.
-    offending: frozenset[str]
-
-
-@define
-class _Group:
-    """Recipients of one text that wait for their batch to be full."""
-
-    text: _Text
-    recipients: list[Msisdn] = field(factory=list)
+#: With the verdict on a number that was repaired.
+_Kept = tuple[_Row, Msisdn, Verdict | None]
 
 
 @define(kw_only=True)
@@ -75,7 +60,7 @@ class Planner:
     _samples: dict[str, Msisdn] = field(factory=dict, init=False)
     _offending: Counter[str] = field(factory=Counter, init=False)
     _missing: Counter[str] = field(factory=Counter, init=False)
-    _groups: dict[str, _Group] = field(factory=dict, init=False)
+    _groups: dict[str, TextGroup] = field(factory=dict, init=False)
     _rows: int = field(default=0, init=False)
     _last_row: int = field(default=0, init=False)
     _segments: int = field(default=0, init=False)
@@ -83,11 +68,16 @@ class Planner:
     _ucs2: int = field(default=0, init=False)
     _requests: int = field(default=0, init=False)
     _first_text: str = field(default="", init=False)
-    _is_hashed: bool = field(default=False, init=False)
-    _hash: _Hash = field(init=False, factory=sha256)
+    #: Of the hashes of all recipients with their texts: a sum is the same in any order.
+    _sum: int = field(default=0, init=False)
 
     def plan(self, contacts: ContactList) -> Iterator[list[NewBatch]]:
-        """Give batches, a good many at once; those that never got full come last."""
+        """Give batches, a good many at once; those that never got full come last.
+
+        Raises `InvalidMessageError` where everybody's text is empty or longer than a phone joins.
+        """
+        if self.is_plain:
+            check_text(self.template.render(()))
         ready: list[NewBatch] = []
         for chunk in contacts.chunks(_CHUNK):
             ready += self._take(chunk)
@@ -112,7 +102,7 @@ class Planner:
             recipients=kept,
             requests=self._requests,
             segments=self._segments,
-            hash=self._hash.hexdigest()[:16],
+            hash=f"{self._sum % MODULUS:032x}"[:16],
             countries=countries,
             operators=operators,
             repairs=self._repairs,
@@ -127,34 +117,51 @@ class Planner:
         )
 
     def _take(self, chunk: Sequence[_Row]) -> list[NewBatch]:
-        judged = self.judge.judge_many([phone for _, phone, _ in chunk])
         rows = {row for row, _, _ in chunk}
         self._rows += len(rows) - (self._last_row in rows)
         self._last_row = chunk[-1][0]
-        kept = self._sort(chunk, judged)
-        if self.is_plain and kept:
-            return list(self._address(self.template.render(()), [number for _, number, _ in kept]))
-        return list(self._personalise(kept))
+        ready: list[NewBatch] = []
+        while chunk:
+            judged = self.judge.judge_many([phone for _, phone, _ in chunk])
+            kept = self._sort(chunk, judged)
+            dropped: set[Msisdn] = set()
+            ready += self._share(kept) if self.is_plain else self._personalise(kept, dropped)
+            chunk = self._reconsider(chunk, judged, dropped) if dropped else ()
+        return ready
 
     def _sort(self, chunk: Sequence[_Row], judged: Sequence[Msisdn | Verdict]) -> list[_Kept]:
         """Count the fates, and give who is kept."""
         kept: list[_Kept] = []
         for contact, each in zip(chunk, judged, strict=True):
             if isinstance(each, Msisdn):
-                kept.append((contact, each, Fate.KEPT))
+                kept.append((contact, each, None))
             else:
                 self._note(contact, each, kept)
-        self._fates.update([fate for _, _, fate in kept])
+        repaired = sum(verdict is not None for _, _, verdict in kept)
+        self._fates[Fate.REPAIRED] += repaired
+        self._fates[Fate.KEPT] += len(kept) - repaired
         return kept
 
     def _note(self, contact: _Row, verdict: Verdict, kept: list[_Kept]) -> None:
         """Take in a number that is not simply kept."""
+        if verdict.fate is Fate.REPAIRED and verdict.recipient is not None:
+            kept.append((contact, verdict.recipient, verdict))
+            return
+        self._fates[verdict.fate] += 1
         if verdict.reason is not None:
             self._exemplify(contact, verdict)
-        if verdict.fate is Fate.REPAIRED and verdict.recipient is not None:
-            kept.append((contact, verdict.recipient, verdict.fate))
-        else:
-            self._fates[verdict.fate] += 1
+
+    def _reconsider(
+        self, chunk: Sequence[_Row], judged: Sequence[Msisdn | Verdict], dropped: set[Msisdn]
+    ) -> list[_Row]:
+        """Give the rows that were duplicates of those whose text was refused."""
+        again = [
+            contact
+            for contact, each in zip(chunk, judged, strict=True)
+            if isinstance(each, Verdict) and each.fate is Fate.DUPLICATE and each.recipient in dropped
+        ]
+        self._fates[Fate.DUPLICATE] -= len(again)
+        return again
 
     def _exemplify(self, contact: _Row, verdict: Verdict) -> None:
         assert verdict.reason is not None
@@ -163,27 +170,53 @@ class Planner:
         examples = self._repairs if repaired else self._refusals
         _count(examples, verdict.reason, contact[0], contact[1], became)
 
-    def _personalise(self, kept: Iterable[_Kept]) -> Iterator[NewBatch]:
-        for contact, number, fate in kept:
-            cells = contact[2]
-            text = self.template.render(cells)
-            if not text.strip():
-                self._fates[fate] -= 1
-                self._fates[Fate.REFUSED] += 1
-                _count(self._refusals, EMPTY_MESSAGE, contact[0], contact[1], None)
-                continue
-            self._missing.update(self.template.missing(cells))
-            yield from self._address(text, (number,))
+    def _share(self, kept: Sequence[_Kept]) -> Iterator[NewBatch]:
+        """Address everybody's text."""
+        for contact, _, verdict in kept:
+            if verdict is not None:
+                self._exemplify(contact, verdict)
+        if kept:
+            text = self.template.render(())
+            group = self._groups.get(text) or self._open(text, weigh_text(text))
+            yield from self._address(text, group, [number for _, number, _ in kept])
 
-    def _address(self, text: str, numbers: Sequence[Msisdn]) -> Iterator[NewBatch]:
-        """Put numbers into the batch of their text, and give each that is full."""
+    def _personalise(self, kept: Iterable[_Kept], dropped: set[Msisdn]) -> Iterator[NewBatch]:
+        """Address each one's text; whose text is of no use is refused, and put with the dropped."""
+        for contact, number, verdict in kept:
+            text = self.template.render(contact[2])
+            found = self._find(text)
+            if isinstance(found, str):
+                self._refuse(contact, number, verdict, found)
+                dropped.add(number)
+                continue
+            if verdict is not None:
+                self._exemplify(contact, verdict)
+            self._missing.update(self.template.missing(contact[2]))
+            yield from self._address(text, found, (number,))
+
+    def _find(self, text: str) -> TextGroup | str:
+        """Find the group of a text, or why the text cannot be sent."""
         group = self._groups.get(text)
-        if group is None:
-            group = self._open(text)
-            if len(self._groups) > OPEN_TEXTS:
-                oldest = next(iter(self._groups))
-                yield self._close(oldest, self._groups.pop(oldest))
-        self._account(text, group.text, numbers)
+        if group is not None:
+            return group
+        if not text.strip():
+            return EMPTY_MESSAGE
+        weight = weigh_text(text)
+        return self._open(text, weight) if fits_a_phone(weight.segments) else MESSAGE_TOO_LONG
+
+    def _refuse(self, contact: _Row, number: Msisdn, verdict: Verdict | None, reason: str) -> None:
+        """Refuse a number for its text: a later row of it may have a better one."""
+        self.judge.forget(number)
+        self._fates[Fate.KEPT if verdict is None else verdict.fate] -= 1
+        self._fates[Fate.REFUSED] += 1
+        _count(self._refusals, reason, contact[0], contact[1], None)
+
+    def _address(self, text: str, group: TextGroup, numbers: Sequence[Msisdn]) -> Iterator[NewBatch]:
+        """Put numbers into the batch of their text, and give each that is full."""
+        if len(self._groups) > OPEN_TEXTS:
+            oldest = next(iter(self._groups))
+            yield self._close(oldest, self._groups.pop(oldest))
+        self._account(group, numbers)
         waiting = group.recipients
         waiting += numbers
         while len(waiting) >= self.batch_size:
@@ -192,12 +225,13 @@ class Planner:
         if not waiting:
             del self._groups[text]
 
-    def _open(self, text: str) -> _Group:
+    def _open(self, text: str, weight: Weight) -> TextGroup:
         self._first_text = self._first_text or text
-        group = self._groups[text] = _Group(text=_weigh(text))
+        group = self._groups[text] = TextGroup(text=weight, hash=hash_text(text))
         return group
 
-    def _account(self, text: str, weight: _Text, numbers: Sequence[Msisdn]) -> None:
+    def _account(self, group: TextGroup, numbers: Sequence[Msisdn]) -> None:
+        weight = group.text
         count = len(numbers)
         self._segments += weight.segments * count
         self._folded += weight.folded * count
@@ -209,15 +243,12 @@ class Planner:
         self._prefixes.update(prefixes)
         if not self._samples.keys() >= set(prefixes):
             self._samples.update(zip(prefixes, numbers, strict=True))
-        # A text's length parts it from the numbers: no two lists give the same bytes.
-        head = f"{len(text)}:{text}:" if not (self.is_plain and self._is_hashed) else ""
-        self._is_hashed = True
-        self._hash.update(f"{head}{','.join(numbers)},".encode())
+        self._sum += hash_recipients(group.hash, numbers)
 
-    def _close(self, text: str, group: _Group) -> NewBatch:
+    def _close(self, text: str, group: TextGroup) -> NewBatch:
         return self._batch(text, group.text, group.recipients)
 
-    def _batch(self, text: str, weight: _Text, recipients: Sequence[Msisdn]) -> NewBatch:
+    def _batch(self, text: str, weight: Weight, recipients: Sequence[Msisdn]) -> NewBatch:
         batch = NewBatch(
             no=self._requests, message=text, segments=weight.segments, recipients=tuple(recipients)
         )
@@ -232,17 +263,6 @@ class Planner:
             countries[sample.country] += count
             operators[f"{sample.country} {sample.operator_range or 'other'}"] += count
         return dict(countries.most_common()), dict(operators.most_common())
-
-
-def _weigh(text: str) -> _Text:
-    found = count_segments(text)
-    if found.encoding is not Encoding.UCS2:
-        return _Text(found.segments, found.segments, frozenset())
-    return _Text(found.segments, count_segments(fold_to_gsm7(text)).segments, _characters(found))
-
-
-def _characters(found: Segmentation) -> frozenset[str]:
-    return frozenset(character for _, character in found.offending)
 
 
 def _count(examples: dict[str, Example], reason: str, row: int, text: str, became: str | None) -> None:

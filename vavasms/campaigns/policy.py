@@ -52,9 +52,10 @@ class Policy:
             raise InvalidInputError("window must be a Window: parse_window reads one; nothing was sent.")
         for name in _MONEY:
             _check_money(name, getattr(self, name), least=0 if name == "balance_floor" else None)
-        if self.budget is not None and self.unit_price is None:
+        limit = "budget" if self.budget is not None else "balance floor"
+        if (self.budget is not None or self.balance_floor is not None) and self.unit_price is None:
             raise InvalidInputError(
-                "A budget needs the unit price of a segment, which the gateway does not tell; "
+                f"A {limit} needs the unit price of a segment, which the gateway does not tell; "
                 "nothing was sent."
             )
 

@@ -27,6 +27,7 @@ from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_p
 from vavasms.endpoints import Account, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.numbers import check_region
+from vavasms.sealing import sealed_async
 from vavasms.wire.requests import draft_text
 
 #: Seconds between two calls of `on_progress`.
@@ -75,12 +76,15 @@ class CampaignRunner:
         self._stack = AsyncExitStack()
         self._orphans: Mapping[str, Sequence[int]] = {}
         self._running: dict[str, anyio.Event] = {}
+        self._is_open = False
+        self._ended = anyio.Event()
         self._keeping = anyio.Lock()
         self._owed: list[Owed] = []
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
         self._orphans = await self._stack.enter_async_context(self.ledger.take_over(self._clock()))
+        self._is_open = True
         return self
 
     async def __aexit__(
@@ -89,8 +93,15 @@ class CampaignRunner:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._stack.__aexit__(exc_type, exc, traceback)
+        # Nobody else may take over while something of ours is under way.
+        self._is_open = False
+        with anyio.CancelScope(shield=True):
+            while self._running:
+                self.stop()
+                await self._ended.wait()
+            await self._stack.__aexit__(exc_type, exc, traceback)
 
+    @sealed_async
     async def plan(
         self,
         contacts: str | Path | BinaryIO,
@@ -114,6 +125,7 @@ class CampaignRunner:
         )
         return await self._price(plan, policy)
 
+    @sealed_async
     async def submit(
         self,
         contacts: str | Path | BinaryIO,
@@ -135,6 +147,7 @@ class CampaignRunner:
         plan a second time is refused with the first one's id, unless `again`. Of what is refused nothing
         is kept.
         """
+        self._check_open()
         listing = self._list(contacts, phone_column, sheet, region, repair=repair, fold=fold)
         new = self._describe(message, policy, sender_id)
         opted_out = await self.ledger.opted_out()
@@ -159,6 +172,7 @@ class CampaignRunner:
             raise
         return await self.ledger.campaign(new.id), plan
 
+    @sealed_async
     async def run(self, campaign_id: str, *, on_progress: OnProgress | None = None) -> CampaignRun:
         """Send what is queued of a campaign, until it is done, paused or cancelled.
 
@@ -167,6 +181,7 @@ class CampaignRunner:
         more: then nothing further was sent. A cancellation settles what is in flight, as unknown where it
         had left.
         """
+        self._check_open()
         if campaign_id in self._running:
             raise InvalidInputError(f"The campaign {campaign_id!r} is being run already.")
         stopping = self._running[campaign_id] = anyio.Event()
@@ -175,12 +190,18 @@ class CampaignRunner:
             await self._run(feeder, on_progress)
         finally:
             del self._running[campaign_id]
+            ended, self._ended = self._ended, anyio.Event()
+            ended.set()
         return CampaignRun(status=await self.ledger.status(campaign_id), error=feeder.halt.cause)
 
     def stop(self) -> None:
         """Begin no further batch; `run` returns once those in flight are settled, its campaign `paused`."""
         for stopping in self._running.values():
             stopping.set()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise InvalidInputError("Enter the runner with `async with` first: it is one at a time.")
 
     async def _start(self, campaign_id: str, stopping: anyio.Event) -> Feeder:
         for owed in [*self._owed]:

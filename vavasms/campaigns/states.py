@@ -45,6 +45,9 @@ class BatchEvent(Enum):
     MARK_SENT = "mark_sent"
     #: A person wants it sent, and takes the risk of a second SMS.
     RESEND = "resend"
+    #: It was to be sent again and is not: the earlier attempt's unknown outcome is its own once more.
+    DOUBT = "doubt"
+    #: Not for a batch that was queued to be sent again.
     CANCEL = "cancel"
 
 
@@ -52,6 +55,7 @@ BATCH_TRANSITIONS: Mapping[tuple[BatchState, BatchEvent], BatchState] = MappingP
     {
         (BatchState.QUEUED, BatchEvent.CLAIM): BatchState.SENDING,
         (BatchState.QUEUED, BatchEvent.CANCEL): BatchState.CANCELLED,
+        (BatchState.QUEUED, BatchEvent.DOUBT): BatchState.UNKNOWN,
         (BatchState.SENDING, BatchEvent.ACCEPT): BatchState.ACCEPTED,
         (BatchState.SENDING, BatchEvent.REJECT): BatchState.REJECTED,
         (BatchState.SENDING, BatchEvent.LOSE): BatchState.UNKNOWN,
@@ -129,6 +133,24 @@ OUTCOMES: Mapping[BatchState, Outcome | None] = MappingProxyType(
         BatchState.CANCELLED: Outcome.NOT_SENT,
     }
 )
+
+
+def dropping(*, doubtful: bool) -> BatchEvent:
+    """Give what happens to a queued batch that is dropped; `doubtful`: it may have gone out before."""
+    return BatchEvent.DOUBT if doubtful else BatchEvent.CANCEL
+
+
+def settling(event: BatchEvent, *, doubtful: bool, closed: bool) -> tuple[BatchEvent, ...]:
+    """Give what an answer does to a batch, step by step.
+
+    `doubtful`: an earlier attempt may have gone out. `closed`: nothing of its campaign is sent any more.
+    """
+    if event is BatchEvent.REJECT and doubtful:
+        # Of this attempt nothing went out; of the earlier one nobody knows.
+        return (BatchEvent.TURN_BACK, BatchEvent.DOUBT)
+    if event is BatchEvent.TURN_BACK and closed:
+        return (event, dropping(doubtful=doubtful))
+    return (event,)
 
 
 def sources(event: BatchEvent) -> frozenset[BatchState]:

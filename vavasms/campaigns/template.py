@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from attrs import field, frozen
 
-from vavasms.campaigns.contacts.columns import find_named_column
+from vavasms.campaigns.contacts.columns import find_named_column, show_name
 from vavasms.errors import InvalidMessageError
 from vavasms.text import fold_to_gsm7
 
@@ -21,7 +21,6 @@ _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _BLANK = re.compile(r"[\s\u00ad\u200b\u2060\ufeff]*")
 
 _SHOWN_COLUMNS = 10
-_SHOWN_CHARACTERS = 40
 
 
 @frozen(kw_only=True)
@@ -172,11 +171,11 @@ def _find(names: Sequence[str], name: str) -> int:
     position = find_named_column(names, name)
     if position is not None:
         return position
-    shown = [_show(each) for each in names]
+    shown = [show_name(each) for each in names]
     listed = ", ".join(shown[:_SHOWN_COLUMNS]) or "none"
     more = f" and {len(shown) - _SHOWN_COLUMNS} more" if len(shown) > _SHOWN_COLUMNS else ""
     raise InvalidMessageError(
-        f"The list has no column {_show(name)}{_guess(shown, name)}; its columns are: {listed}{more}. "
+        f"The list has no column {show_name(name)}{_guess(shown, name)}; its columns are: {listed}{more}. "
         "Nothing was sent."
     )
 
@@ -184,13 +183,8 @@ def _find(names: Sequence[str], name: str) -> int:
 def _guess(shown: Sequence[str], name: str) -> str:
     """Say which column was probably meant, if there is one like it."""
     folded = {each.casefold(): each for each in reversed(shown)}
-    near = get_close_matches(_show(name).casefold(), folded, n=1)
+    near = get_close_matches(show_name(name).casefold(), folded, n=1)
     return f" (did you mean {folded[near[0]]}?)" if near else ""
-
-
-def _show(name: str) -> str:
-    """Make a name fit for one line of an error."""
-    return " ".join(_CONTROLS.sub(" ", name).split())[:_SHOWN_CHARACTERS]
 
 
 def _clean(cell: str) -> str:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 #: Seconds to wait for another process that is writing.
 BUSY_SECONDS = 10.0
+_STILL_LOGGED = "It is forgotten, but still in the log: close what reads the ledger and purge again."
 
 
 @define(eq=False)
@@ -114,11 +115,17 @@ class Database:
         return result
 
     async def flush(self) -> None:
-        """Move everything from the log into the file itself, and cut the log: what was erased is gone."""
+        """Move everything from the log into the file itself, and cut the log: what was erased is gone.
+
+        Raises `LedgerError` where someone who reads keeps the log from being cut.
+        """
 
         def work() -> None:
             with self._guard:
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                # Where it is busy it says so in its first column, and does not fail.
+                (busy, *_) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise LedgerError(_STILL_LOGGED)
 
         with anyio.CancelScope(shield=True):
             await run_sync(_translated(work), limiter=self._limiter)

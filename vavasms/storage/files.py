@@ -7,11 +7,26 @@ import os
 import stat
 from pathlib import Path
 
+from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
 
 logger = logging.getLogger("vavasms")
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def resolve(path: str | Path) -> Path:
+    """Give the one name of a file, every link followed; it need not be there.
+
+    Raises `ConfigurationError` for what names no file, `LedgerError` for links that lead nowhere.
+    """
+    if str(path) in ("", ".", ":memory:"):
+        raise misconfigured(f"A ledger is kept in a file, and {str(path)!r} names none.")
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        why = type(error).__name__
+    raise LedgerError(f"The ledger {str(path)!r} cannot be found: {why}.")
 
 
 def make_private(path: Path) -> None:

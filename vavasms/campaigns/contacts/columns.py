@@ -22,8 +22,14 @@ _FIXED = frozenset({"fixe", "fixed", "landline", "bureau", "office", "domicile",
 _OTHER = frozenset({"fax", "money", "operateur", "operator", "reseau", "network", "type", "marque"})
 _OTHER |= {"model", "modele", "os", "id"}
 
-#: Digits from which a text is data and no column's name.
-_DIGITS_OF_DATA = 3
+#: Control characters, marks that turn the direction of text, half characters: terminals obey some of them.
+_HARMFUL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+_SHOWN_CHARACTERS = 40
+
+#: Fewer digits are no number: the rest of one (`07 07 07 07/08`), or the year in a title.
+DIGITS_OF_A_NUMBER = 7
 
 
 def cut_words(name: str) -> tuple[str, ...]:
@@ -53,7 +59,7 @@ def find_named_column(header: Sequence[str], name: str) -> int | None:
 def is_data(cells: Sequence[str]) -> bool:
     """Say whether these are numbers rather than the names of columns."""
     filled = [cell for cell in cells if cell.strip()]
-    return bool(filled) and all(sum(map(str.isdecimal, cell)) >= _DIGITS_OF_DATA for cell in filled)
+    return bool(filled) and all(sum(map(str.isdecimal, cell)) >= DIGITS_OF_A_NUMBER for cell in filled)
 
 
 def unique_names(header: Sequence[str]) -> tuple[str, ...]:
@@ -63,6 +69,16 @@ def unique_names(header: Sequence[str]) -> tuple[str, ...]:
         plain = name.strip() or f"column {place}"
         names.append(plain if plain not in names else f"{plain} {names.count(plain) + 1}")
     return tuple(names)
+
+
+def show_name(name: str) -> str:
+    """Make a column's name fit for one line of an error."""
+    return disarm(name)[:_SHOWN_CHARACTERS]
+
+
+def disarm(text: str) -> str:
+    """Make a text one line, without what a terminal obeys."""
+    return " ".join(_HARMFUL.sub("", " ".join(text.split())).split())
 
 
 def _rank(name: str) -> tuple[bool, int, int] | None:

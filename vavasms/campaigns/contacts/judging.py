@@ -79,6 +79,10 @@ class Judge:
         settle, judge = self._settle, self._judge
         return [settle(Msisdn(text)) if match(text) else judge(text) for text in texts]
 
+    def forget(self, number: Msisdn) -> None:
+        """Take back that a number was kept: its next row is no duplicate."""
+        self._seen.discard(int(number))
+
     def _judge(self, text: str) -> Msisdn | Verdict:
         try:
             return self._settle(self._parse(text))

@@ -23,8 +23,6 @@ Line = tuple[int, str, tuple[str, ...]]
 _match_plain = re.compile(r"[0-9+ .()-]*").fullmatch
 #: What parts several numbers in one cell.
 _SEPARATORS = re.compile(r"[/,;|\n\r]+|\s(?:ou|or|et|and)\s|\s&\s", re.IGNORECASE)
-#: Fewer digits are the rest of a number (`07 07 07 07/08`, `2,25E+12`), not a number.
-_DIGITS_OF_A_NUMBER = 7
 _COLUMNS_SHOWN = 10
 
 
@@ -115,7 +113,7 @@ def read_contacts(
     sheet where it is not the first that holds anything. Raises `InvalidInputError` before the first contact
     for whatever is no such file, `ConfigurationError` for a spreadsheet without the extra `xlsx`.
     """
-    name = f"The file {source}" if isinstance(source, Path) else "The standard input"
+    name = f"The file {columns.disarm(str(source))}" if isinstance(source, Path) else "The standard input"
     stream = csvfile.open_binary(source, name)
     try:
         if csvfile.is_spreadsheet(stream, name):
@@ -131,7 +129,7 @@ def read_contacts(
 def split_numbers(text: str) -> tuple[str, ...]:
     """Part a cell that holds several numbers; a text where only one part is a number stays whole."""
     parts = tuple(part.strip() for part in _SEPARATORS.split(text) if part.strip())
-    whole = all(sum(map(str.isdecimal, part)) >= _DIGITS_OF_A_NUMBER for part in parts)
+    whole = all(sum(map(str.isdecimal, part)) >= columns.DIGITS_OF_A_NUMBER for part in parts)
     return parts if parts and whole else (text,)
 
 
@@ -160,7 +158,12 @@ def _arrange(
     header = first[1]
     phone = _locate(header, phone_column)
     if phone is None and phone_column is None and columns.is_data(header):
-        return ContactList(stream, chain([first], records), names=(), phone=None)
+        following = list(islice(records, 1))
+        if any(columns.find_phone_column(cells) is not None for _, cells in following):
+            raise csvfile.refusal(
+                name, f"has its header in row {following[0][0]}: remove what stands above it"
+            )
+        return ContactList(stream, chain([first], following, records), names=(), phone=None)
     if phone is None:
         what = "that is named like a phone number" if phone_column is None else repr(phone_column)
         shown = _show(header)
@@ -192,6 +195,6 @@ def _show(header: list[str]) -> str:
     """List the columns; of a first row that is data, nothing personal."""
     if any(columns.is_data([cell]) for cell in header):
         return f"{len(header)} without names (its first row is data: give it a header)"
-    names = [name[:40] for name in columns.unique_names(header)]
+    names = [columns.show_name(name) for name in columns.unique_names(header)]
     more = ", …" if len(names) > _COLUMNS_SHOWN else ""
     return ", ".join(names[:_COLUMNS_SHOWN]) + more

@@ -18,6 +18,7 @@ from python_calamine import (
     load_workbook,
 )
 
+from vavasms.campaigns.contacts.columns import show_name
 from vavasms.campaigns.contacts.csvfile import refusal
 
 #: From here on a spreadsheet's number, which is a float, may have lost digits.
@@ -63,10 +64,9 @@ def _choose(workbook: CalamineWorkbook, name: str, wanted: str | None) -> Calami
     if wanted is not None and wanted in names:
         return workbook.get_sheet_by_name(wanted)
     if wanted is not None:
+        shown = ", ".join(map(show_name, names[:_NAMES_SHOWN]))
         more = ", …" if len(names) > _NAMES_SHOWN else ""
-        raise refusal(
-            name, f"has no sheet {wanted!r}: its sheets are {', '.join(names[:_NAMES_SHOWN])}{more}"
-        )
+        raise refusal(name, f"has no sheet {wanted!r}: its sheets are {shown}{more}")
     # Nobody has looked at the numbers of a hidden sheet.
     for one in sheets:
         if one.visible == SheetVisibleEnum.Visible:

@@ -27,8 +27,10 @@ from vavasms.campaigns.ledger.port import (
     QueuedBatch,
     StoredBatch,
 )
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignEvent, CampaignState
+from vavasms.campaigns.ledger.rows import DROPPED, HINDERED
+from vavasms.campaigns.states import BatchEvent, BatchState, CampaignEvent, CampaignState, settling
 from vavasms.errors import InvalidInputError, LedgerBusyError, LedgerError
+from vavasms.numbers import Msisdn
 
 _DAY = 86_400.0
 _NO_BUDGET = "the budget does not suffice for the next batch"
@@ -136,7 +138,12 @@ class MemoryLedger(Registers):
 
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
         waiting = (
-            QueuedBatch(no=batch.no, messages=batch.messages, not_before=batch.not_before)
+            QueuedBatch(
+                no=batch.no,
+                messages=batch.messages,
+                segments=batch.segments,
+                not_before=batch.not_before,
+            )
             for batch in self._row(campaign_id).in_order()
             if batch.no > after and batch.state is BatchState.QUEUED
         )
@@ -164,12 +171,13 @@ class MemoryLedger(Registers):
 
     def _can_send(self, row: CampaignRow, batch: BatchRow, now: float) -> bool:
         """Leave out whom nothing may be sent to; cancel or pause where that leaves nobody or no budget."""
-        cap = row.given.daily_cap
-        for phone in batch.included:
-            if phone in self._opt_outs:
-                batch.exclude(phone, Exclusion.OPTED_OUT)
-            elif cap is not None and self._sent.count(phone, now - _DAY) >= cap:
-                batch.exclude(phone, Exclusion.CAPPED)
+        hindered = self._hindered(batch, row.given.daily_cap, now - _DAY)
+        if hindered and batch.doubt:
+            why = min(hindered.values(), key=[*Exclusion].index)
+            batch.drop(HINDERED[why])
+            return False
+        for phone, exclusion in hindered.items():
+            batch.exclude(phone, exclusion)
         if not batch.messages:
             batch.move(BatchEvent.CANCEL)
             return False
@@ -177,6 +185,15 @@ class MemoryLedger(Registers):
             row.move(CampaignEvent.PAUSE, _NO_BUDGET)
             return False
         return True
+
+    def _hindered(self, batch: BatchRow, cap: int | None, since: float) -> Mapping[Msisdn, Exclusion]:
+        found = {}
+        for phone in batch.included:
+            if phone in self._opt_outs:
+                found[phone] = Exclusion.OPTED_OUT
+            elif cap is not None and self._sent.count(phone, since) >= cap:
+                found[phone] = Exclusion.CAPPED
+        return found
 
     async def settle(
         self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
@@ -193,12 +210,18 @@ class MemoryLedger(Registers):
         batch = row.fenced(no, token, event)
         if batch is None:
             return False
-        batch.record = record
-        if event is BatchEvent.TURN_BACK:
-            batch.requeue(event, not_before)
-            row.take_back(batch)
+        batch.record = evolve(record, message_ids=()) if row.purged else record
+        first, *more = settling(event, doubtful=batch.doubt > 0, closed=row.closed)
+        if first is not BatchEvent.TURN_BACK:
+            batch.move(first)
+            if event is BatchEvent.ACCEPT:
+                row.end_doubt(batch)
+            return True
+        batch.requeue(first, not_before)
+        if more:
+            batch.drop(batch.record if event is BatchEvent.REJECT else DROPPED)
         else:
-            batch.move(event)
+            row.reopen(1)
         return True
 
     async def split(self, claim: Claim) -> tuple[int, int] | None:
@@ -206,12 +229,19 @@ class MemoryLedger(Registers):
         batch = row.fenced(claim.no, claim.token, BatchEvent.TURN_BACK)
         if batch is None:
             return None
+        if row.purged:
+            # Nobody is left to part.
+            await self.abandon(claim.campaign_id, claim.no, claim.token)
+            return None
         if batch.messages < 2:
             raise InvalidInputError(f"Batch {claim.no} has one recipient: it cannot be halved.")
         halves = batch.halve(max(row.batches) + 1)
         del row.batches[batch.no]
         self._sent.remove(batch)
         row.batches.update((half.no, half) for half in halves)
+        for half in halves:
+            # What may have gone out before counts on for the daily cap.
+            self._sent.add(half)
         row.take_back(*halves)
         return halves[0].no, halves[1].no
 
@@ -224,9 +254,11 @@ class MemoryLedger(Registers):
         return [batch.stored() for batch in self._row(campaign_id).allowing(BatchEvent.MARK_SENT)]
 
     async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
-        sent = self._row(campaign_id).allowing(BatchEvent.MARK_SENT, numbers)
+        row = self._row(campaign_id)
+        sent = row.allowing(BatchEvent.MARK_SENT, numbers)
         for batch in sent:
             batch.move(BatchEvent.MARK_SENT)
+            row.end_doubt(batch)
             batch.record = evolve(batch.record, error=note)
         return len(sent)
 
@@ -243,6 +275,8 @@ class MemoryLedger(Registers):
         for batch in again:
             batch.requeue(BatchEvent.RESEND, 0.0)
             batch.attempt = 0
+            batch.doubt += 1
+            batch.record = BatchRecord()
         if again:
             row.reopen(len(again))
         return len(again)
@@ -252,8 +286,9 @@ class MemoryLedger(Registers):
         return list(islice(later, limit))
 
     async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
-        known = self._row(campaign_id).deliveries
-        for each in deliveries:
+        row = self._row(campaign_id)
+        known = row.deliveries
+        for each in () if row.purged else deliveries:
             if each.message_id not in known or known[each.message_id].at <= each.at:
                 known[each.message_id] = each
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vavasms.campaigns.ledger.memory_rows import SPENT, BatchRow
+from vavasms.campaigns.ledger.memory_rows import BatchRow
 from vavasms.campaigns.ledger.port import OptOut
+from vavasms.campaigns.ledger.rows import sane_arrival
 from vavasms.numbers import Msisdn
 
 
@@ -32,11 +33,9 @@ class SentIndex:
     def count(self, phone: Msisdn, since: float) -> int:
         """Count the messages that a recipient has, or may have, had after `since`."""
         return sum(
-            batch.state in SPENT
-            and batch.sending_at is not None
-            and batch.sending_at > since
-            and phone not in batch.excluded
+            batch.attempts
             for batch in self._batches.get(phone, ())
+            if batch.sending_at is not None and batch.sending_at > since and phone not in batch.excluded
         )
 
 
@@ -48,9 +47,13 @@ class Registers:
         self._opt_outs: dict[Msisdn, OptOut] = {}
 
     async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
-        start = max(self._arrival.get(account, now), now)
+        start = sane_arrival(self._arrival.get(account, now), now)
         self._arrival[account] = start + messages / rate
         return start - now
+
+    async def release(self, account: str, messages: int, *, rate: float) -> None:
+        if account in self._arrival:
+            self._arrival[account] = max(self._arrival[account] - messages / rate, 0.0)
 
     async def hold(self, account: str, until: float) -> None:
         self._arrival[account] = max(self._arrival.get(account, until), until)

@@ -20,6 +20,7 @@ from vavasms.campaigns.ledger.port import (
     NewCampaign,
     StoredBatch,
 )
+from vavasms.campaigns.ledger.rows import DROPPED
 from vavasms.campaigns.states import (
     BATCH_TRANSITIONS,
     CAMPAIGN_TRANSITIONS,
@@ -27,6 +28,7 @@ from vavasms.campaigns.states import (
     BatchState,
     CampaignEvent,
     CampaignState,
+    dropping,
 )
 from vavasms.numbers import Msisdn
 
@@ -54,6 +56,8 @@ class BatchRow:
     attempt: int = 0
     sending_at: float | None = None
     not_before: float = 0.0
+    #: Attempts before the latest of which nobody knows whether they went out.
+    doubt: int = 0
     balance_before: Decimal | None = None
     balance_after: Decimal | None = None
     record: BatchRecord = field(factory=BatchRecord)
@@ -76,6 +80,11 @@ class BatchRow:
         """Whom a claim would send to, or sent to."""
         return tuple(phone for phone in self.recipients if phone not in self.excluded)
 
+    @property
+    def attempts(self) -> int:
+        """How many of its attempts went out, or may have."""
+        return self.doubt + (self.state in SPENT)
+
     def allows(self, event: BatchEvent) -> bool:
         """Tell whether the event can happen now."""
         return (self.state, event) in BATCH_TRANSITIONS
@@ -94,6 +103,14 @@ class BatchRow:
         self.move(event)
         self.token = None
         self.not_before = not_before
+
+    def drop(self, record: BatchRecord = DROPPED) -> None:
+        """Have it not sent, as it was queued to be; if an earlier attempt may have been, say so."""
+        self.move(dropping(doubtful=self.doubt > 0))
+        self.token = None
+        if self.doubt:
+            self.doubt -= 1
+            self.record = record
 
     def claim(self, campaign_id: str, token: str, worker: str, now: float, balance: Decimal | None) -> Claim:
         """Begin an attempt."""
@@ -116,14 +133,10 @@ class BatchRow:
     def halve(self, first: int) -> tuple[BatchRow, BatchRow]:
         """Make two rows of this one, numbered from `first`; who was left out goes along with his place."""
         half = self.messages // 2
-        # A purged batch has no recipients left, only their count.
-        middle = self.recipients.index(self.included[half]) if self.recipients else half
-        return (
-            self._part(first, slice(middle), middle),
-            self._part(first + 1, slice(middle, None), self.size - middle),
-        )
+        middle = self.recipients.index(self.included[half])
+        return (self._part(first, slice(middle)), self._part(first + 1, slice(middle, None)))
 
-    def _part(self, no: int, places: slice, size: int) -> BatchRow:
+    def _part(self, no: int, places: slice) -> BatchRow:
         phones = self.recipients[places]
         excluded = {phone: self.excluded[phone] for phone in phones if phone in self.excluded}
         return BatchRow(
@@ -131,7 +144,9 @@ class BatchRow:
             message=self.message,
             segments=self.segments,
             recipients=phones,
-            size=size,
+            size=len(phones),
+            sending_at=self.sending_at,
+            doubt=self.doubt,
             left_out=len(excluded),
             excluded=excluded,
         )
@@ -168,6 +183,8 @@ class CampaignRow:
     deliveries: dict[str, Delivery] = field(factory=dict, repr=False)
     #: Whether any batch of it was claimed, one that was split since as well.
     claimed: bool = False
+    #: Segments of attempts that were in doubt until a later one was accepted: possibly paid, so spent.
+    written_off: int = 0
     purged: bool = False
 
     @property
@@ -178,12 +195,18 @@ class CampaignRow:
     @property
     def segments(self) -> int:
         """SMS paid or possibly paid so far."""
-        return sum(batch.segments * batch.messages for batch in self.batches.values() if batch.state in SPENT)
+        return sum(batch.segments * batch.messages * batch.attempts for batch in self.batches.values())
+
+    def end_doubt(self, batch: BatchRow) -> None:
+        """Note that a batch was sent for sure; the budget does not get back what it may have cost before."""
+        self.written_off += batch.segments * batch.messages * batch.doubt
+        batch.doubt = 0
 
     def affords(self, batch: BatchRow) -> bool:
         """Tell whether the budget suffices for one more batch."""
         budget = self.given.max_segments
-        return budget is None or self.segments + batch.segments * batch.messages <= budget
+        spent = self.segments + self.written_off
+        return budget is None or spent + batch.segments * batch.messages <= budget
 
     def move(self, event: CampaignEvent, reason: str | None = None) -> bool:
         """Let the event happen where the state allows it; the reason stays where the state does."""
@@ -199,7 +222,7 @@ class CampaignRow:
         if not self.move(CampaignEvent.CANCEL, reason):
             return False
         for batch in self.allowing(BatchEvent.CANCEL):
-            batch.move(BatchEvent.CANCEL)
+            batch.drop()
         return True
 
     def has_twins(self) -> bool:
@@ -219,7 +242,7 @@ class CampaignRow:
             self.reopen(len(queued))
             return
         for batch in queued:
-            batch.move(BatchEvent.CANCEL)
+            batch.drop()
 
     def reopen(self, count: int) -> None:
         """Have batches wait in it again that were settled before."""

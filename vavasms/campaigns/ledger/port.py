@@ -98,7 +98,8 @@ class CampaignStatus:
     not_sent: int
     unknown: int
     batches: int
-    #: SMS paid or possibly paid so far: of what is accepted, unknown or under way.
+    #: SMS paid or possibly paid so far: of what is accepted, unknown or under way, and of the earlier
+    #: attempts of what is sent again, while nobody knows what became of them.
     segments: int
 
 
@@ -109,6 +110,8 @@ class QueuedBatch:
     no: int
     #: Messages to send, exclusions so far left out.
     messages: int
+    #: SMS to pay per recipient.
+    segments: int
     #: Not to be tried before.
     not_before: float
 
@@ -226,7 +229,10 @@ class Ledger(Protocol):
         ...
 
     async def cancel(self, campaign_id: str, reason: str) -> bool:
-        """Have what is queued never sent; False where the campaign has ended."""
+        """Have what is queued never sent; False where the campaign has ended.
+
+        What was queued to be sent again is unknown after it: the earlier attempt may have gone out.
+        """
         ...
 
     async def finish(self, campaign_id: str) -> bool:
@@ -253,6 +259,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def release(self, account: str, messages: int, *, rate: float) -> None:
+        """Hand back the room of `messages` that was reserved at this rate and not used."""
+        ...
+
     async def hold(self, account: str, until: float) -> None:
         """Let nothing be reserved before `until`: the gateway asked for a pause."""
         ...
@@ -271,7 +281,9 @@ class Ledger(Protocol):
 
         None where it is not `queued`, not due, or its campaign not `running`. Recipients that opted out
         or are over the daily cap are left out for good; where nobody is left the batch is cancelled. Where
-        the budget does not suffice, the campaign is paused with its reason.
+        the budget does not suffice, the campaign is paused with its reason. Of a batch that a person had
+        sent again nobody is left out: it goes back to `unknown` whole, with the reason in its record, where
+        someone opted out or is over the cap; its own earlier attempts count for the cap.
         """
         ...
 
@@ -286,7 +298,9 @@ class Ledger(Protocol):
         """TX2: write what became of a claim: `ACCEPT`, `REJECT`, `LOSE` or `TURN_BACK`.
 
         False, and nothing written, where the batch is another attempt's by now. What is turned back after
-        its campaign was cancelled is cancelled.
+        its campaign was cancelled or purged is cancelled. Where a person had the batch sent again, the
+        earlier attempt may have gone out: then a `REJECT` ends in `unknown`, and what would be cancelled
+        does too; an `ACCEPT` ends the doubt. Message ids are dropped where the campaign is purged.
         """
         ...
 
@@ -300,8 +314,9 @@ class Ledger(Protocol):
     async def split(self, claim: Claim) -> tuple[int, int] | None:
         """TX2 of a lot that was refused as a whole: queue its halves as two new batches in its place.
 
-        Gives their numbers; None, and nothing written, where the batch is another attempt's by now. Raises
-        `InvalidInputError` for a single recipient.
+        Gives their numbers; None, and nothing written, where the batch is another attempt's by now, and
+        None where the campaign is purged: then it is turned back. Raises `InvalidInputError` for a single
+        recipient.
         """
         ...
 
@@ -320,7 +335,8 @@ class Ledger(Protocol):
     async def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
         """Queue unknown batches again that were claimed before `sent_before`; give how many.
 
-        A campaign that was `done` is `paused` after it. Raises `InvalidInputError` where it is cancelled or
+        The earlier attempt stays possibly sent and paid: the budget and the daily cap count it on. A
+        campaign that was `done` is `paused` after it. Raises `InvalidInputError` where it is cancelled or
         purged.
         """
         ...
@@ -330,7 +346,7 @@ class Ledger(Protocol):
         ...
 
     async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
-        """Keep the latest word on each of these messages."""
+        """Keep the latest word on each of these messages; nothing of a purged campaign."""
         ...
 
     async def deliveries(self, campaign_id: str, message_ids: Collection[str]) -> Mapping[str, Delivery]:
@@ -340,7 +356,8 @@ class Ledger(Protocol):
     async def purge(self, campaign_id: str) -> None:
         """Forget a campaign's numbers and texts, keep its counts; the daily cap forgets them too.
 
-        Raises `InvalidInputError` where it is neither `done` nor `cancelled`.
+        Raises `InvalidInputError` where it is neither `done` nor `cancelled`; `LedgerError` where it is
+        forgotten, and what was there could not be erased yet: purge again.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from vavasms.campaigns.ledger.port import (
@@ -23,10 +24,24 @@ from vavasms.numbers import Msisdn
 
 #: Of a batch whose worker died while it was sending.
 DIED = BatchRecord(error="OutcomeUnknownError: The process ended while this was being sent.")
+#: Of a batch that was queued to be sent again, and was dropped.
+DROPPED = BatchRecord(error="It was to be sent again and was not; the earlier attempt's outcome is unknown.")
+#: Of a batch that was to be sent again, by why one of its recipients may not be sent to.
+HINDERED: Mapping[Exclusion, BatchRecord] = MappingProxyType(
+    {
+        Exclusion.OPTED_OUT: BatchRecord(error="A recipient opted out since: decide by hand."),
+        Exclusion.CAPPED: BatchRecord(error="A recipient is over the daily cap: decide by hand."),
+    }
+)
 LOADING_ENDED = "loading was interrupted; nothing was sent"
 OVER_BUDGET = "the budget does not suffice for the next batch"
 #: The seconds of a day, as a recipient's cap counts it: rolling.
 DAY = 86_400.0
+
+
+def sane_arrival(tat: float, now: float) -> float:
+    """Give from when on the rate has room; more than a day ahead is a clock's fault, and forgotten."""
+    return now if tat > now + DAY else max(tat, now)
 
 
 def no_campaign(campaign_id: str) -> InvalidInputError:
@@ -86,10 +101,11 @@ def read_status(campaign: Campaign, rows: Iterable[Sequence[Any]]) -> CampaignSt
     """Count recipients by what became of them, from `count_batches`."""
     counts = dict.fromkeys(BatchState, 0)
     batches = recipients = excluded = segments = 0
-    for name, number, n, left_out, spent in rows:
+    for name, number, n, left_out, spent, doubted in rows:
         state = BatchState(name)
         counts[state] = n - left_out
         batches, recipients, excluded = batches + number, recipients + n, excluded + left_out
+        segments += doubted
         if state in (BatchState.SENDING, BatchState.ACCEPTED, BatchState.UNKNOWN):
             segments += spent
     return CampaignStatus(

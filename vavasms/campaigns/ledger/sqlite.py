@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlite3 import Connection, IntegrityError, connect
 from typing import Any, Self
 
+from anyio.to_thread import run_sync
 from attrs import asdict
 
 from vavasms.campaigns.ledger import transactions as tx
@@ -38,6 +39,7 @@ from vavasms.campaigns.ledger.rows import (
     read_deliveries,
     read_opt_outs,
     read_status,
+    sane_arrival,
     still_going,
 )
 from vavasms.campaigns.ledger.transactions import SQL
@@ -45,6 +47,7 @@ from vavasms.campaigns.states import BatchEvent, CampaignEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.numbers import Msisdn
 from vavasms.storage.database import Database
+from vavasms.storage.files import resolve
 from vavasms.storage.queries import load_migrations
 
 #: Marks a file as a ledger: "VAVA".
@@ -69,11 +72,14 @@ class SqliteLedger:
     ) -> Self:
         """Open a ledger, or make one where there is no file yet (mode 0600, its folder 0700).
 
-        Raises `ConfigurationError` for a file that is no ledger, of a newer version, or of an older one
-        without `upgrade`; `LedgerError` where it cannot be read or made.
+        Links are followed: two names of one file are one ledger.
+
+        Raises `ConfigurationError` for what names no file or is no ledger, for one of a newer version, or of
+        an older one without `upgrade`; `LedgerError` where it cannot be read or made.
         """
+        found = await run_sync(resolve, path)
         database = await Database.open(
-            Path(path), MIGRATIONS, application_id=APPLICATION_ID, upgrade=upgrade, connect=connect
+            found, MIGRATIONS, application_id=APPLICATION_ID, upgrade=upgrade, connect=connect
         )
         return cls(database)
 
@@ -183,7 +189,7 @@ class SqliteLedger:
             seq = tx.hold(connection, campaign_id).seq
             cancelled = tx.move(connection, seq, CampaignEvent.CANCEL, reason)
             if cancelled:
-                connection.execute(SQL["cancel_queued"], {"campaign": seq})
+                tx.drop_queued(connection, seq)
             return cancelled
 
         return await self._database.write(work)
@@ -212,7 +218,10 @@ class SqliteLedger:
         def work(connection: Connection) -> list[QueuedBatch]:
             key = {"campaign": tx.hold(connection, campaign_id).seq, "after": after, "limit": limit}
             rows = connection.execute(SQL["select_queued"], key).fetchall()
-            return [QueuedBatch(no=no, messages=n, not_before=not_before) for no, n, not_before in rows]
+            return [
+                QueuedBatch(no=no, messages=n, segments=segments, not_before=not_before)
+                for no, n, segments, not_before in rows
+            ]
 
         return await self._database.read(work)
 
@@ -220,11 +229,16 @@ class SqliteLedger:
         """Take room in the rate: see `Ledger.reserve`."""
 
         def work(connection: Connection) -> float:
-            tat = max(_tat(connection, account), now)
+            tat = sane_arrival(_tat(connection, account), now)
             connection.execute(SQL["set_tat"], {"account": account, "tat": tat + messages / rate})
             return tat - now
 
         return await self._database.write(work)
+
+    async def release(self, account: str, messages: int, *, rate: float) -> None:
+        """Hand room back: see `Ledger.release`."""
+        values = {"account": account, "seconds": messages / rate}
+        await self._database.write(lambda c: c.execute(SQL["release_tat"], values).rowcount)
 
     async def hold(self, account: str, until: float) -> None:
         """Let nothing be reserved for a while: see `Ledger.hold`."""
@@ -290,13 +304,12 @@ class SqliteLedger:
 
         def work(connection: Connection) -> int:
             campaign = tx.hold(connection, campaign_id)
-            if campaign.state is CampaignState.CANCELLED or campaign.purged:
+            if campaign.closed:
                 raise no_resending(campaign_id, purged=campaign.purged)
             values = {"numbers": json.dumps(list(numbers)), "sent_before": sent_before}
-            rows = connection.execute(SQL["resend"], {"campaign": campaign.seq, **values}).fetchall()
-            tx.give_back(connection, campaign.seq, sum(segments for (segments,) in rows))
-            tx.reopen(connection, campaign, len(rows))
-            return len(rows)
+            count = connection.execute(SQL["resend"], {"campaign": campaign.seq, **values}).rowcount
+            tx.reopen(connection, campaign, count)
+            return count
 
         return await self._database.write(work)
 
@@ -311,7 +324,10 @@ class SqliteLedger:
         """Keep the latest word on messages: see `Ledger.record_deliveries`."""
 
         def work(connection: Connection) -> None:
-            key = _key(connection, campaign_id)
+            campaign = tx.hold(connection, campaign_id)
+            if campaign.purged:
+                return
+            key = {"campaign": campaign.seq}
             for each in deliveries:
                 values = {"message_id": each.message_id, "status": each.status.value}
                 stored = {"raw_status": each.raw_status, "at": each.at}

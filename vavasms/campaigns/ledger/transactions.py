@@ -8,10 +8,18 @@ from decimal import Decimal
 from sqlite3 import Connection
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from vavasms.campaigns.ledger.port import BatchRecord, Claim, NewBatch
-from vavasms.campaigns.ledger.rows import DAY, OVER_BUDGET, dump_record, no_campaign, waiting_again
+from vavasms.campaigns.ledger.port import BatchRecord, Claim, Exclusion, NewBatch
+from vavasms.campaigns.ledger.rows import (
+    DAY,
+    DROPPED,
+    HINDERED,
+    OVER_BUDGET,
+    dump_record,
+    no_campaign,
+    waiting_again,
+)
 from vavasms.campaigns.states import (
     BATCH_TRANSITIONS,
     CAMPAIGN_TRANSITIONS,
@@ -20,6 +28,7 @@ from vavasms.campaigns.states import (
     CampaignEvent,
     CampaignState,
     campaign_sources,
+    settling,
 )
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn
@@ -40,6 +49,11 @@ class Held:
     max_segments: int | None
     daily_cap: int | None
     committed: int
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing of it can be sent any more, not even by a person's word."""
+        return self.purged or self.state is CampaignState.CANCELLED
 
 
 @frozen(kw_only=True)
@@ -106,7 +120,13 @@ def insert(connection: Connection, seq: int, batch: NewBatch) -> None:
     # A number in the wire's form is JSON as it stands.
     connection.execute(SQL["insert_recipients"], {**key, "phones": f"[{','.join(batch.recipients)}]"})
     row = {"segments": batch.segments, "n": len(batch.recipients), "excluded": 0, "message": batch.message}
-    connection.execute(SQL["insert_batch"], {**key, **row, "sending_at": None})
+    connection.execute(SQL["insert_batch"], {**key, **row, "sending_at": None, "doubt": 0})
+
+
+def drop_queued(connection: Connection, seq: int) -> None:
+    """Have what is queued never sent; an earlier attempt that may have gone out stays unknown."""
+    connection.execute(SQL["cancel_queued"], {"campaign": seq})
+    _doubt(connection, {"campaign": seq, "no": None}, DROPPED)
 
 
 def claim(connection: Connection, intent: Intent) -> Claim | None:
@@ -116,8 +136,14 @@ def claim(connection: Connection, intent: Intent) -> Claim | None:
     row = connection.execute(SQL["select_due"], {**key, "now": intent.now}).fetchone()
     if row is None or campaign.state is not CampaignState.RUNNING:
         return None
-    message, segments, attempt = row
-    _exclude(connection, campaign, key, intent.now)
+    message, segments, attempt, doubt = row
+    if doubt:
+        hindrance = _find_hindrance(connection, campaign, key, intent.now)
+        if hindrance is not None:
+            _doubt(connection, key, HINDERED[hindrance])
+            return None
+    else:
+        _exclude(connection, campaign, key, intent.now)
     found = connection.execute(SQL["select_included"], key).fetchall()
     if not found:
         connection.execute(SQL["cancel_batch"], key)
@@ -149,16 +175,21 @@ def settle(
     """TX2: write what became of a claim, fenced by its token."""
     campaign_id, no, token = key
     campaign = hold(connection, campaign_id)
-    state = BATCH_TRANSITIONS[BatchState.SENDING, event]
-    if state is BatchState.QUEUED and campaign.state is CampaignState.CANCELLED:
-        state = BATCH_TRANSITIONS[state, BatchEvent.CANCEL]
-    values = {"campaign": campaign.seq, "no": no, "token": token, "state": state.value}
-    stored = {"result": dump_record(record), "not_before": not_before}
-    row = connection.execute(SQL["settle_batch"], {**values, **stored}).fetchone()
+    fence = {"campaign": campaign.seq, "no": no, "token": token}
+    row = connection.execute(SQL["select_attempt"], fence).fetchone()
     if row is None:
         return False
-    if state not in (BatchState.ACCEPTED, BatchState.UNKNOWN):
-        give_back(connection, campaign.seq, row[0])
+    doubt, segments = row
+    state, steps = BatchState.SENDING, settling(event, doubtful=doubt > 0, closed=campaign.closed)
+    for step in steps:
+        state = BATCH_TRANSITIONS[state, step]
+    over = steps[-1] is BatchEvent.DOUBT
+    left = 0 if event is BatchEvent.ACCEPT else doubt - over
+    kept = DROPPED if over and event is BatchEvent.TURN_BACK else _keepable(record, campaign)
+    values = {"state": state.value, "result": dump_record(kept), "not_before": not_before}
+    connection.execute(SQL["settle_batch"], {**fence, **values, "doubt": left, "over": over})
+    if event not in (BatchEvent.ACCEPT, BatchEvent.LOSE):
+        give_back(connection, campaign.seq, segments)
     reopen(connection, campaign, int(state is BatchState.QUEUED))
     return True
 
@@ -175,7 +206,7 @@ def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
         fenced = (claim.campaign_id, claim.no, claim.token)
         settle(connection, fenced, BatchEvent.TURN_BACK, BatchRecord(), 0.0)
         return None
-    message, segments, sending_at = row
+    message, segments, sending_at, doubt = row
     if len(claim.recipients) == 1:
         raise InvalidInputError(f"Batch {claim.no} has one recipient: it cannot be halved.")
     half = {**key, "half": len(claim.recipients) // 2}
@@ -190,11 +221,11 @@ def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
             SQL["count_recipients"], {"campaign": campaign.seq, "no": new}
         ).fetchone()
         values = {"segments": segments, "n": n, "excluded": excluded, "message": message}
-        half = {"campaign": campaign.seq, "no": new, "sending_at": sending_at}
+        half = {"campaign": campaign.seq, "no": new, "sending_at": sending_at, "doubt": doubt}
         connection.execute(SQL["insert_batch"], {**half, **values})
     reopen(connection, campaign, len(spans))
     if campaign.state is CampaignState.CANCELLED:
-        connection.execute(SQL["cancel_queued"], {"campaign": campaign.seq})
+        drop_queued(connection, campaign.seq)
     give_back(connection, campaign.seq, segments * len(claim.recipients))
     return last + 1, last + 2
 
@@ -202,6 +233,28 @@ def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
 def give_back(connection: Connection, seq: int, segments: int) -> None:
     """Count these segments as not spent."""
     connection.execute(SQL["commit_segments"], {"campaign": seq, "segments": -segments})
+
+
+def _keepable(record: BatchRecord, campaign: Held) -> BatchRecord:
+    """Give what may be kept of an answer: no message ids of what is forgotten."""
+    return evolve(record, message_ids=()) if campaign.purged else record
+
+
+def _doubt(connection: Connection, key: dict[str, Any], record: BatchRecord) -> None:
+    """Leave to a person what was queued to be sent again; where `no` is None, all of the campaign."""
+    connection.execute(SQL["doubt_queued"], {**key, "result": dump_record(record)})
+
+
+def _find_hindrance(
+    connection: Connection, campaign: Held, key: dict[str, int], now: float
+) -> Exclusion | None:
+    """Say why someone of a batch may not be sent to."""
+    if connection.execute(SQL["has_opted_out"], key).fetchone()[0]:
+        return Exclusion.OPTED_OUT
+    cap = {"cap": campaign.daily_cap, "since": now - DAY}
+    if campaign.daily_cap is not None and connection.execute(SQL["has_capped"], {**key, **cap}).fetchone()[0]:
+        return Exclusion.CAPPED
+    return None
 
 
 def _exclude(connection: Connection, campaign: Held, key: dict[str, int], now: float) -> None:

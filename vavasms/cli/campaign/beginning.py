@@ -18,8 +18,9 @@ from vavasms.cli import account, show
 from vavasms.cli.campaign import planshow
 from vavasms.cli.campaign.confirm import ask
 from vavasms.cli.campaign.options import RunOptions
-from vavasms.cli.campaign.trial import send_trial, show_trial
+from vavasms.cli.campaign.trial import Trial, name_end, send_trial, show_trial
 from vavasms.client import AsyncVavaSMS
+from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn, parse_msisdn
 
 
@@ -29,6 +30,8 @@ class Begun:
 
     campaign: Campaign
     plan: CampaignPlan
+    #: None where no test was asked for.
+    trial: Trial | None = None
 
 
 @frozen(kw_only=True)
@@ -48,17 +51,16 @@ class Beginning:
             await SqliteLedger.open(self.ledger) as ledger,
             CampaignRunner(sms, ledger) as runner,
         ):
-            tester = self._read_tester(sms)
+            tester = await self._read_tester(sms, ledger)
             campaign, plan = await self._submit(runner)
             try:
                 self._introduce(campaign, plan)
-                if tester is not None:
-                    await self._try(sms, tester, campaign, plan)
+                trial = None if tester is None else await self._try(sms, tester, campaign, plan)
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await ledger.discard(campaign.id)
                 raise
-        return Begun(campaign=campaign, plan=plan)
+        return Begun(campaign=campaign, plan=plan, trial=trial)
 
     def confirm(self, begun: Begun) -> bool:
         """Ask for the go; without one nothing is kept."""
@@ -67,18 +69,21 @@ class Beginning:
             go = ask(self._question(begun))
         except KeyboardInterrupt as interrupt:
             sys.stderr.write("\n")
-            interrupt.add_note("vavasms: nothing was sent, and nothing of it is kept")
+            interrupt.add_note(f"vavasms: {name_end(begun.trial)}")
             raise
         finally:
             if not go:
                 anyio.run(self._discard, begun.campaign.id)
         return go
 
-    def _read_tester(self, sms: AsyncVavaSMS) -> Msisdn | None:
+    async def _read_tester(self, sms: AsyncVavaSMS, ledger: SqliteLedger) -> Msisdn | None:
         """Read the number of the test, before anything is kept."""
         if self.options.test_to is None:
             return None
-        return parse_msisdn(self.options.test_to, default_region=sms.account.region)
+        tester = parse_msisdn(self.options.test_to, default_region=sms.account.region)
+        if int(tester) in await ledger.opted_out():
+            raise InvalidInputError("The number of --test-to is on the opt-out list. Nothing was sent.")
+        return tester
 
     async def _submit(self, runner: CampaignRunner) -> tuple[Campaign, CampaignPlan]:
         options = self.options
@@ -101,12 +106,13 @@ class Beginning:
         # Whoever started this as a subprocess waits for the id.
         sys.stdout.flush()
 
-    async def _try(self, sms: AsyncVavaSMS, tester: Msisdn, campaign: Campaign, plan: CampaignPlan) -> None:
+    async def _try(self, sms: AsyncVavaSMS, tester: Msisdn, campaign: Campaign, plan: CampaignPlan) -> Trial:
         """Send the test. Raises its error where nobody will be asked."""
         trial = await send_trial(sms, tester, plan.first_text, campaign.sender_id)
         show_trial(trial, as_json=self.as_json)
         if trial.error is not None and self.options.yes:
             raise trial.error
+        return trial
 
     def _question(self, begun: Begun) -> str:
         cost = "" if begun.plan.cost is None else f" for {planshow.write_money(begun.plan.cost)}"

@@ -12,7 +12,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
-from vavasms.cli import show
 from vavasms.cli.campaign.options import find_file
 from vavasms.cli.ledgers import open_ledger
 from vavasms.errors import InvalidInputError
@@ -33,7 +32,24 @@ async def open_existing(given: str | None) -> AsyncIterator[SqliteLedger]:
 
 def repeat_option(given: str | None) -> str:
     """Write the ledger's option again, for a command to be copied; nothing where it was not given."""
-    return "" if given is None else f" --ledger {shlex.quote(show.clean(given))}"
+    return "" if given is None else f" --ledger {quote(given)}"
+
+
+def quote(text: str) -> str:
+    """Quote a text for a shell; what a terminal would obey is written as its code (`$'\\x1b'`)."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return f"$'{''.join(map(_escape, text))}'"
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if character.isprintable():
+        return f"\\{character}" if character in "\\'" else character
+    if code < 0x80 or 0xDC80 <= code <= 0xDCFF:
+        # The latter is how Python reads a byte that is no text.
+        return f"\\x{code & 0xFF:02x}"
+    return f"\\U{code:08x}"
 
 
 def confirm(question: str, *, word: str, yes: bool) -> None:

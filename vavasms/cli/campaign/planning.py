@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +16,7 @@ from vavasms.campaigns.loading import Listing, plan_listing
 from vavasms.campaigns.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy, finishing_time
 from vavasms.cli import account, show
+from vavasms.cli.campaign.beside import quote
 from vavasms.cli.campaign.options import Contacts, PlanOptions, find_file, open_contacts
 from vavasms.cli.campaign.planshow import make_object, show_plan
 from vavasms.cli.ledgers import LedgerPath
@@ -82,15 +82,15 @@ async def _balance() -> Decimal | None:
 
 def _command(contacts: str, options: PlanOptions, plan_hash: str, ledger: str | None) -> str:
     """Write the command that sends what was planned."""
-    parts = [f"vavasms campaign run {shlex.quote(contacts)}"]
+    parts = [f"vavasms campaign run {quote(contacts)}"]
     for each in fields(PlanOptions):
         value = getattr(options, each.name)
         if value != each.default:
             name = f"--{each.name.replace('_', '-')}"
             written = f"{value:g}" if isinstance(value, float) else str(value)
-            parts.append(name if value is True else f"{name} {shlex.quote(written)}")
+            parts.append(name if value is True else f"{name} {quote(written)}")
     if ledger is not None:
-        parts.append(f"--ledger {shlex.quote(ledger)}")
+        parts.append(f"--ledger {quote(ledger)}")
     # Where the list comes from standard input, nobody can be asked.
     return _fill([*parts, f"--plan {plan_hash}", *(["--yes"] if contacts == "-" else [])])
 

@@ -11,7 +11,7 @@ from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignEvent, CampaignState, campaign_sources
-from vavasms.cli import account, exits, show
+from vavasms.cli import account, show
 from vavasms.cli.campaign import outcomes
 from vavasms.cli.campaign.beginning import Beginning
 from vavasms.cli.campaign.beside import CampaignId, open_existing, repeat_option
@@ -19,6 +19,7 @@ from vavasms.cli.campaign.confirm import check_terminal
 from vavasms.cli.campaign.options import Contacts, RunOptions, find_file, open_contacts
 from vavasms.cli.campaign.progress import progress
 from vavasms.cli.campaign.steering import SteeredRun, run_steered, terminable
+from vavasms.cli.campaign.trial import code_of_end, name_end
 from vavasms.cli.ledgers import LedgerPath
 from vavasms.cli.options import JsonFlag
 from vavasms.config import misconfigured
@@ -44,8 +45,8 @@ def run(
     with terminable():
         begun = anyio.run(beginning.begin)
         if not options.yes and not beginning.confirm(begun):
-            show.warn("Nothing was sent, and nothing of it is kept.")
-            return exits.NOT_SENT
+            show.warn(name_end(begun.trial))
+            return code_of_end(begun.trial)
         return _go_on(begun.campaign.id, ledger, as_json=as_json)
 
 

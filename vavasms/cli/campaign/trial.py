@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from vavasms.cli import show
+from vavasms.cli import exits, show
 from vavasms.client import AsyncVavaSMS
 from vavasms.errors import Outcome, VavaSMSError
 from vavasms.models import Lot
@@ -30,6 +30,22 @@ class Trial:
     def message_id(self) -> str | None:
         """The id to ask for its delivery; None where the gateway named none."""
         return self.lot.message_ids[0] if self.lot is not None and self.lot.message_ids else None
+
+
+def name_end(trial: Trial | None) -> str:
+    """Say what was sent where the campaign was not: nothing, or the test."""
+    if trial is None:
+        return "nothing was sent, and nothing of it is kept"
+    test = f"the test to {trial.recipient.e164}"
+    fate = f"{test} was {trial.outcome.value.replace('_', ' ')}"
+    if trial.outcome is Outcome.UNKNOWN:
+        fate = f"whether {test} was sent is unknown"
+    return f"the campaign was not sent, and nothing of it is kept; {fate}"
+
+
+def code_of_end(trial: Trial | None) -> int:
+    """Choose the exit code where the campaign was not sent."""
+    return exits.UNKNOWN if trial is not None and trial.outcome is Outcome.UNKNOWN else exits.NOT_SENT
 
 
 async def send_trial(sms: AsyncVavaSMS, recipient: Msisdn, text: str, sender_id: str) -> Trial:

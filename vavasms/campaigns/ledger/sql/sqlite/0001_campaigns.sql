@@ -12,7 +12,8 @@ CREATE TABLE campaign (
     created_at REAL NOT NULL,
     max_segments INTEGER,
     daily_cap INTEGER,
-    -- Segments of what is sending, accepted or unknown; kept where there is a budget only.
+    -- Segments of what is sending, accepted or unknown, and of every earlier attempt that was unknown when it
+    -- was sent again; kept where there is a budget only.
     committed INTEGER NOT NULL DEFAULT 0
 );
 
@@ -31,6 +32,8 @@ CREATE TABLE batch (
     worker TEXT,
     sending_at REAL,
     not_before REAL NOT NULL DEFAULT 0,
+    -- Attempts before the latest of which nobody knows whether they went out: a person had it sent again.
+    doubt INTEGER NOT NULL DEFAULT 0,
     balance_before TEXT,
     balance_after TEXT,
     message TEXT NOT NULL,
@@ -40,7 +43,7 @@ CREATE TABLE batch (
 );
 
 -- Covers the counting of a campaign and the search for what is queued: neither reads texts and results.
-CREATE INDEX batch_progress ON batch (campaign, state, no, n, excluded, segments, not_before);
+CREATE INDEX batch_progress ON batch (campaign, state, no, n, excluded, segments, not_before, doubt);
 
 -- Narrow and written once: a row is touched again only where its recipient is left out.
 CREATE TABLE recipient (

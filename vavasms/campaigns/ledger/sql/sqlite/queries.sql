@@ -29,8 +29,8 @@ INSERT INTO recipient (campaign, batch, idx, phone)
 SELECT :campaign, :no, key, value FROM json_each(:phones)
 
 -- name: insert_batch
-INSERT INTO batch (campaign, no, segments, n, excluded, message, sending_at)
-VALUES (:campaign, :no, :segments, :n, :excluded, :message, :sending_at)
+INSERT INTO batch (campaign, no, segments, n, excluded, message, sending_at, doubt)
+VALUES (:campaign, :no, :segments, :n, :excluded, :message, :sending_at, :doubt)
 
 -- name: insert_addressees
 INSERT INTO addressee (phone, campaign, batch)
@@ -50,7 +50,8 @@ DELETE FROM addressee WHERE campaign = :campaign AND phone IN (
 SELECT count(*) FROM batch WHERE campaign = :campaign AND sending_at IS NOT NULL
 
 -- name: count_batches
-SELECT state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded))
+SELECT state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded)),
+    sum(segments * (n - excluded) * doubt)
 FROM batch INDEXED BY batch_progress WHERE campaign = :campaign GROUP BY state
 
 -- name: forget_attempts
@@ -69,14 +70,19 @@ UPDATE batch SET state = 'unknown', result = :result WHERE state = 'sending'
 UPDATE campaign SET state = 'cancelled', reason = :reason WHERE state = 'loading'
 
 -- name: cancel_queued
-UPDATE batch SET state = 'cancelled' WHERE campaign = :campaign AND state = 'queued'
+UPDATE batch SET state = 'cancelled' WHERE campaign = :campaign AND state = 'queued' AND doubt = 0
+
+-- name: doubt_queued
+-- What was to be sent again and is not. The token goes: nothing can answer for the earlier attempt any more.
+UPDATE batch SET state = 'unknown', token = NULL, result = :result, doubt = doubt - 1
+WHERE campaign = :campaign AND no = coalesce(:no, no) AND state = 'queued' AND doubt > 0
 
 -- name: cancel_queued_of_cancelled
 UPDATE batch SET state = 'cancelled'
 WHERE state = 'queued' AND campaign IN (SELECT seq FROM campaign WHERE state = 'cancelled')
 
 -- name: select_queued
-SELECT no, n - excluded, not_before FROM batch INDEXED BY batch_progress
+SELECT no, n - excluded, segments, not_before FROM batch INDEXED BY batch_progress
 WHERE campaign = :campaign AND state = 'queued' AND no > :after ORDER BY no LIMIT :limit
 
 -- name: select_tat
@@ -86,8 +92,11 @@ SELECT tat FROM rate WHERE account = :account
 -- name: set_tat
 INSERT INTO rate (account, tat) VALUES (:account, :tat) ON CONFLICT (account) DO UPDATE SET tat = excluded.tat
 
+-- name: release_tat
+UPDATE rate SET tat = max(tat - :seconds, 0.0) WHERE account = :account
+
 -- name: select_due
-SELECT message, segments, attempt FROM batch
+SELECT message, segments, attempt, doubt FROM batch
 WHERE campaign = :campaign AND no = :no AND state = 'queued' AND not_before <= :now
 
 -- name: exclude_opted_out
@@ -97,12 +106,32 @@ WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND phone IN (S
 -- name: exclude_capped
 UPDATE recipient SET exclusion = 'capped'
 WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND :cap <= (
-    SELECT count(*) FROM addressee
+    SELECT coalesce(sum(batch.doubt + (batch.state IN ('sending', 'accepted', 'unknown'))), 0) FROM addressee
     JOIN batch ON batch.campaign = addressee.campaign AND batch.no = addressee.batch
     JOIN recipient AS earlier ON earlier.campaign = addressee.campaign
         AND earlier.batch = addressee.batch AND earlier.phone = addressee.phone
     WHERE addressee.phone = recipient.phone AND earlier.exclusion IS NULL
-        AND batch.state IN ('sending', 'accepted', 'unknown') AND batch.sending_at > :since
+        AND batch.sending_at > :since
+)
+
+-- name: has_opted_out
+SELECT EXISTS (
+    SELECT 1 FROM recipient
+    WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND phone IN (SELECT phone FROM opt_out)
+)
+
+-- name: has_capped
+SELECT EXISTS (
+    SELECT 1 FROM recipient
+    WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND :cap <= (
+        SELECT coalesce(sum(batch.doubt + (batch.state IN ('sending', 'accepted', 'unknown'))), 0)
+        FROM addressee
+        JOIN batch ON batch.campaign = addressee.campaign AND batch.no = addressee.batch
+        JOIN recipient AS earlier ON earlier.campaign = addressee.campaign
+            AND earlier.batch = addressee.batch AND earlier.phone = addressee.phone
+        WHERE addressee.phone = recipient.phone AND earlier.exclusion IS NULL
+            AND batch.sending_at > :since
+    )
 )
 
 -- name: add_excluded
@@ -125,12 +154,16 @@ UPDATE campaign SET committed = committed + :segments WHERE seq = :campaign AND 
 
 -- name: settle_batch
 -- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
-UPDATE batch SET state = :state, result = :result, not_before = :not_before
+UPDATE batch SET state = :state, result = :result, not_before = :not_before, doubt = :doubt,
+    token = CASE WHEN :over THEN NULL ELSE token END
 WHERE campaign = :campaign AND no = :no AND token = :token AND state IN ('sending', 'unknown')
-RETURNING segments * (n - excluded)
+
+-- name: select_attempt
+SELECT doubt, segments * (n - excluded) FROM batch
+WHERE campaign = :campaign AND no = :no AND token = :token AND state IN ('sending', 'unknown')
 
 -- name: select_fenced
-SELECT message, segments, sending_at FROM batch
+SELECT message, segments, sending_at, doubt FROM batch
 WHERE campaign = :campaign AND no = :no AND token = :token AND state IN ('sending', 'unknown')
 
 -- name: delete_batch
@@ -154,16 +187,15 @@ UPDATE batch SET balance_after = :balance
 WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND balance_after IS NULL
 
 -- name: mark_sent
-UPDATE batch SET state = 'accepted',
+UPDATE batch SET state = 'accepted', doubt = 0,
     result = json_set(coalesce(nullif(result, ''), '{}'), '$.error', :note)
 WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
 
 -- name: resend
 -- The token goes: a late answer of the old attempt must not settle the new one.
-UPDATE batch SET state = 'queued', token = NULL, result = NULL, attempt = 0, not_before = 0
+UPDATE batch SET state = 'queued', token = NULL, result = NULL, attempt = 0, not_before = 0, doubt = doubt + 1
 WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
     AND sending_at < :sent_before
-RETURNING segments * (n - excluded)
 
 -- name: select_batches
 SELECT no, state, segments, result, sending_at, balance_before, balance_after FROM batch

@@ -1,0 +1,299 @@
+"""What a ledger that many workers share must do beyond the contract: all at once, and jobs within."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+
+import anyio
+import psycopg
+import pytest
+from anyio.to_thread import run_sync
+from attrs import define, field
+
+from vavasms.campaigns.ledger.port import BatchRecord, Claim, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.ledger.postgres_transactions import Intent, OnQueued
+from vavasms.campaigns.ledger.postgres_transactions import claim as write_claim
+from vavasms.campaigns.states import BatchEvent, CampaignState
+from vavasms.errors import LedgerError
+from vavasms.numbers import Msisdn
+from vavasms.storage.postgres_link import Connection
+
+pytestmark = pytest.mark.anyio
+
+NOTHING = BatchRecord()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """psycopg is for asyncio."""
+    return "asyncio"
+
+
+@define
+class Jobs:
+    """Write a job beside each batch that can be claimed, as an engine does."""
+
+    fails: bool = False
+    told: list[tuple[str, list[int]]] = field(factory=list)
+
+    async def defer(self, connection: Connection, campaign_id: str, numbers: Sequence[int]) -> None:
+        rows = [(campaign_id, no) for no in numbers]
+        await connection.cursor().executemany("INSERT INTO job (campaign, no) VALUES (%s, %s)", rows)
+        if self.fails:
+            await connection.execute("SELECT 1 / 0")
+        self.told.append((campaign_id, [*numbers]))
+
+
+@pytest.fixture
+def jobs() -> Jobs:
+    return Jobs()
+
+
+@pytest.fixture
+async def ledger(postgres: str, jobs: Jobs) -> AsyncIterator[PostgresLedger]:
+    """Give an empty ledger of twelve connections, with jobs beside it."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS vavasms CASCADE")
+        connection.execute("DROP TABLE IF EXISTS job; CREATE TABLE job (campaign TEXT, no INTEGER)")
+    on_queued: OnQueued = jobs.defer
+    async with await PostgresLedger.open(postgres, on_queued=on_queued, connections=12) as ledger:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(24):
+                # The pool grows where many wait.
+                tasks.start_soon(ledger.opted_out)
+        yield ledger
+
+
+def stored_jobs(url: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT campaign, no FROM job ORDER BY campaign, no").fetchall()
+
+
+async def begin(
+    ledger: PostgresLedger,
+    campaign_id: str,
+    *sizes: int,
+    max_segments: int | None = None,
+    daily_cap: int | None = None,
+) -> None:
+    """Have a campaign run; every campaign has the same recipients."""
+    new = NewCampaign(
+        id=campaign_id,
+        account="ops",
+        sender_id="ACME",
+        message="Bonjour",
+        created_at=1.0,
+        max_segments=max_segments,
+        daily_cap=daily_cap,
+    )
+    await ledger.create(new)
+    first, batches = 2250700000100, []
+    for no, size in enumerate(sizes):
+        people = tuple(Msisdn(first + each) for each in range(size))
+        batches.append(NewBatch(no=no, message="Bonjour", segments=1, recipients=people))
+        first += size
+    await ledger.load(campaign_id, batches)
+    await ledger.finish_loading(campaign_id, plan="{}", plan_hash="h")
+    assert await ledger.start(campaign_id)
+
+
+async def claim(ledger: PostgresLedger, campaign_id: str, no: int = 0, *, worker: str = "w") -> Claim | None:
+    token = f"{campaign_id}-{no}-{worker}"
+    return await ledger.claim(campaign_id, no, token=token, worker=worker, now=1000.0)
+
+
+async def take(ledger: PostgresLedger, campaign_id: str, no: int = 0) -> Claim:
+    made = await claim(ledger, campaign_id, no)
+    assert made is not None
+    return made
+
+
+async def at_once(calls: Sequence[Callable[[], Awaitable[Claim | None]]]) -> list[Claim]:
+    made: list[Claim] = []
+
+    async def call(each: Callable[[], Awaitable[Claim | None]]) -> None:
+        found = await each()
+        if found is not None:
+            made.append(found)
+
+    async with anyio.create_task_group() as tasks:
+        for each in calls:
+            tasks.start_soon(call, each)
+    return made
+
+
+async def test_of_many_workers_one_has_a_batch(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", *[2] * 10)
+    calls = [partial(claim, ledger, "c", no, worker=f"w{each}") for no in range(10) for each in range(4)]
+    made = await at_once(calls)
+    assert sorted(each.no for each in made) == list(range(10))
+
+
+async def test_a_budget_is_never_overspent_by_claims_that_come_together(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", *[1] * 40, max_segments=7)
+    made = await at_once([partial(claim, ledger, "c", no) for no in range(40)])
+    status = await ledger.status("c")
+    assert (len(made), status.segments, status.state) == (7, 7, CampaignState.PAUSED)
+
+
+@pytest.mark.parametrize("size", [1, 100])
+async def test_a_cap_holds_for_campaigns_that_claim_the_same_recipient_together(
+    ledger: PostgresLedger, postgres: str, size: int
+) -> None:
+    for each in ("a", "b"):
+        await begin(ledger, each, size, daily_cap=1)
+    claimed, ended = anyio.Event(), anyio.Event()
+    made: list[Claim | None] = []
+
+    async def first(connection: Connection) -> None:
+        intent = Intent(campaign_id="a", no=0, token="t", worker="w", now=1000.0, balance=None)
+        made.append(await write_claim(connection, intent))
+        claimed.set()
+        # Its commit waits until the other one can go no further.
+        while not (ended.is_set() or await run_sync(_waits, postgres)):
+            pass
+
+    async def second() -> None:
+        await claimed.wait()
+        made.append(await claim(ledger, "b"))
+        ended.set()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(second)
+            await ledger._database.write(first)
+    assert [each is not None for each in made] == [True, False]
+
+
+def _waits(url: str) -> bool:
+    """Tell whether anyone waits for a lock."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return rows.fetchone() is not None
+
+
+async def test_after_a_pause_nothing_is_claimed_that_was_not_claimed_before(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", *[1] * 60)
+    before = -1
+
+    async def pause() -> None:
+        nonlocal before
+        assert await ledger.pause("c", "lunch")
+        before = (await ledger.status("c")).sending
+
+    async with anyio.create_task_group() as tasks:
+        for no in range(60):
+            tasks.start_soon(partial(claim, ledger, "c", no))
+            if no == 20:
+                tasks.start_soon(pause)
+    assert (await ledger.status("c")).sending == before
+
+
+async def test_whatever_comes_together_with_a_cancel_nothing_stays_queued(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", *[2] * 20)
+    made = [await take(ledger, "c", no) for no in range(20)]
+    async with anyio.create_task_group() as tasks:
+        for each in made:
+            tasks.start_soon(ledger.settle, each, BatchEvent.TURN_BACK, NOTHING)
+            if each.no == 10:
+                tasks.start_soon(ledger.cancel, "c", "enough")
+    status = await ledger.status("c")
+    assert (status.state, status.queued, status.not_sent) == (CampaignState.CANCELLED, 0, 40)
+
+
+async def test_batches_that_are_halved_together_have_numbers_of_their_own(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", *[4] * 6)
+    made = [await take(ledger, "c", no) for no in range(6)]
+    async with anyio.create_task_group() as tasks:
+        for each in made:
+            tasks.start_soon(ledger.split, each)
+    status = await ledger.status("c")
+    assert (status.batches, status.queued) == (12, 24)
+
+
+async def test_a_rate_is_shared(ledger: PostgresLedger) -> None:
+    waits: list[float] = []
+
+    async def reserve() -> None:
+        waits.append(await ledger.reserve("ops", 5, rate=10.0, now=1.7e9))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(30):
+            tasks.start_soon(reserve)
+    assert sorted(waits) == pytest.approx([each * 0.5 for each in range(30)], abs=1e-5)
+
+
+async def test_only_what_is_under_way_for_long_is_taken_for_lost(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", 1, 1)
+    made = await take(ledger, "c")
+    assert not await ledger.sending(sent_before=1000.0)
+    assert not await ledger.reap("c", 0, sent_before=1000.0)
+    assert await ledger.sending(sent_before=1000.1) == [("c", 0)]
+    assert not await ledger.reap("c", 1, sent_before=2000.0)
+    assert await ledger.reap("c", 0, sent_before=1000.1)
+    assert not await ledger.reap("c", 0, sent_before=2000.0)
+    (unknown,) = await ledger.unknown("c")
+    assert unknown.record.error
+    assert await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
+
+
+async def test_a_runner_excludes_nobody_and_takes_nothing_from_another(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", 1)
+    await take(ledger, "c")
+    async with ledger.take_over(2000.0) as found, ledger.take_over(2000.0) as other:
+        assert found == other == {}
+        assert (await ledger.status("c")).sending == 1
+
+
+async def test_whatever_can_be_claimed_has_a_job(ledger: PostgresLedger, jobs: Jobs, postgres: str) -> None:
+    await begin(ledger, "c", 1, 2, 2)
+    assert jobs.told == [("c", [0, 1, 2])]
+    await ledger.settle(await take(ledger, "c", 0), BatchEvent.TURN_BACK, NOTHING)
+    found = await ledger.split(await take(ledger, "c", 1))
+    await ledger.settle(await take(ledger, "c", 2), BatchEvent.LOSE, NOTHING)
+    await ledger.resend("c", [2], sent_before=2000.0)
+    assert found is not None
+    assert jobs.told[1:] == [("c", [0]), ("c", [*found]), ("c", [2])]
+    assert len(stored_jobs(postgres)) == 7
+    # What cannot be claimed has none: it gets one at the start.
+    made = await take(ledger, "c", 0)
+    await ledger.pause("c", "lunch")
+    await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+    assert len(jobs.told) == 4
+    await ledger.start("c")
+    assert jobs.told[4:] == [("c", [0, 2, *found])]
+
+
+async def test_many_batches_are_told_of_in_parts(ledger: PostgresLedger, jobs: Jobs) -> None:
+    await begin(ledger, "c", *[1] * 5001)
+    assert [len(numbers) for _, numbers in jobs.told] == [5000, 1]
+
+
+async def test_a_job_and_its_batch_are_committed_together_or_not_at_all(
+    ledger: PostgresLedger, jobs: Jobs, postgres: str
+) -> None:
+    await begin(ledger, "c", 1, 1)
+    made = await take(ledger, "c")
+    before = stored_jobs(postgres)
+    jobs.fails = True
+    with pytest.raises(LedgerError):
+        await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+    assert (await ledger.status("c")).sending == 1
+    assert stored_jobs(postgres) == before
+
+
+async def test_what_comes_back_together_with_a_cancel_stays_in_doubt(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", *[2] * 12)
+    for no in range(12):
+        assert await ledger.settle(await take(ledger, "c", no), BatchEvent.LOSE, NOTHING)
+    assert await ledger.resend("c", range(12), sent_before=2000.0) == 12
+    made = await at_once([partial(claim, ledger, "c", no, worker="second") for no in range(12)])
+    async with anyio.create_task_group() as tasks:
+        for at, each in enumerate(made):
+            tasks.start_soon(ledger.settle, each, BatchEvent.TURN_BACK, NOTHING)
+            if at == 6:
+                tasks.start_soon(ledger.cancel, "c", "enough")
+    status = await ledger.status("c")
+    assert (status.queued, status.not_sent, status.unknown, status.segments) == (0, 0, 24, 24)

@@ -1,0 +1,263 @@
+"""The distributed ledger: a PostgreSQL database for any number of workers on any host. asyncio only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Self
+
+from attrs import asdict, evolve
+
+from vavasms.campaigns.ledger import postgres_transactions as tx
+from vavasms.campaigns.ledger.port import (
+    BatchRecord,
+    Claim,
+    NewBatch,
+    NewCampaign,
+)
+from vavasms.campaigns.ledger.postgres_loading import copy_batches, discard, finish_loading, forget
+from vavasms.campaigns.ledger.postgres_reading import PostgresReading
+from vavasms.campaigns.ledger.postgres_splitting import split
+from vavasms.campaigns.ledger.postgres_transactions import SQL, Answer, OnQueued
+from vavasms.campaigns.ledger.rows import (
+    DIED,
+    dump_record,
+    load_record,
+    no_resending,
+)
+from vavasms.campaigns.states import BatchEvent, CampaignEvent
+from vavasms.config import Secret
+from vavasms.storage.postgres import PostgresDatabase, ask, change
+from vavasms.storage.postgres_link import Connection
+from vavasms.storage.queries import load_migrations
+
+MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.postgres")
+#: Batches that `on_queued` is told of at a time when a campaign starts.
+CHUNK = 5000
+
+
+class PostgresLedger(PostgresReading):
+    """A ledger in a database. Open it with `PostgresLedger.open`; an async context manager."""
+
+    def __init__(self, database: PostgresDatabase, *, on_queued: OnQueued | None = None) -> None:
+        super().__init__(database)
+        self._on_queued = on_queued
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        upgrade: bool = False,
+        on_queued: OnQueued | None = None,
+        connections: int = 8,
+    ) -> Self:
+        """Open a ledger by its connection string, with at most so many connections; make it where
+        there is none.
+
+        `on_queued` is called with the connection, the campaign and the numbers of batches, within the
+        transaction that lets them be claimed: what it writes there commits with it.
+
+        Raises `ConfigurationError` under trio, for a connection string that cannot be read, where the server
+        turns us away, for a ledger of a newer version, or of an older one without `upgrade`; `LedgerError`
+        where the server is not at hand.
+        """
+        secret = Secret(url)
+        # No local that an error's traceback could show.
+        del url
+        database = await PostgresDatabase.open(secret, MIGRATIONS, upgrade=upgrade, connections=connections)
+        return cls(database, on_queued=on_queued)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. May be called twice."""
+        await self._database.aclose()
+
+    async def create(self, campaign: NewCampaign) -> None:
+        """Keep a new campaign: see `Ledger.create`."""
+        await self._change("insert_campaign", asdict(campaign))
+
+    async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
+        """Add batches: see `Ledger.load`."""
+        await self._database.write(lambda c: copy_batches(c, campaign_id, batches), is_long=True)
+
+    async def finish_loading(self, campaign_id: str, *, plan: str, plan_hash: str) -> None:
+        """Make a campaign whole: see `Ledger.finish_loading`."""
+        values = {"plan": plan, "plan_hash": plan_hash}
+        await self._database.write(lambda c: finish_loading(c, campaign_id, values), is_long=True)
+
+    async def discard(self, campaign_id: str) -> None:
+        """Forget a campaign that never began: see `Ledger.discard`."""
+        await self._database.write(lambda c: discard(c, campaign_id), is_long=True)
+
+    async def start(self, campaign_id: str) -> bool:
+        """Let a campaign run: see `Ledger.start`."""
+
+        async def work(connection: Connection) -> bool:
+            campaign = await tx.hold(connection, campaign_id, alone=True)
+            if not await tx.move(connection, campaign.seq, CampaignEvent.START):
+                return False
+            await change(connection, SQL["forget_attempts"], {"campaign": campaign.seq})
+            await self._tell_queued(connection, campaign)
+            return True
+
+        return await self._database.write(work, is_long=True)
+
+    async def _tell_queued(self, connection: Connection, campaign: tx.Held) -> None:
+        """Tell of all batches that wait."""
+        after = -1
+        while self._on_queued is not None:
+            key = {"campaign": campaign.seq, "after": after, "limit": CHUNK}
+            (rows,) = await ask(connection, (SQL["select_queued"], key))
+            if not rows:
+                return
+            after = rows[-1][0]
+            await self._on_queued(connection, campaign.id, [row[0] for row in rows])
+
+    async def pause(self, campaign_id: str, reason: str) -> bool:
+        """Have no further batch claimed: see `Ledger.pause`."""
+
+        async def work(connection: Connection) -> bool:
+            campaign = await tx.hold(connection, campaign_id, alone=True)
+            return await tx.move(connection, campaign.seq, CampaignEvent.PAUSE, reason)
+
+        return await self._database.write(work)
+
+    async def cancel(self, campaign_id: str, reason: str) -> bool:
+        """Have what is queued never sent: see `Ledger.cancel`."""
+
+        async def work(connection: Connection) -> bool:
+            campaign = await tx.hold(connection, campaign_id, alone=True)
+            cancelled = await tx.move(connection, campaign.seq, CampaignEvent.CANCEL, reason)
+            if cancelled:
+                await tx.cancel_queued(connection, campaign)
+            return cancelled
+
+        return await self._database.write(work, is_long=True)
+
+    async def finish(self, campaign_id: str) -> bool:
+        """End a campaign of which nothing is left: see `Ledger.finish`."""
+
+        async def work(connection: Connection) -> bool:
+            # Asked first without a lock: mostly there is something left, and claims need not wait for it.
+            seq = (await tx.find(connection, campaign_id))[0]
+            if await _is_open(connection, seq):
+                return False
+            await tx.hold(connection, campaign_id, alone=True)
+            return not await _is_open(connection, seq) and await tx.move(
+                connection, seq, CampaignEvent.FINISH
+            )
+
+        return await self._database.write(work)
+
+    @asynccontextmanager
+    async def take_over(self, now: float) -> AsyncIterator[Mapping[str, Sequence[int]]]:
+        """Exclude nobody and give nothing: the dead are found by `sending` and `reap`."""
+        del now
+        yield {}
+
+    async def reap(self, campaign_id: str, no: int, *, sent_before: float) -> bool:
+        """Make a batch of a dead worker `unknown`, if it was claimed before then and is still `sending`.
+
+        `sent_before` leaves the longest call room to end: a late true answer still counts, by its token.
+        """
+
+        async def work(connection: Connection) -> bool:
+            campaign = await tx.hold(connection, campaign_id)
+            key = {"campaign": campaign.seq, "no": no, "sent_before": sent_before}
+            return await change(connection, SQL["reap_batch"], {**key, "result": dump_record(DIED)}) == 1
+
+        return await self._database.write(work)
+
+    async def claim(
+        self,
+        campaign_id: str,
+        no: int,
+        *,
+        token: str,
+        worker: str,
+        now: float,
+        balance: Decimal | None = None,
+    ) -> Claim | None:
+        """TX1: see `Ledger.claim`."""
+        intent = tx.Intent(
+            campaign_id=campaign_id, no=no, token=token, worker=worker, now=now, balance=balance
+        )
+        return await self._database.write(lambda c: tx.claim(c, intent))
+
+    async def settle(
+        self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
+    ) -> bool:
+        """TX2: see `Ledger.settle`."""
+        answer = Answer(
+            campaign_id=claim.campaign_id,
+            no=claim.no,
+            token=claim.token,
+            event=event,
+            record=record,
+            not_before=not_before,
+        )
+        return await self._database.write(lambda c: tx.settle(c, answer, self._on_queued))
+
+    async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
+        """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
+        answer = Answer(campaign_id=campaign_id, no=no, token=token, event=BatchEvent.TURN_BACK)
+        return await self._database.write(lambda c: tx.settle(c, answer, self._on_queued))
+
+    async def split(self, claim: Claim) -> tuple[int, int] | None:
+        """TX2 of a lot refused as a whole: see `Ledger.split`."""
+        return await self._database.write(lambda c: split(c, claim, self._on_queued))
+
+    async def note_balance(self, campaign_id: str, numbers: Collection[int], balance: Decimal) -> None:
+        """Keep the balance after: see `Ledger.note_balance`."""
+
+        async def work(connection: Connection) -> None:
+            campaign = await tx.hold(connection, campaign_id)
+            values = {"campaign": campaign.seq, "numbers": list(numbers), "balance": str(balance)}
+            await change(connection, SQL["note_balance"], values)
+
+        await self._database.write(work)
+
+    async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
+        """Take unknown batches for accepted: see `Ledger.mark_sent`."""
+
+        async def work(connection: Connection) -> int:
+            campaign = await tx.hold(connection, campaign_id, alone=True)
+            key = {"campaign": campaign.seq, "numbers": list(numbers)}
+            (rows,) = await ask(connection, (SQL["select_some_unknown"], key))
+            results = [dump_record(evolve(load_record(result), error=note)) for _, result in rows]
+            marked = {"numbers": [no for no, _ in rows], "results": results}
+            return await change(connection, SQL["mark_sent"], {**key, **marked})
+
+        return await self._database.write(work)
+
+    async def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
+        """Queue unknown batches again: see `Ledger.resend`."""
+
+        async def work(connection: Connection) -> int:
+            campaign = await tx.hold(connection, campaign_id, alone=True)
+            if campaign.closed:
+                raise no_resending(campaign_id, purged=campaign.purged)
+            key = {"campaign": campaign.seq, "numbers": list(numbers), "sent_before": sent_before}
+            (rows,) = await ask(connection, (SQL["resend"], key))
+            await tx.requeued(connection, campaign, sorted(no for (no,) in rows), self._on_queued)
+            return len(rows)
+
+        return await self._database.write(work)
+
+    async def purge(self, campaign_id: str) -> None:
+        """Forget numbers and texts: see `Ledger.purge`.
+
+        The server's own files hold them until it vacuums the tables, its log and its backups for longer.
+        """
+        await self._database.write(lambda c: forget(c, campaign_id), is_long=True)
+
+
+async def _is_open(connection: Connection, seq: int) -> bool:
+    return bool((await ask(connection, (SQL["select_open"], {"campaign": seq})))[0][0][0])

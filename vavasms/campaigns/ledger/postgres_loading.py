@@ -1,0 +1,89 @@
+"""The transactions of the PostgreSQL ledger that go over a whole campaign: loaded, made whole, forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import evolve
+
+from vavasms.campaigns.ledger import postgres_transactions as tx
+from vavasms.campaigns.ledger.port import NewBatch
+from vavasms.campaigns.ledger.postgres_transactions import SQL
+from vavasms.campaigns.ledger.rows import dump_record, load_record, still_going
+from vavasms.campaigns.states import CampaignEvent, CampaignState
+from vavasms.errors import LedgerError
+from vavasms.storage.postgres import ask, change
+from vavasms.storage.postgres_link import Connection, UniqueViolation
+
+#: What holds numbers; addressees are found through the recipients.
+_PERSONAL = ("delete_addressees", "delete_recipients", "delete_deliveries")
+#: Batches whose results are rewritten at a time.
+_CHUNK = 5000
+
+
+async def copy_batches(connection: Connection, campaign_id: str, batches: Sequence[NewBatch]) -> None:
+    """Add batches to a campaign that is loading."""
+    campaign = await tx.hold(connection, campaign_id)
+    if campaign.state is not CampaignState.LOADING:
+        raise still_going(campaign_id, campaign.state, "loaded")
+    cursor = connection.cursor()
+    async with cursor.copy(SQL["copy_batches"].encode()) as copy:
+        for batch in batches:
+            row = (campaign.seq, batch.no, batch.segments, len(batch.recipients), batch.message)
+            await copy.write_row(row)
+    async with cursor.copy(SQL["copy_recipients"].encode()) as copy:
+        for batch in batches:
+            # A number in the wire's form needs no quoting; by hand this takes a third of the time.
+            head = f"{campaign.seq}\t{batch.no}\t"
+            await copy.write("".join([f"{head}{idx}\t{each}\n" for idx, each in enumerate(batch.recipients)]))
+
+
+async def finish_loading(connection: Connection, campaign_id: str, plan: Mapping[str, str]) -> None:
+    """Make a campaign whole, and each of its recipients the addressee of one batch."""
+    campaign = await tx.hold(connection, campaign_id, alone=True)
+    if not await tx.move(connection, campaign.seq, CampaignEvent.LOADED):
+        raise still_going(campaign_id, campaign.state, "loaded")
+    key = {"campaign": campaign.seq}
+    await change(connection, SQL["set_plan"], {**key, **plan})
+    try:
+        await change(connection, SQL["insert_addressees"], key)
+        return
+    except UniqueViolation:
+        pass
+    raise LedgerError(f"A recipient is twice in the campaign {campaign_id!r}.")
+
+
+async def discard(connection: Connection, campaign_id: str) -> None:
+    """Forget a campaign of which nothing was ever claimed."""
+    name = {"id": campaign_id}
+    _, rows = await ask(connection, (SQL["lock_alone"], name), (SQL["select_campaign"], name))
+    if not rows:
+        return
+    key = {"campaign": rows[0][0]}
+    (claimed,) = await ask(connection, (SQL["select_claimed"], key))
+    if not claimed:
+        names = (*_PERSONAL, "delete_batches", "delete_campaign")
+        await ask(connection, *[(SQL[name], key) for name in names])
+
+
+async def forget(connection: Connection, campaign_id: str) -> None:
+    """Forget the numbers and texts of a campaign that has ended."""
+    campaign = await tx.hold(connection, campaign_id, alone=True)
+    if campaign.state not in (CampaignState.DONE, CampaignState.CANCELLED):
+        raise still_going(campaign_id, campaign.state, "purged")
+    key = {"campaign": campaign.seq}
+    await ask(connection, *[(SQL[name], key) for name in (*_PERSONAL, "purge_campaign")])
+    after = -1
+    while True:
+        page = {**key, "after": after, "limit": _CHUNK}
+        (rows,) = await ask(connection, (SQL["select_results"], page))
+        if not rows:
+            return
+        after = rows[-1][0]
+        results = [_without_ids(result) for _, result in rows]
+        kept = {"numbers": [no for no, _ in rows], "results": results}
+        await change(connection, SQL["purge_batches"], {**key, **kept})
+
+
+def _without_ids(result: str | None) -> str | None:
+    return None if result is None else dump_record(evolve(load_record(result), message_ids=()))

@@ -1,0 +1,316 @@
+-- name: lock_shared
+-- "VAVA". Whoever claims and settles shares a campaign; whoever starts, pauses or cancels it has it alone. The
+-- locks of a row would let a stream of claims starve a pause: these queue. What follows must be a statement of
+-- its own, to see what was committed while this one waited.
+SELECT pg_advisory_xact_lock_shared(1447122497, hashtext(%(id)s))
+
+-- name: lock_alone
+SELECT pg_advisory_xact_lock(1447122497, hashtext(%(id)s))
+
+-- name: lock_capped
+-- Two campaigns that claim the same recipient, where a cap is set, come one after the other. Not a lock for each
+-- number: the server's room for locks is small. In order: no two wait for each other.
+SELECT pg_advisory_xact_lock(1447122499, bucket) FROM (
+    SELECT DISTINCT (phone %% 64)::INTEGER AS bucket FROM vavasms.recipient
+    WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL ORDER BY bucket
+) AS buckets
+
+-- name: insert_campaign
+INSERT INTO vavasms.campaign
+    (id, state, account, sender_id, message, policy, created_at, max_segments, daily_cap)
+VALUES (%(id)s, 'loading', %(account)s, %(sender_id)s, %(message)s, %(policy)s, %(created_at)s,
+    %(max_segments)s, %(daily_cap)s)
+
+-- name: select_campaign
+SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
+    max_segments, daily_cap
+FROM vavasms.campaign WHERE id = %(id)s
+
+-- name: select_campaigns
+SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at
+FROM vavasms.campaign ORDER BY created_at DESC, seq DESC
+
+-- name: select_same_plan
+SELECT id FROM vavasms.campaign
+WHERE account = %(account)s AND plan_hash = %(plan_hash)s AND id <> %(but)s AND state <> 'loading'
+ORDER BY created_at, seq LIMIT 1
+
+-- name: move_campaign
+-- One event of the campaign's table; :sources are the states it starts from.
+UPDATE vavasms.campaign SET state = %(state)s, reason = %(reason)s
+WHERE seq = %(campaign)s AND state = ANY(%(sources)s::TEXT[])
+
+-- name: set_plan
+UPDATE vavasms.campaign SET plan = %(plan)s, plan_hash = %(plan_hash)s WHERE seq = %(campaign)s
+
+-- name: copy_recipients
+COPY vavasms.recipient (campaign, batch, idx, phone) FROM STDIN
+
+-- name: copy_batches
+COPY vavasms.batch (campaign, no, segments, n, message) FROM STDIN
+
+-- name: insert_half
+INSERT INTO vavasms.batch (campaign, no, segments, n, excluded, message, sending_at, doubt)
+SELECT %(campaign)s, %(new)s, %(segments)s, count(*), count(exclusion), %(message)s, %(sending_at)s, %(doubt)s
+FROM vavasms.recipient WHERE campaign = %(campaign)s AND batch = %(new)s
+
+-- name: insert_addressees
+INSERT INTO vavasms.addressee (phone, campaign, batch)
+SELECT phone, campaign, batch FROM vavasms.recipient WHERE campaign = %(campaign)s ORDER BY phone
+
+-- name: move_addressees
+UPDATE vavasms.addressee SET batch = %(new)s WHERE campaign = %(campaign)s AND phone IN (
+    SELECT phone FROM vavasms.recipient WHERE campaign = %(campaign)s AND batch = %(new)s
+)
+
+-- name: delete_addressees
+DELETE FROM vavasms.addressee WHERE campaign = %(campaign)s AND phone IN (
+    SELECT phone FROM vavasms.recipient WHERE campaign = %(campaign)s
+)
+
+-- name: select_claimed
+SELECT 1 FROM vavasms.batch WHERE campaign = %(campaign)s AND sending_at IS NOT NULL LIMIT 1
+
+-- name: count_batches
+SELECT state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded)),
+    sum(segments * (n - excluded) * doubt)
+FROM vavasms.batch WHERE campaign = %(campaign)s GROUP BY state
+
+-- name: count_all_batches
+SELECT campaign, state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded)),
+    sum(segments * (n - excluded) * doubt)
+FROM vavasms.batch GROUP BY campaign, state ORDER BY campaign
+
+-- name: select_open
+-- Whether anything of a campaign is queued or under way.
+SELECT EXISTS (SELECT FROM vavasms.batch WHERE campaign = %(campaign)s AND state = 'queued')
+    OR EXISTS (SELECT FROM vavasms.batch WHERE campaign = %(campaign)s AND state = 'sending')
+
+-- name: forget_attempts
+UPDATE vavasms.batch SET attempt = 0, not_before = 0
+WHERE campaign = %(campaign)s AND state = 'queued' AND (attempt > 0 OR not_before > 0)
+
+-- name: select_sending
+SELECT campaign.id, batch.no FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
+WHERE batch.state = 'sending' AND batch.sending_at < %(sent_before)s ORDER BY campaign.seq, batch.no
+
+-- name: reap_batch
+-- Whoever was sending is dead: never back to the queue, since its request may have been accepted.
+UPDATE vavasms.batch SET state = 'unknown', result = %(result)s
+WHERE campaign = %(campaign)s AND no = %(no)s AND state = 'sending' AND sending_at < %(sent_before)s
+
+-- name: cancel_queued
+UPDATE vavasms.batch SET state = 'cancelled' WHERE campaign = %(campaign)s AND state = 'queued' AND doubt = 0
+
+-- name: doubt_queued
+-- An attempt before may have been sent: nobody can say that nothing was. No answer to any attempt counts now.
+UPDATE vavasms.batch SET state = 'unknown', doubt = doubt - 1, token = NULL, result = %(result)s
+WHERE campaign = %(campaign)s AND state = 'queued' AND doubt > 0
+
+-- name: select_queued
+SELECT no, n - excluded, segments, not_before FROM vavasms.batch
+WHERE campaign = %(campaign)s AND state = 'queued' AND no > %(after)s ORDER BY no LIMIT %(limit)s
+
+-- name: reserve
+-- GCRA: the wait is what the tat of before was ahead; the new one is what the next will find. One that is more
+-- than a day ahead is a clock's fault.
+INSERT INTO vavasms.rate AS rate (account, tat)
+VALUES (%(account)s, %(now)s::FLOAT8 + %(messages)s::FLOAT8 / %(rate)s::FLOAT8)
+ON CONFLICT (account) DO UPDATE
+    SET tat = CASE WHEN rate.tat > %(now)s::FLOAT8 + %(day)s::FLOAT8 THEN %(now)s::FLOAT8
+        ELSE greatest(rate.tat, %(now)s::FLOAT8) END + %(messages)s::FLOAT8 / %(rate)s::FLOAT8
+RETURNING greatest(rate.tat - %(messages)s::FLOAT8 / %(rate)s::FLOAT8 - %(now)s::FLOAT8, 0)
+
+-- name: release
+UPDATE vavasms.rate SET tat = greatest(tat - %(messages)s::FLOAT8 / %(rate)s::FLOAT8, 0)
+WHERE account = %(account)s
+
+-- name: hold_rate
+INSERT INTO vavasms.rate AS rate (account, tat) VALUES (%(account)s, %(until)s)
+ON CONFLICT (account) DO UPDATE SET tat = greatest(rate.tat, excluded.tat)
+
+-- name: select_due
+-- Locked: who comes second sees that it is no longer queued.
+SELECT batch.message, batch.segments, batch.attempt, batch.doubt
+FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
+WHERE campaign.id = %(id)s AND campaign.state = 'running'
+    AND batch.no = %(no)s AND batch.state = 'queued' AND batch.not_before <= %(now)s
+FOR NO KEY UPDATE OF batch
+
+-- name: before_exclusions
+SAVEPOINT before_exclusions
+
+-- name: undo_exclusions
+ROLLBACK TO SAVEPOINT before_exclusions
+
+-- name: exclude_opted_out
+UPDATE vavasms.recipient SET exclusion = 'opted_out'
+WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL
+    AND phone IN (SELECT phone FROM vavasms.opt_out)
+RETURNING 1
+
+-- name: exclude_capped
+WITH mine AS (
+    SELECT phone FROM vavasms.recipient
+    WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL
+), had AS (
+    SELECT addressee.phone FROM mine
+    JOIN vavasms.addressee ON addressee.phone = mine.phone
+    JOIN vavasms.batch ON batch.campaign = addressee.campaign AND batch.no = addressee.batch
+    JOIN vavasms.recipient AS earlier ON earlier.campaign = addressee.campaign
+        AND earlier.batch = addressee.batch AND earlier.phone = addressee.phone
+    WHERE earlier.exclusion IS NULL AND batch.sending_at > %(since)s
+    GROUP BY addressee.phone
+    HAVING sum(batch.doubt + (batch.state IN ('sending', 'accepted', 'unknown'))::INTEGER) >= %(cap)s
+)
+UPDATE vavasms.recipient SET exclusion = 'capped'
+WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL AND phone IN (SELECT phone FROM had)
+RETURNING 1
+
+-- name: select_included
+SELECT phone FROM vavasms.recipient
+WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL ORDER BY idx
+
+-- name: add_excluded
+UPDATE vavasms.batch SET excluded = excluded + %(excluded)s WHERE campaign = %(campaign)s AND no = %(no)s
+
+-- name: cancel_batch
+UPDATE vavasms.batch SET state = 'cancelled'
+WHERE campaign = %(campaign)s AND no = %(no)s AND state = 'queued'
+
+-- name: doubt_batch
+UPDATE vavasms.batch SET state = 'unknown', doubt = doubt - 1, token = NULL, result = %(result)s
+WHERE campaign = %(campaign)s AND no = %(no)s AND state = 'queued' AND doubt > 0
+
+-- name: claim_batch
+-- TX1: the intent, before any byte leaves.
+UPDATE vavasms.batch SET state = 'sending', token = %(token)s, worker = %(worker)s, sending_at = %(now)s,
+    attempt = attempt + 1, balance_before = %(balance)s, balance_after = NULL, result = NULL
+WHERE campaign = %(campaign)s AND no = %(no)s AND state = 'queued'
+
+-- name: take_segments
+-- Of claims that come together each sees what the one before took.
+UPDATE vavasms.campaign SET committed = committed + %(segments)s
+WHERE seq = %(campaign)s AND committed + %(segments)s <= max_segments
+
+-- name: give_back_segments
+UPDATE vavasms.campaign SET committed = committed - %(segments)s
+WHERE seq = %(campaign)s AND max_segments IS NOT NULL
+
+-- name: settle_batch
+-- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
+-- Where an attempt before is doubtful, what says that this one was not sent leaves that one: its answer counts once.
+UPDATE vavasms.batch SET not_before = %(not_before)s,
+    state = CASE WHEN doubt > 0 THEN %(doubted)s ELSE %(state)s END,
+    result = CASE WHEN doubt > 0 THEN %(doubted_result)s ELSE %(result)s END,
+    token = CASE WHEN doubt > 0 AND %(is_over)s THEN NULL ELSE token END,
+    doubt = CASE WHEN %(state)s = 'accepted' THEN 0 WHEN doubt > 0 AND %(is_over)s THEN doubt - 1 ELSE doubt END
+WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s AND state IN ('sending', 'unknown')
+RETURNING state, segments * (n - excluded)
+
+-- name: select_fenced
+SELECT message, segments, sending_at, doubt FROM vavasms.batch
+WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s AND state IN ('sending', 'unknown')
+
+-- name: delete_batch
+DELETE FROM vavasms.batch WHERE campaign = %(campaign)s AND no = %(no)s
+
+-- name: select_last_no
+SELECT max(no) FROM vavasms.batch WHERE campaign = %(campaign)s
+
+-- name: select_middle
+SELECT idx FROM vavasms.recipient
+WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL ORDER BY idx LIMIT 1 OFFSET %(half)s
+
+-- name: move_recipients
+UPDATE vavasms.recipient SET batch = %(new)s
+WHERE campaign = %(campaign)s AND batch = %(no)s AND idx >= %(first)s AND idx < %(end)s
+
+-- name: note_balance
+-- In order: no two wait for each other.
+WITH mine AS (
+    SELECT no FROM vavasms.batch
+    WHERE campaign = %(campaign)s AND no = ANY(%(numbers)s::INTEGER[]) AND balance_after IS NULL
+    ORDER BY no FOR NO KEY UPDATE
+)
+UPDATE vavasms.batch SET balance_after = %(balance)s
+FROM mine WHERE batch.campaign = %(campaign)s AND batch.no = mine.no
+
+-- name: select_some_unknown
+SELECT no, result FROM vavasms.batch
+WHERE campaign = %(campaign)s AND no = ANY(%(numbers)s::INTEGER[]) AND state = 'unknown' ORDER BY no
+
+-- name: mark_sent
+UPDATE vavasms.batch SET state = 'accepted', doubt = 0, result = marked.result
+FROM unnest(%(numbers)s::INTEGER[], %(results)s::TEXT[]) AS marked (no, result)
+WHERE batch.campaign = %(campaign)s AND batch.no = marked.no AND batch.state = 'unknown'
+
+-- name: resend
+-- The token goes: a late answer of the old attempt must not settle the new one.
+UPDATE vavasms.batch SET state = 'queued', token = NULL, result = NULL, attempt = 0, not_before = 0,
+    doubt = doubt + 1
+WHERE campaign = %(campaign)s AND no = ANY(%(numbers)s::INTEGER[]) AND state = 'unknown'
+    AND sending_at < %(sent_before)s
+RETURNING no
+
+-- name: select_batches
+SELECT no, state, segments, result, sending_at, balance_before, balance_after FROM vavasms.batch
+WHERE campaign = %(campaign)s AND no > %(after)s ORDER BY no LIMIT %(limit)s
+
+-- name: select_unknown
+SELECT no, state, segments, result, sending_at, balance_before, balance_after FROM vavasms.batch
+WHERE campaign = %(campaign)s AND state = 'unknown' ORDER BY no
+
+-- name: select_recipients
+SELECT batch, phone, exclusion FROM vavasms.recipient
+WHERE campaign = %(campaign)s AND batch = ANY(%(numbers)s::INTEGER[]) ORDER BY batch, idx
+
+-- name: record_delivery
+INSERT INTO vavasms.delivery AS delivery (campaign, message_id, status, raw_status, at)
+VALUES (%(campaign)s, %(message_id)s, %(status)s, %(raw_status)s, %(at)s)
+ON CONFLICT (campaign, message_id) DO UPDATE SET
+    status = excluded.status, raw_status = excluded.raw_status, at = excluded.at
+WHERE excluded.at >= delivery.at
+
+-- name: select_deliveries
+SELECT message_id, status, raw_status, at FROM vavasms.delivery
+WHERE campaign = %(campaign)s AND message_id = ANY(%(ids)s::TEXT[])
+
+-- name: select_results
+SELECT no, result FROM vavasms.batch
+WHERE campaign = %(campaign)s AND no > %(after)s ORDER BY no LIMIT %(limit)s
+
+-- name: purge_batches
+UPDATE vavasms.batch SET message = '', result = kept.result
+FROM unnest(%(numbers)s::INTEGER[], %(results)s::TEXT[]) AS kept (no, result)
+WHERE batch.campaign = %(campaign)s AND batch.no = kept.no
+
+-- name: purge_campaign
+UPDATE vavasms.campaign SET message = '' WHERE seq = %(campaign)s
+
+-- name: delete_recipients
+DELETE FROM vavasms.recipient WHERE campaign = %(campaign)s
+
+-- name: delete_batches
+DELETE FROM vavasms.batch WHERE campaign = %(campaign)s
+
+-- name: delete_deliveries
+DELETE FROM vavasms.delivery WHERE campaign = %(campaign)s
+
+-- name: delete_campaign
+DELETE FROM vavasms.campaign WHERE seq = %(campaign)s
+
+-- name: select_opt_outs
+SELECT phone, source, at FROM vavasms.opt_out WHERE phone > %(after)s ORDER BY phone LIMIT %(limit)s
+
+-- name: select_opted_out
+SELECT phone FROM vavasms.opt_out
+
+-- name: add_opt_outs
+INSERT INTO vavasms.opt_out (phone, source, at)
+SELECT DISTINCT phone, %(source)s, %(at)s::FLOAT8 FROM unnest(%(phones)s::BIGINT[]) AS given (phone)
+ORDER BY phone
+ON CONFLICT (phone) DO NOTHING
+
+-- name: remove_opt_outs
+DELETE FROM vavasms.opt_out WHERE phone = ANY(%(phones)s::BIGINT[])

@@ -1,0 +1,79 @@
+"""What a rendered text costs, who waits for it, and its share in the hash of a plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from attrs import define, field, frozen
+
+from vavasms.errors import InvalidMessageError
+from vavasms.numbers import Msisdn
+from vavasms.text import Encoding, count_segments, fold_to_gsm7
+from vavasms.wire.requests import MAX_SEGMENTS
+
+#: Hashes of recipients are added up modulo this.
+MODULUS = 1 << 128
+
+_HASH_BYTES = 16
+
+
+@frozen
+class Weight:
+    """What one rendered text costs."""
+
+    segments: int
+    #: Folded.
+    folded: int
+    #: What forces UCS-2.
+    offending: frozenset[str]
+
+
+@define
+class TextGroup:
+    """Recipients of one text that wait for their batch to be full."""
+
+    text: Weight
+    #: Has taken in the text: a copy of it takes a number.
+    hash: blake2b
+    recipients: list[Msisdn] = field(factory=list)
+
+
+def check_text(text: str) -> None:
+    """Raise `InvalidMessageError` for a text that no send takes."""
+    if not text.strip():
+        raise InvalidMessageError("The message is empty; nothing was sent.")
+    if not fits_a_phone(count_segments(text).segments):
+        raise InvalidMessageError(
+            f"The message is longer than {MAX_SEGMENTS} segments, the most a phone joins; nothing was sent."
+        )
+
+
+def fits_a_phone(segments: int) -> bool:
+    """Say whether phones join so many segments, as `draft_text` has it."""
+    return segments <= MAX_SEGMENTS
+
+
+def weigh_text(text: str) -> Weight:
+    """Count the segments of a text, and what folding would save."""
+    found = count_segments(text)
+    if found.encoding is not Encoding.UCS2:
+        return Weight(found.segments, found.segments, frozenset())
+    offending = frozenset(character for _, character in found.offending)
+    return Weight(found.segments, count_segments(fold_to_gsm7(text)).segments, offending)
+
+
+def hash_text(text: str) -> blake2b:
+    """Begin the hash of a text's recipients."""
+    # A text's length parts it from the number: no two recipients give the same bytes.
+    return blake2b(f"{len(text)}:{text}:".encode(), digest_size=_HASH_BYTES)
+
+
+def hash_recipients(head: blake2b, numbers: Sequence[Msisdn]) -> int:
+    """Add up the hashes of a text's recipients: the same in any order. Half a microsecond each."""
+    total = 0
+    for number in numbers:
+        one = head.copy()
+        one.update(number.encode())
+        total += int.from_bytes(one.digest(), "little")
+    return total
