@@ -53,7 +53,7 @@ def measure_flat(bench: Bench) -> Sample:
 def measure_ledger(bench: Bench) -> Sample:
     """Compare the recipients a second of a campaign with those of `stream_bulk`."""
     bench.gateway.set_delay(DELAY)
-    count = bench.size(100_000, 1_000)
+    count = bench.size(300_000, 1_000)
     with tempfile.TemporaryDirectory() as folder:
         mine = asyncio.run(_run_campaign(bench.gateway, _list(bench, count), Path(folder) / "ledger.db"))
     other = asyncio.run(_stream(bench.gateway, count))
