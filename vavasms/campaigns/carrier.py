@@ -22,7 +22,6 @@ from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
     GatewayError,
     InvalidInputError,
-    InvalidMessageError,
     LedgerError,
     Outcome,
     OutcomeUnknownError,
@@ -171,10 +170,6 @@ class Carrier:
 
     async def _settle_error(self, claim: Claim, error: VavaSMSError) -> Carried:
         """Do what the outcome table says of this error."""
-        if isinstance(error, InvalidMessageError):
-            # This text can never be sent: what is left of the campaign can.
-            await self._settle(claim, BatchEvent.REJECT, _record(error))
-            return Carried(way=Way.SETTLED, error=error)
         if error.outcome is Outcome.REJECTED and error.halts:
             # The account is refused, not these numbers: they are sent to once it is mended.
             return await self._turn_back(claim, error)
@@ -193,7 +188,6 @@ class Carrier:
         wait = _wait_after(claim, error)
         if isinstance(error, RateLimitedError):
             self._held_until = max(self._held_until, self.clock() + wait)
-            await self.ledger.hold(self.campaign.account, self._held_until)
         record, due = BatchRecord(), self.clock() + wait
         await self._owe(
             claim,
@@ -201,6 +195,9 @@ class Carrier:
             record,
             lambda: self.ledger.settle(claim, BatchEvent.TURN_BACK, record, not_before=due),
         )
+        # After the outcome: a ledger that fails here must not leave the batch as being sent.
+        if isinstance(error, RateLimitedError):
+            await self.ledger.hold(self.campaign.account, self._held_until)
         tired = error is not None and claim.attempt > MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
         stop = _say(error) if error is not None and (tired or hopeless) else None

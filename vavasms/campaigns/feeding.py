@@ -33,7 +33,7 @@ class Feeder:
     halt: Halt = field(factory=Halt)
     #: Why the campaign is to be paused; None where it is not.
     reason: str | None = field(default=None, init=False)
-    #: By their numbers, with the messages of each.
+    #: By their numbers, with the segments of each.
     _in_flight: dict[int, int] = field(factory=dict, init=False)
     _settled: anyio.Event = field(factory=anyio.Event, init=False)
     #: An error of the ledger's: nothing is begun after it.
