@@ -17,8 +17,6 @@ from threading import Lock
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
-from anyio.from_thread import BlockingPortal, BlockingPortalProvider
-
 from vavasms.bulk.batches import BulkReport
 from vavasms.bulk.blocking import BulkResults
 from vavasms.bulk.options import OnProgress
@@ -28,7 +26,7 @@ from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
-from vavasms.portal import shared
+from vavasms.portal import Lease, shared
 from vavasms.sealing import sealed
 from vavasms.transport.http import AsyncBaseTransport
 from vavasms.transport.telling import Hook
@@ -90,8 +88,7 @@ class VavaSMS:
         )
         self._pid = os.getpid()
         self._lock = Lock()
-        self._provider: BlockingPortalProvider | None = None
-        self._portal: BlockingPortal | None = None
+        self._lease: Lease | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -113,14 +110,13 @@ class VavaSMS:
         if os.getpid() != self._pid:
             return
         with self._lock:
-            provider, portal = self._provider, self._portal
-            self._closed, self._provider, self._portal = True, None, None
-        if provider is None or portal is None:
+            lease, self._lease, self._closed = self._lease, None, True
+        if lease is None:
             return
         try:
-            portal.call(self._client.aclose)
+            lease.portal.call(self._client.aclose)
         finally:
-            provider.__exit__(None, None, None)
+            lease.give_up()
 
     @property
     def account(self) -> Account:
@@ -212,7 +208,7 @@ class VavaSMS:
         on_progress: OnProgress | None = None,
     ) -> BulkResults:
         """Send in bulk, with the results as they come: see `AsyncVavaSMS.stream_bulk`."""
-        portal = self._open()
+        portal = self._open().portal
         pump = None
         if isinstance(recipients, Iterable) and not isinstance(recipients, (*HELD, str, bytes)):
             recipients = pump = Pump(recipients)
@@ -228,18 +224,18 @@ class VavaSMS:
         )
         return BulkResults(portal, stream, pump, _wait)
 
-    def _open(self) -> BlockingPortal:
+    def _open(self) -> Lease:
         if os.getpid() != self._pid:
             raise misconfigured("This VavaSMS was made before a fork: make a new one in the child process.")
         with self._lock:
             if self._closed:
                 raise misconfigured("The client is closed: make a new one.")
-            if self._portal is None:
-                self._provider, self._portal = shared.enter()
-            return self._portal
+            if self._lease is None:
+                self._lease = shared.lease()
+            return self._lease
 
     def _call(self, call: Callable[[], Awaitable[T]], *, sends: bool = False) -> T:
-        future = self._open().start_task_soon(call)
+        future = self._open().start(call)
         try:
             _wait(future, None)
         except BaseException as interrupt:
@@ -261,15 +257,15 @@ def wait_for(
     An interrupt of this thread cancels it; with `on_interrupt`, which is called in the portal's thread,
     the first one waits for its end instead.
     """
-    portal = client._open()  # noqa: SLF001  the client's own names are those of the async one
-    future = portal.start_task_soon(call)
+    lease = client._open()  # noqa: SLF001  the client's own names are those of the async one
+    future = lease.start(call)
     try:
         _wait(future, None)
     except BaseException:
         if on_interrupt is None:
             future.cancel()
             raise
-        portal.call(on_interrupt)
+        lease.portal.call(on_interrupt)
         try:
             _wait(future, None)
         except BaseException:
