@@ -168,11 +168,16 @@ async def test_the_oldest_campaign_of_the_same_plan_is_found(ledger: Ledger) -> 
     for key, account, plan_hash, created_at in rows:
         await ledger.create(evolve(NEW, id=key, account=account, created_at=created_at))
         await ledger.finish_loading(key, plan="{}", plan_hash=plan_hash)
-    await ledger.create(evolve(NEW, id="loading"))
-    assert await ledger.find_same("ops", "one", but="e") == "b"
-    assert await ledger.find_same("ops", "one", but="b") == "a"
-    assert await ledger.find_same("ops", "two", but="c") is None
-    assert await ledger.find_same("ops", "", but="e") is None
+    await ledger.create(evolve(NEW, id="loading", account="ops"))
+    plans = {"one": "b", "two": "c", "": None, "three": None}
+    for number, (plan_hash, first) in enumerate(plans.items()):
+        key = f"new{number}"
+        await ledger.create(evolve(NEW, id=key, account="ops", created_at=50.0))
+        found = await ledger.finish_loading(key, plan="{}", plan_hash=plan_hash, unless_same=True)
+        assert found == first
+        # Told of another one, it is not whole: whoever asked gives it up.
+        expected = CampaignState.QUEUED if first is None else CampaignState.LOADING
+        assert (await ledger.campaign(key)).state is expected
 
 
 async def test_the_latest_campaign_is_the_first_of_the_list(ledger: Ledger, create: Run) -> None:

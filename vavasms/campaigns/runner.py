@@ -78,7 +78,6 @@ class CampaignRunner:
         self._running: dict[str, anyio.Event] = {}
         self._is_open = False
         self._ended = anyio.Event()
-        self._keeping = anyio.Lock()
         self._owed: list[Owed] = []
 
     async def __aenter__(self) -> Self:
@@ -161,11 +160,14 @@ class CampaignRunner:
                 load=self.ledger,
                 campaign_id=new.id,
             )
-            # One at a time: the same plan submitted twice at once must find itself.
-            async with self._keeping:
-                await self._check_plan(plan, new.id, expect, again=again)
-                plan = await self._price(plan, policy)
-                await self.ledger.finish_loading(new.id, plan=dump_plan(plan), plan_hash=plan.hash)
+            if expect is not None and expect != plan.hash:
+                raise _changed(plan.hash, expect)
+            plan = await self._price(plan, policy)
+            first = await self.ledger.finish_loading(
+                new.id, plan=dump_plan(plan), plan_hash=plan.hash, unless_same=not again
+            )
+            if first is not None:
+                raise _same(first)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.ledger.discard(new.id)
@@ -289,21 +291,6 @@ class CampaignRunner:
             daily_cap=policy.daily_cap,
         )
 
-    async def _check_plan(
-        self, plan: CampaignPlan, campaign_id: str, expect: str | None, *, again: bool
-    ) -> None:
-        if expect is not None and expect != plan.hash:
-            raise InvalidInputError(
-                f"The plan is {plan.hash} now, not {expect}: the list, the message or the opt-outs "
-                "changed since. Nothing was sent."
-            )
-        first = await self.ledger.find_same(self._account.name, plan.hash, but=campaign_id)
-        if first is not None and not again:
-            raise InvalidInputError(
-                f"The campaign {first} has these very recipients and texts: look at it first, or say "
-                "`--again` (again=True) to send everything a second time. Nothing was sent."
-            )
-
     async def _price(self, plan: CampaignPlan, policy: Policy) -> CampaignPlan:
         balance = None
         with suppress(VavaSMSError):
@@ -311,6 +298,20 @@ class CampaignRunner:
         counts = {"messages": plan.recipients, "requests": plan.requests}
         ends_at = finishing_time(policy, **counts, starts=self._clock())
         return evolve(plan, cost=policy.cost(plan.segments), balance=balance, ends_at=ends_at)
+
+
+def _changed(found: str, expected: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"The plan is {found} now, not {expected}: the list, the message or the opt-outs changed since. "
+        "Nothing was sent."
+    )
+
+
+def _same(first: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"The campaign {first} has these very recipients and texts: look at it first, or say `--again` "
+        "(again=True) to send everything a second time. Nothing was sent."
+    )
 
 
 async def _report(ledger: Ledger, campaign_id: str, on_progress: OnProgress) -> None:

@@ -41,6 +41,8 @@ _ORPHANED = BatchRecord(error="The program ended while this batch was under way.
 class MemoryLedger(Registers):
     """Campaigns, batches and opt-outs in plain dictionaries; everything goes with the object."""
 
+    is_shared = False
+
     def __init__(self) -> None:
         super().__init__()
         self._campaigns: dict[str, CampaignRow] = {}
@@ -60,27 +62,23 @@ class MemoryLedger(Registers):
             raise LedgerError(f"A batch of the campaign {campaign_id!r} was loaded twice; nothing was kept.")
         row.batches.update((batch.no, batch) for batch in new)
 
-    async def finish_loading(self, campaign_id: str, *, plan: str, plan_hash: str) -> None:
+    async def finish_loading(
+        self, campaign_id: str, *, plan: str, plan_hash: str, unless_same: bool = False
+    ) -> str | None:
         row = self._loading(campaign_id)
+        same = self._find_same(row.given, plan_hash) if unless_same else None
+        if same is not None:
+            return same
         if row.has_twins():
             raise LedgerError(f"A recipient is twice in the campaign {campaign_id!r}.")
         row.move(CampaignEvent.LOADED)
         row.plan, row.plan_hash = plan, plan_hash
+        return None
 
     async def discard(self, campaign_id: str) -> None:
         row = self._campaigns.get(campaign_id)
         if row is not None and not row.claimed:
             del self._campaigns[campaign_id]
-
-    async def find_same(self, account: str, plan_hash: str, *, but: str) -> str | None:
-        same = [
-            row.given
-            for row in self._campaigns.values()
-            if row.state is not CampaignState.LOADING
-            and (row.given.account, row.plan_hash) == (account, plan_hash)
-            and row.given.id != but
-        ]
-        return min(same, key=lambda given: given.created_at).id if same else None
 
     async def campaign(self, campaign_id: str) -> Campaign:
         return self._row(campaign_id).shown()
@@ -308,6 +306,15 @@ class MemoryLedger(Registers):
 
     async def aclose(self) -> None:
         """Do nothing: the object may be used on."""
+
+    def _find_same(self, new: NewCampaign, plan_hash: str) -> str | None:
+        same = [
+            row.given
+            for row in self._campaigns.values()
+            if row.state is not CampaignState.LOADING
+            and (row.given.account, row.plan_hash) == (new.account, plan_hash)
+        ]
+        return min(same, key=lambda given: given.created_at).id if same else None
 
     def _loading(self, campaign_id: str) -> CampaignRow:
         row = self._row(campaign_id)

@@ -185,6 +185,11 @@ class OptOut:
 class Ledger(Protocol):
     """Where campaigns are kept. Every implementation passes `tests/contract/`."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may run its campaigns at the same time; an embedded ledger has one runner."""
+        ...
+
     async def create(self, campaign: NewCampaign) -> None:
         """Keep a new campaign, `loading`."""
         ...
@@ -193,19 +198,19 @@ class Ledger(Protocol):
         """Add batches to a campaign that is `loading`, all of them or none."""
         ...
 
-    async def finish_loading(self, campaign_id: str, *, plan: str, plan_hash: str) -> None:
+    async def finish_loading(
+        self, campaign_id: str, *, plan: str, plan_hash: str, unless_same: bool = False
+    ) -> str | None:
         """Make a campaign `queued`: it is whole.
 
-        Raises `LedgerError`, and leaves it `loading`, where a recipient is in it twice.
+        With `unless_same`, gives the id of the oldest other campaign of the same account and plan hash where
+        there is one, and leaves this one `loading`. Raises `LedgerError`, and leaves it `loading`, where a
+        recipient is in it twice.
         """
         ...
 
     async def discard(self, campaign_id: str) -> None:
         """Forget a campaign of which no batch was ever claimed. Others stay as they are."""
-        ...
-
-    async def find_same(self, account: str, plan_hash: str, *, but: str) -> str | None:
-        """Give the id of the oldest other campaign of the same account and plan hash."""
         ...
 
     async def campaign(self, campaign_id: str) -> Campaign:

@@ -87,10 +87,14 @@ class PostgresLedger(PostgresReading):
         """Add batches: see `Ledger.load`."""
         await self._database.write(lambda c: copy_batches(c, campaign_id, batches), is_long=True)
 
-    async def finish_loading(self, campaign_id: str, *, plan: str, plan_hash: str) -> None:
+    async def finish_loading(
+        self, campaign_id: str, *, plan: str, plan_hash: str, unless_same: bool = False
+    ) -> str | None:
         """Make a campaign whole: see `Ledger.finish_loading`."""
         values = {"plan": plan, "plan_hash": plan_hash}
-        await self._database.write(lambda c: finish_loading(c, campaign_id, values), is_long=True)
+        return await self._database.write(
+            lambda c: finish_loading(c, campaign_id, values, unless_same=unless_same), is_long=True
+        )
 
     async def discard(self, campaign_id: str) -> None:
         """Forget a campaign that never began: see `Ledger.discard`."""

@@ -38,16 +38,27 @@ async def copy_batches(connection: Connection, campaign_id: str, batches: Sequen
             await copy.write("".join([f"{head}{idx}\t{each}\n" for idx, each in enumerate(batch.recipients)]))
 
 
-async def finish_loading(connection: Connection, campaign_id: str, plan: Mapping[str, str]) -> None:
-    """Make a campaign whole, and each of its recipients the addressee of one batch."""
+async def finish_loading(
+    connection: Connection, campaign_id: str, plan: Mapping[str, str], *, unless_same: bool
+) -> str | None:
+    """Make a campaign whole, and each of its recipients the addressee of one batch.
+
+    With `unless_same`, give the id of another one of the same plan instead, where there is one.
+    """
     campaign = await tx.hold(connection, campaign_id, alone=True)
+    if unless_same:
+        same = {"campaign": campaign.seq, "plan_hash": plan["plan_hash"]}
+        # Of two that come at once one waits, then sees the other.
+        _, found = await ask(connection, (SQL["lock_plan"], same), (SQL["select_same_plan"], same))
+        if found:
+            return str(found[0][0])
     if not await tx.move(connection, campaign.seq, CampaignEvent.LOADED):
         raise still_going(campaign_id, campaign.state, "loaded")
     key = {"campaign": campaign.seq}
     await change(connection, SQL["set_plan"], {**key, **plan})
     try:
         await change(connection, SQL["insert_addressees"], key)
-        return
+        return None
     except UniqueViolation:
         pass
     raise LedgerError(f"A recipient is twice in the campaign {campaign_id!r}.")

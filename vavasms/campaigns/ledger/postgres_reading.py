@@ -19,11 +19,6 @@ from vavasms.storage.postgres_link import Connection
 class PostgresReading(PostgresRegisters):
     """The part of the ledger that changes no campaign."""
 
-    async def find_same(self, account: str, plan_hash: str, *, but: str) -> str | None:
-        """Find an earlier campaign of the same plan: see `Ledger.find_same`."""
-        rows = await self._run("select_same_plan", {"account": account, "plan_hash": plan_hash, "but": but})
-        return str(rows[0][0]) if rows else None
-
     async def campaign(self, campaign_id: str) -> Campaign:
         """Give a campaign: see `Ledger.campaign`."""
         return read_campaign(await self._database.read(lambda c: tx.find(c, campaign_id)))

@@ -62,6 +62,8 @@ _PERSONAL = ("delete_addressees", "delete_recipients", "delete_deliveries")
 class SqliteLedger:
     """A ledger in one file. Open it with `SqliteLedger.open`; an async context manager."""
 
+    is_shared = False
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self.path = database.path
@@ -110,23 +112,28 @@ class SqliteLedger:
 
         await self._database.write(work)
 
-    async def finish_loading(self, campaign_id: str, *, plan: str, plan_hash: str) -> None:
+    async def finish_loading(
+        self, campaign_id: str, *, plan: str, plan_hash: str, unless_same: bool = False
+    ) -> str | None:
         """Make a campaign whole: see `Ledger.finish_loading`."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> str | None:
             campaign = tx.hold(connection, campaign_id)
+            same = tx.find_same(connection, campaign, plan_hash) if unless_same else None
+            if same is not None:
+                return same
             if not tx.move(connection, campaign.seq, CampaignEvent.LOADED):
                 raise still_going(campaign_id, campaign.state, "loaded")
             values = {"campaign": campaign.seq, "plan": plan, "plan_hash": plan_hash}
             connection.execute(SQL["set_plan"], values)
             try:
                 connection.execute(SQL["insert_addressees"], {"campaign": campaign.seq})
-                return
+                return None
             except IntegrityError:
                 pass
             raise LedgerError(f"A recipient is twice in the campaign {campaign_id!r}.")
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def discard(self, campaign_id: str) -> None:
         """Forget a campaign that never began: see `Ledger.discard`."""
@@ -140,12 +147,6 @@ class SqliteLedger:
                 connection.execute(SQL[name], key)
 
         await self._database.write(work)
-
-    async def find_same(self, account: str, plan_hash: str, *, but: str) -> str | None:
-        """Find an earlier campaign of the same plan: see `Ledger.find_same`."""
-        values = {"account": account, "plan_hash": plan_hash, "but": but}
-        row = await self._database.read(lambda c: c.execute(SQL["select_same_plan"], values).fetchone())
-        return None if row is None else str(row[0])
 
     async def campaign(self, campaign_id: str) -> Campaign:
         """Give a campaign: see `Ledger.campaign`."""

@@ -89,6 +89,13 @@ def hold(connection: Connection, campaign_id: str) -> Held:
     )
 
 
+def find_same(connection: Connection, campaign: Held, plan_hash: str) -> str | None:
+    """Give the id of the oldest other campaign of the same account and plan hash."""
+    key = {"campaign": campaign.seq, "plan_hash": plan_hash}
+    row = connection.execute(SQL["select_same_plan"], key).fetchone()
+    return None if row is None else str(row[0])
+
+
 def move(connection: Connection, seq: int, event: CampaignEvent, reason: str | None = None) -> bool:
     """Move a campaign by the table; False where its state does not allow it. Not for `REOPEN`."""
     sources = campaign_sources(event)

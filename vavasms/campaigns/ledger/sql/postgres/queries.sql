@@ -7,6 +7,9 @@ SELECT pg_advisory_xact_lock_shared(1447122497, hashtext(%(id)s))
 -- name: lock_alone
 SELECT pg_advisory_xact_lock(1447122497, hashtext(%(id)s))
 
+-- name: lock_plan
+SELECT pg_advisory_xact_lock(1447122500, hashtext(%(plan_hash)s))
+
 -- name: lock_capped
 -- Two campaigns that claim the same recipient, where a cap is set, come one after the other. Not a lock for each
 -- number: the server's room for locks is small. In order: no two wait for each other.
@@ -32,7 +35,8 @@ FROM vavasms.campaign ORDER BY created_at DESC, seq DESC
 
 -- name: select_same_plan
 SELECT id FROM vavasms.campaign
-WHERE account = %(account)s AND plan_hash = %(plan_hash)s AND id <> %(but)s AND state <> 'loading'
+WHERE account = (SELECT account FROM vavasms.campaign WHERE seq = %(campaign)s) AND plan_hash = %(plan_hash)s
+    AND state <> 'loading'
 ORDER BY created_at, seq LIMIT 1
 
 -- name: move_campaign

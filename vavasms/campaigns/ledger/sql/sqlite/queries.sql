@@ -12,7 +12,8 @@ SELECT id FROM campaign ORDER BY created_at DESC, seq DESC
 
 -- name: select_same_plan
 SELECT id FROM campaign
-WHERE account = :account AND plan_hash = :plan_hash AND id <> :but AND state <> 'loading'
+WHERE account = (SELECT account FROM campaign WHERE seq = :campaign) AND plan_hash = :plan_hash
+    AND state <> 'loading'
 ORDER BY created_at, seq LIMIT 1
 
 -- name: move_campaign
