@@ -59,9 +59,14 @@ _HOMES = {
     "vavasms.transport.telling": ("CallInfo", "Hook"),
     "vavasms.version": ("__version__",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+#: These need an extra: `from vavasms import *` must do without.
+_HOMES_IN_EXTRAS = {
+    "vavasms.campaigns.ledger.postgres": ("PostgresLedger",),
+    "vavasms.campaigns.worker": ("CampaignWorker",),
+}
+_HOME_OF = {name: home for home, names in {**_HOMES, **_HOMES_IN_EXTRAS}.items() for name in names}
 
-__all__ = sorted(_HOME_OF)
+__all__ = sorted(name for names in _HOMES.values() for name in names)
 
 
 def __getattr__(name: str) -> object:
@@ -74,4 +79,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOME_OF})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.harness import Family
-from benchmarks.rows import bulk, campaigns, cost, growth, numbers, start, texts, throughput
+from benchmarks.rows import bulk, campaigns, cost, growth, numbers, start, texts, throughput, workers
 
 #: In the order they are measured and shown. The pure ones come late: their lists burden the collector.
 FAMILIES: tuple[Family, ...] = (
@@ -12,6 +12,7 @@ FAMILIES: tuple[Family, ...] = (
     bulk.ROWS,
     growth.ROWS,
     campaigns.ROWS,
+    workers.ROWS,
     numbers.ROWS,
     texts.ROWS,
     start.ROWS,

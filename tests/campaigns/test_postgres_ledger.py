@@ -9,11 +9,12 @@ import anyio
 import psycopg
 import pytest
 from anyio.to_thread import run_sync
-from attrs import define, field
 
+from tests.campaigns.crew import ask, jobs, open_empty
 from vavasms.campaigns.ledger.port import BatchRecord, Claim, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.postgres import PostgresLedger
-from vavasms.campaigns.ledger.postgres_transactions import Intent, OnQueued
+from vavasms.campaigns.ledger.postgres_jobs import queue_of
+from vavasms.campaigns.ledger.postgres_transactions import Intent
 from vavasms.campaigns.ledger.postgres_transactions import claim as write_claim
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import LedgerError
@@ -31,44 +32,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@define
-class Jobs:
-    """Write a job beside each batch that can be claimed, as an engine does."""
-
-    fails: bool = False
-    told: list[tuple[str, list[int]]] = field(factory=list)
-
-    async def defer(self, connection: Connection, campaign_id: str, numbers: Sequence[int]) -> None:
-        rows = [(campaign_id, no) for no in numbers]
-        await connection.cursor().executemany("INSERT INTO job (campaign, no) VALUES (%s, %s)", rows)
-        if self.fails:
-            await connection.execute("SELECT 1 / 0")
-        self.told.append((campaign_id, [*numbers]))
-
-
 @pytest.fixture
-def jobs() -> Jobs:
-    return Jobs()
-
-
-@pytest.fixture
-async def ledger(postgres: str, jobs: Jobs) -> AsyncIterator[PostgresLedger]:
-    """Give an empty ledger of twelve connections, with jobs beside it."""
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS vavasms CASCADE")
-        connection.execute("DROP TABLE IF EXISTS job; CREATE TABLE job (campaign TEXT, no INTEGER)")
-    on_queued: OnQueued = jobs.defer
-    async with await PostgresLedger.open(postgres, on_queued=on_queued, connections=12) as ledger:
+async def ledger(postgres: str) -> AsyncIterator[PostgresLedger]:
+    """Give an empty ledger of twelve connections."""
+    async with open_empty(postgres, connections=12) as ledger:
         async with anyio.create_task_group() as tasks:
             for _ in range(24):
                 # The pool grows where many wait.
                 tasks.start_soon(ledger.opted_out)
         yield ledger
-
-
-def stored_jobs(url: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url) as connection:
-        return connection.execute("SELECT campaign, no FROM job ORDER BY campaign, no").fetchall()
 
 
 async def begin(
@@ -247,41 +219,101 @@ async def test_a_runner_excludes_nobody_and_takes_nothing_from_another(ledger: P
         assert (await ledger.status("c")).sending == 1
 
 
-async def test_whatever_can_be_claimed_has_a_job(ledger: PostgresLedger, jobs: Jobs, postgres: str) -> None:
+def waiting(url: str) -> list[str]:
+    """Give the batches for which somebody is to be woken."""
+    return sorted(key for key, status in jobs(url) if status == "todo")
+
+
+async def test_whatever_can_be_claimed_has_a_job_and_one_only(ledger: PostgresLedger, postgres: str) -> None:
     await begin(ledger, "c", 1, 2, 2)
-    assert jobs.told == [("c", [0, 1, 2])]
+    assert waiting(postgres) == ["c/0", "c/1", "c/2"]
+    ask(postgres, "UPDATE vavasms_jobs.procrastinate_jobs SET status = 'doing'")
     await ledger.settle(await take(ledger, "c", 0), BatchEvent.TURN_BACK, NOTHING)
-    found = await ledger.split(await take(ledger, "c", 1))
+    assert waiting(postgres) == ["c/0"]
+    assert await ledger.split(await take(ledger, "c", 1)) == (3, 4)
+    assert waiting(postgres) == ["c/0", "c/3", "c/4"]
     await ledger.settle(await take(ledger, "c", 2), BatchEvent.LOSE, NOTHING)
     await ledger.resend("c", [2], sent_before=2000.0)
-    assert found is not None
-    assert jobs.told[1:] == [("c", [0]), ("c", [*found]), ("c", [2])]
-    assert len(stored_jobs(postgres)) == 7
-    # What cannot be claimed has none: it gets one at the start.
-    made = await take(ledger, "c", 0)
+    assert waiting(postgres) == ["c/0", "c/2", "c/3", "c/4"]
+    # A job for it is there already.
+    await ledger.settle(await take(ledger, "c", 0), BatchEvent.TURN_BACK, NOTHING)
+    assert waiting(postgres) == ["c/0", "c/2", "c/3", "c/4"]
+
+
+async def test_nobody_is_woken_for_what_cannot_be_claimed(ledger: PostgresLedger, postgres: str) -> None:
+    await begin(ledger, "c", 1, 2, 2)
+    await begin(ledger, "c1", 1)
+    made = [await take(ledger, "c", no) for no in (0, 1)]
     await ledger.pause("c", "lunch")
-    await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
-    assert len(jobs.told) == 4
+    assert waiting(postgres) == ["c1/0"]
+    await ledger.settle(made[0], BatchEvent.TURN_BACK, NOTHING)
+    await ledger.split(made[1])
+    assert waiting(postgres) == ["c1/0"]
     await ledger.start("c")
-    assert jobs.told[4:] == [("c", [0, 2, *found])]
+    assert waiting(postgres) == ["c/0", "c/2", "c/3", "c/4", "c1/0"]
+    await ledger.cancel("c", "enough")
+    assert waiting(postgres) == ["c1/0"]
 
 
-async def test_many_batches_are_told_of_in_parts(ledger: PostgresLedger, jobs: Jobs) -> None:
+async def test_a_job_wakes_nobody_before_its_batch_is_due(ledger: PostgresLedger, postgres: str) -> None:
+    await begin(ledger, "c", 1)
+    ask(postgres, "DELETE FROM vavasms_jobs.procrastinate_jobs")
+    await ledger.settle(await take(ledger, "c"), BatchEvent.TURN_BACK, NOTHING, not_before=2_000_000_000.0)
+    due = "SELECT extract(epoch FROM scheduled_at)::FLOAT8 FROM vavasms_jobs.procrastinate_jobs"
+    assert 0 < ask(postgres, due)[0][0] - 2_000_000_000.0 < 0.1
+    # A person who starts it again puts nothing off.
+    await ledger.pause("c", "lunch")
+    await ledger.start("c")
+    assert ask(postgres, due) == [(None,)]
+
+
+async def test_a_job_holds_no_number_and_no_text_and_no_name_of_an_account(
+    ledger: PostgresLedger, postgres: str
+) -> None:
+    await begin(ledger, "c", 2)
+    ((row,),) = ask(postgres, "SELECT job::TEXT FROM vavasms_jobs.procrastinate_jobs AS job")
+    assert not [each for each in ("22507", "Bonjour", "ACME", "ops") if each in row]
+    assert queue_of("ops") in row
+
+
+async def test_many_batches_get_their_jobs_in_parts(ledger: PostgresLedger, postgres: str) -> None:
     await begin(ledger, "c", *[1] * 5001)
-    assert [len(numbers) for _, numbers in jobs.told] == [5000, 1]
+    assert len(jobs(postgres)) == 5001
 
 
 async def test_a_job_and_its_batch_are_committed_together_or_not_at_all(
-    ledger: PostgresLedger, jobs: Jobs, postgres: str
+    ledger: PostgresLedger, postgres: str
 ) -> None:
     await begin(ledger, "c", 1, 1)
     made = await take(ledger, "c")
-    before = stored_jobs(postgres)
-    jobs.fails = True
-    with pytest.raises(LedgerError):
-        await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
-    assert (await ledger.status("c")).sending == 1
-    assert stored_jobs(postgres) == before
+    ask(postgres, "DELETE FROM vavasms_jobs.procrastinate_jobs")
+    # No job fits.
+    check = "CONSTRAINT full_up CHECK (id < 0) NOT VALID"
+    ask(postgres, f"ALTER TABLE vavasms_jobs.procrastinate_jobs ADD {check}")
+    try:
+        with pytest.raises(LedgerError):
+            await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+        await ledger.pause("c", "lunch")
+        with pytest.raises(LedgerError):
+            await ledger.start("c")
+        status = await ledger.status("c")
+        assert (status.state, status.sending, jobs(postgres)) == (CampaignState.PAUSED, 1, [])
+    finally:
+        ask(postgres, "ALTER TABLE vavasms_jobs.procrastinate_jobs DROP CONSTRAINT full_up")
+    assert await ledger.start("c")
+    assert await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+    assert waiting(postgres) == ["c/0", "c/1"]
+
+
+async def test_what_is_turned_back_twice_at_once_has_one_job(ledger: PostgresLedger, postgres: str) -> None:
+    await begin(ledger, "c", *[1] * 12)
+    made = [await take(ledger, "c", no) for no in range(12)]
+    ask(postgres, "DELETE FROM vavasms_jobs.procrastinate_jobs")
+    async with anyio.create_task_group() as tasks:
+        for each in made:
+            tasks.start_soon(ledger.settle, each, BatchEvent.TURN_BACK, NOTHING)
+            tasks.start_soon(partial(ledger.wake_jobless, "c", now=2000.0))
+    assert waiting(postgres) == sorted(f"c/{no}" for no in range(12))
 
 
 async def test_what_comes_back_together_with_a_cancel_stays_in_doubt(ledger: PostgresLedger) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -48,6 +49,17 @@ def account(
     for name, value in found.items():
         monkeypatch.setenv(name, value)
     return found
+
+
+@pytest.fixture
+def database(postgres: str) -> str:
+    """The URL of a database that no ledger was made in."""
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS vavasms CASCADE")
+        connection.execute("DROP SCHEMA IF EXISTS vavasms_jobs CASCADE")
+    return f"postgresql:///?{urlencode(psycopg.conninfo.conninfo_to_dict(postgres))}"
 
 
 @pytest.fixture

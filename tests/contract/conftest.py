@@ -75,16 +75,15 @@ def postgres_factory(request: pytest.FixtureRequest) -> Factory:
     async def open_postgres(folder: Path) -> AsyncIterator[Ledger]:
         async with await PostgresLedger.open(url) as ledger:
             with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(f"TRUNCATE {TABLES} RESTART IDENTITY")
+                connection.execute(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
             yield ledger
 
     return Factory(open=open_postgres, orphan=reap, backends=("asyncio",), is_distributed=True, walks=24)
 
 
-TABLES = ", ".join(
-    f"vavasms.{each}"
-    for each in ("campaign", "batch", "recipient", "addressee", "delivery", "rate", "opt_out")
-)
+OURS = ("campaign", "batch", "recipient", "addressee", "delivery", "rate", "opt_out")
+#: With the jobs, and what hangs on them.
+TABLES = ", ".join([*(f"vavasms.{each}" for each in OURS), "vavasms_jobs.procrastinate_jobs"])
 #: Every implementation. A new ledger is one line here.
 FACTORIES: Mapping[str, Callable[[pytest.FixtureRequest], Factory]] = {
     "memory": lambda request: Factory(open=open_memory),

@@ -38,8 +38,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def url(postgres: str) -> str:
-    """Give the connection string of a database without our schema."""
-    run(postgres, "DROP SCHEMA IF EXISTS vavasms CASCADE")
+    """Give the connection string of a database without our schemas."""
+    run(postgres, "DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
     return postgres
 
 
@@ -125,7 +125,8 @@ async def test_a_worker_needs_no_right_to_make_tables(url: str, guest: str) -> N
     run(url, f"GRANT USAGE ON SCHEMA vavasms TO {user}")
     rights = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA vavasms"
     run(url, f"GRANT {rights} TO {user}; REVOKE INSERT, UPDATE, DELETE ON vavasms.schema_version FROM {user}")
-    async with await PostgresLedger.open(guest) as ledger:
+    database = await PostgresDatabase.open(Secret(guest), MIGRATIONS)
+    async with PostgresLedger(database) as ledger:
         assert await ledger.reserve("ops", 1, rate=1.0, now=1.0) == 0.0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from enum import Enum
 from secrets import token_hex
 
@@ -18,6 +19,7 @@ from vavasms.campaigns.balance import BalanceWatch
 from vavasms.campaigns.ledger.port import BatchRecord, Campaign, Claim, Ledger, QueuedBatch
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import BatchEvent
+from vavasms.campaigns.takeover import FRESH
 from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
     GatewayError,
@@ -33,8 +35,6 @@ from vavasms.models import Lot
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
 
-#: Seconds after its commit in which an intent may still be acted on. A machine that slept has lost it.
-FRESH = 5.0
 #: How often a batch that went nowhere is tried anew before its campaign is paused.
 MAX_TURNS = 5
 #: Seconds before the first and the longest new try, where the gateway named no delay.
@@ -65,8 +65,8 @@ class Carried:
     stop: str | None = None
 
 
-#: An outcome to be written; the claim's token keeps it from a newer attempt.
-Owed = tuple[Claim, BatchEvent, BatchRecord]
+#: Writes an outcome that the ledger did not take; the claim's token keeps it from a newer attempt.
+Owed = Callable[[], Awaitable[object]]
 _NOT_CLAIMED = Carried(way=Way.NOT_CLAIMED)
 
 
@@ -84,6 +84,8 @@ class Carrier:
     clock: Callable[[], float]
     #: Set where no further batch is to be begun.
     stopping: anyio.Event = field(factory=anyio.Event)
+    #: Says whether a batch may be spent for, and has it claimed within. None: whoever calls saw to it.
+    spend: Callable[[QueuedBatch], AbstractAsyncContextManager[bool]] | None = None
     #: Outcomes that the ledger did not take. Until somebody writes them their batches are `sending`.
     owed: list[Owed] = field(factory=list)
     #: The gateway asked for a pause until then.
@@ -97,7 +99,7 @@ class Carrier:
         """
         claim = None
         if await self._wait_for_turn(batch) and self._is_open():
-            claim = await self._claim(batch.no)
+            claim = await self._spend_and_claim(batch)
         if claim is None:
             await self._hand_back(batch)
             return _NOT_CLAIMED
@@ -128,6 +130,12 @@ class Carrier:
         window = self.policy.window
         return window is None or window.is_open(self.clock())
 
+    async def _spend_and_claim(self, batch: QueuedBatch) -> Claim | None:
+        if self.spend is None:
+            return await self._claim(batch.no)
+        async with self.spend(batch) as granted:
+            return await self._claim(batch.no) if granted else None
+
     async def _claim(self, no: int) -> Claim | None:
         token = token_hex(16)
         try:
@@ -141,8 +149,8 @@ class Carrier:
             )
         except BaseException:
             # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
-            with anyio.CancelScope(shield=True):
-                await self.ledger.abandon(self.campaign.id, no, token)
+            with suppress(LedgerError):
+                await self._owe(lambda: self.ledger.abandon(self.campaign.id, no, token))
             raise
 
     async def _send(self, claim: Claim, answered: Callable[[], object]) -> Carried:
@@ -175,7 +183,7 @@ class Carrier:
             return await self._turn_back(claim, error)
         if error.outcome is Outcome.REJECTED:
             if isinstance(error, RejectedNumberError) and len(claim.recipients) > 1:
-                await self._owe(claim, BatchEvent.TURN_BACK, BatchRecord(), lambda: self.ledger.split(claim))
+                await self._owe(lambda: self.ledger.split(claim))
                 return Carried(way=Way.TURNED_BACK, error=error)
             await self._settle(claim, BatchEvent.REJECT, _record(error))
         elif error.outcome is Outcome.NOT_SENT:
@@ -189,12 +197,7 @@ class Carrier:
         if isinstance(error, RateLimitedError):
             self._held_until = max(self._held_until, self.clock() + wait)
         record, due = BatchRecord(), self.clock() + wait
-        await self._owe(
-            claim,
-            BatchEvent.TURN_BACK,
-            record,
-            lambda: self.ledger.settle(claim, BatchEvent.TURN_BACK, record, not_before=due),
-        )
+        await self._owe(lambda: self.ledger.settle(claim, BatchEvent.TURN_BACK, record, not_before=due))
         # After the outcome: a ledger that fails here must not leave the batch as being sent.
         if isinstance(error, RateLimitedError):
             await self.ledger.hold(self.campaign.account, self._held_until)
@@ -210,18 +213,16 @@ class Carrier:
         await self._settle(claim, event, _record(error) if unknown else BatchRecord())
 
     async def _settle(self, claim: Claim, event: BatchEvent, record: BatchRecord) -> None:
-        await self._owe(claim, event, record, lambda: self.ledger.settle(claim, event, record))
+        await self._owe(lambda: self.ledger.settle(claim, event, record))
         self.balance.answered(claim.no)
 
-    async def _owe(
-        self, claim: Claim, event: BatchEvent, record: BatchRecord, write: Callable[[], Awaitable[object]]
-    ) -> None:
+    async def _owe(self, write: Owed) -> None:
         """TX2. Where the ledger does not take it the outcome is kept, to be written later."""
         try:
             with anyio.CancelScope(shield=True):
                 await write()
         except LedgerError:
-            self.owed.append((claim, event, record))
+            self.owed.append(write)
             raise
 
 

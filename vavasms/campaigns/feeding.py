@@ -11,7 +11,8 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 
 from vavasms.bulk.halt import Halt
-from vavasms.campaigns.carrier import Carried, Carrier, Way
+from vavasms.campaigns.carrier import Carried, Carrier
+from vavasms.campaigns.halting import UNREADABLE, at_floor, stop_reason
 from vavasms.campaigns.ledger.port import QueuedBatch
 from vavasms.campaigns.states import CampaignState
 
@@ -20,6 +21,8 @@ _PAGE = 256
 #: Seconds after which a wait is broken to see whether somebody paused the campaign meanwhile.
 _LOOK = 5.0
 _BREATH = 0.05
+#: Seconds between two looks at what others have under way.
+_GLANCE = 0.5
 INTERRUPTED = "interrupted"
 
 
@@ -122,14 +125,8 @@ class Feeder:
 
     def _watch(self, carried: Carried) -> None:
         """Stop where every further batch would fare alike."""
-        if carried.way is Way.NOT_CLAIMED:
-            return
-        halted = self.halt.watch(carried.error)
-        stop = carried.stop
-        if stop is None and halted and carried.error is not None:
-            stop = f"{type(carried.error).__name__}: {carried.error}"
+        stop = stop_reason(self.halt, carried)
         if stop is not None:
-            self.halt.cause = self.halt.cause or carried.error
             self._stop(stop)
 
     def _stop(self, reason: str) -> None:
@@ -140,18 +137,22 @@ class Feeder:
         """Stop before the balance falls below the floor, or where it cannot be read."""
         floor = self.carrier.policy.balance_floor
         while floor is not None and not self._ended:
-            under_way = sum(self._in_flight.values())
+            under_way = sum(self._in_flight.values()) + await self._others()
             balance = await self.carrier.balance.read()
             if balance is None:
-                self._stop("the balance could not be read, and there is a floor for it")
+                self._stop(UNREADABLE)
             elif balance - self._cost(batch.messages * batch.segments + under_way) >= floor:
                 return True
             elif not under_way:
-                self._stop(f"the balance of {balance} XOF comes down to the floor of {floor}")
+                self._stop(at_floor(balance, floor))
             else:
                 # Whether it is paid already shows once it is settled.
-                await self._wait_for_settled()
+                await (self._wait_for_settled() if self._in_flight else self._pause(_GLANCE))
         return floor is None
+
+    async def _others(self) -> int:
+        carrier = self.carrier
+        return await carrier.ledger.under_way(carrier.campaign.account, but=carrier.worker)
 
     def _cost(self, segments: int) -> Decimal:
         return self.carrier.policy.cost(segments) or Decimal(0)

@@ -24,6 +24,7 @@ from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, Ledger, NewC
 from vavasms.campaigns.loading import Listing, plan_listing
 from vavasms.campaigns.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy
+from vavasms.campaigns.states import CampaignState
 from vavasms.endpoints import Account, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.numbers import check_region
@@ -32,6 +33,8 @@ from vavasms.wire.requests import draft_text
 
 #: Seconds between two calls of `on_progress`.
 _BEAT = 0.25
+#: Seconds between two looks at what others have under way.
+_GLANCE = 0.5
 #: Seconds for the last reading of the balance: whoever stops a campaign waits for it.
 _LAST_WORD = 5.0
 
@@ -207,7 +210,7 @@ class CampaignRunner:
 
     async def _start(self, campaign_id: str, stopping: anyio.Event) -> Feeder:
         for owed in [*self._owed]:
-            await self.ledger.settle(*owed)
+            await owed()
             if owed in self._owed:
                 self._owed.remove(owed)
         campaign = await self.ledger.campaign(campaign_id)
@@ -242,7 +245,7 @@ class CampaignRunner:
             if on_progress is not None:
                 tasks.start_soon(_beside, partial(_report, ledger, campaign_id, on_progress))
             try:
-                await feeder.run()
+                await self._feed(feeder)
             except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
                 problem = error
             tasks.cancel_scope.cancel()
@@ -254,6 +257,23 @@ class CampaignRunner:
             await _beside(feeder.carrier.balance.read)
         if on_progress is not None:
             await _beside(partial(_tell, ledger, campaign_id, on_progress))
+
+    async def _feed(self, feeder: Feeder) -> None:
+        await feeder.run()
+        while self.ledger.is_shared and await self._wait_for_others(feeder):
+            await feeder.run()
+
+    async def _wait_for_others(self, feeder: Feeder) -> bool:
+        """Wait for what others have under way; True where something of it is queued again."""
+        campaign_id, stopping = feeder.carrier.campaign.id, feeder.carrier.stopping
+        while not stopping.is_set() and not await self.ledger.finish(campaign_id):
+            status = await self.ledger.status(campaign_id)
+            if status.state is not CampaignState.RUNNING or status.queued:
+                return status.state is CampaignState.RUNNING
+            await self.ledger.reap_dead(now=self._clock())
+            with anyio.move_on_after(_GLANCE):
+                await stopping.wait()
+        return False
 
     def _list(
         self,

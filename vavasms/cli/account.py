@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from vavasms.cli import show
+from vavasms.cli.places import holds_password
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import KEYRING_SERVICE, misconfigured
 from vavasms.sealing import sealed
 from vavasms.sync import VavaSMS
 
 _PASSWORD, _USERNAME, _BASE_URL = "VAVASMS_PASSWORD", "VAVASMS_USERNAME", "VAVASMS_BASE_URL"
+_LEDGER = "VAVASMS_LEDGER"
 
 
 @contextmanager
@@ -54,9 +57,10 @@ def make_async_client(*, max_connections: int) -> AsyncVavaSMS:
     )
 
 
+@sealed
 def find_ledger_setting(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> str | None:
-    """Give the ledger that the environment names, or `.env`."""
-    return (_filled(_read_dotenv(dotenv)) | _filled(environment)).get("VAVASMS_LEDGER")
+    """Give the ledger that the environment names, or `.env`; it may hold a password."""
+    return (_filled(_read_dotenv(dotenv)) | _filled(environment)).get(_LEDGER)
 
 
 @sealed
@@ -105,10 +109,17 @@ def _read_dotenv(path: Path) -> dict[str, str | None]:
     except (OSError, UnicodeDecodeError) as error:
         why = type(error).__name__
     else:
-        if found.get(_PASSWORD) and os.name == "posix" and path.stat().st_mode & 0o044:
-            show.warn(f"Warning: others on this machine can read the password in {path}: chmod 600 {path}")
+        secret = found.get(_PASSWORD) or holds_password(found.get(_LEDGER) or "")
+        if secret and os.name == "posix" and path.stat().st_mode & 0o044:
+            _warn_of_readers(path, path.resolve())
         return found
     raise misconfigured(f"The file {path} cannot be read ({why}).")
+
+
+@cache
+def _warn_of_readers(path: Path, _resolved: Path) -> None:
+    """Warn once of a file, however often a command looks into it."""
+    show.warn(f"Warning: others on this machine can read the password in {path}: chmod 600 {path}")
 
 
 def _ask_keyring(username: str | None) -> dict[str, str]:

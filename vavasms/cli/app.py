@@ -225,6 +225,14 @@ COMMANDS = (
         example="vavasms ledger migrate",
     ),
     Command(
+        name="worker",
+        path="vavasms.cli.worker:worker",
+        usage="[OPTIONS]",
+        sentence="Carry the campaigns of a PostgreSQL ledger, beside other workers.",
+        example="vavasms worker --ledger postgresql://localhost/sms",
+        group=_CAMPAIGNS,
+    ),
+    Command(
         name="sandbox",
         path="vavasms.cli.sandbox:sandbox",
         usage="[OPTIONS]",
@@ -264,7 +272,7 @@ def _make() -> App:
     opt_outs = App(name="optouts", help="Keep the opt-out list.", help_epilogue="", group=_CAMPAIGNS)
     ledger = App(
         name="ledger",
-        help="Look after the campaigns' file.",
+        help="Look after where campaigns are kept.",
         help_epilogue="",
         group=_CAMPAIGNS,
     )

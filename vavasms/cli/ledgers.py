@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,43 +12,71 @@ import anyio
 from cyclopts import Parameter
 from platformdirs import user_data_path
 
+from vavasms.campaigns.ledger.port import Ledger
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.cli import account, show
 from vavasms.cli.options import JsonFlag
+from vavasms.cli.places import Place, check_given, read_place
+from vavasms.errors import InvalidInputError
+from vavasms.sealing import sealed
 
 LedgerPath = Annotated[
     str | None,
     Parameter(
         name="--ledger",
-        metavar="PATH",
+        metavar="PATH|URL",
         show_default=False,
-        help="The file that campaigns are kept in [VAVASMS_LEDGER].",
+        help="The file or postgresql:// database of the campaigns [VAVASMS_LEDGER].",
     ),
 ]
 
 
-def find_ledger(given: str | None) -> Path:
-    """Settle the place of the ledger."""
-    named = given or account.find_ledger_setting(os.environ)
-    return Path(named) if named else user_data_path("vavasms", appauthor=False) / "ledger.db"
+@sealed
+def find_ledger(given: str | None) -> Place:
+    """Settle the place of the ledger.
+
+    Raises `ConfigurationError` for an option that holds a password: any user of the machine could read it.
+    """
+    named = check_given(given) if given else account.find_ledger_setting(os.environ)
+    return read_place(named) if named else user_data_path("vavasms", appauthor=False) / "ledger.db"
 
 
 @asynccontextmanager
-async def open_ledger(given: str | None) -> AsyncIterator[SqliteLedger]:
-    """Open the ledger, or make it where there is none."""
-    async with await SqliteLedger.open(find_ledger(given)) as ledger:
+async def open_place(place: Place, *, upgrade: bool = False, create: bool = True) -> AsyncIterator[Ledger]:
+    """Open the ledger; make it where there is none, unless `create` is False."""
+    async with await _open(place, upgrade=upgrade, create=create) as ledger:
+        yield ledger
+
+
+@asynccontextmanager
+async def open_ledger(given: str | None) -> AsyncIterator[Ledger]:
+    """Open the ledger that the option or the settings name, or make it."""
+    async with open_place(find_ledger(given)) as ledger:
         yield ledger
 
 
 def migrate(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
     """Create the ledger, or upgrade it to this version."""
-    path = find_ledger(ledger)
-    anyio.run(_migrate, path)
+    place = find_ledger(ledger)
+    anyio.run(_migrate, place)
+    path = str(place) if isinstance(place, Path) else None
     if as_json:
-        show.print_json({"ledger": str(path)})
+        show.print_json({"ledger": path or "postgresql"})
     else:
-        show.say(f"The ledger {path} is of this version.")
+        show.say(f"The ledger {path or 'in the PostgreSQL database'} is of this version.")
 
 
-async def _migrate(path: Path) -> None:
-    await (await SqliteLedger.open(path, upgrade=True)).aclose()
+async def _migrate(place: Place) -> None:
+    async with open_place(place, upgrade=True):
+        pass
+
+
+async def _open(place: Place, *, upgrade: bool, create: bool) -> AbstractAsyncContextManager[Ledger]:
+    if isinstance(place, Path):
+        if not (create or place.exists()):
+            raise InvalidInputError(f"There is no ledger at {place} yet.", outcome=None)
+        return await SqliteLedger.open(place, upgrade=upgrade)
+    # It needs an extra, and says so.
+    from vavasms.campaigns.ledger.postgres import PostgresLedger
+
+    return await PostgresLedger.open(place.reveal(), upgrade=upgrade, create=create)

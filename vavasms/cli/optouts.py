@@ -18,8 +18,8 @@ from vavasms.campaigns.ledger.port import Ledger, OptOut
 from vavasms.campaigns.report import csv_line
 from vavasms.cli import show
 from vavasms.cli.campaign.beside import moment, open_existing
-from vavasms.cli.campaign.options import find_file, open_contacts
-from vavasms.cli.ledgers import LedgerPath, open_ledger
+from vavasms.cli.campaign.options import open_contacts
+from vavasms.cli.ledgers import LedgerPath, find_ledger, open_ledger
 from vavasms.cli.options import JsonFlag
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
@@ -99,7 +99,8 @@ def import_file(
     """Put the numbers of a file on the list."""
     judge = Judge(region=None if region is None else check_region(region), repair=repair)
     source = "standard input" if file == "-" else Path(file).name
-    find_file(ledger)
+    # Refused before anybody types a list.
+    find_ledger(ledger)
     with read_contacts(open_contacts(file), phone_column=phone_column) as contacts:
         counts = anyio.run(partial(_import, ledger, contacts, judge, source, quiet=as_json))
     if as_json:
@@ -127,7 +128,6 @@ def _parse(numbers: Sequence[str], region: str | None, *, repair: bool) -> froze
 
 
 async def _add(place: str | None, numbers: frozenset[Msisdn]) -> int:
-    find_file(place)
     async with open_ledger(place) as ledger:
         return await ledger.add_opt_outs(numbers, source="cli", now=time.time())
 

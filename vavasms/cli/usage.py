@@ -12,6 +12,8 @@ from cyclopts.exceptions import (
     UnusedCliTokensError,
 )
 
+from vavasms.cli.places import holds_password
+
 
 def explain(error: CycloptsError) -> str:
     """Say what is wrong with the words of a command, and where its help is."""
@@ -26,9 +28,8 @@ def _explain(error: CycloptsError) -> str:
     if isinstance(error, UnknownCommandError):
         return _unknown(error, command)
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
-        return (
-            f"{error.unused_tokens[0]!r} is one word too many for `{command}`: quote a text that has spaces"
-        )
+        word = _show(error.unused_tokens[0])
+        return f"{word} is one word too many for `{command}`: quote a text that has spaces"
     if isinstance(error, UnknownOptionError):
         # Without its value, which may be a password somebody hoped to give here.
         name = (error.token.keyword or error.token.value).partition("=")[0]
@@ -41,7 +42,12 @@ def _unknown(error: UnknownCommandError, command: str) -> str:
     word = (error.unused_tokens or [""])[0]
     close = get_close_matches(word, list(error.app or ()), n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"see `{command} --help`"
-    return f"{command!r} has no command {word!r}: {hint}"
+    return f"{command!r} has no command {_show(word)}: {hint}"
+
+
+def _show(word: str) -> str:
+    # The connection string of a ledger whose option was forgotten.
+    return "'…'" if holds_password(word) else repr(word)
 
 
 def _missing(error: MissingArgumentError, command: str) -> str:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from anyio import CancelScope, fail_after
+from attrs import frozen
 
 from vavasms.config import Secret, misconfigured
 from vavasms.storage.postgres_link import (
@@ -39,17 +40,62 @@ SELECT set_config('statement_timeout', '{STATEMENT_SECONDS:.0f}s', false),
     set_config('idle_in_transaction_session_timeout', '60s', false),
     set_config('default_transaction_isolation', 'read committed', false);
 """
+#: What is looked up here has an index. Where a table was just filled the server knows nothing of it yet, and
+#: would sort all of its rows to find the first.
+_HASTY = """
+SELECT set_config('synchronous_commit', 'off', false), set_config('enable_sort', 'off', false),
+    set_config('enable_bitmapscan', 'off', false), set_config('enable_seqscan', 'off', false);
+"""
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LONG = f"SET LOCAL statement_timeout = '{LONG_SECONDS:.0f}s'"
 
 Step = tuple[str, Mapping[str, Any]]
+Rows = list[tuple[Any, ...]]
+
+
+#: Prepares a schema beside ours, and upgrades it if so.
+Prepare = Callable[[Connection, bool], Awaitable[None]]
+
+
+@frozen(kw_only=True)
+class _Link:
+    """How to connect."""
+
+    conninfo: Secret
+    #: Run on each new connection.
+    session: str
+    patience: float
+
+    async def open(self, connections: int, *, is_hasty: bool = False) -> AsyncConnectionPool[Connection]:
+        async def configure(connection: Connection) -> None:
+            await connection.execute(self.session.encode())
+            if is_hasty:
+                await connection.execute(_HASTY.encode())
+            else:
+                await connection.commit()
+
+        pool = AsyncConnectionPool(
+            self.conninfo.reveal(),
+            connection_class=Connection,
+            kwargs={"autocommit": is_hasty},
+            min_size=1,
+            max_size=connections,
+            timeout=self.patience,
+            # Then it gives up, and whoever comes next has it try anew: no long pause once the server is back.
+            reconnect_timeout=self.patience,
+            configure=configure,
+            name="vavasms",
+            open=False,
+        )
+        await pool.open()
+        return pool
 
 
 class PostgresDatabase:
     """One database, and the connections to it. Shows nothing of where it is."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], patience: float) -> None:
-        self._pool, self._patience = pool, patience
+    def __init__(self, link: _Link, pool: AsyncConnectionPool[Connection]) -> None:
+        self._link, self._pool, self._patience = link, pool, link.patience
 
     @classmethod
     async def open(
@@ -58,31 +104,39 @@ class PostgresDatabase:
         migrations: Sequence[Migration],
         *,
         upgrade: bool = False,
+        create: bool = True,
+        schema: str = "vavasms",
+        beside: Prepare | None = None,
+        search_path: str | None = None,
         connections: int = 8,
         patience: float = PATIENCE,
     ) -> Self:
-        """Open a database with at most so many connections, and make our schema where there is none.
+        """Open a database with at most so many connections, and make the schema of this name where there is none.
+
+        `beside` prepares another one in the same transaction; in `search_path` names are looked up that
+        stand without a schema. Without `create` no schema is made.
 
         Raises `ConfigurationError` under trio, where the server turns us away, for a schema of a newer
         version or, without `upgrade`, of an older one; `LedgerError` where the server is not at hand.
         """
         _need_asyncio()
         conninfo = read_url(url)
-        await _prepare(conninfo, migrations, upgrade=upgrade)
-        pool = AsyncConnectionPool(
-            conninfo.reveal(),
-            connection_class=Connection,
-            min_size=1,
-            max_size=connections,
-            timeout=patience,
-            # Then it gives up, and whoever comes next has it try anew: no long pause once the server is back.
-            reconnect_timeout=patience,
-            configure=_configure,
-            name="vavasms",
-            open=False,
-        )
-        await pool.open()
-        return cls(pool, patience)
+
+        async def prepare(connection: Connection) -> None:
+            await prepare_schema(connection, migrations, upgrade=upgrade, create=create, schema=schema)
+            if beside is not None:
+                await beside(connection, upgrade)
+
+        await _prepare(conninfo, prepare)
+        link = _Link(conninfo=conninfo, session=_SESSION + _look_up(search_path), patience=patience)
+        return cls(link, await link.open(connections))
+
+    async def open_hasty(self, connections: int) -> AsyncConnectionPool[Connection]:
+        """Open more connections, for look-ups by an index. Each statement is committed, and does not wait for
+        the disk: it may be lost.
+        """
+        _need_asyncio()
+        return await self._link.open(connections, is_hasty=True)
 
     async def write(self, work: Callable[[Connection], Awaitable[T]], *, is_long: bool = False) -> T:
         """Run `work` in a transaction (READ COMMITTED) and commit it. A cancellation waits for the end of it.
@@ -97,6 +151,19 @@ class PostgresDatabase:
     async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` on one state of the database."""
         return await self._run(work, _SNAPSHOT, STATEMENT_SECONDS)
+
+    async def call(self, sql: str, values: Mapping[str, Any]) -> Rows:
+        """Run one statement and commit it, in one round trip; give its rows."""
+
+        async def work(connection: Connection) -> Rows:
+            await connection.set_autocommit(True)
+            try:
+                cursor = await connection.execute(sql.encode(), values)
+                return await cursor.fetchall() if cursor.description else []
+            finally:
+                await connection.set_autocommit(False)
+
+        return await self._run(work, None, STATEMENT_SECONDS)
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]], first: str | None, seconds: float) -> T:
         with CancelScope(shield=True):
@@ -128,12 +195,10 @@ class PostgresDatabase:
             await self._pool.close()
 
 
-async def ask(connection: Connection, *steps: Step, is_last: bool = False) -> list[list[tuple[Any, ...]]]:
-    """Run statements one after the other in one round trip, with the commit if so; give the rows of each."""
+async def ask(connection: Connection, *steps: Step) -> list[Rows]:
+    """Run statements one after the other in one round trip; give the rows of each."""
     async with connection.pipeline():
         cursors = [await connection.execute(sql.encode(), values) for sql, values in steps]
-        if is_last:
-            await connection.commit()
     return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
@@ -151,18 +216,17 @@ def _need_asyncio() -> None:
     raise misconfigured("A ledger on PostgreSQL needs asyncio, not trio.")
 
 
-async def _prepare(conninfo: Secret, migrations: Sequence[Migration], *, upgrade: bool) -> None:
+def _look_up(search_path: str | None) -> str:
+    return "" if search_path is None else f"SELECT set_config('search_path', '{search_path}', false);"
+
+
+async def _prepare(conninfo: Secret, work: Callable[[Connection], Awaitable[None]]) -> None:
     with CancelScope(shield=True):
         try:
             with fail_after(LONG_SECONDS):
                 async with await Connection.connect(conninfo.reveal()) as connection:
-                    await prepare_schema(connection, migrations, upgrade=upgrade)
+                    await work(connection)
             return
         except Error as error:
             failure = refuse(error)
     raise failure
-
-
-async def _configure(connection: Connection) -> None:
-    await connection.execute(_SESSION)
-    await connection.commit()

@@ -12,40 +12,54 @@ from vavasms.storage.queries import Migration
 _LOCK = "SELECT pg_advisory_xact_lock(1447122498, 0)"
 _LOOK = """
 SELECT count(*), count(*) FILTER (WHERE relname = 'schema_version') FROM pg_class
-WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'vavasms')
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
 """
-_READ = "SELECT coalesce(max(version), 0) FROM vavasms.schema_version"
+#: The name of the schema is one of ours.
+_READ = "SELECT coalesce(max(version), 0) FROM {schema}.schema_version"
 _MAKE = """
-CREATE SCHEMA IF NOT EXISTS vavasms;
-CREATE TABLE IF NOT EXISTS vavasms.schema_version (
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {schema}.schema_version (
     version INTEGER PRIMARY KEY,
     since TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 """
-_WRITE = "INSERT INTO vavasms.schema_version (version) VALUES (%s)"
+_WRITE = "INSERT INTO {schema}.schema_version (version) VALUES (%s)"
 
 
-async def prepare_schema(connection: Connection, migrations: Sequence[Migration], *, upgrade: bool) -> None:
-    """Make the schema where there is none, and upgrade it where that is wanted, in one transaction.
+async def prepare_schema(
+    connection: Connection,
+    migrations: Sequence[Migration],
+    *,
+    upgrade: bool,
+    create: bool = True,
+    schema: str = "vavasms",
+) -> None:
+    """Make the schema of this name where there is none, and upgrade it where that is wanted, in the present transaction.
 
     Raises `ConfigurationError`, and touches nothing, for one that is not ours, newer, or older and not to be
     upgraded. One of the present version is only read: whoever uses it needs no right to make tables.
     """
     latest = migrations[-1].version
-    version = await _read(connection)
-    _check(version, latest, upgrade=upgrade)
+    version = await _read(connection, schema)
+    _check(version, latest, schema, upgrade=upgrade)
+    if not (version or create):
+        raise misconfigured("There is no ledger in this database yet: `vavasms ledger migrate` makes one.")
     if version < latest:
-        await connection.execute(_LOCK)
+        await lock_schemas(connection)
         # Another process may have been quicker.
-        version = await _read(connection)
-        _check(version, latest, upgrade=upgrade)
-        await _migrate(connection, migrations, version)
-    await connection.commit()
+        version = await _read(connection, schema)
+        _check(version, latest, schema, upgrade=upgrade)
+        await _migrate(connection, migrations, version, schema)
 
 
-def _check(version: int, latest: int, *, upgrade: bool) -> None:
+async def lock_schemas(connection: Connection) -> None:
+    """Be the one who migrates, till the commit."""
+    await connection.execute(_LOCK)
+
+
+def _check(version: int, latest: int, schema: str, *, upgrade: bool) -> None:
     if version < 0:
-        why = "its schema `vavasms` is not ours: name another one"
+        why = f"its schema `{schema}` is not ours: name another one"
     elif version > latest:
         why = (
             f"it was written by a newer vavasms (version {version}, this one knows {latest}): upgrade vavasms"
@@ -54,23 +68,25 @@ def _check(version: int, latest: int, *, upgrade: bool) -> None:
         why = "it was written by an older vavasms: run `vavasms ledger migrate` first"
     else:
         return
-    raise misconfigured(f"This database cannot be used as a ledger: {why}.")
+    raise misconfigured(f"This database cannot be used: {why}.")
 
 
-async def _read(connection: Connection) -> int:
+async def _read(connection: Connection, schema: str) -> int:
     """Give the version; 0 where there is nothing, -1 where there is something else."""
-    tables, versions = (await (await connection.execute(_LOOK)).fetchone()) or (0, 0)
+    tables, versions = (await (await connection.execute(_LOOK, [schema])).fetchone()) or (0, 0)
     if not versions:
         return -1 if tables else 0
-    row = await (await connection.execute(_READ)).fetchone()
+    row = await (await connection.execute(_READ.format(schema=schema).encode())).fetchone()
     return int(row[0]) if row else 0
 
 
-async def _migrate(connection: Connection, migrations: Sequence[Migration], version: int) -> None:
+async def _migrate(
+    connection: Connection, migrations: Sequence[Migration], version: int, schema: str
+) -> None:
     if version < migrations[-1].version:
-        await connection.execute(_MAKE)
+        await connection.execute(_MAKE.format(schema=schema).encode())
     for step in migrations:
         if version < step.version:
             # Without parameters the server takes many statements at once.
             await connection.execute(step.sql.encode())
-            await connection.execute(_WRITE, [step.version])
+            await connection.execute(_WRITE.format(schema=schema).encode(), [step.version])

@@ -81,6 +81,8 @@ class Problem:
     crowded: bool = False
     #: The URL is of no use.
     misconfigured: bool = False
+    #: The barrier of a test run stopped it before any connection: its sentence.
+    barred: str | None = None
 
 
 @frozen(kw_only=True)
@@ -108,9 +110,12 @@ class Reply:
 
 def judge_problem(request: Request, problem: Problem) -> Failure:
     """Say what an attempt without a reply means."""
+    kind = request.call.kind
+    if problem.barred is not None:
+        # Whatever the body was asked for, it had no way to go.
+        return _failure(ConfigurationError, problem.barred, kind, Outcome.NOT_SENT, halts=True)
     if problem.asked:
         return _lost(request, problem)
-    kind = request.call.kind
     if problem.misconfigured:
         text = f"The gateway's address cannot be used ({problem.name})."
         return _failure(ConfigurationError, text, kind, Outcome.NOT_SENT, halts=True)

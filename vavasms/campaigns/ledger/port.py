@@ -252,6 +252,17 @@ class Ledger(Protocol):
         """
         ...
 
+    async def reap_dead(self, *, now: float) -> Mapping[str, Sequence[int]]:
+        """Make `unknown` what was claimed longer ago than a call can take, on a shared ledger.
+
+        Gives those batches by campaign; none on an embedded one, where `take_over` does it.
+        """
+        ...
+
+    async def under_way(self, account: str, *, but: str) -> int:
+        """Count the segments that an account's other workers have under way; 0 where it is embedded."""
+        ...
+
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
         """Give queued batches in order of their numbers, those after `after`."""
         ...

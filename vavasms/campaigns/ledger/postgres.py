@@ -16,48 +16,40 @@ from vavasms.campaigns.ledger.port import (
     NewBatch,
     NewCampaign,
 )
+from vavasms.campaigns.ledger.postgres_jobs import forget_jobs
+from vavasms.campaigns.ledger.postgres_jobs_schema import SCHEMA, prepare_jobs
 from vavasms.campaigns.ledger.postgres_loading import copy_batches, discard, finish_loading, forget
-from vavasms.campaigns.ledger.postgres_reading import PostgresReading
 from vavasms.campaigns.ledger.postgres_splitting import split
-from vavasms.campaigns.ledger.postgres_transactions import SQL, Answer, OnQueued
+from vavasms.campaigns.ledger.postgres_sweeping import PostgresSweeping
+from vavasms.campaigns.ledger.postgres_transactions import SQL, Answer
 from vavasms.campaigns.ledger.rows import (
-    DIED,
     dump_record,
     load_record,
     no_resending,
 )
 from vavasms.campaigns.states import BatchEvent, CampaignEvent
 from vavasms.config import Secret
+from vavasms.numbers import Msisdn
 from vavasms.storage.postgres import PostgresDatabase, ask, change
-from vavasms.storage.postgres_link import Connection
+from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
 from vavasms.storage.queries import load_migrations
 
 MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.postgres")
-#: Batches that `on_queued` is told of at a time when a campaign starts.
+#: Batches that get their jobs at a time when a campaign starts.
 CHUNK = 5000
 
 
-class PostgresLedger(PostgresReading):
+class PostgresLedger(PostgresSweeping):
     """A ledger in a database. Open it with `PostgresLedger.open`; an async context manager."""
 
-    def __init__(self, database: PostgresDatabase, *, on_queued: OnQueued | None = None) -> None:
-        super().__init__(database)
-        self._on_queued = on_queued
+    is_shared = True
 
     @classmethod
     async def open(
-        cls,
-        url: str,
-        *,
-        upgrade: bool = False,
-        on_queued: OnQueued | None = None,
-        connections: int = 8,
+        cls, url: str, *, upgrade: bool = False, create: bool = True, connections: int = 8
     ) -> Self:
         """Open a ledger by its connection string, with at most so many connections; make it where
         there is none.
-
-        `on_queued` is called with the connection, the campaign and the numbers of batches, within the
-        transaction that lets them be claimed: what it writes there commits with it.
 
         Raises `ConfigurationError` under trio, for a connection string that cannot be read, where the server
         turns us away, for a ledger of a newer version, or of an older one without `upgrade`; `LedgerError`
@@ -66,8 +58,16 @@ class PostgresLedger(PostgresReading):
         secret = Secret(url)
         # No local that an error's traceback could show.
         del url
-        database = await PostgresDatabase.open(secret, MIGRATIONS, upgrade=upgrade, connections=connections)
-        return cls(database, on_queued=on_queued)
+        database = await PostgresDatabase.open(
+            secret,
+            MIGRATIONS,
+            upgrade=upgrade,
+            create=create,
+            beside=lambda connection, upgrade: prepare_jobs(connection, upgrade=upgrade),
+            search_path=SCHEMA,
+            connections=connections,
+        )
+        return cls(database)
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,6 +78,10 @@ class PostgresLedger(PostgresReading):
     async def aclose(self) -> None:
         """Close the connections. May be called twice."""
         await self._database.aclose()
+
+    async def open_hasty(self, connections: int) -> AsyncConnectionPool[Connection]:
+        """Open connections for the jobs: what they write may be lost."""
+        return await self._database.open_hasty(connections)
 
     async def create(self, campaign: NewCampaign) -> None:
         """Keep a new campaign: see `Ledger.create`."""
@@ -108,27 +112,17 @@ class PostgresLedger(PostgresReading):
             if not await tx.move(connection, campaign.seq, CampaignEvent.START):
                 return False
             await change(connection, SQL["forget_attempts"], {"campaign": campaign.seq})
-            await self._tell_queued(connection, campaign)
+            await _wake_all(connection, campaign)
             return True
 
         return await self._database.write(work, is_long=True)
-
-    async def _tell_queued(self, connection: Connection, campaign: tx.Held) -> None:
-        """Tell of all batches that wait."""
-        after = -1
-        while self._on_queued is not None:
-            key = {"campaign": campaign.seq, "after": after, "limit": CHUNK}
-            (rows,) = await ask(connection, (SQL["select_queued"], key))
-            if not rows:
-                return
-            after = rows[-1][0]
-            await self._on_queued(connection, campaign.id, [row[0] for row in rows])
 
     async def pause(self, campaign_id: str, reason: str) -> bool:
         """Have no further batch claimed: see `Ledger.pause`."""
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id, alone=True)
+            await forget_jobs(connection, campaign_id, campaign.account)
             return await tx.move(connection, campaign.seq, CampaignEvent.PAUSE, reason)
 
         return await self._database.write(work)
@@ -140,6 +134,7 @@ class PostgresLedger(PostgresReading):
             campaign = await tx.hold(connection, campaign_id, alone=True)
             cancelled = await tx.move(connection, campaign.seq, CampaignEvent.CANCEL, reason)
             if cancelled:
+                await forget_jobs(connection, campaign_id, campaign.account)
                 await tx.cancel_queued(connection, campaign)
             return cancelled
 
@@ -153,10 +148,11 @@ class PostgresLedger(PostgresReading):
             seq = (await tx.find(connection, campaign_id))[0]
             if await _is_open(connection, seq):
                 return False
-            await tx.hold(connection, campaign_id, alone=True)
-            return not await _is_open(connection, seq) and await tx.move(
-                connection, seq, CampaignEvent.FINISH
-            )
+            campaign = await tx.hold(connection, campaign_id, alone=True)
+            if await _is_open(connection, seq) or not await tx.move(connection, seq, CampaignEvent.FINISH):
+                return False
+            await forget_jobs(connection, campaign_id, campaign.account)
+            return True
 
         return await self._database.write(work)
 
@@ -165,19 +161,6 @@ class PostgresLedger(PostgresReading):
         """Exclude nobody and give nothing: the dead are found by `sending` and `reap`."""
         del now
         yield {}
-
-    async def reap(self, campaign_id: str, no: int, *, sent_before: float) -> bool:
-        """Make a batch of a dead worker `unknown`, if it was claimed before then and is still `sending`.
-
-        `sent_before` leaves the longest call room to end: a late true answer still counts, by its token.
-        """
-
-        async def work(connection: Connection) -> bool:
-            campaign = await tx.hold(connection, campaign_id)
-            key = {"campaign": campaign.seq, "no": no, "sent_before": sent_before}
-            return await change(connection, SQL["reap_batch"], {**key, "result": dump_record(DIED)}) == 1
-
-        return await self._database.write(work)
 
     async def claim(
         self,
@@ -193,6 +176,10 @@ class PostgresLedger(PostgresReading):
         intent = tx.Intent(
             campaign_id=campaign_id, no=no, token=token, worker=worker, now=now, balance=balance
         )
+        rows = await self._database.call(*tx.plain_claim(intent))
+        if rows:
+            message, segments, attempt, phones = rows[0]
+            return intent.granted(message, segments, attempt, tuple(map(Msisdn, phones)))
         return await self._database.write(lambda c: tx.claim(c, intent))
 
     async def settle(
@@ -207,16 +194,18 @@ class PostgresLedger(PostgresReading):
             record=record,
             not_before=not_before,
         )
-        return await self._database.write(lambda c: tx.settle(c, answer, self._on_queued))
+        if event is BatchEvent.ACCEPT:
+            return bool((await self._database.call(*tx.plain_accept(answer)))[0][0])
+        return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
         """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
         answer = Answer(campaign_id=campaign_id, no=no, token=token, event=BatchEvent.TURN_BACK)
-        return await self._database.write(lambda c: tx.settle(c, answer, self._on_queued))
+        return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def split(self, claim: Claim) -> tuple[int, int] | None:
         """TX2 of a lot refused as a whole: see `Ledger.split`."""
-        return await self._database.write(lambda c: split(c, claim, self._on_queued))
+        return await self._database.write(lambda c: split(c, claim))
 
     async def note_balance(self, campaign_id: str, numbers: Collection[int], balance: Decimal) -> None:
         """Keep the balance after: see `Ledger.note_balance`."""
@@ -250,7 +239,7 @@ class PostgresLedger(PostgresReading):
                 raise no_resending(campaign_id, purged=campaign.purged)
             key = {"campaign": campaign.seq, "numbers": list(numbers), "sent_before": sent_before}
             (rows,) = await ask(connection, (SQL["resend"], key))
-            await tx.requeued(connection, campaign, sorted(no for (no,) in rows), self._on_queued)
+            await tx.requeued(connection, campaign, sorted(no for (no,) in rows))
             return len(rows)
 
         return await self._database.write(work)
@@ -261,6 +250,18 @@ class PostgresLedger(PostgresReading):
         The server's own files hold them until it vacuums the tables, its log and its backups for longer.
         """
         await self._database.write(lambda c: forget(c, campaign_id), is_long=True)
+
+
+async def _wake_all(connection: Connection, campaign: tx.Held) -> None:
+    """Have workers woken for all batches that wait."""
+    after = -1
+    while True:
+        key = {"campaign": campaign.seq, "after": after, "limit": CHUNK}
+        (rows,) = await ask(connection, (SQL["select_queued"], key))
+        if not rows:
+            return
+        after = rows[-1][0]
+        await campaign.wake(connection, [row[0] for row in rows])
 
 
 async def _is_open(connection: Connection, seq: int) -> bool:

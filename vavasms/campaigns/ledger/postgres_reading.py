@@ -41,11 +41,6 @@ class PostgresReading(PostgresRegisters):
         found = {seq: [row[1:] for row in rows] for seq, rows in groupby(counts, key=itemgetter(0))}
         return [read_status(read_campaign(row), found.get(row[0], ())) for row in campaigns]
 
-    async def sending(self, *, sent_before: float) -> Sequence[tuple[str, int]]:
-        """Give the batches, by campaign and number, that were claimed before then and are still `sending`."""
-        rows = await self._run("select_sending", {"sent_before": sent_before})
-        return [(campaign_id, no) for campaign_id, no in rows]
-
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
         """Give queued batches: see `Ledger.queued`."""
         rows = await self._page("select_queued", campaign_id, {"after": after, "limit": limit})

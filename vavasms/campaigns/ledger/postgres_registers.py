@@ -11,10 +11,8 @@ from vavasms.campaigns.ledger.port import Delivery, OptOut
 from vavasms.campaigns.ledger.postgres_transactions import SQL
 from vavasms.campaigns.ledger.rows import DAY, read_deliveries, read_opt_outs
 from vavasms.numbers import Msisdn
-from vavasms.storage.postgres import PostgresDatabase, ask, change
+from vavasms.storage.postgres import PostgresDatabase, Rows, ask, change
 from vavasms.storage.postgres_link import Connection
-
-Rows = list[tuple[Any, ...]]
 
 
 class PostgresRegisters:
@@ -81,7 +79,7 @@ class PostgresRegisters:
 
     async def _run(self, query: str, values: Mapping[str, Any]) -> Rows:
         """Run one statement and commit it in the same round trip: a row that all want is held no longer."""
-        return (await self._database.write(lambda c: ask(c, (SQL[query], values), is_last=True)))[0]
+        return await self._database.call(SQL[query], values)
 
     async def _change(self, query: str, values: Mapping[str, Any]) -> int:
         return await self._database.write(lambda c: change(c, SQL[query], values))

@@ -7,14 +7,14 @@ from typing import Any
 
 from vavasms.campaigns.ledger import postgres_transactions as tx
 from vavasms.campaigns.ledger.port import Claim
-from vavasms.campaigns.ledger.postgres_transactions import SQL, OnQueued
+from vavasms.campaigns.ledger.postgres_transactions import SQL
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import InvalidInputError
 from vavasms.storage.postgres import Step, ask
 from vavasms.storage.postgres_link import Connection
 
 
-async def split(connection: Connection, claim: Claim, on_queued: OnQueued | None) -> tuple[int, int] | None:
+async def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
     """Put two queued batches in the place of one that was refused as a whole."""
     campaign = await tx.hold(connection, claim.campaign_id, alone=True)
     key = {"campaign": campaign.seq, "no": claim.no}
@@ -32,7 +32,7 @@ async def split(connection: Connection, claim: Claim, on_queued: OnQueued | None
         answer = tx.Answer(
             campaign_id=claim.campaign_id, no=claim.no, token=claim.token, event=BatchEvent.TURN_BACK
         )
-        await tx.write_answer(connection, campaign, answer, on_queued)
+        await tx.write_answer(connection, campaign, answer)
         return None
     if len(claim.recipients) == 1:
         raise InvalidInputError(f"Batch {claim.no} has one recipient: it cannot be halved.")
@@ -41,7 +41,7 @@ async def split(connection: Connection, claim: Claim, on_queued: OnQueued | None
     if campaign.state is CampaignState.CANCELLED:
         await tx.cancel_queued(connection, campaign)
     await tx.give_back(connection, campaign, fenced[0][1] * len(claim.recipients))
-    await tx.requeued(connection, campaign, (first, second), on_queued)
+    await tx.requeued(connection, campaign, (first, second))
     return first, second
 
 

@@ -6,13 +6,14 @@ campaign first, then reads. In this order and no other: campaign's lock, batch, 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from attrs import evolve, field, frozen
 
 from vavasms.campaigns.ledger.port import BatchRecord, Claim, Exclusion
+from vavasms.campaigns.ledger.postgres_jobs import wake
 from vavasms.campaigns.ledger.rows import (
     DAY,
     DROPPED,
@@ -39,9 +40,6 @@ from vavasms.storage.queries import load_queries
 
 SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sql.postgres", "queries.sql")
 
-#: Told within the transaction which batches can be claimed from its commit on.
-OnQueued = Callable[[Connection, str, Sequence[int]], Awaitable[None]]
-
 
 @frozen(kw_only=True)
 class Held:
@@ -55,6 +53,7 @@ class Held:
     state: CampaignState
     max_segments: int | None
     daily_cap: int | None
+    account: str
 
     @property
     def closed(self) -> bool:
@@ -74,7 +73,12 @@ class Held:
             state=CampaignState(row[2]),
             max_segments=row[11],
             daily_cap=row[12],
+            account=row[4],
         )
+
+    async def wake(self, connection: Connection, numbers: Sequence[int]) -> None:
+        """Have workers woken for these batches, with the commit."""
+        await wake(connection, {"id": self.id, "campaign": self.seq}, self.account, numbers)
 
 
 @frozen(kw_only=True)
@@ -87,6 +91,19 @@ class Intent:
     worker: str
     now: float
     balance: Decimal | None
+
+    def granted(self, message: str, segments: int, attempt: int, recipients: tuple[Msisdn, ...]) -> Claim:
+        """Make the claim that it became."""
+        return Claim(
+            campaign_id=self.campaign_id,
+            no=self.no,
+            token=self.token,
+            at=self.now,
+            attempt=attempt,
+            message=message,
+            segments=segments,
+            recipients=recipients,
+        )
 
 
 @frozen(kw_only=True)
@@ -125,20 +142,24 @@ async def move(connection: Connection, seq: int, event: CampaignEvent, reason: s
     return await change(connection, SQL["move_campaign"], {**values, "sources": names}) == 1
 
 
-async def requeued(
-    connection: Connection, campaign: Held, numbers: Sequence[int], on_queued: OnQueued | None
-) -> None:
-    """Have a campaign that was done wait for a person; tell of the batches of one that runs."""
+async def requeued(connection: Connection, campaign: Held, numbers: Sequence[int]) -> None:
+    """Have a campaign that was done wait for a person; have workers woken for one that runs."""
     if numbers and campaign.state is CampaignState.DONE:
         target = CAMPAIGN_TRANSITIONS[campaign.state, CampaignEvent.REOPEN].value
         values = {"campaign": campaign.seq, "state": target, "reason": waiting_again(len(numbers))}
         await change(connection, SQL["move_campaign"], {**values, "sources": [campaign.state.value]})
-    if numbers and on_queued is not None and campaign.state is CampaignState.RUNNING:
-        await on_queued(connection, campaign.id, numbers)
+    if numbers and campaign.state is CampaignState.RUNNING:
+        await campaign.wake(connection, numbers)
+
+
+def plain_claim(intent: Intent) -> Step:
+    """Give TX1 as one statement, for most batches: its row, if any, makes the claim."""
+    values = {"id": intent.campaign_id, "no": intent.no, "token": intent.token, "worker": intent.worker}
+    return SQL["claim_plainly"], {**values, "now": intent.now, "balance": _text(intent.balance)}
 
 
 async def claim(connection: Connection, intent: Intent) -> Claim | None:
-    """TX1: write the intent, with whom it is for."""
+    """TX1: write the intent, with whom it is for; find out why it cannot be."""
     name = {"id": intent.campaign_id}
     due = {**name, "no": intent.no, "now": intent.now}
     _, rows, found = await ask(
@@ -154,20 +175,10 @@ async def claim(connection: Connection, intent: Intent) -> Claim | None:
     recipients = await _include(connection, campaign, intent, is_doubtful=doubt > 0)
     if recipients is None or not await _afford(connection, campaign, intent.no, segments * len(recipients)):
         return None
-    balance = None if intent.balance is None else str(intent.balance)
-    key = {"campaign": campaign.seq, "no": intent.no}
-    values = {"token": intent.token, "worker": intent.worker, "now": intent.now, "balance": balance}
+    key = {"campaign": campaign.seq, "no": intent.no, "balance": _text(intent.balance)}
+    values = {"token": intent.token, "worker": intent.worker, "now": intent.now}
     await change(connection, SQL["claim_batch"], {**key, **values})
-    return Claim(
-        campaign_id=intent.campaign_id,
-        no=intent.no,
-        token=intent.token,
-        at=intent.now,
-        attempt=attempt + 1,
-        message=message,
-        segments=segments,
-        recipients=recipients,
-    )
+    return intent.granted(message, segments, attempt + 1, recipients)
 
 
 async def _include(
@@ -216,15 +227,24 @@ async def _afford(connection: Connection, campaign: Held, no: int, segments: int
     return False
 
 
-async def settle(connection: Connection, answer: Answer, on_queued: OnQueued | None) -> bool:
+def plain_accept(answer: Answer) -> Step:
+    """Give TX2 of what the gateway took as one statement."""
+    values = {
+        "result": dump_record(answer.record),
+        # What a purge took away stays away.
+        "purged_result": dump_record(evolve(answer.record, message_ids=())),
+    }
+    key = {"id": answer.campaign_id, "no": answer.no, "token": answer.token}
+    return SQL["accept_batch"], {**key, **values}
+
+
+async def settle(connection: Connection, answer: Answer) -> bool:
     """TX2: write what became of a claim, fenced by its token."""
     campaign = await hold(connection, answer.campaign_id)
-    return await write_answer(connection, campaign, answer, on_queued)
+    return await write_answer(connection, campaign, answer)
 
 
-async def write_answer(
-    connection: Connection, campaign: Held, answer: Answer, on_queued: OnQueued | None
-) -> bool:
+async def write_answer(connection: Connection, campaign: Held, answer: Answer) -> bool:
     """Do the same in a campaign that is locked already."""
     key = {"campaign": campaign.seq, "no": answer.no, "token": answer.token, "not_before": answer.not_before}
     (rows,) = await ask(connection, (SQL["settle_batch"], {**key, **_fate(campaign, answer)}))
@@ -234,7 +254,7 @@ async def write_answer(
     if answer.event not in (BatchEvent.ACCEPT, BatchEvent.LOSE):
         await give_back(connection, campaign, segments)
     if state == BatchState.QUEUED.value:
-        await requeued(connection, campaign, [answer.no], on_queued)
+        await requeued(connection, campaign, [answer.no])
     return True
 
 
@@ -259,6 +279,10 @@ def _follow(events: Sequence[BatchEvent]) -> BatchState:
     for each in events:
         state = BATCH_TRANSITIONS[state, each]
     return state
+
+
+def _text(balance: Decimal | None) -> str | None:
+    return None if balance is None else str(balance)
 
 
 async def cancel_queued(connection: Connection, campaign: Held) -> None:

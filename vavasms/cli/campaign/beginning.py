@@ -9,8 +9,7 @@ from typing import BinaryIO
 import anyio
 from attrs import frozen
 
-from vavasms.campaigns.ledger.port import Campaign
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.port import Campaign, Ledger
 from vavasms.campaigns.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
@@ -19,6 +18,8 @@ from vavasms.cli.campaign import planshow
 from vavasms.cli.campaign.confirm import ask
 from vavasms.cli.campaign.options import RunOptions
 from vavasms.cli.campaign.trial import Trial, name_end, send_trial, show_trial
+from vavasms.cli.ledgers import open_place
+from vavasms.cli.places import Place
 from vavasms.client import AsyncVavaSMS
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn, parse_msisdn
@@ -41,14 +42,14 @@ class Beginning:
     contacts: Path | BinaryIO
     options: RunOptions
     policy: Policy
-    ledger: Path
+    ledger: Place
     as_json: bool
 
     async def begin(self) -> Begun:
         """Keep the campaign and show it: its id first. Whatever fails leaves nothing of it."""
         async with (
             account.make_async_client(max_connections=2) as sms,
-            await SqliteLedger.open(self.ledger) as ledger,
+            open_place(self.ledger) as ledger,
             CampaignRunner(sms, ledger) as runner,
         ):
             tester = await self._read_tester(sms, ledger)
@@ -76,7 +77,7 @@ class Beginning:
                 anyio.run(self._discard, begun.campaign.id)
         return go
 
-    async def _read_tester(self, sms: AsyncVavaSMS, ledger: SqliteLedger) -> Msisdn | None:
+    async def _read_tester(self, sms: AsyncVavaSMS, ledger: Ledger) -> Msisdn | None:
         """Read the number of the test, before anything is kept."""
         if self.options.test_to is None:
             return None
@@ -122,5 +123,5 @@ class Beginning:
         )
 
     async def _discard(self, campaign_id: str) -> None:
-        async with await SqliteLedger.open(self.ledger) as ledger:
+        async with open_place(self.ledger) as ledger:
             await ledger.discard(campaign_id)

@@ -11,9 +11,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
-from vavasms.cli.campaign.options import find_file
-from vavasms.cli.ledgers import open_ledger
+from vavasms.campaigns.ledger.port import Ledger
+from vavasms.cli.ledgers import find_ledger, open_place
 from vavasms.errors import InvalidInputError
 
 CampaignId = Annotated[str, Parameter(name="ID", help="The id that `vavasms campaign run` printed.")]
@@ -21,12 +20,9 @@ Yes = Annotated[bool, Parameter(negative=(), show_default=False, help="Do not as
 
 
 @asynccontextmanager
-async def open_existing(given: str | None) -> AsyncIterator[SqliteLedger]:
-    """Open the ledger; raise `InvalidInputError` where there is none yet, and make none."""
-    path = find_file(given)
-    if not path.exists():
-        raise InvalidInputError(f"There is no ledger at {path} yet.", outcome=None)
-    async with open_ledger(given) as ledger:
+async def open_existing(given: str | None) -> AsyncIterator[Ledger]:
+    """Open the ledger; raise an `InvalidInputError` where there is none yet, and make none."""
+    async with open_place(find_ledger(given), create=False) as ledger:
         yield ledger
 
 

@@ -14,6 +14,7 @@ from vavasms.campaigns.policy import Policy, parse_window
 from vavasms.cli import show
 from vavasms.cli.ledgers import find_ledger
 from vavasms.cli.options import SenderId
+from vavasms.cli.places import Place
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
 
@@ -24,6 +25,10 @@ Contacts = Annotated[
         show_default=False,
         allow_leading_hyphen=True,
     ),
+]
+
+Detach = Annotated[
+    bool, Parameter(negative=(), show_default=False, help="Leave it to workers (PostgreSQL only).")
 ]
 
 
@@ -121,9 +126,7 @@ class RunOptions(PlanOptions):
         bool,
         Parameter(negative=(), show_default=False, help="Send the very same a second time, on purpose."),
     ] = False
-    detach: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Leave it to workers (PostgreSQL only).")
-    ] = False
+    detach: Detach = False
     yes: Annotated[bool, Parameter(negative=(), show_default=False, help="Do not ask.")] = False
 
     def policy(self) -> Policy:
@@ -144,9 +147,11 @@ def open_contacts(contacts: str) -> Path | BinaryIO:
     return sys.stdin.buffer
 
 
-def find_file(ledger: str | None) -> Path:
-    """Settle the file of the ledger. Raises `ConfigurationError` where the settings name a database."""
-    path = find_ledger(ledger)
-    if path.as_posix().startswith(("postgresql:", "postgres:")):
-        raise misconfigured("This version keeps campaigns in a file only: name a file as --ledger.")
-    return path
+def find_place(ledger: str | None, *, detach: bool) -> Place:
+    """Settle the place of the ledger. Raises `ConfigurationError` for a file that workers were to share."""
+    place = find_ledger(ledger)
+    if detach and isinstance(place, Path):
+        raise misconfigured(
+            "--detach needs workers, and they need a ledger in PostgreSQL: --ledger postgresql://…"
+        )
+    return place

@@ -11,16 +11,16 @@ from typing import BinaryIO
 import anyio
 from attrs import evolve, fields
 
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.campaigns.loading import Listing, plan_listing
 from vavasms.campaigns.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy, finishing_time
 from vavasms.cli import account, show
 from vavasms.cli.campaign.beside import quote
-from vavasms.cli.campaign.options import Contacts, PlanOptions, find_file, open_contacts
+from vavasms.cli.campaign.options import Contacts, PlanOptions, open_contacts
 from vavasms.cli.campaign.planshow import make_object, show_plan
-from vavasms.cli.ledgers import LedgerPath
+from vavasms.cli.ledgers import LedgerPath, find_ledger, open_place
 from vavasms.cli.options import JsonFlag
+from vavasms.cli.places import Place
 from vavasms.errors import VavaSMSError
 from vavasms.numbers import check_region
 
@@ -36,10 +36,10 @@ def plan(
     as_json: JsonFlag = False,
 ) -> None:
     """Work out what a campaign would do and cost. Nothing is sent."""
-    policy, path = options.policy(), find_file(ledger)
+    policy, place = options.policy(), find_ledger(ledger)
     # A plan makes no ledger where there is none.
-    opt_outs = path if path.exists() else None
-    found = anyio.run(_plan, open_contacts(contacts), options, policy, opt_outs)
+    known = None if isinstance(place, Path) and not place.exists() else place
+    found = anyio.run(_plan, open_contacts(contacts), options, policy, known)
     if as_json:
         show.print_json(make_object(found))
         return
@@ -49,7 +49,7 @@ def plan(
 
 
 async def _plan(
-    source: Path | BinaryIO, options: PlanOptions, policy: Policy, ledger: Path | None
+    source: Path | BinaryIO, options: PlanOptions, policy: Policy, ledger: Place | None
 ) -> CampaignPlan:
     listing = Listing(
         contacts=source,
@@ -64,10 +64,10 @@ async def _plan(
     return evolve(found, cost=policy.cost(found.segments), balance=await _balance(), ends_at=ends_at)
 
 
-async def _opted_out(ledger: Path | None) -> frozenset[int]:
+async def _opted_out(ledger: Place | None) -> frozenset[int]:
     if ledger is None:
         return frozenset()
-    async with await SqliteLedger.open(ledger) as opened:
+    async with open_place(ledger) as opened:
         return await opened.opted_out()
 
 

@@ -13,9 +13,9 @@ import anyio
 from attrs import evolve, frozen
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.port import StoredBatch
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.port import Ledger, StoredBatch
 from vavasms.campaigns.policy import Policy, load_policy
+from vavasms.campaigns.takeover import GRACE
 from vavasms.cli import exits, show
 from vavasms.cli.campaign.beside import CampaignId, Yes, confirm, open_existing, repeat_option
 from vavasms.cli.campaign.unknowns import included, is_purged, make_object, show_unknown
@@ -94,7 +94,7 @@ class _Desk:
             self._tell(changed, left)
         return exits.UNKNOWN if left else exits.DONE
 
-    async def _policy(self, ledger: SqliteLedger) -> Policy:
+    async def _policy(self, ledger: Ledger) -> Policy:
         policy = load_policy((await ledger.campaign(self.campaign_id)).policy)
         price = self.options.unit_price
         return policy if price is None else evolve(policy, unit_price=price)
@@ -120,12 +120,17 @@ class _Desk:
             show.say(f"If they were sent:      {name} --mark-sent{self.again}")
             show.say(f"If they were not sent:  {name} --resend{self.again}")
 
-    async def _decide(self, ledger: SqliteLedger, batches: Sequence[StoredBatch]) -> int:
-        """Decide under the runner's lock: no late answer of a living runner can come in between."""
+    async def _decide(self, ledger: Ledger, batches: Sequence[StoredBatch]) -> int:
+        """Decide so that no late answer of a living runner can come in between.
+
+        A file has a lock for that; on a shared ledger, what was sent too recently is not sent again.
+        """
         confirm(self._question(batches), word=self.campaign_id, yes=self.options.yes)
+        if ledger.is_shared:
+            return await self._change(ledger, batches, sent_before=time.time() - GRACE)
         try:
             async with ledger.take_over(time.time()):
-                return await self._change(ledger, batches)
+                return await self._change(ledger, batches, sent_before=math.inf)
         except LedgerBusyError:
             pass
         raise LedgerBusyError(
@@ -133,13 +138,15 @@ class _Desk:
             "Nothing was changed."
         )
 
-    async def _change(self, ledger: SqliteLedger, shown: Sequence[StoredBatch]) -> int:
+    async def _change(self, ledger: Ledger, shown: Sequence[StoredBatch], *, sent_before: float) -> int:
         # A batch that somebody had sent again meanwhile is another attempt, and was not shown.
         now = {batch.no: batch.sending_at for batch in await ledger.unknown(self.campaign_id)}
-        same = [batch.no for batch in shown if batch.no in now and now[batch.no] == batch.sending_at]
+        same = [batch for batch in shown if batch.no in now and now[batch.no] == batch.sending_at]
+        numbers = [batch.no for batch in same]
         if self.options.mark_sent:
-            return await ledger.mark_sent(self.campaign_id, same, note=_NOTE)
-        return await ledger.resend(self.campaign_id, same, sent_before=math.inf)
+            return await ledger.mark_sent(self.campaign_id, numbers, note=_NOTE)
+        _warn_of_recent([batch.sending_at or 0.0 for batch in same], sent_before)
+        return await ledger.resend(self.campaign_id, numbers, sent_before=sent_before)
 
     def _question(self, batches: Sequence[StoredBatch]) -> str:
         people = show.count(sum(map(included, batches)), "recipient")
@@ -161,10 +168,25 @@ class _Desk:
             show.say(f"  vavasms campaign resume {show.clean(self.campaign_id)}{self.again}")
 
 
-async def _reap(ledger: SqliteLedger) -> None:
+async def _reap(ledger: Ledger) -> None:
     """Find what a dead runner had under way; beside a living one there is nothing to find."""
+    if ledger.is_shared:
+        from vavasms.campaigns.ledger.postgres import PostgresLedger
+
+        assert isinstance(ledger, PostgresLedger)
+        await ledger.reap_dead(now=time.time())
+        return
     try:
         async with ledger.take_over(time.time()):
             pass
     except LedgerBusyError:
         pass
+
+
+def _warn_of_recent(sent_at: Sequence[float], sent_before: float) -> None:
+    """Say what is left as it is, since a call may still be under way, and until when."""
+    recent = [at for at in sent_at if at >= sent_before]
+    if recent:
+        batches = "1 batch" if len(recent) == 1 else f"{len(recent):,} batches"
+        minutes = show.count(int((max(recent) - sent_before) // 60) + 1, "minute")
+        show.warn(f"Too recent to be sent again, an answer may still come: {batches}. Try in {minutes}")

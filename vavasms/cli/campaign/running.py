@@ -16,13 +16,13 @@ from vavasms.cli.campaign import outcomes
 from vavasms.cli.campaign.beginning import Beginning
 from vavasms.cli.campaign.beside import CampaignId, open_existing, repeat_option
 from vavasms.cli.campaign.confirm import check_terminal
-from vavasms.cli.campaign.options import Contacts, RunOptions, find_file, open_contacts
+from vavasms.cli.campaign.detaching import hand_over
+from vavasms.cli.campaign.options import Contacts, Detach, RunOptions, find_place, open_contacts
 from vavasms.cli.campaign.progress import progress
 from vavasms.cli.campaign.steering import SteeredRun, run_steered, terminable
 from vavasms.cli.campaign.trial import code_of_end, name_end
 from vavasms.cli.ledgers import LedgerPath
 from vavasms.cli.options import JsonFlag
-from vavasms.config import misconfigured
 
 
 def run(
@@ -34,26 +34,33 @@ def run(
     as_json: JsonFlag = False,
 ) -> int:
     """Plan a campaign, ask, send it, report. Safe to interrupt: it can be resumed."""
-    if options.detach:
-        raise misconfigured("--detach needs workers on a PostgreSQL ledger, which this version has not.")
-    policy, path = options.policy(), find_file(ledger)
+    policy, place = options.policy(), find_place(ledger, detach=options.detach)
     if not options.yes:
         check_terminal(contacts)
     beginning = Beginning(
-        contacts=open_contacts(contacts), options=options, policy=policy, ledger=path, as_json=as_json
+        contacts=open_contacts(contacts), options=options, policy=policy, ledger=place, as_json=as_json
     )
     with terminable():
         begun = anyio.run(beginning.begin)
         if not options.yes and not beginning.confirm(begun):
             show.warn(name_end(begun.trial))
             return code_of_end(begun.trial)
-        return _go_on(begun.campaign.id, ledger, as_json=as_json)
+        go_on = hand_over if options.detach else _go_on
+        return go_on(begun.campaign.id, ledger, as_json=as_json)
 
 
-def resume(campaign_id: CampaignId, /, *, ledger: LedgerPath = None, as_json: JsonFlag = False) -> int:
+def resume(
+    campaign_id: CampaignId,
+    /,
+    *,
+    detach: Detach = False,
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> int:
     """Go on with a campaign that was interrupted or paused."""
+    find_place(ledger, detach=detach)
     with terminable():
-        return _go_on(campaign_id, ledger, as_json=as_json)
+        return (hand_over if detach else _go_on)(campaign_id, ledger, as_json=as_json)
 
 
 def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:

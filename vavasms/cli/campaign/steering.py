@@ -70,7 +70,7 @@ async def run_steered(runner: CampaignRunner, campaign_id: str, display: Display
     """Run a campaign; a signal ends it, and what became of it is told all the same."""
     run: CampaignRun | None = None
     problem: Exception | None = None
-    with _receive() as signals:
+    with receive_signals() as signals:
         async with anyio.create_task_group() as tasks:
             steering = _Steering(runner=runner, display=display, scope=tasks.cancel_scope)
             if signals is not None:
@@ -103,7 +103,7 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def _receive() -> Iterator[AsyncIterator[signal.Signals] | None]:
+def receive_signals() -> Iterator[AsyncIterator[signal.Signals] | None]:
     """Receive signals; None where that is not possible: there, Ctrl-C cuts the run off."""
     if threading.current_thread() is not threading.main_thread() or os.name == "nt":
         yield None

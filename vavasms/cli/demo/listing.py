@@ -19,21 +19,24 @@ _CITIES = ("Abidjan", "Bouaké", "Yamoussoukro", "Daloa", "Korhogo", "San-Pédro
 Draw = Callable[[random.Random], str]
 
 
-def write_contacts(path: Path, rows: int) -> None:
-    """Write `rows` rows: semicolons and cp1252, as French Excel does. The same for the same `rows`."""
+def write_contacts(path: Path, rows: int, *, refused: bool = True) -> None:
+    """Write `rows` rows: semicolons and cp1252, as French Excel does. The same for the same arguments.
+
+    `refused` puts the number among them that the gateway refuses.
+    """
     rng = random.Random(_SEED)  # noqa: S311  a repeatable draw, no secret
     with path.open("w", encoding="cp1252", newline="") as file:
         writer = csv.writer(file, delimiter=";")
         writer.writerow(HEADER)
-        for phone in _phones(rng, rows):
+        for phone in _phones(rng, rows, refused=refused):
             person = (rng.choice(_NAMES), rng.choice(_FIRST_NAMES), rng.choice(_CITIES))
             writer.writerow((*person, phone, f"{rng.randrange(500, 90_000):,}".replace(",", " ")))
 
 
-def _phones(rng: random.Random, rows: int) -> Iterator[str]:
+def _phones(rng: random.Random, rows: int, *, refused: bool) -> Iterator[str]:
     """Draw the cells of the phone column."""
     earlier: list[str] = []
-    refused_row = rows * 9 // 10
+    refused_row = rows * 9 // 10 if refused else None
     draws, weights = zip(*_SPOILED, strict=True)
     for row in range(rows):
         if row == refused_row:

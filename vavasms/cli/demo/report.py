@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from attrs import frozen
@@ -13,7 +14,7 @@ from vavasms.cli import show
 from vavasms.cli.campaign.outcomes import count_outcomes, settled, show_outcomes
 from vavasms.cli.campaign.planshow import show_numbers, write_money
 from vavasms.cli.demo.audit import Audit
-from vavasms.cli.demo.stage import BATCH_SIZE, Watch
+from vavasms.cli.demo.stage import Watch
 from vavasms.errors import Outcome
 
 
@@ -50,46 +51,56 @@ def show_interruption(status: CampaignStatus) -> None:
     )
 
 
-def show_report(played: Played, policy: Policy) -> None:
-    """Show what became of every recipient, and the journal's word on it."""
+def show_report(played: Played, policy: Policy, notes: Iterable[str] = ()) -> None:
+    """Show what became of every recipient, how, and the journal's word on it."""
     watch = played.watch
     show.say("\nThe closing report", style="bold")
     show_outcomes(played.status, policy)
     pauses = f", {show.count(watch.pauses, 'pause')} kept as asked for (429)" if watch.pauses else ""
-    show.say(f"\n{show.count(watch.requests, 'request')} of up to {BATCH_SIZE} numbers{pauses}.")
+    show.say(f"\n{show.count(watch.requests, 'request')} of up to {policy.batch_size} numbers{pauses}.")
+    for note in notes:
+        show.say(note)
     _show_journal(played)
     _show_verdict(played)
 
 
 def print_json(played: Played) -> None:
     """Print the same for programs."""
-    plan, watch, audited = played.plan, played.watch, played.settled
+    halfway = played.halfway
     show.print_json(
         {
-            "rows": plan.rows,
-            "numbers": plan.numbers,
-            "numbers_kept": plan.kept - plan.repaired,
-            "numbers_repaired": plan.repaired,
-            "numbers_duplicate": plan.duplicates,
-            "numbers_opted_out": plan.opted_out,
-            "numbers_refused": plan.refused,
-            "recipients": plan.recipients,
-            **{outcome.value: count for outcome, count in count_outcomes(played.status).items()},
-            "interrupted_at": None if played.halfway is None else settled(played.halfway),
-            "unknown_when_interrupted": None if played.halfway is None else played.halfway.unknown,
-            "requests": watch.requests,
-            "pauses": watch.pauses,
-            "received_once": audited.once,
-            "received_twice": audited.several_times,
-            "unknown_received": audited.unknown_received,
-            "segments": audited.segments,
-            "cost": audited.cost,
-            "currency": "XOF",
-            "balance_before": played.balance_before,
-            "balance_after": played.balance_after,
-            "adds_up": not audited.faults,
+            **make_object(played),
+            "interrupted_at": None if halfway is None else settled(halfway),
+            "unknown_when_interrupted": None if halfway is None else halfway.unknown,
         }
     )
+
+
+def make_object(played: Played) -> Mapping[str, object]:
+    """Give what every demonstration comes to as JSON has it."""
+    plan, watch, audited = played.plan, played.watch, played.settled
+    return {
+        "rows": plan.rows,
+        "numbers": plan.numbers,
+        "numbers_kept": plan.kept - plan.repaired,
+        "numbers_repaired": plan.repaired,
+        "numbers_duplicate": plan.duplicates,
+        "numbers_opted_out": plan.opted_out,
+        "numbers_refused": plan.refused,
+        "recipients": plan.recipients,
+        **{outcome.value: count for outcome, count in count_outcomes(played.status).items()},
+        "requests": watch.requests,
+        "pauses": watch.pauses,
+        "received_once": audited.once,
+        "received_twice": audited.several_times,
+        "unknown_received": audited.unknown_received,
+        "segments": audited.segments,
+        "cost": audited.cost,
+        "currency": "XOF",
+        "balance_before": played.balance_before,
+        "balance_after": played.balance_after,
+        "adds_up": not audited.faults,
+    }
 
 
 def _price(plan: CampaignPlan) -> str:

@@ -10,7 +10,7 @@ from vavasms.sandbox import Fault, FaultKind, FaultPlan, Gateway
 from vavasms.transport.telling import CallInfo
 
 BATCH_SIZE = 100
-_TEXT_PATH = "/v1/text/single"
+TEXT_PATH = "/v1/text/single"
 #: Below as many batches a lost one would be most of the list: nothing goes wrong then.
 _BATCHES_FOR_FAULTS = 8
 #: How far the campaign is when it is interrupted, in percent of the recipients.
@@ -22,9 +22,9 @@ def make_gateway(rows: int) -> Gateway:
     return Gateway(balance=max(1_000_000, 40 * rows))
 
 
-def is_eventful(recipients: int) -> bool:
+def is_eventful(recipients: int, batch_size: int = BATCH_SIZE) -> bool:
     """Say whether the list is long enough for something to go wrong."""
-    return -(-recipients // BATCH_SIZE) >= _BATCHES_FOR_FAULTS
+    return -(-recipients // batch_size) >= _BATCHES_FOR_FAULTS
 
 
 def plan_faults(plan: FaultPlan, recipients: int) -> None:
@@ -34,7 +34,7 @@ def plan_faults(plan: FaultPlan, recipients: int) -> None:
     slower = Fault(kind=FaultKind.RATE_LIMIT, retry_after="1")
     steps[batches // 8] = steps[batches // 4] = slower
     steps[-1] = Fault(kind=FaultKind.CLOSE_AFTER_ACCEPTING)
-    plan.script(*steps, path=_TEXT_PATH)
+    plan.script(*steps, path=TEXT_PATH)
 
 
 @define(kw_only=True)

@@ -1,3 +1,9 @@
+-- How far procrastinate's own schema is, by the name of its last step.
+CREATE TABLE vavasms.jobs_step (
+    step TEXT PRIMARY KEY,
+    since TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
 CREATE TABLE vavasms.campaign (
     seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -14,7 +20,9 @@ CREATE TABLE vavasms.campaign (
     daily_cap INTEGER,
     -- Segments of what is sending, accepted or unknown, and of doubtful attempts before; kept where there is a
     -- budget only.
-    committed BIGINT NOT NULL DEFAULT 0
+    committed BIGINT NOT NULL DEFAULT 0,
+    -- When somebody last looked for its batches that have no job.
+    looked_at DOUBLE PRECISION NOT NULL DEFAULT 0
 );
 
 CREATE INDEX campaign_plan ON vavasms.campaign (account, plan_hash);
@@ -87,3 +95,46 @@ CREATE TABLE vavasms.opt_out (
     source TEXT NOT NULL,
     at DOUBLE PRECISION NOT NULL
 );
+
+-- The two transactions of most batches, each in one round trip. Within a function each statement sees what was
+-- committed before it began: so the campaign is read after its lock is held.
+
+CREATE FUNCTION vavasms.claim_plainly(
+    p_id TEXT, p_no INTEGER, p_token TEXT, p_worker TEXT, p_now DOUBLE PRECISION, p_balance TEXT
+) RETURNS TABLE (message TEXT, segments INTEGER, attempt INTEGER, phones BIGINT[])
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1447122497, hashtext(p_id));
+    RETURN QUERY
+    UPDATE vavasms.batch AS mine SET state = 'sending', token = p_token, worker = p_worker, sending_at = p_now,
+        attempt = mine.attempt + 1, balance_before = p_balance, balance_after = NULL, result = NULL
+    FROM vavasms.campaign AS its
+    WHERE its.id = p_id AND its.state = 'running' AND its.max_segments IS NULL AND its.daily_cap IS NULL
+        AND mine.campaign = its.seq AND mine.no = p_no
+        AND mine.state = 'queued' AND mine.not_before <= p_now AND mine.doubt = 0 AND mine.n > mine.excluded
+        AND NOT EXISTS (
+            SELECT FROM vavasms.recipient AS each JOIN vavasms.opt_out ON opt_out.phone = each.phone
+            WHERE each.campaign = mine.campaign AND each.batch = mine.no AND each.exclusion IS NULL
+        )
+    RETURNING mine.message, mine.segments, mine.attempt, ARRAY(
+        SELECT each.phone FROM vavasms.recipient AS each
+        WHERE each.campaign = mine.campaign AND each.batch = mine.no AND each.exclusion IS NULL
+        ORDER BY each.idx
+    );
+END;
+$$;
+
+CREATE FUNCTION vavasms.accept_batch(
+    p_id TEXT, p_no INTEGER, p_token TEXT, p_result TEXT, p_purged_result TEXT
+) RETURNS BOOLEAN
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(1447122497, hashtext(p_id));
+    UPDATE vavasms.batch AS mine SET state = 'accepted', doubt = 0, not_before = 0,
+        result = CASE WHEN its.message = '' THEN p_purged_result ELSE p_result END
+    FROM vavasms.campaign AS its
+    WHERE its.id = p_id AND mine.campaign = its.seq AND mine.no = p_no
+        AND mine.token = p_token AND mine.state IN ('sending', 'unknown');
+    RETURN FOUND;
+END;
+$$;

@@ -133,6 +133,11 @@ WHERE account = %(account)s
 INSERT INTO vavasms.rate AS rate (account, tat) VALUES (%(account)s, %(until)s)
 ON CONFLICT (account) DO UPDATE SET tat = greatest(rate.tat, excluded.tat)
 
+-- name: claim_plainly
+-- TX1 in one round trip, for most batches: no budget, no cap, no doubt, and nobody to leave out.
+SELECT message, segments, attempt, phones
+FROM vavasms.claim_plainly(%(id)s, %(no)s, %(token)s, %(worker)s, %(now)s, %(balance)s)
+
 -- name: select_due
 -- Locked: who comes second sees that it is no longer queued.
 SELECT batch.message, batch.segments, batch.attempt, batch.doubt
@@ -211,6 +216,10 @@ UPDATE vavasms.batch SET not_before = %(not_before)s,
     doubt = CASE WHEN %(state)s = 'accepted' THEN 0 WHEN doubt > 0 AND %(is_over)s THEN doubt - 1 ELSE doubt END
 WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s AND state IN ('sending', 'unknown')
 RETURNING state, segments * (n - excluded)
+
+-- name: accept_batch
+-- The same for an `ACCEPT`, in one round trip: it ends every doubt.
+SELECT vavasms.accept_batch(%(id)s, %(no)s, %(token)s, %(result)s, %(purged_result)s)
 
 -- name: select_fenced
 SELECT message, segments, sending_at, doubt FROM vavasms.batch

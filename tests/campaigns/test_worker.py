@@ -1,0 +1,292 @@
+"""Any number of workers carry a campaign: each recipient once, and each stop is clean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.campaigns.crew import Crew, muster, open_empty, until
+from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
+from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.runner import CampaignRunner
+from vavasms.campaigns.states import CampaignState
+from vavasms.campaigns.worker import CampaignWorker
+from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
+from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """psycopg and procrastinate are for asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def crew(postgres: str, sandbox: SandboxServer, tmp_path: Path) -> AsyncIterator[Crew]:
+    async with muster(postgres, sandbox, tmp_path) as crew:
+        yield crew
+
+
+def cut_short(status: CampaignStatus, crew: Crew) -> None:
+    """Assert that all is settled, and what is accepted agrees with the gateway."""
+    assert (status.sending, status.unknown) == (0, 0)
+    assert status.accepted == len(crew.stage.received())
+
+
+async def test_two_workers_carry_one_campaign_and_each_recipient_has_it_once(crew: Crew) -> None:
+    stall(crew.stage.sandbox, 0.02)
+    campaign_id = await crew.start(120, batch_size=2)
+    assert len(crew.jobs()) == 60
+
+    async def is_told() -> bool:
+        return len(crew.told) == 2
+
+    async with crew.work():
+        await until(is_told)
+        await until(crew.has_no_jobs)
+    status = await crew.ledger.status(campaign_id)
+    assert (status.state, status.reason, status.accepted) == (CampaignState.DONE, None, 120)
+    assert crew.told == [status, status]
+    assert crew.stage.received() == dict.fromkeys(phones(120), 1)
+    assert crew.ask("SELECT count(DISTINCT worker) FROM vavasms.batch") == [(2,)]
+    assert not crew.ask("SELECT 1 FROM vavasms_jobs.procrastinate_workers")
+
+
+async def test_two_campaigns_are_carried_side_by_side(crew: Crew) -> None:
+    first = await crew.start(20, batch_size=2)
+    async with crew.work():
+        second = await crew.start(phones(20, 20), batch_size=2)
+        for each in (first, second):
+            assert (await crew.settled(each)).accepted == 20
+    assert crew.stage.received() == dict.fromkeys(phones(40), 1)
+    assert {each.id for each in crew.told} == {first, second}
+
+
+async def test_a_pause_holds_for_all_workers_at_once_and_a_start_has_them_go_on(crew: Crew) -> None:
+    stall(crew.stage.sandbox)
+    campaign_id = await crew.start(40, batch_size=1)
+    async with crew.work(concurrency=1):
+        await accepted(crew.stage.sandbox, 4)
+        assert await crew.ledger.pause(campaign_id, "lunch")
+        paused = await crew.ledger.status(campaign_id)
+        assert paused.sending <= 2
+        status = await crew.settled(campaign_id)
+        assert (status.state, status.reason) == (CampaignState.PAUSED, "lunch")
+        assert status.accepted == paused.accepted + paused.sending < 40
+        cut_short(status, crew)
+        assert not [each for each in crew.jobs() if each[1] == "todo"]
+        crew.stage.sandbox.faults.clear()
+        assert await crew.ledger.start(campaign_id)
+        status = await crew.settled(campaign_id)
+    assert (status.state, status.accepted) == (CampaignState.DONE, 40)
+    assert crew.stage.received() == dict.fromkeys(phones(40), 1)
+
+
+async def test_a_cancel_holds_for_all_workers_at_once(crew: Crew) -> None:
+    stall(crew.stage.sandbox)
+    campaign_id = await crew.start(40, batch_size=1)
+    async with crew.work(concurrency=1):
+        await accepted(crew.stage.sandbox, 4)
+        assert await crew.ledger.cancel(campaign_id, "wrong list")
+        cancelled = await crew.ledger.status(campaign_id)
+        assert cancelled.sending <= 2
+        status = await crew.settled(campaign_id)
+        await until(crew.has_no_jobs)
+    assert status.accepted == cancelled.accepted + cancelled.sending
+    assert status.not_sent == 40 - status.accepted > 30
+    cut_short(status, crew)
+    assert {each.reason for each in crew.told} == {"wrong list"}
+
+
+async def test_a_stop_finishes_what_is_under_way_and_leaves_the_rest_to_others(crew: Crew) -> None:
+    stall(crew.stage.sandbox)
+    campaign_id = await crew.start(60, batch_size=2)
+    begins = time.monotonic()
+    async with crew.work():
+        await accepted(crew.stage.sandbox, 4)
+    assert time.monotonic() - begins < 5
+    status = await crew.ledger.status(campaign_id)
+    assert (status.state, status.queued) == (CampaignState.RUNNING, 60 - status.accepted)
+    cut_short(status, crew)
+    waiting = crew.ask(
+        "SELECT %s || '/' || no, 'todo' FROM vavasms.batch WHERE state = 'queued'", campaign_id
+    )
+    assert sorted(crew.jobs()) == sorted(waiting)
+    assert not crew.told
+    crew.stage.sandbox.faults.clear()
+    async with crew.work(1):
+        assert (await crew.settled(campaign_id)).accepted == 60
+    assert crew.stage.received() == dict.fromkeys(phones(60), 1)
+
+
+async def test_a_stop_ends_every_wait_and_puts_the_jobs_back(crew: Crew) -> None:
+    """One batch is under way, others wait for their share of the rate."""
+    stall(crew.stage.sandbox)
+    campaign_id = await crew.start(4, batch_size=1, rate=0.01)
+    begins = time.monotonic()
+    async with crew.work(1):
+        await accepted(crew.stage.sandbox, 1)
+    assert time.monotonic() - begins < 5
+    status = await crew.ledger.status(campaign_id)
+    assert (status.accepted, status.queued) == (1, 3)
+    assert [each for _, each in crew.jobs()] == ["todo"] * 3
+
+
+async def test_a_worker_that_was_stopped_before_it_ran_takes_nothing(crew: Crew) -> None:
+    await crew.start(4)
+    async with connect(crew.stage.sandbox) as sms:
+        worker = CampaignWorker(sms, crew.ledger)
+        worker.stop()
+        with anyio.fail_after(5):
+            await worker.run()
+    assert (len(crew.jobs()), crew.stage.received()) == (1, {})
+
+
+async def test_a_cancelled_worker_leaves_unknown_only_what_had_left(crew: Crew) -> None:
+    """One request at a time: three are claimed, two of them wait for the connection."""
+    campaign_id = await crew.start(6, batch_size=1)
+    slow = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=5.0)
+    crew.stage.sandbox.faults.script(slow, path=TEXT)
+
+    async def are_claimed() -> bool:
+        return (await crew.ledger.status(campaign_id)).sending == 3
+
+    async with connect(crew.stage.sandbox, max_connections=1) as sms:
+        worker = CampaignWorker(sms, crew.ledger, concurrency=3)
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(worker.run)
+                await accepted(crew.stage.sandbox, 1)
+                await until(are_claimed)
+                tasks.cancel_scope.cancel()
+    status = await crew.ledger.status(campaign_id)
+    assert (status.sending, status.unknown, status.queued) == (0, 1, 5)
+    (unknown,) = await crew.ledger.unknown(campaign_id)
+    assert "interrupted" in str(unknown.record.error)
+    assert [str(phone) for phone, _ in unknown.recipients] == [*crew.stage.received()]
+    async with crew.work(1):
+        status = await crew.settled(campaign_id)
+    assert (status.state, status.accepted, status.unknown) == (CampaignState.DONE, 5, 1)
+    assert crew.stage.received() == dict.fromkeys(phones(6), 1)
+
+
+async def test_a_runner_beside_workers_waits_for_what_they_have_under_way(crew: Crew) -> None:
+    stall(crew.stage.sandbox, 0.6)
+    campaign_id = await crew.start(8, batch_size=2)
+    async with crew.work(1):
+        await accepted(crew.stage.sandbox, 4)
+        run = await crew.stage.runner.run(campaign_id)
+    assert (run.status.state, run.status.accepted, run.status.sending) == (CampaignState.DONE, 8, 0)
+    assert crew.stage.received() == dict.fromkeys(phones(8), 1)
+
+
+async def test_a_runner_and_workers_share_a_campaign(crew: Crew) -> None:
+    stall(crew.stage.sandbox, 0.02)
+    campaign_id = await crew.start(120, batch_size=2, concurrency=4)
+    async with crew.work(1):
+        await accepted(crew.stage.sandbox, 2)
+        run = await crew.stage.runner.run(campaign_id)
+        await until(crew.has_no_jobs)
+    assert (run.status.state, run.status.accepted) == (CampaignState.DONE, 120)
+    assert crew.stage.received() == dict.fromkeys(phones(120), 1)
+    assert crew.ask("SELECT count(DISTINCT worker) FROM vavasms.batch") == [(2,)]
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_of_two_submissions_of_one_plan_at_once_one_is_kept(
+    crew: Crew, postgres: str, sandbox: SandboxServer, tmp_path: Path, again: bool
+) -> None:
+    made: list[str] = []
+    refused: list[str] = []
+
+    async def submit(stage: Stage) -> None:
+        try:
+            made.append(await stage.submit(50, batch_size=5, again=again))
+        except InvalidInputError as error:
+            refused.append(str(error))
+
+    async with (
+        await PostgresLedger.open(postgres) as ledger,
+        connect(sandbox) as sms,
+        CampaignRunner(sms, ledger) as runner,
+        anyio.create_task_group() as tasks,
+    ):
+        for each in (crew.stage, Stage(runner=runner, sandbox=sandbox, folder=tmp_path)):
+            tasks.start_soon(submit, each)
+    assert (len(made), len(refused)) == ((2, 0) if again else (1, 1))
+    assert all(made[0] in each for each in refused)
+    assert sorted(each.id for each in await crew.ledger.statuses()) == sorted(made)
+
+
+async def test_what_is_only_submitted_is_carried_by_nobody(crew: Crew) -> None:
+    waiting = await crew.stage.submit(4)
+    campaign_id = await crew.start(phones(2, 10))
+    async with crew.work(1):
+        assert (await crew.settled(campaign_id)).accepted == 2
+    assert (await crew.ledger.status(waiting)).state is CampaignState.QUEUED
+    assert crew.stage.received() == dict.fromkeys(phones(2, 10), 1)
+
+
+async def test_a_worker_sends_nothing_of_another_account(crew: Crew) -> None:
+    campaign_id = await crew.start(4)
+    crew.ask("UPDATE vavasms.campaign SET account = 'other@example.com'")
+
+    async with crew.work(1):
+        await until(crew.has_no_jobs)
+    assert (await crew.ledger.status(campaign_id)).queued == 4
+    assert not crew.stage.received()
+
+
+async def test_what_it_is_told_of_a_campaign_that_raises_does_not_disturb(
+    crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: CampaignStatus) -> None:
+        raise ZeroDivisionError
+
+    campaign_id = await crew.start(4, batch_size=1)
+    async with connect(crew.stage.sandbox) as sms:
+        worker = CampaignWorker(sms, crew.ledger, on_campaign=fail)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(worker.run)
+            assert (await crew.settled(campaign_id)).accepted == 4
+            worker.stop()
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, 1.5, "4", None])
+async def test_a_wrong_concurrency_is_refused_before_anything(crew: Crew, wrong: Any) -> None:
+    async with connect(crew.stage.sandbox) as sms:
+        with pytest.raises(InvalidInputError, match="concurrency"):
+            CampaignWorker(sms, crew.ledger, concurrency=wrong)
+
+
+async def test_a_worker_whose_ledger_is_closed_says_so(crew: Crew, postgres: str) -> None:
+    ledger = await PostgresLedger.open(postgres)
+    await ledger.aclose()
+    async with connect(crew.stage.sandbox) as sms:
+        with pytest.raises(LedgerError), anyio.fail_after(30):
+            await CampaignWorker(sms, ledger).run()
+
+
+def test_under_trio_a_worker_and_its_ledger_are_refused_in_one_sentence(
+    postgres: str, sandbox: SandboxServer
+) -> None:
+    with pytest.raises(ConfigurationError, match="asyncio, not trio"):
+        anyio.run(partial(PostgresLedger.open, postgres), backend="trio")
+
+    async def open_ledger() -> CampaignWorker:
+        async with open_empty(postgres) as ledger:
+            return CampaignWorker(connect(sandbox), ledger)
+
+    worker = anyio.run(open_ledger)
+    with pytest.raises(ConfigurationError, match="asyncio, not trio"):
+        anyio.run(worker.run, backend="trio")

@@ -1,0 +1,109 @@
+"""A fork server of campaign workers that can be killed: run as a script, told by lines of JSON.
+
+The lines are those of `crashes/runner_process.py`. A worker says `{"worker_id": n}`, its number with the engine,
+each time it registers, `{"ended": state}` for a campaign that runs no longer, and `{"stopped": true}` last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+from typing import Any
+
+from procrastinate.manager import JobManager
+
+from tests.campaigns.crashes import runner_process
+from tests.campaigns.crashes.fuses import say
+from tests.campaigns.crashes.runner_process import Order
+from vavasms import AsyncVavaSMS
+from vavasms.campaigns.engine import Engine
+from vavasms.campaigns.ledger.port import Claim
+from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.states import BatchState
+from vavasms.campaigns.worker import CampaignWorker
+from vavasms.storage.postgres import change
+
+_UNFENCE = """
+UPDATE vavasms.batch SET state = 'queued' FROM vavasms.campaign
+WHERE campaign.seq = batch.campaign AND campaign.id = %(id)s AND batch.no = %(no)s AND batch.state = 'sending'
+"""
+
+
+class TellingManager(JobManager):
+    """The engine's own; says as whom it registered."""
+
+    async def register_worker(self) -> int:
+        """Say the number."""
+        worker_id = await super().register_worker()
+        say(worker_id=worker_id)
+        return worker_id
+
+
+class TellingWorker(CampaignWorker):
+    """The worker as it is; says its number with the engine."""
+
+    def _make_engine(self, pool: Any) -> Engine:
+        engine = super()._make_engine(pool)
+        engine._app.job_manager = TellingManager(engine._connector)
+        return engine
+
+
+class CarelessLedger(PostgresLedger):
+    """What must not be: a claim takes what is under way too, and a stalled job is always retried."""
+
+    async def claim(self, campaign_id: str, no: int, **values: Any) -> Claim | None:
+        """Claim without a look at the state or the token."""
+        key = {"id": campaign_id, "no": no}
+        await self._database.write(lambda connection: change(connection, _UNFENCE, key))
+        return await super().claim(campaign_id, no, **values)
+
+    async def batch_state(self, campaign_id: str, no: int) -> BatchState | None:
+        """Have whoever died taken for one that had not begun."""
+        state = await super().batch_state(campaign_id, no)
+        return BatchState.QUEUED if state is BatchState.SENDING else state
+
+
+LEDGERS = {"": PostgresLedger, "careless": CarelessLedger}
+
+
+async def work(order: Order) -> None:
+    """Be a worker until a signal comes."""
+    async with (
+        await LEDGERS[order["ledger_kind"]].open(order["ledger"]) as ledger,
+        AsyncVavaSMS(
+            "sandbox@example.com",
+            "sandbox",
+            sender_id="SANDBOX",
+            base_url=order["url"],
+            max_connections=order["concurrency"] + 1,
+        ) as sms,
+    ):
+        worker = TellingWorker(
+            sms,
+            ledger,
+            concurrency=order["concurrency"],
+            reap_after=order["reap_after"],
+            on_campaign=lambda status: say(ended=status.state.value),
+        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
+        await worker.run()
+        say(stopped=True)
+    os._exit(0)
+
+
+def child(order: Order) -> None:
+    """Be a worker, and nothing after that."""
+    try:
+        asyncio.run(work(order))
+    except BaseException as error:
+        say(crash=f"{type(error).__name__}: {error}")
+    os._exit(70)
+
+
+if __name__ == "__main__":
+    runner_process.child = child
+    gc.collect()
+    gc.freeze()
+    runner_process.serve()

@@ -1,0 +1,61 @@
+"""A file or a connection string, and whether that holds a password."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vavasms.cli.places import holds_password, read_place
+from vavasms.config import Secret
+from vavasms.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://me:pw@host/name",
+        "postgresql://me:p/w?x#y@host/name",
+        "postgresql://me:p@w@host",
+        "postgresql:///name?password=pw",
+        "postgresql://host/name?sslmode=require&pass%77ord=pw",
+        "postgresql://host/name?sslpassword=pw",
+        "PostgreSQL+psycopg://me:pw@host/name",
+        "host=db user=me password = pw",
+    ],
+)
+def test_a_password_is_found_wherever_it_stands(text: str) -> None:
+    assert holds_password(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://host/name",
+        "postgresql://me@host:5432/name?sslmode=verify-full",
+        "postgresql://[::1]:5432,other:5433/name",
+        "postgresql:///name?host=/run/postgresql&passfile=/home/me/.pgpass",
+        "postgresql://me:@/name?password=",
+        "postgresql://",
+    ],
+)
+def test_a_connection_string_without_a_password_may_be_an_option(text: str) -> None:
+    assert not holds_password(text)
+    place = read_place(text)
+    assert isinstance(place, Secret)
+    assert place.reveal() == text
+
+
+@pytest.mark.parametrize("text", ["ledger.db", "/data/2026=07/a b.db", "C:\\sms\\ledger.db", "hosted.db"])
+def test_anything_else_is_a_file(text: str) -> None:
+    assert (read_place(text), holds_password(text)) == (Path(text), False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mysql://me:pw@host/name", "postgresql:me:pw@host", "Postgres://me:pw@host", "host=h password=pw"],
+)
+def test_what_is_meant_as_a_connection_string_never_becomes_a_file(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="postgresql://user@host/name") as caught:
+        read_place(text)
+    assert "pw" not in str(caught.value)

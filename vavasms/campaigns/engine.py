@@ -1,0 +1,212 @@
+"""What wakes a worker: procrastinate's own, with a round for each time that the database is there.
+
+The engine knows jobs and nothing of sending. Whatever becomes of a job it is deleted: the ledger keeps the
+account, and what waits without a job gets one. asyncio only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from anyio import CancelScope
+from attrs import define, field, frozen
+from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+from procrastinate.exceptions import ConnectorException, ProcrastinateException, UniqueViolation
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
+from procrastinate.worker import Worker
+
+from vavasms.campaigns.ledger.postgres_jobs import TASK
+from vavasms.storage.postgres_link import AsyncConnectionPool, Error
+
+#: Seconds. A worker that says nothing for so long is taken for dead.
+HEARTBEAT, STALLED_AFTER = 2.0, 8.0
+#: Seconds between two looks for jobs where there was none, and before a new round after a failure.
+_POLL, _PAUSE = 0.5, 1.0
+#: Nobody aborts a job: a campaign is paused in the ledger.
+_NEVER = 86_400.0
+#: What procrastinate's functions say of a job that is not in the state they need: SQLSTATE of RAISE.
+_RAISED = "P0001"
+
+#: What is wrong with jobs.
+JobsError = ProcrastinateException
+
+logger = logging.getLogger("vavasms")
+
+
+@frozen(kw_only=True)
+class BatchJob:
+    """What wakes a worker for a batch; enough to reserve its share of the rate."""
+
+    campaign_id: str
+    no: int
+    messages: int
+    segments: int
+
+
+#: Carries a batch; False where somebody is to be woken for it again at once.
+Carry = Callable[[BatchJob], Awaitable[bool]]
+
+
+class _PutBackError(Exception):
+    """Somebody is to be woken for it again at once."""
+
+
+class _PutBack(BaseRetryStrategy):
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        del job
+        return RetryDecision(retry_at=datetime.now(UTC)) if isinstance(exception, _PutBackError) else None
+
+
+class _Connector(PsycopgConnector):
+    """Notes a statement that failed where procrastinate would let a task of its own die of it."""
+
+    failed: asyncio.Event
+
+    async def execute_query_async(self, query: Any, **arguments: Any) -> None:
+        try:
+            await super().execute_query_async(query, **arguments)
+        except ConnectorException:
+            self.failed.set()
+
+
+@define(kw_only=True, eq=False)
+class Engine:
+    """Hands the jobs of a queue to `carry`, so many at once."""
+
+    pool: AsyncConnectionPool[Any]
+    queue: str
+    name: str
+    concurrency: int
+    carry: Carry
+    stopping: asyncio.Event = field(factory=asyncio.Event)
+    _connector: _Connector = field(init=False)
+    #: For what is asked beside the worker: its failures are none of the worker's.
+    _beside: PsycopgConnector = field(factory=PsycopgConnector, init=False)
+    _jobs: JobManager = field(init=False)
+    _app: App = field(init=False)
+    _under_way: set[CancelScope] = field(factory=set, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._connector = _Connector()
+        self._connector.failed = asyncio.Event()
+        self._jobs = JobManager(self._beside)
+        self._app = App(connector=self._connector)
+        self._app.task(name=TASK, queue=self.queue, retry=_PutBack())(self._work)
+
+    async def run(self) -> None:
+        """Work until `stopping` is set, through every outage; what is under way is finished first.
+
+        A cancellation cancels what is under way, and waits for it.
+        """
+        for each in (self._connector, self._beside):
+            await each.open_async(self.pool)
+        while not self.stopping.is_set():
+            try:
+                await self._round()
+            except (JobsError, Error) as error:
+                logger.warning("A worker waits for its database (%s).", type(error).__name__)
+            if not self.stopping.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.stopping.wait(), _PAUSE)
+
+    async def stalled(self) -> Sequence[tuple[Job, BatchJob]]:
+        """Give the jobs of workers that died."""
+        jobs = await self._jobs.get_stalled_jobs(
+            queue=self.queue, task_name=TASK, seconds_since_heartbeat=STALLED_AFTER
+        )
+        return [(job, _read(job)) for job in jobs]
+
+    async def wake_again(self, job: Job) -> None:
+        """Give a stalled job to whoever comes first. Where there is another one by now, drop it."""
+        try:
+            with _unless_gone():
+                await self._jobs.retry_job(job)
+            return
+        except UniqueViolation:
+            pass
+        await self.drop(job)
+
+    async def drop(self, job: Job) -> None:
+        """Forget a stalled job; it may be gone already."""
+        with _unless_gone():
+            await self._jobs.finish_job(job, Status.SUCCEEDED, delete_job=True)
+
+    async def _round(self) -> None:
+        """Work until somebody stops it, or a statement failed: then a new round registers anew."""
+        self._connector.failed.clear()
+        worker = Worker(
+            self._app,
+            queues=[self.queue],
+            name=self.name,
+            concurrency=self.concurrency,
+            fetch_job_polling_interval=_POLL,
+            abort_job_polling_interval=_NEVER,
+            # At most half a second is won by it, for a connection and a message a job to each worker.
+            listen_notify=False,
+            delete_jobs="always",
+            install_signal_handlers=False,
+            update_heartbeat_interval=HEARTBEAT,
+            stalled_worker_timeout=STALLED_AFTER,
+        )
+        working = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]  # procrastinate's own
+        ending = asyncio.create_task(self._wait_for_end(worker))
+        try:
+            await asyncio.wait({working})
+        except asyncio.CancelledError:
+            for scope in self._under_way:
+                scope.cancel()
+            worker.stop()  # type: ignore[no-untyped-call]
+            # Shielded, and awaited from outside: procrastinate takes a second cancellation for an abort.
+            with CancelScope(shield=True):
+                await asyncio.wait({working})
+            raise
+        finally:
+            ending.cancel()
+        working.result()
+
+    async def _wait_for_end(self, worker: Worker) -> None:
+        waits = [asyncio.create_task(each.wait()) for each in (self.stopping, self._connector.failed)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        worker.stop()  # type: ignore[no-untyped-call]
+
+    async def _work(self, campaign: str, no: int, messages: int, segments: int) -> None:
+        job = BatchJob(campaign_id=campaign, no=no, messages=messages, segments=segments)
+        done = True
+        with CancelScope() as scope:
+            self._under_way.add(scope)
+            try:
+                done = await self.carry(job)
+            finally:
+                self._under_way.discard(scope)
+        if not done:
+            raise _PutBackError
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Let pass that another worker was quicker: the job is not there, or somebody has it."""
+    try:
+        yield
+    except ConnectorException as error:
+        if getattr(error.__cause__, "sqlstate", None) != _RAISED:
+            raise
+
+
+def _read(job: Job) -> BatchJob:
+    arguments: dict[str, Any] = dict(job.task_kwargs)
+    return BatchJob(
+        campaign_id=arguments["campaign"],
+        no=arguments["no"],
+        messages=arguments["messages"],
+        segments=arguments["segments"],
+    )

@@ -1,0 +1,32 @@
+"""What stops a campaign: an error that would befall every further batch, a balance at its floor."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from vavasms.bulk.halt import Halt
+from vavasms.campaigns.carrier import Carried, Way
+
+
+def stop_reason(halt: Halt, carried: Carried) -> str | None:
+    """Give why every further batch would fare like this one; None where that need not be.
+
+    `halt` is told of each batch in the order they settle; it keeps the error that stopped it.
+    """
+    if carried.way is Way.NOT_CLAIMED:
+        return None
+    halted = halt.watch(carried.error)
+    stop = carried.stop
+    if stop is None and halted and carried.error is not None:
+        stop = f"{type(carried.error).__name__}: {carried.error}"
+    if stop is not None:
+        halt.cause = halt.cause or carried.error
+    return stop
+
+
+UNREADABLE = "the balance could not be read, and there is a floor for it"
+
+
+def at_floor(balance: Decimal, floor: Decimal) -> str:
+    """Say that the next batch would take the balance below its floor."""
+    return f"the balance of {balance} XOF comes down to the floor of {floor}"

@@ -1,0 +1,75 @@
+"""procrastinate's schema beside ours, in the same database: made, and brought to the installed version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from procrastinate.schema import SchemaManager
+
+from vavasms.config import misconfigured
+from vavasms.storage.postgres_link import Connection
+from vavasms.storage.postgres_schema import lock_schemas
+
+SCHEMA = "vavasms_jobs"
+_STEPS = tuple(sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql")))
+_LATEST = _STEPS[-1].name
+_READ = "SELECT max(step) FROM vavasms.jobs_step"
+_LOOK = """
+SELECT count(*) FROM pg_class
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 'vavasms_jobs')
+"""
+_WRITE = "INSERT INTO vavasms.jobs_step (step) VALUES (%s)"
+
+
+async def prepare_jobs(connection: Connection, *, upgrade: bool) -> None:
+    """Make procrastinate's schema where there is none, and upgrade it where that is wanted.
+
+    After ours, in the same transaction. Raises `ConfigurationError`, and touches nothing, for one that is not
+    ours, a newer one, or an older one without `upgrade`.
+    """
+    step = await _read(connection)
+    _check(step, upgrade=upgrade)
+    if step != _LATEST:
+        await lock_schemas(connection)
+        # Another process may have been quicker.
+        step = await _read(connection)
+        _check(step, upgrade=upgrade)
+        await _migrate(connection, step)
+
+
+async def _read(connection: Connection) -> str:
+    """Give the name of the last step that was taken; empty where none was."""
+    row = await (await connection.execute(_READ)).fetchone()
+    return row[0] or "" if row else ""
+
+
+def _check(step: str, *, upgrade: bool) -> None:
+    if step > _LATEST:
+        why = "its jobs were made by a newer procrastinate: upgrade it"
+    elif "" < step < _LATEST and not upgrade:
+        why = "its jobs were made by an older procrastinate: run `vavasms ledger migrate` first"
+    else:
+        return
+    raise misconfigured(f"This database cannot be used as a ledger: {why}.")
+
+
+async def _is_taken(connection: Connection) -> bool:
+    """Tell whether there is a schema of this name that holds anything."""
+    row = await (await connection.execute(_LOOK)).fetchone()
+    return bool(row and row[0])
+
+
+async def _migrate(connection: Connection, step: str) -> None:
+    if step == _LATEST:
+        return
+    if not step and await _is_taken(connection):
+        raise misconfigured(
+            f"This database cannot be used as a ledger: its schema `{SCHEMA}` is not ours: name another one."
+        )
+    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
+    await connection.execute(f"SET LOCAL search_path TO {SCHEMA}".encode())
+    texts = [each.read_text(encoding="utf-8") for each in _STEPS if each.name > step]
+    for text in texts if step else [SchemaManager.get_schema()]:
+        # Without parameters the server takes many statements at once.
+        await connection.execute(text.encode())
+    await connection.execute(_WRITE, [_LATEST])

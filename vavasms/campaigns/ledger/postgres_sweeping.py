@@ -1,0 +1,125 @@
+"""What workers ask of a PostgreSQL ledger beside their batches: who died, what nobody was woken for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from vavasms.campaigns.ledger import postgres_transactions as tx
+from vavasms.campaigns.ledger.postgres_jobs import SQL as JOBS
+from vavasms.campaigns.ledger.postgres_jobs import forget_jobs
+from vavasms.campaigns.ledger.postgres_reading import PostgresReading
+from vavasms.campaigns.ledger.postgres_transactions import SQL
+from vavasms.campaigns.ledger.rows import DAY, DIED, LOADING_ENDED, dump_record
+from vavasms.campaigns.states import BatchState
+from vavasms.campaigns.takeover import REAP_AFTER
+from vavasms.storage.postgres import ask, change
+from vavasms.storage.postgres_link import Connection
+
+#: Batches that get a job at a time.
+_CHUNK = 5000
+
+
+@frozen(kw_only=True)
+class Running:
+    """What runs on an account."""
+
+    #: The database's clock, seconds since the epoch: the one that all workers share.
+    now: float
+    campaigns: frozenset[str]
+
+
+class PostgresSweeping(PostgresReading):
+    """The part of the ledger that workers sweep with."""
+
+    async def running(self, account: str) -> Running:
+        """Give the running campaigns of an account, and the time."""
+
+        async def work(connection: Connection) -> Running:
+            (rows,) = await ask(connection, (JOBS["select_running"], {"account": account}))
+            return Running(now=rows[0][0], campaigns=frozenset(row[1] for row in rows if row[1]))
+
+        return await self._database.read(work)
+
+    async def batch_state(self, campaign_id: str, no: int) -> BatchState | None:
+        """Say how far a batch is; None where there is none, as after a split."""
+
+        async def work(connection: Connection) -> BatchState | None:
+            (rows,) = await ask(connection, (JOBS["select_batch_state"], {"id": campaign_id, "no": no}))
+            return BatchState(rows[0][0]) if rows else None
+
+        return await self._database.read(work)
+
+    async def under_way(self, account: str, *, but: str) -> int:
+        """Count the segments that an account's workers other than this one have under way."""
+
+        async def work(connection: Connection) -> int:
+            (rows,) = await ask(connection, (JOBS["select_under_way"], {"account": account, "worker": but}))
+            return int(rows[0][0])
+
+        return await self._database.read(work)
+
+    async def wake_jobless(self, campaign_id: str, *, now: float, every: float = 0.0) -> int:
+        """Have workers woken for what waits and has no job; give how many batches that are.
+
+        One at a time: 0 where another one is at it, or was `every` seconds ago or later.
+        """
+
+        async def work(connection: Connection) -> int:
+            (free,) = await ask(connection, (JOBS["lock_sweep"], {"id": campaign_id}))
+            if not free[0][0]:
+                return 0
+            campaign = await tx.hold(connection, campaign_id)
+            key = {"id": campaign_id, "campaign": campaign.seq, "now": now, "limit": _CHUNK}
+            (rows,) = await ask(connection, (JOBS["select_jobless"], key))
+            await tx.requeued(connection, campaign, [no for (no,) in rows])
+            return len(rows)
+
+        turn = {"id": campaign_id, "now": now, "every": every}
+        if not await self._database.call(JOBS["take_turn"], turn):
+            return 0
+        return await self._database.write(work, is_long=True)
+
+    async def calm(self, campaign_id: str) -> None:
+        """Have nobody woken for a campaign for now; `wake_jobless` does it again."""
+
+        async def work(connection: Connection) -> None:
+            campaign = await tx.hold(connection, campaign_id)
+            await forget_jobs(connection, campaign_id, campaign.account)
+
+        await self._database.write(work)
+
+    async def cancel_stuck(self, account: str, *, now: float) -> int:
+        """Cancel the campaigns whose loading ended halfway, a day ago or more; give how many."""
+        values = {"account": account, "before": now - DAY, "reason": LOADING_ENDED}
+        return await self._database.write(lambda c: change(c, JOBS["cancel_stuck"], values))
+
+    async def sending(self, *, sent_before: float) -> Sequence[tuple[str, int]]:
+        """Give the batches, by campaign and number, that were claimed before then and are still `sending`."""
+        rows = await self._run("select_sending", {"sent_before": sent_before})
+        return [(campaign_id, no) for campaign_id, no in rows]
+
+    async def reap(self, campaign_id: str, no: int, *, sent_before: float) -> bool:
+        """Make a batch of a dead worker `unknown`, if it was claimed before then and is still `sending`.
+
+        `sent_before` leaves the longest call room to end: a late true answer still counts, by its token.
+        """
+
+        async def work(connection: Connection) -> bool:
+            campaign = await tx.hold(connection, campaign_id)
+            key = {"campaign": campaign.seq, "no": no, "sent_before": sent_before}
+            return await change(connection, SQL["reap_batch"], {**key, "result": dump_record(DIED)}) == 1
+
+        return await self._database.write(work)
+
+    async def reap_dead(self, *, now: float, after: float = REAP_AFTER) -> Mapping[str, Sequence[int]]:
+        """Make `unknown` whatever was claimed `after` seconds ago or more and is not settled.
+
+        Gives the batches by campaign. By default that is longer than a call can take.
+        """
+        found: dict[str, list[int]] = {}
+        for campaign_id, no in await self.sending(sent_before=now - after):
+            if await self.reap(campaign_id, no, sent_before=now - after):
+                found.setdefault(campaign_id, []).append(no)
+        return found

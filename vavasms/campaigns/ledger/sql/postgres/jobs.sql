@@ -1,0 +1,48 @@
+-- name: select_waking
+-- Of these batches, what waits and has no job that waits.
+SELECT batch.no, batch.n - batch.excluded, batch.segments, batch.not_before FROM vavasms.batch
+WHERE batch.campaign = %(campaign)s AND batch.no = ANY(%(numbers)s::INTEGER[]) AND batch.state = 'queued'
+    AND NOT EXISTS (
+        SELECT FROM vavasms_jobs.procrastinate_jobs AS job
+        WHERE job.status = 'todo' AND job.queueing_lock = %(id)s || '/' || batch.no
+    )
+ORDER BY batch.no
+
+-- name: select_jobless
+-- What waits, is due, and has no job at all: its worker stopped, or its job was lost.
+SELECT batch.no FROM vavasms.batch LEFT JOIN vavasms_jobs.procrastinate_jobs AS job
+    ON job.queueing_lock = %(id)s || '/' || batch.no AND job.status IN ('todo', 'doing')
+WHERE batch.campaign = %(campaign)s AND batch.state = 'queued' AND batch.not_before <= %(now)s
+    AND job.id IS NULL
+ORDER BY batch.no LIMIT %(limit)s
+
+-- name: delete_jobs
+DELETE FROM vavasms_jobs.procrastinate_jobs
+WHERE status = 'todo' AND queue_name = %(queue)s AND starts_with(queueing_lock, %(id)s || '/')
+
+-- name: lock_sweep
+SELECT pg_try_advisory_xact_lock(1447122501, hashtext(%(id)s))
+
+-- name: select_running
+SELECT extract(epoch FROM clock_timestamp())::FLOAT8, campaign.id FROM (SELECT 1) AS once
+LEFT JOIN vavasms.campaign ON account = %(account)s AND state = 'running'
+
+-- name: take_turn
+-- Whether it is time to look again: over a long backlog that is no small matter, and one of all is enough.
+UPDATE vavasms.campaign SET looked_at = %(now)s WHERE id = %(id)s AND looked_at <= %(now)s - %(every)s
+RETURNING 1
+
+-- name: select_batch_state
+SELECT batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
+WHERE campaign.id = %(id)s AND batch.no = %(no)s
+
+-- name: select_under_way
+-- Segments that others have under way, over all campaigns of an account.
+SELECT coalesce(sum(batch.segments * (batch.n - batch.excluded)), 0)
+FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
+WHERE batch.state = 'sending' AND campaign.account = %(account)s AND batch.worker <> %(worker)s
+
+-- name: cancel_stuck
+-- Whoever loaded it is long gone.
+UPDATE vavasms.campaign SET state = 'cancelled', reason = %(reason)s
+WHERE account = %(account)s AND state = 'loading' AND created_at < %(before)s

@@ -1,0 +1,94 @@
+"""What each worker does beside its batches: find the dead, wake for what waits unseen, end campaigns."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from attrs import define, field
+
+from vavasms.campaigns.engine import Engine, JobsError
+from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.policy import load_policy
+from vavasms.campaigns.states import BatchState
+from vavasms.errors import LedgerError
+
+#: Seconds between two sweeps, and sweeps between two looks for batches without a job.
+EVERY = 2.0
+_SELDOM = 5
+
+logger = logging.getLogger("vavasms")
+
+
+@define(kw_only=True, eq=False)
+class Sweeper:
+    """Looks after what the workers of an account share. Any number may, at the same time."""
+
+    ledger: PostgresLedger
+    engine: Engine
+    account: str
+    #: What was claimed so many seconds ago, and is not settled, has no worker any more.
+    reap_after: float
+    #: The campaigns that run.
+    running: frozenset[str] = field(default=frozenset(), init=False)
+    #: By how much the database's clock, which all share, is ahead of this machine's.
+    _ahead: float = field(default=0.0, init=False)
+    _sweeps: int = field(default=0, init=False)
+
+    def clock(self) -> float:
+        """Give the time as all workers have it, seconds since the epoch."""
+        return time.time() + self._ahead
+
+    async def look(self) -> None:
+        """Ask what runs, and the time."""
+        found = await self.ledger.running(self.account)
+        self.running, self._ahead = found.campaigns, found.now - time.time()
+
+    async def sweep(self) -> None:
+        """Do all of it once. Raises nothing of the database's: what fails is done the next time."""
+        self._sweeps += 1
+        steps: list[Callable[[], Awaitable[object]]] = [self.look, self._take_over, self._reap, self._finish]
+        if self._sweeps % _SELDOM == 1:
+            steps += [self._wake, self._cancel_stuck]
+        for step in steps:
+            try:
+                await step()
+            except (LedgerError, JobsError) as error:
+                logger.warning("A sweep was cut short (%s); the next one goes on.", type(error).__name__)
+                self.hurry()
+                return
+
+    def hurry(self) -> None:
+        """Have the next sweep look for batches without a job."""
+        self._sweeps = 0
+
+    async def _take_over(self) -> None:
+        """Give the jobs of dead workers to others, where nothing of the batch can have been sent."""
+        for job, batch in await self.engine.stalled():
+            state = await self.ledger.batch_state(batch.campaign_id, batch.no)
+            if state is BatchState.QUEUED:
+                await self.engine.wake_again(job)
+            elif state is not BatchState.SENDING:
+                await self.engine.drop(job)
+
+    async def _reap(self) -> None:
+        await self.ledger.reap_dead(now=self.clock(), after=self.reap_after)
+
+    async def _finish(self) -> None:
+        for campaign_id in self.running:
+            await self.ledger.finish(campaign_id)
+
+    async def _wake(self) -> None:
+        # One of all workers is enough, save after a failure: what was lost then is not looked for yet.
+        every = EVERY * (_SELDOM - 1) if self._sweeps > 1 else 0.0
+        for campaign_id in self.running:
+            window = load_policy((await self.ledger.campaign(campaign_id)).policy).window
+            if window is None or window.is_open(self.clock()):
+                await self.ledger.wake_jobless(campaign_id, now=self.clock(), every=every)
+            else:
+                # By the thousand they would be woken for one by one, and dropped.
+                await self.ledger.calm(campaign_id)
+
+    async def _cancel_stuck(self) -> None:
+        await self.ledger.cancel_stuck(self.account, now=self.clock())

@@ -1,0 +1,21 @@
+"""How long an intent can be acted on, and hence when its worker may be taken for dead. Seconds."""
+
+from __future__ import annotations
+
+from vavasms.config import Timeouts
+from vavasms.transport.deadlines import deadlines_of
+from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER
+from vavasms.wire.requests import Kind
+
+#: After its commit an intent may still be acted on for so long. A machine that slept has lost it.
+FRESH = 5.0
+#: Attempts that a SEND can have after its first.
+_MORE_ATTEMPTS = 2
+_SPARE = 5.0
+
+_WAITS = Timeouts()
+#: What was claimed so long ago and is not settled becomes unknown. A worker that lives after all, since the
+#: gateway had it wait, still writes the true outcome over it.
+REAP_AFTER = FRESH + _WAITS.pool + MAX_ELAPSED + deadlines_of(_WAITS, Kind.SEND)[1] + _SPARE
+#: Before so long a person cannot have it sent again: whoever claimed it might still send.
+GRACE = REAP_AFTER + _MORE_ATTEMPTS * MAX_RETRY_AFTER

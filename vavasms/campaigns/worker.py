@@ -1,0 +1,212 @@
+"""`CampaignWorker`: one of any number of processes that share the campaigns of a PostgreSQL ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from secrets import token_hex
+
+import anyio
+from anyio.abc import TaskGroup
+
+from vavasms.campaigns.balance import EVERY as READ_EVERY
+from vavasms.campaigns.carrier import Owed, Way
+from vavasms.campaigns.engine import BatchJob, Engine
+from vavasms.campaigns.ledger.port import Campaign, CampaignStatus
+from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.ledger.postgres_jobs import queue_of
+from vavasms.campaigns.routes import Route
+from vavasms.campaigns.runner import HasAccount
+from vavasms.campaigns.states import CampaignState
+from vavasms.campaigns.sweeping import EVERY, Sweeper
+from vavasms.campaigns.takeover import REAP_AFTER
+from vavasms.errors import InvalidInputError, LedgerError
+from vavasms.sealing import sealed_async
+from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
+
+logger = logging.getLogger("vavasms")
+
+#: Connections for the jobs.
+_JOB_CONNECTIONS = 4
+#: Seconds for which a worker that ends tries to write the outcomes that the ledger did not take.
+_LAST_WORDS = 10.0
+
+OnCampaign = Callable[[CampaignStatus], object]
+
+
+class CampaignWorker:
+    """Carry batches of the running campaigns of an account, beside any number of others, on any host.
+
+    `client` is the `AsyncVavaSMS` that pays, with room for `concurrency` requests and one more; `ledger` is
+    opened with `PostgresLedger.open`. A campaign is handed over by `ledger.start`, once it is submitted.
+    `on_campaign` is called when a campaign that this worker carried runs no longer.
+
+    Another worker's batches become unknown when `reap_after` seconds went by since their claim without an
+    outcome: leave it longer than a call can take.
+    """
+
+    def __init__(
+        self,
+        client: HasAccount,
+        ledger: PostgresLedger,
+        *,
+        concurrency: int = 16,
+        on_campaign: OnCampaign | None = None,
+        reap_after: float = REAP_AFTER,
+    ) -> None:
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidInputError("concurrency must be a whole number, 1 or more. Nothing was sent.")
+        self._account = client.account
+        self._ledger = ledger
+        self._concurrency = concurrency
+        self._on_campaign = on_campaign
+        self._reap_after = reap_after
+        # Never the same again: an old claim must not be taken for one's own.
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
+        self._stopping = asyncio.Event()
+        self._routes: dict[str, Route] = {}
+        self._owed: list[Owed] = []
+        self._tasks: TaskGroup
+        self._sweeper: Sweeper
+
+    @sealed_async
+    async def run(self) -> None:
+        """Work until `stop`, through outages of the database; settle what is under way before returning.
+
+        A cancellation cuts off what is under way: it is unknown where it had left. Raises `LedgerError` where
+        the ledger cannot be reached to begin with.
+        """
+        pool = await self._ledger.open_hasty(_JOB_CONNECTIONS)
+        engine = self._make_engine(pool)
+        name = self._account.name
+        self._sweeper = Sweeper(ledger=self._ledger, engine=engine, account=name, reap_after=self._reap_after)
+        try:
+            await self._sweeper.look()
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._sweep)
+                await engine.run()
+                self._tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._end()
+                await pool.close()
+
+    def _make_engine(self, pool: AsyncConnectionPool[Connection]) -> Engine:
+        return Engine(
+            pool=pool,
+            queue=queue_of(self._account.name),
+            name=self._name,
+            concurrency=self._concurrency,
+            carry=self._carry,
+            stopping=self._stopping,
+        )
+
+    def stop(self) -> None:
+        """Begin nothing further; `run` returns once what is under way is settled."""
+        self._stopping.set()
+        for route in self._routes.values():
+            route.close()
+
+    async def _carry(self, job: BatchJob) -> bool:
+        """Carry a batch; False where another worker should."""
+        try:
+            route = await self._find_route(job.campaign_id)
+            if route is None:
+                return not self._stopping.is_set()
+            carried = await route.carry(job)
+        except LedgerError as error:
+            # Whatever it was, the batch gets another job once the ledger is there.
+            logger.warning("The ledger did not take it (%s); nothing more of it is sent.", error)
+            self._sweeper.hurry()
+            return True
+        was_refused = carried is not None and carried.way is Way.NOT_CLAIMED
+        return not (was_refused and self._stopping.is_set())
+
+    async def _find_route(self, campaign_id: str) -> Route | None:
+        """Give the way of a campaign; None where it does not run, or this worker ends."""
+        if self._stopping.is_set():
+            return None
+        route = self._routes.get(campaign_id)
+        if route is not None and not route.closed.is_set():
+            return route
+        campaign = await self._ledger.campaign(campaign_id)
+        if campaign.state is not CampaignState.RUNNING or campaign.account != self._account.name:
+            return None
+        return self._open(campaign)
+
+    def _open(self, campaign: Campaign) -> Route:
+        route = self._routes.get(campaign.id)
+        if route is not None and not route.closed.is_set():
+            return route
+        route = self._routes[campaign.id] = Route(
+            ledger=self._ledger,
+            campaign=campaign,
+            account=self._account,
+            worker=self._name,
+            clock=self._sweeper.clock,
+            owed=self._owed,
+        )
+        self._tasks.start_soon(_watch, route)
+        if self._stopping.is_set():
+            route.close()
+        return route
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self._write_owed()
+                await self._sweeper.sweep()
+                await self._leave()
+            except LedgerError as error:
+                logger.warning("A worker waits for its ledger (%s).", error)
+            await anyio.sleep(EVERY)
+
+    async def _leave(self) -> None:
+        """Leave the campaigns that do not run any more."""
+        for campaign_id, route in [*self._routes.items()]:
+            if campaign_id in self._sweeper.running and not route.closed.is_set():
+                continue
+            status = await self._ledger.status(campaign_id)
+            if status.state is CampaignState.RUNNING:
+                # Started since it was looked at.
+                continue
+            route.close()
+            del self._routes[campaign_id]
+            self._tell(status)
+
+    def _tell(self, status: CampaignStatus) -> None:
+        try:
+            if self._on_campaign is not None:
+                self._on_campaign(status)
+        except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
+            logger.warning("Whoever was told of a campaign's end failed (%s).", type(error).__name__)
+
+    async def _write_owed(self) -> None:
+        """Write the outcomes that the ledger did not take. Raises `LedgerError` where it still does not."""
+        for write in [*self._owed]:
+            await write()
+            self._owed.remove(write)
+
+    async def _end(self) -> None:
+        with anyio.move_on_after(_LAST_WORDS):
+            while self._owed:
+                with suppress(LedgerError):
+                    await self._write_owed()
+                await anyio.sleep(_LAST_WORDS / 20)
+        with suppress(LedgerError):
+            await self._leave()
+
+
+async def _watch(route: Route) -> None:
+    """Read the balance now and then, while the route is open."""
+    while not route.closed.is_set():
+        try:
+            await route.balance.read()
+        except LedgerError as error:
+            logger.warning("A balance was not noted (%s).", error)
+        with anyio.move_on_after(READ_EVERY):
+            await route.closed.wait()
