@@ -76,8 +76,8 @@ class Sweeper:
         await self.ledger.reap_dead(now=self.clock(), after=self.reap_after)
 
     async def _finish(self) -> None:
-        for campaign_id in self.running:
-            await self.ledger.finish(campaign_id)
+        ended = [each for each in self.running if await self.ledger.finish(each)]
+        self.running -= frozenset(ended)
 
     async def _wake(self) -> None:
         # One of all workers is enough, save after a failure: what was lost then is not looked for yet.

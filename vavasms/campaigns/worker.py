@@ -120,7 +120,7 @@ class CampaignWorker:
             carried = await route.carry(job)
         except LedgerError as error:
             # Whatever it was, the batch gets another job once the ledger is there.
-            logger.warning("The ledger did not take it (%s); nothing more of it is sent.", error)
+            logger.warning("A batch was left: %s", error)
             self._sweeper.hurry()
             return True
         was_refused = carried is not None and carried.way is Way.NOT_CLAIMED

@@ -18,7 +18,7 @@ from vavasms.storage.postgres import ask, change
 from vavasms.storage.postgres_link import Connection
 
 #: Batches that get a job at a time.
-_CHUNK = 5000
+_CHUNK = 20_000
 
 
 @frozen(kw_only=True)
