@@ -290,3 +290,19 @@ def test_under_trio_a_worker_and_its_ledger_are_refused_in_one_sentence(
     worker = anyio.run(open_ledger)
     with pytest.raises(ConfigurationError, match="asyncio, not trio"):
         anyio.run(worker.run, backend="trio")
+
+
+async def test_a_fault_of_a_workers_own_pauses_the_campaign_before_it_costs_a_batch(crew: Crew) -> None:
+    campaign_id = await crew.start(10)
+    crew.ask("UPDATE vavasms.campaign SET policy = '[]'")
+
+    async def is_paused() -> bool:
+        return (await crew.ledger.status(campaign_id)).state is CampaignState.PAUSED
+
+    async with crew.work(1):
+        await until(is_paused)
+    status = await crew.ledger.status(campaign_id)
+    assert status.reason is not None
+    assert status.reason.endswith("a fault of the worker's own")
+    assert (status.queued, status.unknown) == (10, 0)
+    assert not crew.stage.received()

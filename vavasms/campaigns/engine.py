@@ -33,9 +33,6 @@ _NEVER = 86_400.0
 #: What procrastinate's functions say of a job that is not in the state they need: SQLSTATE of RAISE.
 _RAISED = "P0001"
 
-#: What is wrong with jobs.
-JobsError = ProcrastinateException
-
 logger = logging.getLogger("vavasms")
 
 
@@ -109,7 +106,7 @@ class Engine:
         while not self.stopping.is_set():
             try:
                 await self._round()
-            except (JobsError, Error) as error:
+            except (ProcrastinateException, Error) as error:
                 logger.warning("A worker waits for its database (%s).", type(error).__name__)
             if not self.stopping.is_set():
                 with suppress(TimeoutError):

@@ -8,11 +8,10 @@ from collections.abc import Awaitable, Callable
 
 from attrs import define, field
 
-from vavasms.campaigns.engine import Engine, JobsError
+from vavasms.campaigns.engine import Engine
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.states import BatchState
-from vavasms.errors import LedgerError
 
 #: Seconds between two sweeps, and sweeps between two looks for batches without a job.
 EVERY = 2.0
@@ -42,11 +41,12 @@ class Sweeper:
 
     async def look(self) -> None:
         """Ask what runs, and the time."""
+        asked = time.time()
         found = await self.ledger.running(self.account)
-        self.running, self._ahead = found.campaigns, found.now - time.time()
+        self.running, self._ahead = found.campaigns, found.now - (asked + time.time()) / 2
 
     async def sweep(self) -> None:
-        """Do all of it once. Raises nothing of the database's: what fails is done the next time."""
+        """Do all of it once. Raises nothing: what fails is done the next time."""
         self._sweeps += 1
         steps: list[Callable[[], Awaitable[object]]] = [self.look, self._take_over, self._reap, self._finish]
         if self._sweeps % _SELDOM == 1:
@@ -54,7 +54,7 @@ class Sweeper:
         for step in steps:
             try:
                 await step()
-            except (LedgerError, JobsError) as error:
+            except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
                 logger.warning("A sweep was cut short (%s); the next one goes on.", type(error).__name__)
                 self.hurry()
                 return

@@ -123,6 +123,10 @@ class CampaignWorker:
             logger.warning("A batch was left: %s", error)
             self._sweeper.hurry()
             return True
+        except Exception as error:
+            # A fault of our own: it would befall every batch, and cost the outcome of each.
+            await self._ledger.pause(job.campaign_id, f"{type(error).__name__}: a fault of the worker's own")
+            raise
         was_refused = carried is not None and carried.way is Way.NOT_CLAIMED
         return not (was_refused and self._stopping.is_set())
 
