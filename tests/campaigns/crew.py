@@ -54,7 +54,7 @@ async def open_empty(
         yield ledger
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 40.0) -> None:
     """Wait until something is so."""
     with anyio.fail_after(seconds):
         while not await check():

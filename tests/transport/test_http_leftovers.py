@@ -130,7 +130,7 @@ async def main(sms):
     try:
         await sms.balance()
     except Exception as error:
-        print(type(error).__name__, error.outcome, "fork" in str(error))
+        print(type(error).__name__, error.outcome, "fork" in str(error), flush=True)
     await sms.aclose()
 sms = AsyncVavaSMS("sandbox@example.com", "sandbox", base_url="{sandbox.url}")
 if os.fork() == 0:

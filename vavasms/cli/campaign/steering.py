@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Protocol
 
 import anyio
@@ -89,13 +90,20 @@ async def run_steered(runner: CampaignRunner, campaign_id: str, display: Display
     return SteeredRun(run=run, interrupted=steering.presses > 0 and not over)
 
 
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A script has put it in the background, where Ctrl-C is not its own. SIGTERM is.
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
     """Take SIGTERM for Ctrl-C where nothing runs yet: what was begun is put away."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
