@@ -28,6 +28,7 @@ def _environment(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("VAVASMS_USERNAME", sandbox.gateway.username)
     monkeypatch.setenv("VAVASMS_PASSWORD", sandbox.gateway.password)
     monkeypatch.setenv("VAVASMS_SENDER_ID", "SANDBOX")
+    monkeypatch.setenv("INBOUND_TOKEN", vavasms.make_token())
 
 
 async def run(snippet: str) -> None:

@@ -85,7 +85,14 @@ from vavasms.errors import (
 from vavasms.errors import (
     VavaSMSError as VavaSMSError,
 )
+from vavasms.inbound.asgi import InboundApp as InboundApp
 from vavasms.inbound.parse import parse_inbound as parse_inbound
+from vavasms.inbound.seen import SeenStore as SeenStore
+from vavasms.inbound.seen_memory import MemorySeenStore as MemorySeenStore
+from vavasms.inbound.seen_postgres import PostgresSeenStore as PostgresSeenStore
+from vavasms.inbound.seen_sqlite import SqliteSeenStore as SqliteSeenStore
+from vavasms.inbound.tokens import HideToken as HideToken
+from vavasms.inbound.tokens import make_token as make_token
 from vavasms.models import (
     Balance as Balance,
 )
@@ -151,7 +158,9 @@ __all__ = [
     "DeliveryStatus",
     "Encoding",
     "GatewayError",
+    "HideToken",
     "Hook",
+    "InboundApp",
     "InboundMessage",
     "InvalidInputError",
     "InvalidMessageError",
@@ -163,6 +172,7 @@ __all__ = [
     "LedgerError",
     "Lot",
     "MemoryLedger",
+    "MemorySeenStore",
     "MessageNotFoundError",
     "Msisdn",
     "NotSentError",
@@ -176,9 +186,11 @@ __all__ = [
     "RateLimitedError",
     "RecipientReport",
     "RejectedNumberError",
+    "SeenStore",
     "Segmentation",
     "ServerError",
     "SqliteLedger",
+    "SqliteSeenStore",
     "Timeouts",
     "UnexpectedReplyError",
     "UnknownSenderIdError",
@@ -188,6 +200,7 @@ __all__ = [
     "__version__",
     "count_segments",
     "fold_to_gsm7",
+    "make_token",
     "parse_inbound",
     "parse_msisdn",
     "parse_window",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from attrs import frozen
@@ -112,7 +113,7 @@ def test_what_fails_before_the_body_was_asked_for_sent_nothing(
 @pytest.mark.parametrize("flags", [{}, {"tls": True}, {"crowded": True}, {"misconfigured": True}])
 @pytest.mark.parametrize("call", Call)
 def test_what_fails_after_the_body_was_asked_for_is_unknown_whatever_it_was(
-    call: Call, flags: dict[str, bool]
+    call: Call, flags: dict[str, Any]
 ) -> None:
     problem = Problem(name="ReadTimeout", asked=True, **flags)
     reads = call in READS

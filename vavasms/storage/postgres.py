@@ -111,7 +111,7 @@ class PostgresDatabase:
         connections: int = 8,
         patience: float = PATIENCE,
     ) -> Self:
-        """Open a database with at most so many connections, and make the schema of this name where there is none.
+        """Open a database with at most so many connections, and make the schema where there is none.
 
         `beside` prepares another one in the same transaction; in `search_path` names are looked up that
         stand without a schema. Without `create` no schema is made.

@@ -34,7 +34,7 @@ async def prepare_schema(
     create: bool = True,
     schema: str = "vavasms",
 ) -> None:
-    """Make the schema of this name where there is none, and upgrade it where that is wanted, in the present transaction.
+    """Make a schema where there is none, and upgrade it where that is wanted, in the present transaction.
 
     Raises `ConfigurationError`, and touches nothing, for one that is not ours, newer, or older and not to be
     upgraded. One of the present version is only read: whoever uses it needs no right to make tables.

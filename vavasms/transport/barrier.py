@@ -60,8 +60,8 @@ class Gate:
         self._is_real = not (is_loopback(host) or host.lower().endswith(".invalid"))
         named = f" ({host})" if self._is_real else ""
         self._sentence = (
-            f"This test would have reached the real gateway{named}: use the fixture vavasms_sandbox, and make "
-            "the client after it; or mark the test with @pytest.mark.vavasms(real=True)."
+            f"This test would have reached the real gateway{named}: use the fixture vavasms_sandbox and make "
+            "the client after it, or mark the test with @pytest.mark.vavasms(real=True)."
         )
 
     @property

@@ -8,7 +8,7 @@ after the `except` block is over.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,8 +17,10 @@ import anyio
 import httpx
 
 from vavasms.config import Secret, Settings, Timeouts, misconfigured
+from vavasms.errors import InvalidInputError, NotSentError, OutcomeUnknownError, VavaSMSError
 from vavasms.transport.attempt import Attempt as Attempt
 from vavasms.transport.attempt import Body
+from vavasms.transport.barrier import BarredError, Gate
 from vavasms.transport.deadlines import deadlines_of
 from vavasms.transport.exchange import Exchange
 from vavasms.transport.headers import MAX_LENGTHS as MAX_LENGTHS
@@ -35,6 +37,7 @@ from vavasms.wire.replies import Envelope
 from vavasms.wire.requests import Kind, Request, encode_credentials
 
 AsyncBaseTransport = httpx.AsyncBaseTransport
+ASGITransport = httpx.ASGITransport
 
 #: Seconds an idle connection is kept. Apache and httpx both say 5: reusing a connection at the very
 #: instant the server closes it makes an unknown outcome, 2 never did.
@@ -54,6 +57,7 @@ class _Spread(httpx.AsyncBaseTransport):
 
 
 _NO_AUTH = httpx.Auth()
+_UNUSABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)
 
 
 class _NoCookies(httpx.Cookies):
@@ -98,6 +102,7 @@ class HttpTransport:
             on_response=on_response,
         )
         self._base_url = settings.base_url
+        self._gate = Gate(settings.base_url)
         self._headers = Headers(settings.base_url, httpx.Headers)
         self._urls: dict[str, httpx.URL] = {}
         # Of a transport that once answered without asking for the body nothing can be told.
@@ -108,7 +113,7 @@ class HttpTransport:
             if backend == "httpx":
                 make = _small_pools(options)
             else:
-                transport = _aiohttp_transport(backend, options, max_connections)
+                transport = _aiohttp_transport(backend, options, max_connections, self._gate)
         if transport is not None:
             make = _one_for_all(transport)
         self._given = transport
@@ -145,7 +150,8 @@ class HttpTransport:
         failed = True
         try:
             reply = await self._post(request, body, pool)
-            failed = isinstance(reply, Problem) or not (_is_foreign(pool) or is_quiet(pool))
+            foreign = not isinstance(pool, httpx.AsyncHTTPTransport)
+            failed = isinstance(reply, Problem) or not (foreign or is_quiet(pool))
             self._blind = self._blind or not (isinstance(reply, Problem) or body.asked)
             return reply
         finally:
@@ -166,7 +172,7 @@ class HttpTransport:
                         self._url(request.path),
                         headers=self._headers.of(len(body)),
                         stream=body,
-                        extensions={"timeout": extensions, "vavasms.pool": pool},
+                        extensions={"timeout": extensions, "vavasms.pool": pool, **self._gate.extensions},
                     ),
                     stream=True,
                     # Asked for nothing, httpx looks for a user in the URL at each request.
@@ -188,8 +194,24 @@ class HttpTransport:
             await pool.aclose()
 
 
-def _is_foreign(pool: httpx.AsyncBaseTransport) -> bool:
-    return not isinstance(pool, httpx.AsyncHTTPTransport)
+async def post_form(url: str, fields: Mapping[str, str], *, timeout: float = 10.0) -> int:
+    """Post a form to a URL that is not the gateway's, without credentials; give the HTTP status.
+
+    For what pretends to be the platform. No redirect is followed, nothing is repeated, the environment is not
+    read. Raises `NotSentError` where nobody listens, `OutcomeUnknownError` where no answer came in `timeout`
+    seconds, `InvalidInputError` for what is no URL.
+    """
+    failure: VavaSMSError
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=timeout) as client:
+            return (await client.post(url, data=dict(fields))).status_code
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        failure = NotSentError("Nobody listens there.")
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        failure = InvalidInputError("The URL must be like http://127.0.0.1:8426/token.", outcome=None)
+    except httpx.HTTPError as error:
+        failure = OutcomeUnknownError(f"There was no answer ({type(error).__name__}).")
+    raise failure
 
 
 def _chunks_of(response: httpx.Response) -> AsyncIterable[bytes]:
@@ -205,9 +227,8 @@ def _problem(error: BaseException, *, asked: bool) -> Problem:
         asked=asked,
         tls=is_refusal(error),
         crowded=isinstance(error, httpx.PoolTimeout),
-        misconfigured=isinstance(
-            error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL
-        ),
+        misconfigured=isinstance(error, _UNUSABLE),
+        barred=str(error) if isinstance(error, BarredError) else None,
     )
 
 
@@ -253,7 +274,7 @@ def _small_pools(options: dict[str, Any]) -> Callable[[], httpx.AsyncBaseTranspo
     return make
 
 
-def _aiohttp_transport(backend: str, options: dict[str, Any], limit: int) -> httpx.AsyncBaseTransport:
+def _aiohttp_transport(backend: str, options: dict[str, Any], limit: int, gate: Gate) -> AsyncBaseTransport:
     """Build the one transport of the `aiohttp` extra, whose own pool scales."""
     if backend != "aiohttp":
         raise misconfigured("backend is 'httpx' or 'aiohttp'.")
@@ -265,9 +286,8 @@ def _aiohttp_transport(backend: str, options: dict[str, Any], limit: int) -> htt
     def open_session() -> ClientSession:
         connector = TCPConnector(limit=limit, keepalive_timeout=KEEPALIVE_EXPIRY, ssl=options["verify"])
         # Left to itself, aiohttp sends cookies back and asks for encodings that httpx may not know.
-        return ClientSession(
-            connector=connector, cookie_jar=DummyCookieJar(), skip_auto_headers=("Accept-Encoding",)
-        )
+        bare: dict[str, Any] = {"cookie_jar": DummyCookieJar(), "skip_auto_headers": ("Accept-Encoding",)}
+        return ClientSession(connector=connector, trace_configs=gate.traces(), **bare)
 
     return AiohttpTransport(client=open_session, **options)
 

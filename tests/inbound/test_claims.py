@@ -1,0 +1,193 @@
+"""A message is handled once, whoever else comes with it meanwhile, and however slow or broken its handler is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+import trio
+import trio.testing
+
+from vavasms.errors import LedgerError
+from vavasms.inbound.claims import MAX_HANDLING, SPARE, handle_once
+from vavasms.inbound.seen import Standing
+from vavasms.inbound.seen_memory import MemorySeenStore
+from vavasms.models import InboundMessage
+
+pytestmark = pytest.mark.anyio
+
+MESSAGE = InboundMessage(message_id="SM-1", sender="+2250700000101", text="Bonjour")
+#: Time passes at once where everybody waits for it.
+on_fast_time = pytest.mark.parametrize(
+    "anyio_backend",
+    [pytest.param(("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)}), id="trio")],
+)
+
+
+class Boom(Exception):
+    """A handler's own."""
+
+
+async def fail() -> None:
+    raise Boom
+
+
+async def test_it_is_handled_and_then_never_again() -> None:
+    store, done = MemorySeenStore(), []
+
+    async def work() -> None:
+        done.append(1)
+
+    standings = [await handle_once(store, MESSAGE, work) for _ in range(3)]
+    assert standings == [Standing.CLAIMED, Standing.HANDLED, Standing.HANDLED]
+    assert done == [1]
+
+
+async def test_copies_wait_for_the_end_of_the_first() -> None:
+    store, go, begun, found = MemorySeenStore(), anyio.Event(), anyio.Event(), []
+
+    async def work() -> None:
+        begun.set()
+        await go.wait()
+
+    async def post() -> None:
+        found.append(await handle_once(store, MESSAGE, work))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(post)
+            await begun.wait()
+            for _ in range(5):
+                tasks.start_soon(post)
+            await anyio.wait_all_tasks_blocked()
+            assert found == []
+            go.set()
+    assert found.count(Standing.CLAIMED) == 1
+    assert found.count(Standing.HANDLED) == 5
+
+
+async def test_what_failed_is_handled_anew_also_by_a_copy_that_waited() -> None:
+    store, go, begun = MemorySeenStore(), anyio.Event(), anyio.Event()
+    found: list[object] = []
+
+    async def first() -> None:
+        begun.set()
+        await go.wait()
+        raise Boom
+
+    async def post_first() -> None:
+        with pytest.raises(Boom):
+            await handle_once(store, MESSAGE, first)
+
+    async def second() -> None:
+        found.append("handled")
+
+    async def post_second() -> None:
+        found.append(await handle_once(store, MESSAGE, second))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(post_first)
+            await begun.wait()
+            tasks.start_soon(post_second)
+            await anyio.wait_all_tasks_blocked()
+            go.set()
+    assert found == ["handled", Standing.CLAIMED]
+
+
+@on_fast_time
+async def test_a_claim_of_the_dead_is_taken_over_by_the_first_copy_that_comes() -> None:
+    store = MemorySeenStore(clock=anyio.current_time)
+    await store.claim(MESSAGE.message_id, b"", "dead")
+    began = anyio.current_time()
+    assert await handle_once(store, MESSAGE, trio.lowlevel.checkpoint) is Standing.CLAIMED
+    assert store.lease <= anyio.current_time() - began < store.lease + SPARE
+
+
+@on_fast_time
+async def test_a_handler_slower_than_its_lease_keeps_its_claim_and_copies_are_told_to_come_later() -> None:
+    store, go, found = MemorySeenStore(clock=anyio.current_time), anyio.Event(), []
+
+    async def post() -> None:
+        found.append(await handle_once(store, MESSAGE, go.wait))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(post)
+        await anyio.sleep(10 * store.lease)
+        began = anyio.current_time()
+        assert await handle_once(store, MESSAGE, fail) is Standing.BUSY
+        assert anyio.current_time() - began == pytest.approx(store.lease + SPARE, abs=1)
+        go.set()
+    assert found == [Standing.CLAIMED]
+    assert await handle_once(store, MESSAGE, fail) is Standing.HANDLED
+
+
+@on_fast_time
+async def test_a_handler_that_never_ends_loses_its_claim_at_last() -> None:
+    store = MemorySeenStore(clock=anyio.current_time)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(handle_once, store, MESSAGE, trio.sleep_forever)
+        await anyio.sleep(MAX_HANDLING + 2 * store.lease)
+        assert await handle_once(store, MESSAGE, trio.lowlevel.checkpoint) is Standing.CLAIMED
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_cancelled_handler_gives_its_claim_up() -> None:
+    store, begun = MemorySeenStore(), anyio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(handle_once, store, MESSAGE, work)
+        await begun.wait()
+        tasks.cancel_scope.cancel()
+    assert await store.claim(MESSAGE.message_id, b"", "next") is Standing.CLAIMED
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_asyncios_own_cancellation_does_so_too() -> None:
+    store, begun = MemorySeenStore(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(handle_once(store, MESSAGE, work))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await store.claim(MESSAGE.message_id, b"", "next") is Standing.CLAIMED
+
+
+class BrokenStore(MemorySeenStore):
+    """A store whose disk fills up after the claim."""
+
+    async def renew(self, message_id: str, owner: str) -> None:
+        raise LedgerError("full")
+
+    async def release(self, message_id: str, owner: str) -> None:
+        raise LedgerError("full")
+
+    async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
+        raise LedgerError("full")
+
+
+async def test_a_commit_that_fails_is_told_and_the_claim_left_to_its_lease() -> None:
+    store = BrokenStore()
+    with pytest.raises(LedgerError):
+        await handle_once(store, MESSAGE, anyio.lowlevel.checkpoint)
+    assert await store.claim(MESSAGE.message_id, b"", "next") is Standing.BUSY
+
+
+@on_fast_time
+async def test_a_store_that_fails_meanwhile_hides_neither_the_handlers_error_nor_stops_it() -> None:
+    async def slow() -> None:
+        await anyio.sleep(100)
+        raise Boom
+
+    with pytest.raises(Boom):
+        await handle_once(BrokenStore(clock=anyio.current_time), MESSAGE, slow)

@@ -1,0 +1,81 @@
+"""The documentation says POST and no more: forms of both kinds and JSON are read alike."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vavasms.errors import InvalidInputError
+from vavasms.inbound import parse_inbound
+from vavasms.inbound.fields import read_fields
+
+FIELDS = {"message_id": "SM-1", "form": "+2250700000101", "content": "Ça va ? 😀\r\nbien", "sms_date": ""}
+
+
+def multipart(fields: dict[str, str]) -> tuple[bytes, str]:
+    request = httpx.Request("POST", "http://x", files={name: (None, value) for name, value in fields.items()})
+    return request.read(), request.headers["content-type"]
+
+
+def test_a_form_of_another_type_is_left_as_it_is() -> None:
+    assert (
+        read_fields(b"a=1")
+        == read_fields(b"a=1", "application/x-www-form-urlencoded; charset=utf-8")
+        == b"a=1"
+    )
+
+
+def test_what_phps_curl_sends_for_an_array_is_read() -> None:
+    assert read_fields(*multipart(FIELDS)) == FIELDS
+    assert parse_inbound(read_fields(*multipart(FIELDS))).text == FIELDS["content"]
+
+
+def test_json_is_read_and_numbers_become_text() -> None:
+    body = json.dumps(FIELDS | {"message_id": 17, "more": None}).encode()
+    assert read_fields(body, "Application/JSON; charset=utf-8") == FIELDS | {"message_id": "17", "more": ""}
+    assert read_fields(b'{"content": "\\ud800"}', "application/json") == {"content": "?"}
+
+
+def test_of_a_field_given_twice_the_first_counts() -> None:
+    request = httpx.Request("POST", "http://x", files=[("a", (None, "1")), ("a", (None, "2"))])
+    assert read_fields(request.read(), request.headers["content-type"]) == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"{", "application/json"),
+        (b"[1]", "application/json"),
+        (b'"text"', "application/json"),
+        (b'{"a": true}', "application/json"),
+        (b'{"a": {"b": 1}}', "application/json"),
+        (b"\xff", "application/json"),
+        (b"[" * 60_000, "application/json"),
+        (b"a=1", "multipart/form-data"),
+        (b"a=1", "multipart/form-data; boundary=x"),
+    ],
+)
+def test_what_is_not_what_its_type_says_is_refused(body: bytes, kind: str) -> None:
+    with pytest.raises(InvalidInputError, match="is not what its Content-Type says"):
+        read_fields(body, kind)
+
+
+def test_more_than_20_fields_are_refused() -> None:
+    many = {f"f{each}": "x" for each in range(21)}
+    for body, kind in (multipart(many), (json.dumps(many).encode(), "application/json")):
+        with pytest.raises(InvalidInputError, match="more than 20 fields"):
+            read_fields(body, kind)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300), st.sampled_from(["--b\r\n", "", "{"]))
+def test_no_body_breaks_the_reader(noise: bytes, start: str) -> None:
+    for kind in ("multipart/form-data; boundary=b", "application/json"):
+        try:
+            read_fields(start.encode() + noise, kind)
+        except InvalidInputError:
+            pass

@@ -1,0 +1,96 @@
+"""Who sends a stop word is on the opt-out list before the handler hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from tests.inbound.posting import TOKEN, post, sms
+from vavasms.campaigns.ledger.memory import MemoryLedger
+from vavasms.inbound.asgi import InboundApp
+from vavasms.models import InboundMessage
+from vavasms.numbers import Msisdn
+
+pytestmark = pytest.mark.anyio
+
+NUMBER = Msisdn("2250700000101")
+Inbox = list[InboundMessage]
+
+
+class Flaky(MemoryLedger):
+    """A ledger that fails once."""
+
+    failed = False
+
+    async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
+        if not self.failed:
+            self.failed = True
+            raise OSError(f"no room for {list(recipients)}")
+        return await super().add_opt_outs(recipients, source=source, now=now)
+
+
+async def test_a_stop_feeds_the_ledgers_list_and_then_the_handler() -> None:
+    ledger, seen = MemoryLedger(), []
+
+    async def handle(message: InboundMessage) -> None:
+        seen.append(await ledger.opted_out())
+
+    app = InboundApp(handle, token=TOKEN, opt_outs=ledger)
+    assert (await post(app, sms(text="Stop merci", sender=f"+{NUMBER}"))).status == 200
+    assert seen == [frozenset({int(NUMBER)})]
+    (entry,) = await ledger.opt_outs(limit=10)
+    assert (entry.recipient, entry.source) == (NUMBER, "inbound")
+    assert entry.at > 1_700_000_000
+
+
+@pytest.mark.parametrize("sender", ["2250700000101", "00225 07 00 00 01 01", "0700000101", "+22507000101"])
+async def test_the_sender_is_read_in_every_form_the_old_plan_too(sender: str) -> None:
+    ledger = MemoryLedger()
+    await post(InboundApp(print, token=TOKEN, opt_outs=ledger), sms(text="STOP", sender=sender))
+    assert len(await ledger.opted_out()) == 1
+
+
+async def test_a_national_number_is_of_the_region_that_was_named() -> None:
+    ledger = MemoryLedger()
+    await post(
+        InboundApp(print, token=TOKEN, opt_outs=ledger, region="SN"), sms(text="STOP", sender="771234567")
+    )
+    assert await ledger.opted_out() == {221771234567}
+
+
+async def test_other_texts_leave_the_list_alone() -> None:
+    ledger = MemoryLedger()
+    app = InboundApp(lambda message: None, token=TOKEN, opt_outs=ledger)
+    assert (await post(app, sms(text="ne stop pas"))).status == 200
+    assert await ledger.opted_out() == frozenset()
+
+
+@pytest.mark.parametrize("sender", ["98555", "ACME", "70000101"])
+async def test_a_sender_that_is_no_number_is_passed_over_with_a_warning(
+    sender: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger, got = MemoryLedger(), Inbox()
+    app = InboundApp(got.append, token=TOKEN, opt_outs=ledger)
+    assert (await post(app, sms(text="STOP", sender=sender))).status == 200
+    assert (len(got), await ledger.opted_out()) == (1, frozenset())
+    assert "asks for no more, but its sender is no number" in caplog.text
+    assert sender not in caplog.text
+
+
+async def test_a_list_that_fails_is_500_and_the_next_try_is_handled_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ledger, got = Flaky(), Inbox()
+    app = InboundApp(got.append, token=TOKEN, opt_outs=ledger)
+    assert (await post(app, sms(text="STOP", sender=NUMBER))).status == 500
+    assert got == []
+    assert (await post(app, sms(text="STOP", sender=NUMBER))).status == 200
+    assert (len(got), await ledger.opted_out()) == (1, frozenset({int(NUMBER)}))
+    assert NUMBER not in caplog.text
+
+
+async def test_without_a_list_a_stop_is_a_message_like_any_other() -> None:
+    got: list[InboundMessage] = []
+    assert (await post(InboundApp(got.append, token=TOKEN), sms(text="STOP"))).status == 200
+    assert len(got) == 1

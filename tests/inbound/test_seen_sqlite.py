@@ -1,0 +1,150 @@
+"""The seen store in a file: private, ours, and after a kill it knows what was left in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.errors import ConfigurationError, LedgerError
+from vavasms.inbound.presence import arrive
+from vavasms.inbound.seen import Standing
+from vavasms.inbound.seen_sqlite import SqliteSeenStore
+
+pytestmark = pytest.mark.anyio
+
+SAME = b"s" * 16
+#: Handles one message, has another in hand, says so and waits for its end.
+KILLED = """
+import asyncio, sys
+from vavasms.inbound.seen_sqlite import SqliteSeenStore
+
+async def main():
+    store = await SqliteSeenStore.open(sys.argv[1])
+    await store.claim("done", b"s" * 16, "dead")
+    await store.commit("done", b"s" * 16, "dead")
+    await store.claim("open", b"s" * 16, "dead")
+    print("ready", flush=True)
+    sys.stdin.read()
+
+asyncio.run(main())
+"""
+
+
+def start(path: Path) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there the lease alone tells")
+async def test_after_a_kill_what_was_in_hand_is_claimed_at_once_and_what_was_committed_never(
+    tmp_path: Path,
+) -> None:
+    kill(start(tmp_path / "seen.db"))
+    async with await SqliteSeenStore.open(tmp_path / "seen.db") as store:
+        assert await store.claim("open", SAME, "me") is Standing.CLAIMED
+        assert await store.claim("done", SAME, "me") is Standing.HANDLED
+
+
+async def test_while_another_lives_its_claims_stand(tmp_path: Path) -> None:
+    process = start(tmp_path / "seen.db")
+    try:
+        async with await SqliteSeenStore.open(tmp_path / "seen.db") as store:
+            assert await store.claim("open", SAME, "me") is Standing.BUSY
+    finally:
+        kill(process)
+
+
+async def test_beside_a_second_one_the_claims_of_a_killed_process_run_out_with_their_lease(
+    tmp_path: Path,
+) -> None:
+    now = 1_000_000.0
+    async with await SqliteSeenStore.open(tmp_path / "seen.db", clock=lambda: now) as store:
+        async with await SqliteSeenStore.open(tmp_path / "seen.db", clock=lambda: now) as killed:
+            await killed.claim("open", SAME, "dead")
+        async with await SqliteSeenStore.open(tmp_path / "seen.db", clock=lambda: now) as third:
+            assert await third.claim("open", SAME, "me") is Standing.BUSY
+        now += store.lease
+        assert await store.claim("open", SAME, "me") is Standing.CLAIMED
+
+
+async def test_a_clock_that_was_set_back_locks_nothing_up(tmp_path: Path) -> None:
+    now = 1_000_000.0
+    async with await SqliteSeenStore.open(tmp_path / "seen.db", clock=lambda: now) as store:
+        await store.claim("open", SAME, "dead")
+        now -= 86_400
+        assert await store.claim("open", SAME, "me") is Standing.CLAIMED
+
+
+async def test_its_files_are_nobody_elses_and_hold_neither_number_nor_text(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "seen.db"
+    async with await SqliteSeenStore.open(path) as store:
+        await store.claim("SM-1", SAME, "me")
+        if os.name == "posix":
+            modes = {each.name: oct(each.stat().st_mode & 0o777) for each in path.parent.iterdir()}
+            assert set(modes.values()) == {"0o600"}, modes
+            assert path.parent.stat().st_mode & 0o777 == 0o700
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT message_id, length(digest), owner FROM seen").fetchall()
+    assert rows == [("SM-1", 16, "me")]
+
+
+async def test_a_file_of_something_else_is_refused_untouched(tmp_path: Path) -> None:
+    async with await SqliteLedger.open(tmp_path / "ledger.db"):
+        pass
+    before = (tmp_path / "ledger.db").read_bytes()
+    with pytest.raises(ConfigurationError):
+        await SqliteSeenStore.open(tmp_path / "ledger.db")
+    assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+async def test_where_no_lock_can_be_had_nobody_is_believed_to_be_alone(tmp_path: Path) -> None:
+    alone = []
+
+    async def note() -> None:
+        alone.append(True)
+
+    (tmp_path / "seen.db.lock").mkdir()
+    (await arrive(tmp_path / "seen.db", note)).leave()
+    assert alone == []
+
+
+async def test_an_opening_that_fails_closes_the_file_again(tmp_path: Path) -> None:
+    async with await SqliteSeenStore.open(tmp_path / "seen.db") as store:
+        await store.claim("open", SAME, "me")
+    with closing(sqlite3.connect(tmp_path / "seen.db")) as connection:
+        connection.execute("CREATE TRIGGER no BEFORE DELETE ON seen BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(LedgerError):
+        await SqliteSeenStore.open(tmp_path / "seen.db")
+    assert not (tmp_path / "seen.db-wal").exists()
+
+
+async def test_an_opening_that_fails_leaves_no_lock_behind(tmp_path: Path) -> None:
+    async def fail() -> None:
+        raise ValueError
+
+    alone = []
+
+    async def note() -> None:
+        alone.append(True)
+
+    with pytest.raises(ValueError):
+        await arrive(tmp_path / "seen.db", fail)
+    (await arrive(tmp_path / "seen.db", note)).leave()
+    assert alone == [True]

@@ -1,0 +1,72 @@
+"""Who may call: an allow-list of addresses, which reads X-Forwarded-For behind named proxies only. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from vavasms.errors import InvalidInputError
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+#: Names, among the trusted proxies, one that calls through a Unix socket and so has no address.
+UNIX = "unix"
+
+
+class Addresses:
+    """The addresses that may call; all of them where none is named."""
+
+    def __init__(self, allow: Sequence[str] = (), trusted_proxies: Sequence[str] = ()) -> None:
+        if isinstance(allow, str) or isinstance(trusted_proxies, str):
+            raise InvalidInputError("allow and trusted_proxies take lists of addresses.", outcome=None)
+        self._allowed = _read_networks("allow", allow)
+        self._proxies = _read_networks("trusted_proxies", [each for each in trusted_proxies if each != UNIX])
+        self._trusts_unix = UNIX in trusted_proxies
+
+    def allow(self, peer: str | None, forwarded: Iterable[str] = ()) -> bool:
+        """Say whether a caller may call.
+
+        `peer` is the other end of the connection (None for a Unix socket), `forwarded` the X-Forwarded-For
+        headers. Each proxy adds on the right whom it was called by: the right-most address that is no
+        proxy of ours counts, and what stands to the left of it may be anybody's invention.
+        """
+        if not self._allowed:
+            return True
+        origin, trusted = _read(peer or ""), self._trusts_unix and not peer
+        for each in reversed([part for line in forwarded for part in line.split(",")]):
+            if not (trusted or _is_in(origin, self._proxies)):
+                break
+            origin, trusted = _read(each), False
+        return _is_in(origin, self._allowed)
+
+
+def _read_networks(name: str, given: Sequence[str]) -> tuple[Network, ...]:
+    networks = []
+    for each in given:
+        try:
+            networks.append(ip_network(each))
+            continue
+        except ValueError:
+            pass
+        raise InvalidInputError(f"{name}: {each!r} is no address and no network.", outcome=None)
+    return tuple(networks)
+
+
+def _read(text: str) -> Address | None:
+    """Read an address, with or without a port."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _is_in(address: Address | None, networks: Iterable[Network]) -> bool:
+    return address is not None and any(address in each for each in networks)

@@ -1,0 +1,138 @@
+"""`InboundApp`: inbound SMS for any ASGI server, alone or mounted in Starlette or FastAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vavasms.errors import VavaSMSError
+from vavasms.inbound.bodies import Receive, read_body
+from vavasms.inbound.handlers import Handler
+from vavasms.inbound.receiver import Receiver
+from vavasms.inbound.replies import Reply
+from vavasms.inbound.seen import SeenStore
+from vavasms.inbound.stops import OptOuts
+from vavasms.inbound.tokens import hide_in_scope
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[Any], Awaitable[None]]
+
+
+class InboundApp:
+    """Answer `POST /<token>`: claim the message's id, run the handler, commit, and only then say 200.
+
+    A message is handled at least once, and never again after its 200. Where the handler raises the answer
+    is 500, and the platform's next try is handled anew. Copies wait for the end of the first.
+
+    Args:
+        handler: takes an `InboundMessage`; async, or plain (then it runs in a worker thread).
+        token: at least 128 bits (`make_token`), or several while one replaces another.
+        seen: where handled ids are kept: a store that is open, the path of a SQLite file, or a PostgreSQL
+            URL. By default in memory: a restart, or a second process, may handle a message again.
+        opt_outs: a list to which the senders of stop words are added, before the handler is called. The
+            ledger of a campaign is one.
+        allow: addresses and networks that may call; all others see 404, as with a wrong token.
+        trusted_proxies: whose X-Forwarded-For is believed, addresses and networks, or "unix" for a socket.
+        on_conflict: takes a message that came under the id of a handled one with other content; it is not
+            handled.
+        region: ISO code; the country of senders that are written as national numbers.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        token: str | Sequence[str],
+        seen: SeenStore | str | Path | None = None,
+        opt_outs: OptOuts | None = None,
+        allow: Sequence[str] = (),
+        trusted_proxies: Sequence[str] = (),
+        on_conflict: Handler | None = None,
+        region: str = "CI",
+    ) -> None:
+        self._receiver = Receiver(
+            handler,
+            token=token,
+            seen=seen,
+            opt_outs=opt_outs,
+            allow=allow,
+            trusted_proxies=trusted_proxies,
+            on_conflict=on_conflict,
+            region=region,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, as ASGI 3 has it."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            # Before it was accepted: the server answers 403.
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def aclose(self) -> None:
+        """Close the seen store, if it was opened here. An app that is mounted is not told of the end."""
+        await self._receiver.aclose()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        token = _take_token(scope)
+        reply: bytes | Reply | None = self._receiver.check(
+            method=scope["method"],
+            token=token,
+            peer=_peer(scope),
+            forwarded=_headers(scope, b"x-forwarded-for"),
+        )
+        if reply is None:
+            reply = await read_body(scope["headers"], receive)
+        if isinstance(reply, bytes):
+            reply = await self._receiver.receive(reply, "".join(_headers(scope, b"content-type")[:1]))
+        if reply is not None:
+            await _send(scope, send, reply)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._receiver.open()
+        except VavaSMSError as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._receiver.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _take_token(scope: Scope) -> str:
+    """Give what stands behind the place where the app is mounted, and take it out of the scope."""
+    path, prefix = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    if not path.startswith(f"{prefix}/"):
+        # Somebody before us left a part of it out: then the token is the last segment.
+        prefix = path.rpartition("/")[0]
+    hide_in_scope(scope, prefix)
+    return path[len(prefix) + 1 :]
+
+
+def _peer(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return str(client[0]) if client else None
+
+
+def _headers(scope: Scope, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+
+
+async def _send(scope: Scope, send: Send, reply: Reply) -> None:
+    body = f"{reply.text}\n".encode()
+    headers = [
+        *reply.headers,
+        ("content-type", "text/plain; charset=utf-8"),
+        ("content-length", str(len(body))),
+    ]
+    if reply.closes and scope.get("http_version", "1.1").startswith("1"):
+        headers.append(("connection", "close"))
+    raw = [(name.encode(), value.encode()) for name, value in headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

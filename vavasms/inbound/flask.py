@@ -1,0 +1,74 @@
+"""Inbound SMS in Flask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from flask import Response, request
+
+from vavasms.inbound.handlers import Handler
+from vavasms.inbound.portal_seen import Home
+from vavasms.inbound.receiver import Receiver
+from vavasms.inbound.replies import MAX_BODY, Reply
+from vavasms.inbound.seen import SeenStore
+from vavasms.inbound.stops import OptOuts
+from vavasms.inbound.tokens import hide_in_environ
+
+#: All come here: with a wrong token each of them is 404.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def inbound_view(
+    handler: Handler,
+    *,
+    token: str | Sequence[str],
+    seen: SeenStore | str | Path | None = None,
+    opt_outs: OptOuts | None = None,
+    allow: Sequence[str] = (),
+    trusted_proxies: Sequence[str] = (),
+    on_conflict: Handler | None = None,
+    region: str = "CI",
+) -> Callable[[str], Response]:
+    """Make the view of `app.add_url_rule("/sms/<token>", view_func=inbound_view(on_sms, token=…))`.
+
+    It does what `InboundApp` does, in a thread with an event loop that all such views share: the handler runs
+    there if it is async, else in a worker thread; `current_app` is at hand in both. The time for a body is
+    the server's to bound. Name the `seen` store by its place, and have `opt_outs` open what it needs
+    within its call. The view's `close()` closes that store and gives the thread up.
+    """
+    home = Home()
+    receiver = Receiver(
+        handler,
+        token=token,
+        seen=seen,
+        opt_outs=opt_outs,
+        allow=allow,
+        trusted_proxies=trusted_proxies,
+        on_conflict=on_conflict,
+        region=region,
+    )
+
+    def inbound(token: str) -> Response:
+        hide_in_environ(request.environ)
+        reply = receiver.check(
+            method=request.method,
+            token=token,
+            peer=request.remote_addr or None,
+            forwarded=request.headers.getlist("X-Forwarded-For"),
+        )
+        if reply is None:
+            body = request.stream.read(MAX_BODY + 1)
+            reply = home.start(partial(receiver.receive, body, request.content_type or "")).result()
+        return _answer(reply)
+
+    # Flask looks for the first two.
+    inbound.methods = _METHODS  # type: ignore[attr-defined]
+    inbound.provide_automatic_options = False  # type: ignore[attr-defined]
+    inbound.close = partial(home.close, receiver.aclose)  # type: ignore[attr-defined]
+    return inbound
+
+
+def _answer(reply: Reply) -> Response:
+    return Response(f"{reply.text}\n", reply.status, dict(reply.headers), mimetype="text/plain")

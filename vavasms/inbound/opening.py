@@ -1,0 +1,56 @@
+"""Seen stores by their place: a path, a PostgreSQL URL, or none; opened when first needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anyio import Lock
+
+from vavasms.config import Secret
+from vavasms.inbound.seen import SeenStore
+from vavasms.inbound.seen_memory import MemorySeenStore
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+#: A store that is open, or the place of one: a file's path or a PostgreSQL URL. None is the memory.
+SeenPlace = SeenStore | str | Path | None
+
+
+async def open_seen(place: str | Path) -> SeenStore:
+    """Open the store at a path or a PostgreSQL URL: see the `open` of each."""
+    # The libraries behind a store are imported with it.
+    if str(place).startswith(_SCHEMES):
+        from vavasms.inbound.seen_postgres import PostgresSeenStore
+
+        return await PostgresSeenStore.open(str(place))
+    from vavasms.inbound.seen_sqlite import SqliteSeenStore
+
+    return await SqliteSeenStore.open(place)
+
+
+class LazySeen:
+    """A seen store that is opened when it is first asked for. For one event loop."""
+
+    def __init__(self, place: SeenPlace) -> None:
+        self._store: SeenStore | None = None
+        # A URL may hold a password.
+        self._place: Secret | None = None
+        if isinstance(place, str | Path):
+            self._place = Secret(str(place))
+        else:
+            self._store = MemorySeenStore() if place is None else place
+        self._opening = Lock()
+
+    async def get(self) -> SeenStore:
+        """Give the store. Raises what opening it raises; the next call tries again."""
+        async with self._opening:
+            if self._store is None:
+                assert self._place is not None
+                self._store = await open_seen(self._place.reveal())
+            return self._store
+
+    async def aclose(self) -> None:
+        """Close the store, if it was opened here; asked for again it is opened again."""
+        if self._place is not None and self._store is not None:
+            store, self._store = self._store, None
+            await store.aclose()

@@ -1,0 +1,82 @@
+"""A seen store in the shared portal's thread, for frameworks whose event loops come and go or are none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from functools import partial
+from threading import Lock
+from typing import TypeVar
+
+from anyio.to_thread import run_sync
+
+from vavasms.inbound.opening import LazySeen, SeenPlace
+from vavasms.inbound.seen import LEASE, SeenStore, Standing
+from vavasms.portal import Lease, shared
+
+T = TypeVar("T")
+
+
+class Home:
+    """A share in the portal, from the first call on."""
+
+    def __init__(self) -> None:
+        self._lease: Lease | None = None
+        self._guard = Lock()
+
+    def start(self, call: Callable[[], Awaitable[T]]) -> Future[T]:
+        """Run something in the portal's thread, with the context of the caller."""
+        with self._guard:
+            if self._lease is None:
+                self._lease = shared.lease()
+        return self._lease.start(call)
+
+    def close(self, last: Callable[[], Awaitable[object]]) -> None:
+        """Run `last` in the portal, wait for its end and give the share up. May be called twice."""
+        with self._guard:
+            lease, self._lease = self._lease, None
+        if lease is None:
+            return
+        try:
+            lease.start(last).result()
+        finally:
+            lease.give_up()
+
+
+class PortalSeenStore:
+    """A store at a place, opened and used in the portal: any thread and any asyncio loop may call."""
+
+    def __init__(self, place: SeenPlace) -> None:
+        self.lease = LEASE
+        self._home, self._seen = Home(), LazySeen(place)
+
+    async def claim(self, message_id: str, digest: bytes, owner: str) -> Standing:
+        """Claim an id: see `SeenStore.claim`."""
+        return await self._run(lambda store: store.claim(message_id, digest, owner))
+
+    async def renew(self, message_id: str, owner: str) -> None:
+        """Have a claim hold on: see `SeenStore.renew`."""
+        await self._run(lambda store: store.renew(message_id, owner))
+
+    async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
+        """Note that a message was handled: see `SeenStore.commit`."""
+        await self._run(lambda store: store.commit(message_id, digest, owner))
+
+    async def release(self, message_id: str, owner: str) -> None:
+        """Give a claim up: see `SeenStore.release`."""
+        await self._run(lambda store: store.release(message_id, owner))
+
+    async def aclose(self) -> None:
+        """Close the store, if it was opened here."""
+        await run_sync(self.close)
+
+    def close(self) -> None:
+        """Do so from a thread without an event loop."""
+        self._home.close(self._seen.aclose)
+
+    async def _run(self, work: Callable[[SeenStore], Awaitable[T]]) -> T:
+        return await asyncio.wrap_future(self._home.start(partial(self._work, work)))
+
+    async def _work(self, work: Callable[[SeenStore], Awaitable[T]]) -> T:
+        return await work(await self._seen.get())

@@ -1,0 +1,64 @@
+"""Who else has a seen store's file open: an advisory lock, which the kernel takes from a killed process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from anyio.to_thread import run_sync
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows: there the lease alone tells
+    fcntl = None  # type: ignore[assignment]
+
+
+class Presence:
+    """A shared lock beside a file, held as long as it is open."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def leave(self) -> None:
+        """Give the lock up. May be called twice."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+
+async def arrive(path: Path, if_alone: Callable[[], Awaitable[object]]) -> Presence:
+    """Take a share in the lock of `path`; before that call `if_alone` where nobody else has one.
+
+    Where the file system or the system knows no such locks, nobody is believed to be alone.
+    """
+    descriptor, alone = await run_sync(_look_around, path)
+    presence = Presence(descriptor)
+    try:
+        if alone:
+            await if_alone()
+        if descriptor is not None:
+            # Whoever is alone is so for a moment only.
+            await run_sync(fcntl.flock, descriptor, fcntl.LOCK_SH)
+    except BaseException:
+        presence.leave()
+        raise
+    return presence
+
+
+def _look_around(path: Path) -> tuple[int | None, bool]:
+    if fcntl is None:  # pragma: no cover - Windows
+        return None, False
+    descriptor = None
+    try:
+        descriptor = os.open(
+            path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return descriptor, True
+    except BlockingIOError:
+        return descriptor, False
+    except OSError:
+        if descriptor is not None:  # pragma: no cover - a file system without locks
+            os.close(descriptor)
+        return None, False

@@ -1,0 +1,135 @@
+"""The receiver itself, without any framework: what comes in by HTTP, as values, and what is answered."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+
+from vavasms.errors import InvalidInputError, VavaSMSError
+from vavasms.inbound import handlers, replies
+from vavasms.inbound.addresses import Addresses
+from vavasms.inbound.claims import handle_once
+from vavasms.inbound.fields import read_fields
+from vavasms.inbound.handlers import Call, Handler
+from vavasms.inbound.opening import LazySeen, SeenPlace
+from vavasms.inbound.parse import parse_inbound
+from vavasms.inbound.replies import Reply
+from vavasms.inbound.seen import Standing
+from vavasms.inbound.stops import OptOuts, is_stop
+from vavasms.inbound.tokens import Tokens
+from vavasms.models import InboundMessage
+from vavasms.numbers import Msisdn, parse_msisdn
+
+logger = logging.getLogger("vavasms")
+
+#: Characters of a message id; the documentation's have 18.
+MAX_ID = 200
+#: Where an opt-out came from, in the list.
+SOURCE = "inbound"
+
+
+class Receiver:
+    """Take inbound SMS, as `InboundApp` does, for whatever speaks HTTP: `check`, read the body, `receive`."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        token: str | Sequence[str],
+        seen: SeenPlace = None,
+        opt_outs: OptOuts | None = None,
+        allow: Sequence[str] = (),
+        trusted_proxies: Sequence[str] = (),
+        on_conflict: Handler | None = None,
+        region: str = "CI",
+        call: Call = handlers.call,
+    ) -> None:
+        self._handler, self._on_conflict, self._call = handler, on_conflict, call
+        self._tokens = Tokens(token)
+        self._addresses = Addresses(allow, trusted_proxies)
+        self._seen = LazySeen(seen)
+        self._opt_outs, self._region = opt_outs, region
+
+    async def open(self) -> None:
+        """Open the seen store now, so that what is wrong with it shows at the start."""
+        await self._seen.get()
+
+    async def aclose(self) -> None:
+        """Close the seen store, if it was opened here."""
+        await self._seen.aclose()
+
+    def check(
+        self, *, method: str, token: str, peer: str | None, forwarded: Iterable[str] = ()
+    ) -> Reply | None:
+        """Give the refusal of a request, or None: then its body may be read.
+
+        `peer` is the address of the other end (None for a Unix socket), `forwarded` the values of the
+        X-Forwarded-For headers.
+        """
+        if not self._tokens.accept(token):
+            return replies.NOT_FOUND
+        if not self._addresses.allow(peer, forwarded):
+            logger.warning("An inbound call with the right token came from an address that is not allowed.")
+            return replies.NOT_FOUND
+        return None if method == "POST" else replies.ONLY_POST
+
+    async def receive(self, body: bytes, content_type: str = "") -> Reply:
+        """Handle the SMS in a body, once, and give the answer. Raises nothing."""
+        if len(body) > replies.MAX_BODY:
+            return replies.TOO_LARGE
+        try:
+            message = parse_inbound(read_fields(body, content_type))
+        except InvalidInputError as error:
+            return replies.bad_request(str(error))
+        if len(message.message_id) > MAX_ID or not message.message_id.isprintable():
+            return replies.bad_request(f"A message_id has at most {MAX_ID} characters that can be printed.")
+        try:
+            store = await self._seen.get()
+            standing = await handle_once(store, message, lambda: self._handle(message))
+        except Exception as error:  # noqa: BLE001  whatever it is, the platform must send it again
+            # The words of our own errors hold no number and no text.
+            why = str(error) if isinstance(error, VavaSMSError) else handlers.describe(error)
+            logger.error("The inbound SMS %s was not handled: %s", message.message_id, why)  # noqa: TRY400
+            return replies.FAILED
+        return await self._answer(standing, message)
+
+    async def _answer(self, standing: Standing, message: InboundMessage) -> Reply:
+        if standing is Standing.BUSY:
+            return replies.BUSY
+        if standing is Standing.CONFLICT:
+            await self._report(message)
+        return replies.HANDLED
+
+    async def _handle(self, message: InboundMessage) -> None:
+        if self._opt_outs is not None and is_stop(message.text):
+            await self._opt_out(self._opt_outs, message)
+        await self._call(self._handler, message)
+
+    async def _opt_out(self, opt_outs: OptOuts, message: InboundMessage) -> None:
+        number = self._read_number(message.sender)
+        if number is None:
+            logger.warning(
+                "The inbound SMS %s asks for no more, but its sender is no number.", message.message_id
+            )
+            return
+        await opt_outs.add_opt_outs([number], source=SOURCE, now=time.time())
+
+    def _read_number(self, sender: str) -> Msisdn | None:
+        try:
+            # Of the old plan too: the list must meet the numbers that campaigns send to.
+            return parse_msisdn(sender, default_region=self._region, repair=True)
+        except InvalidInputError:
+            return None
+
+    async def _report(self, message: InboundMessage) -> None:
+        logger.warning(
+            "The inbound SMS %s came again with other content after it was handled: left out.",
+            message.message_id,
+        )
+        if self._on_conflict is None:
+            return
+        try:
+            await self._call(self._on_conflict, message)
+        except Exception as error:  # noqa: BLE001  it is handled, whatever the report does
+            logger.error("on_conflict failed: %s", handlers.describe(error))  # noqa: TRY400  its words stay out

@@ -1,0 +1,125 @@
+"""A seen store in one SQLite file, for any number of processes on one machine. asyncio and trio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Any, Self
+
+from anyio.to_thread import run_sync
+
+from vavasms.inbound.presence import Presence, arrive
+from vavasms.inbound.seen import (
+    FORGET_AT_ONCE,
+    FORGET_EVERY,
+    KEEP_DAYS,
+    LEASE,
+    Standing,
+    compare,
+)
+from vavasms.storage.database import Database
+from vavasms.storage.files import resolve
+from vavasms.storage.queries import load_migrations, load_queries
+
+#: Marks a file as a seen store: "VAVI".
+APPLICATION_ID = 0x56415649
+MIGRATIONS = load_migrations("vavasms.inbound.sql.sqlite")
+SQL = load_queries("vavasms.inbound.sql.sqlite", "queries.sql")
+
+DAY = 86_400.0
+
+
+class SqliteSeenStore:
+    """Keep ids in a file (mode 0600). Open it with `SqliteSeenStore.open`; an async context manager.
+
+    The first process to open it knows that all claims it finds are of the dead. Where others live beside
+    it, the claims of one that was killed run out with their lease.
+    """
+
+    def __init__(
+        self, database: Database, presence: Presence, *, keep: float, lease: float, clock: Callable[[], float]
+    ) -> None:
+        self.path = database.path
+        self.lease = lease
+        self._database, self._presence = database, presence
+        self._keep, self._clock = keep, clock
+        self._forgot_at = 0.0
+
+    @classmethod
+    async def open(
+        cls,
+        path: str | Path,
+        *,
+        keep_days: float = KEEP_DAYS,
+        lease: float = LEASE,
+        clock: Callable[[], float] = time.time,
+    ) -> Self:
+        """Open a seen store, or make one where there is no file yet; ids are kept for `keep_days` days.
+
+        Raises `ConfigurationError` for what names no file, or one of something else; `LedgerError` where it
+        cannot be read or made.
+        """
+        found = await run_sync(resolve, path)
+        database = await Database.open(found, MIGRATIONS, application_id=APPLICATION_ID, upgrade=True)
+        try:
+            presence = await arrive(
+                found,
+                lambda: database.write(lambda connection: connection.execute(SQL["release_all"]).rowcount),
+            )
+        except BaseException:
+            await database.aclose()
+            raise
+        return cls(database, presence, keep=keep_days * DAY, lease=lease, clock=clock)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the file. May be called twice."""
+        await self._database.aclose()
+        self._presence.leave()
+
+    async def claim(self, message_id: str, digest: bytes, owner: str) -> Standing:
+        """Claim an id: see `SeenStore.claim`."""
+        values = self._values(message_id, digest=digest, owner=owner)
+
+        def work(connection: Connection) -> Standing:
+            if connection.execute(SQL["claim"], values).rowcount:
+                self._forget(connection)
+                return Standing.CLAIMED
+            kept, is_handled = connection.execute(SQL["look"], values).fetchone()
+            return compare(kept, digest) if is_handled else Standing.BUSY
+
+        return await self._database.write(work)
+
+    async def renew(self, message_id: str, owner: str) -> None:
+        """Have a claim hold on: see `SeenStore.renew`."""
+        await self._change("renew", self._values(message_id, owner=owner))
+
+    async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
+        """Note that a message was handled: see `SeenStore.commit`."""
+        del owner
+        await self._change("commit", self._values(message_id, digest=digest))
+
+    async def release(self, message_id: str, owner: str) -> None:
+        """Give a claim up: see `SeenStore.release`."""
+        await self._change("release", self._values(message_id, owner=owner))
+
+    def _values(self, message_id: str, **more: object) -> Mapping[str, Any]:
+        return {"message_id": message_id, "now": self._clock(), "lease": self.lease, **more}
+
+    async def _change(self, name: str, values: Mapping[str, Any]) -> None:
+        await self._database.write(lambda connection: connection.execute(SQL[name], values).rowcount)
+
+    def _forget(self, connection: Connection) -> None:
+        now = self._clock()
+        if abs(now - self._forgot_at) < FORGET_EVERY:
+            return
+        self._forgot_at = now
+        values = {"now": now, "before": now - self._keep, "limit": FORGET_AT_ONCE}
+        connection.execute(SQL["forget"], values)

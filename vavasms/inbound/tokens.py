@@ -1,0 +1,116 @@
+"""The token in the URL: the platform signs nothing, so who knows the URL is the platform."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import MutableMapping, Sequence
+from hmac import compare_digest
+from math import log2
+from typing import Any
+
+from vavasms.errors import InvalidInputError
+
+#: What is shorter could be guessed.
+MIN_BITS = 128
+#: What stands in a log where the token was.
+HIDDEN = "hidden"
+
+_URL_SAFE = re.compile(r"[\w.~-]+", re.ASCII)
+#: How many characters it may have been drawn from, by those it has.
+_ALPHABETS = {r"\d+": 10, r"[\da-f-]+|[\dA-F-]+": 16, r"[\da-z]+|[\dA-Z]+": 36, r".+": 64}
+#: Fewer different ones than this are not drawn, but typed.
+_MIN_DIFFERENT = 6
+#: Where WSGI servers keep the path.
+_WSGI_KEYS = ("PATH_INFO", "RAW_URI", "REQUEST_URI", "werkzeug.request_line")
+
+
+def make_token() -> str:
+    """Draw a token of 160 bits: 40 characters that need no quoting in a URL or a shell."""
+    return secrets.token_hex(20)
+
+
+class Tokens:
+    """The valid tokens: one, or several while one replaces another. Shows none of them."""
+
+    def __init__(self, given: str | Sequence[str]) -> None:
+        tokens = (given,) if isinstance(given, str) else tuple(given)
+        if not tokens:
+            raise InvalidInputError("An inbound URL needs a token: make_token() draws one.", outcome=None)
+        for each in tokens:
+            _check(each)
+        self._tokens = tuple(each.encode() for each in tokens)
+
+    def accept(self, token: str) -> bool:
+        """Say whether it is one of ours, in a time that tells nothing of how much of it is right."""
+        given, found = token.encode("utf-8", "replace"), False
+        for each in self._tokens:
+            found |= compare_digest(each, given)
+        return found
+
+
+def _check(token: str) -> None:
+    if not isinstance(token, str) or not _URL_SAFE.fullmatch(token):
+        why = "holds a character that a URL would have to quote"
+    elif len(set(token)) < _MIN_DIFFERENT or _bits(token) < MIN_BITS:
+        why = f"is easier to guess than {MIN_BITS} random bits"
+    else:
+        return
+    raise InvalidInputError(f"A token {why}: make_token() draws a good one.", outcome=None)
+
+
+def _bits(token: str) -> float:
+    size = next(size for pattern, size in _ALPHABETS.items() if re.fullmatch(pattern, token))
+    # The dashes of a UUID are always in the same places.
+    length = len(token.replace("-", "")) if size == 16 else len(token)
+    return length * log2(size)
+
+
+def hide_in_scope(scope: MutableMapping[str, Any], prefix: str = "") -> None:
+    """Take the path out of an ASGI scope: servers write it into their access log after the answer."""
+    scope["path"] = f"{prefix}/{HIDDEN}"
+    if "raw_path" in scope:
+        scope["raw_path"] = scope["path"].encode("utf-8", "replace")
+
+
+def hide_in_environ(environ: MutableMapping[str, Any]) -> None:
+    """Take the path out of a WSGI environment, as far as servers read it from there for their access log."""
+    for key in _WSGI_KEYS:
+        if key in environ:
+            environ[key] = f"/{HIDDEN}"
+
+
+class HideToken(logging.Filter):
+    """Replace tokens in what a server logs, for servers that note the path before the application runs.
+
+    `logging.getLogger("werkzeug").addFilter(HideToken(token))`. What stands before the server, such as nginx,
+    has a log of its own.
+    """
+
+    def __init__(self, token: str | Sequence[str]) -> None:
+        super().__init__()
+        self._tokens = (token,) if isinstance(token, str) else tuple(token)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, without the tokens."""
+        if self._is_clean(record):
+            return True
+        record.msg = self._hide(record.msg)
+        if isinstance(record.args, tuple):
+            # Formatters such as uvicorn's take the arguments one by one.
+            record.args = tuple(self._hide(each) for each in record.args)
+        if not self._is_clean(record):
+            record.msg, record.args = self._hide(record.getMessage()), ()
+        return True
+
+    def _is_clean(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        return not any(each in message for each in self._tokens)
+
+    def _hide(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        for each in self._tokens:
+            value = value.replace(each, HIDDEN)
+        return value

@@ -1,0 +1,93 @@
+"""What a test has sent, as the fixture `sms_outbox` gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from attrs import frozen
+
+from vavasms.sandbox import Entry, Gateway
+
+__all__ = ["Message", "Outbox"]
+
+
+@frozen(kw_only=True)
+class Message:
+    """One SMS to one number."""
+
+    #: E.164, with its `+`.
+    recipient: str
+    #: The text; a one-time code's with the code in it.
+    text: str
+    #: Who it comes from.
+    sender_id: str
+    #: In how many segments it travels.
+    segments: int
+    #: The id that the gateway gave it.
+    message_id: str
+    #: The lot it was part of; empty for a one-time code.
+    lot_id: str
+
+
+class Outbox(Sequence[Message]):
+    """The messages that the gateway accepted, oldest first; it grows while the test runs."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def __len__(self) -> int:
+        return self._gateway.journal.recipients
+
+    def __iter__(self) -> Iterator[Message]:
+        for entry in self._gateway.journal.entries:
+            yield from _spread(entry)
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        return list(self)[index]
+
+    def __repr__(self) -> str:
+        return f"Outbox({list(self)!r})"
+
+    @property
+    def last(self) -> Message:
+        """The last message; an `AssertionError` where none was sent."""
+        messages = list(self)
+        if not messages:
+            raise AssertionError("No SMS was sent in this test.")
+        return messages[-1]
+
+    def to(self, number: str) -> list[Message]:
+        """Give the messages to a number, in any international form: `+225 07 00 00 00 01`."""
+        recipient = f"+{_digits(number)}"
+        return [message for message in self if message.recipient == recipient]
+
+    def latest_otp(self, number: str) -> str:
+        """Give the last one-time code to a number; an `AssertionError` where none was sent."""
+        code = self._gateway.latest_otp(_digits(number))
+        if code is None:
+            raise AssertionError(f"No one-time code was sent to {number} in this test.")
+        return code
+
+
+def _spread(entry: Entry) -> Iterator[Message]:
+    for phone, message_id in zip(entry.phones, entry.message_ids, strict=True):
+        yield Message(
+            recipient=f"+{phone}",
+            text=entry.message,
+            sender_id=entry.sender_id,
+            segments=entry.segments,
+            message_id=message_id,
+            lot_id=entry.lot_id,
+        )
+
+
+def _digits(number: str) -> str:
+    digits = "".join(character for character in number if character.isdigit())
+    return digits.removeprefix("00")
