@@ -69,6 +69,8 @@ def test_of_several_outcomes_unknown_comes_first_then_rejected_then_not_sent() -
         (("nonsense",), "see `vavasms --help`"),
         (("otp", "vrify"), "did you mean 'verify'?"),
         (("segments", "two", "words"), "'words' is one word too many"),
+        # Its last segment is the token.
+        (("segments", "two", "https://host.example/sms/token"), "'…' is one word too many"),
         (("demo", "--rows", "many"), "--rows"),
         (("demo", "--rows", "0"), "1 to 1,000,000"),
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -105,14 +106,25 @@ async def keep_campaign(path: Path, state: str) -> None:
 
 
 @pytest.fixture
+def inbound_url(bare_environment: Mapping[str, str]) -> Iterator[str]:
+    """Give the URL of `vavasms inbound listen`."""
+    command = [sys.executable, "-m", "vavasms", "inbound", "listen", "--port", "0", "--json"]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield str(json.loads(process.stdout.readline())["url"])
+        process.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture
 def shell(
-    account: Mapping[str, str], database: str, tmp_path: Path
+    account: Mapping[str, str], database: str, inbound_url: str, tmp_path: Path
 ) -> Callable[[str], subprocess.Popen[str]]:
     """Run a line in a shell where `vavasms` is a command."""
     script = tmp_path / "vavasms"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vavasms "$@"\n')
     script.chmod(0o755)
     places = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
+    places["VAVASMS_INBOUND_URL"] = inbound_url
     for name in ("contacts.csv", "stop.csv"):
         (tmp_path / name).write_text("prenom;telephone\nAwa;2250700000101\n", encoding="utf-8")
     numbers = count()
@@ -144,7 +156,7 @@ def test_every_example_of_every_help_runs_as_it_stands(
         with shell(example) as process:
             assert process.stdout is not None
             first = process.stdout.readline()
-            if "sandbox" in example:
+            if "sandbox" in example or "listen" in example:
                 process.send_signal(signal.SIGINT)
             if "worker" in example:
                 process.send_signal(signal.SIGTERM)

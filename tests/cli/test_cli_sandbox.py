@@ -117,7 +117,7 @@ def without(tmp_path: Path, bare_environment: dict[str, str]) -> Callable[..., R
 @posix
 def test_without_its_extra_the_sandbox_says_how_to_install_it(without: Callable[..., Run]) -> None:
     call = without("uvicorn", "keyring")
-    for words in (("sandbox",), ("demo",)):
+    for words in (("sandbox",), ("demo",), ("inbound", "listen")):
         finished = call(*words)
         assert finished.returncode == 2
         assert "pip install 'vavasms[sandbox]'" in finished.stderr

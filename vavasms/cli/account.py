@@ -18,6 +18,8 @@ from vavasms.sync import VavaSMS
 
 _PASSWORD, _USERNAME, _BASE_URL = "VAVASMS_PASSWORD", "VAVASMS_USERNAME", "VAVASMS_BASE_URL"
 _LEDGER = "VAVASMS_LEDGER"
+#: A URL of a receiver has its token in it.
+_SECRETS = (_PASSWORD, "VAVASMS_INBOUND_TOKEN", "VAVASMS_INBOUND_URL")
 
 
 @contextmanager
@@ -60,7 +62,15 @@ def make_async_client(*, max_connections: int) -> AsyncVavaSMS:
 @sealed
 def find_ledger_setting(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> str | None:
     """Give the ledger that the environment names, or `.env`; it may hold a password."""
-    return (_filled(_read_dotenv(dotenv)) | _filled(environment)).get(_LEDGER)
+    return find_setting(_LEDGER, environment, dotenv)
+
+
+@sealed
+def find_setting(
+    name: str, environment: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")
+) -> str | None:
+    """Give one setting of the environment, or of `.env`."""
+    return (_filled(_read_dotenv(dotenv)) | _filled(environment)).get(name)
 
 
 @sealed
@@ -109,7 +119,7 @@ def _read_dotenv(path: Path) -> dict[str, str | None]:
     except (OSError, UnicodeDecodeError) as error:
         why = type(error).__name__
     else:
-        secret = found.get(_PASSWORD) or holds_password(found.get(_LEDGER) or "")
+        secret = any(map(found.get, _SECRETS)) or holds_password(found.get(_LEDGER) or "")
         if secret and os.name == "posix" and path.stat().st_mode & 0o044:
             _warn_of_readers(path, path.resolve())
         return found
@@ -119,7 +129,7 @@ def _read_dotenv(path: Path) -> dict[str, str | None]:
 @cache
 def _warn_of_readers(path: Path, _resolved: Path) -> None:
     """Warn once of a file, however often a command looks into it."""
-    show.warn(f"Warning: others on this machine can read the password in {path}: chmod 600 {path}")
+    show.warn(f"Warning: others on this machine can read the secrets in {path}: chmod 600 {path}")
 
 
 def _ask_keyring(username: str | None) -> dict[str, str]:

@@ -47,7 +47,8 @@ class Command:
 _MESSAGES = Group("Messages", sort_key=1)
 _LISTS = Group("Before sending", sort_key=2)
 _CAMPAIGNS = Group("Campaigns", sort_key=3)
-_TRYING = Group("Without an account", sort_key=4)
+_INBOUND = Group("Inbound", sort_key=4)
+_TRYING = Group("Without an account", sort_key=5)
 _OTHER = Group("Help", sort_key=9)
 
 
@@ -233,6 +234,20 @@ COMMANDS = (
         group=_CAMPAIGNS,
     ),
     Command(
+        name="inbound listen",
+        path="vavasms.cli.inbound:listen",
+        usage="[OPTIONS]",
+        sentence="Receive inbound SMS and show them, until Ctrl-C.",
+        example="vavasms inbound listen --port 0",
+    ),
+    Command(
+        name="inbound trigger",
+        path="vavasms.cli.inbound:trigger",
+        usage="--from NUMBER --text TEXT [--url URL] [OPTIONS]",
+        sentence="Post an inbound SMS as the platform does.",
+        example="vavasms inbound trigger --from +2250700000001 --text Bonjour",
+    ),
+    Command(
         name="sandbox",
         path="vavasms.cli.sandbox:sandbox",
         usage="[OPTIONS]",
@@ -276,7 +291,15 @@ def _make() -> App:
         help_epilogue="",
         group=_CAMPAIGNS,
     )
-    homes = {"otp": otp, "numbers": numbers, "campaign": campaign, "optouts": opt_outs, "ledger": ledger}
+    inbound = App(name="inbound", help="Receive what handsets send.", help_epilogue="", group=_INBOUND)
+    homes = {
+        "otp": otp,
+        "numbers": numbers,
+        "campaign": campaign,
+        "optouts": opt_outs,
+        "ledger": ledger,
+        "inbound": inbound,
+    }
     for home in homes.values():
         root.command(home)
     for command in COMMANDS:

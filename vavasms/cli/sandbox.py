@@ -17,6 +17,12 @@ _PORTS = range(65536)
 def sandbox(
     *,
     port: Annotated[int, Parameter(metavar="PORT", help="Where to listen; 0 takes any free port.")] = 8425,
+    inbound_url: Annotated[
+        str | None, Parameter(metavar="URL", help="Where replies written in the inbox page are posted to.")
+    ] = None,
+    allow_remote_inbound: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Let that URL be on another machine.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> int:
     """Stand in for the gateway on this machine, until Ctrl-C."""
@@ -25,10 +31,10 @@ def sandbox(
     need_sandbox()
     from vavasms.cli.serving import serve
 
-    return serve(port, as_json=as_json)
+    return serve(port, as_json=as_json, inbound_url=inbound_url, allow_remote=allow_remote_inbound)
 
 
 def need_sandbox() -> None:
     """Raise `ConfigurationError` where the extra that the sandbox needs is not installed."""
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+    if any(find_spec(name) is None for name in ("jinja2", "starlette", "uvicorn")):
         raise misconfigured("The sandbox needs its extra: pip install 'vavasms[sandbox]'.")

@@ -14,7 +14,8 @@ from types import FrameType
 from rich.text import Text
 
 from vavasms.cli import exits, show
-from vavasms.sandbox import Entry, Gateway, SandboxError, SandboxServer
+from vavasms.sandbox import Entry, Gateway, Inbound, SandboxError, SandboxServer
+from vavasms.transport.http import post_form
 
 #: Seconds after which a stop is noticed at the latest.
 _BEAT = 0.2
@@ -24,17 +25,23 @@ _TEXT_SHOWN = 160
 CODE = "042317986"
 
 
-def serve(port: int, *, as_json: bool) -> int:
+def serve(port: int, *, as_json: bool, inbound_url: str | None = None, allow_remote: bool = False) -> int:
     """Serve until Ctrl-C or SIGTERM, which are how a server ends: the exit code is 0."""
     stop = threading.Event()
     try:
-        with _stopping(stop), SandboxServer(Gateway(below=draw), port=port) as server:
+        inbound = _inbound(inbound_url, allow_remote=allow_remote)
+        with _stopping(stop), SandboxServer(Gateway(below=draw), port=port, inbound=inbound) as server:
             _introduce(server, as_json=as_json)
             _follow(server, stop, quiet=as_json)
     except SandboxError as error:
         show.fail(str(error))
         return exits.USAGE
     return exits.DONE
+
+
+def _inbound(url: str | None, *, allow_remote: bool) -> Inbound | None:
+    """Hand the sandbox what it needs to call an inbound URL: it reaches out by nothing of its own."""
+    return None if url is None else Inbound(url=url, post=post_form, allow_remote=allow_remote)
 
 
 def draw(below: int) -> int:
@@ -75,6 +82,7 @@ def _introduce(server: SandboxServer, *, as_json: bool) -> None:
         show.print_json({name.removeprefix("VAVASMS_").lower(): value for name, value in found.items()})
     else:
         show.say(f"The sandbox stands in for the gateway at {server.url} (Ctrl-C stops it).")
+        show.say(f"Its inbox, to look at in a browser: {server.origin}/")
         show.say("In another terminal:\n")
         for name, value in found.items():
             show.say(f"  $env:{name} = '{value}'" if os.name == "nt" else f"  export {name}={value}")

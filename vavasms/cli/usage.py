@@ -46,8 +46,8 @@ def _unknown(error: UnknownCommandError, command: str) -> str:
 
 
 def _show(word: str) -> str:
-    # The connection string of a ledger whose option was forgotten.
-    return "'…'" if holds_password(word) else repr(word)
+    # A URL whose option was forgotten: a ledger's holds a password, an inbound one its token.
+    return "'…'" if "://" in word or holds_password(word) else repr(word)
 
 
 def _missing(error: MissingArgumentError, command: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from vavasms.sandbox.app import create_app
 from vavasms.sandbox.faults import Fault, FaultKind, FaultPlan, Moment, SandboxError
 from vavasms.sandbox.gateway import Gateway
+from vavasms.sandbox.inbox import Inbound
 from vavasms.sandbox.journal import Entry, InboxMessage, Journal, Kind
 from vavasms.sandbox.magic import MAGIC_NUMBERS, MagicNumber
 from vavasms.sandbox.replies import Answer
@@ -21,6 +22,7 @@ __all__ = [
     "FaultKind",
     "FaultPlan",
     "Gateway",
+    "Inbound",
     "InboxMessage",
     "Journal",
     "Kind",

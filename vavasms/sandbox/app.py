@@ -18,6 +18,9 @@ from vavasms.sandbox import guard
 from vavasms.sandbox.control import control_routes
 from vavasms.sandbox.faults import NEEDS_SERVER, Fault, FaultKind, FaultPlan, Moment, SandboxError
 from vavasms.sandbox.gateway import Gateway
+from vavasms.sandbox.headers import SecurityHeaders
+from vavasms.sandbox.inbox import Inbound
+from vavasms.sandbox.inbox.page import inbox_routes
 from vavasms.sandbox.magic import find_magic
 from vavasms.sandbox.replies import Answer
 from vavasms.sandbox.spoil import REPLACING, raw_reply, replace, spoil
@@ -154,13 +157,20 @@ def create_app(
     *,
     allowed_hosts: Iterable[str] = (),
     routes: Sequence[BaseRoute] = (),
+    inbound: Inbound | None = None,
 ) -> Starlette:
-    """Build the application: the API under `/api`, the controls under `/sandbox/`, then further `routes`.
+    """Build the application: the API under `/api`, the inbox at `/`, all else under `/sandbox/`.
 
-    `allowed_hosts` are names (without port) that a Host header may hold beside the loopback ones.
-    In-process, a fault that needs a socket raises `SandboxError` before anything is accepted.
+    `routes` are further ones. `allowed_hosts` are names (without port) that a Host header may hold beside
+    the loopback ones. `inbound` is where handsets reply to. In-process, a fault that needs a socket raises
+    `SandboxError` before anything is accepted.
     """
     plan = FaultPlan() if faults is None else faults
     api = Route(f"{BASE_PATH}/{{call:path}}", _Api(gateway, plan))
-    inner = Middleware(guard.Guard, streams=f"{BASE_PATH}/", allowed_hosts=tuple(allowed_hosts))
-    return Starlette(routes=[api, *control_routes(gateway, plan), *routes], middleware=[inner])
+    own = [*control_routes(gateway, plan), *inbox_routes(gateway, plan, inbound)]
+    prefix = f"{BASE_PATH}/"
+    layers = [
+        Middleware(SecurityHeaders, bare=prefix),
+        Middleware(guard.Guard, streams=prefix, allowed_hosts=tuple(allowed_hosts)),
+    ]
+    return Starlette(routes=[api, *own, *routes], middleware=layers)

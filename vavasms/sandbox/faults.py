@@ -9,7 +9,9 @@ from enum import Enum
 
 from attrs import Attribute, field, frozen
 
-__all__ = ["NEEDS_SERVER", "Fault", "FaultKind", "FaultPlan", "Moment", "SandboxError"]
+from vavasms.sandbox.bell import Bell
+
+__all__ = ["MOMENTS", "NEEDS_SERVER", "Fault", "FaultKind", "FaultPlan", "Moment", "SandboxError"]
 
 
 class SandboxError(Exception):
@@ -79,8 +81,8 @@ NEEDS_SERVER = frozenset(
 _ANY = (Moment.AFTER_READING, Moment.BEFORE_READING, Moment.AFTER_ACCEPTING)
 _REPLIED = (Moment.AFTER_READING, Moment.AFTER_ACCEPTING)
 _ACCEPTED = (Moment.AFTER_ACCEPTING,)
-# When each kind may strike; the first is meant where nothing is said.
-_MOMENTS: Mapping[FaultKind, tuple[Moment, ...]] = {
+#: When each kind may strike; the first is meant where nothing is said.
+MOMENTS: Mapping[FaultKind, tuple[Moment, ...]] = {
     FaultKind.REFUSE: (Moment.BEFORE_READING,),
     FaultKind.CLOSE_BEFORE_READING: (Moment.BEFORE_READING,),
     FaultKind.CLOSE_AFTER_READING: (Moment.AFTER_READING,),
@@ -103,7 +105,7 @@ _STATUSES = {FaultKind.STATUS: 503, FaultKind.RATE_LIMIT: 429, FaultKind.REDIREC
 
 def _fits(fault: Fault, _attribute: Attribute[Moment], moment: Moment) -> None:
     """Refuse a moment that the kind does not know."""
-    allowed = _MOMENTS[fault.kind]
+    allowed = MOMENTS[fault.kind]
     if moment not in allowed:
         names = ", ".join(one.value for one in allowed)
         raise SandboxError(f"a {fault.kind.value} fault strikes {names}, not {moment.value}")
@@ -142,7 +144,7 @@ class Fault:
 
     @moment.default
     def _usual_moment(self) -> Moment:
-        return _MOMENTS[self.kind][0]
+        return MOMENTS[self.kind][0]
 
     @status.default
     def _usual_status(self) -> int:
@@ -161,6 +163,8 @@ class FaultPlan:
     """Decide the fault of each request; safe between threads."""
 
     def __init__(self, *, rng: random.Random | None = None) -> None:
+        #: Rings when the script or the rates change.
+        self.bell = Bell()
         self._changed = threading.Condition()
         self._rng = rng or random.Random(0)  # noqa: S311 - a repeatable draw, no secret
         self._steps: list[_Step] = []
@@ -181,6 +185,17 @@ class FaultPlan:
         """Append steps, one a request (None: it goes well), for the call `path` (`/v1/otp/send`) or any."""
         with self._changed:
             self._steps.extend(_Step(fault, path) for fault in faults)
+        self.bell.ring()
+
+    def steps(self, limit: int | None = None) -> list[tuple[Fault | None, str | None]]:
+        """List the steps that no request has met yet as (fault, path), at most `limit`."""
+        with self._changed:
+            return [(step.fault, step.path) for step in self._steps[:limit]]
+
+    @property
+    def rates(self) -> Mapping[Fault, float]:
+        """Tell the probability of each fault where the script says nothing."""
+        return dict(self._rates)
 
     def set_rates(self, rates: Mapping[Fault, float], *, seed: int | None = None) -> None:
         """Give each fault its probability (0 to 1, 1 together at most) where the script says nothing."""
@@ -190,6 +205,7 @@ class FaultPlan:
             self._rates = dict(rates)
             if seed is not None:
                 self._rng.seed(seed)
+        self.bell.ring()
 
     def replace(
         self,
@@ -202,12 +218,14 @@ class FaultPlan:
         with self._changed:
             self.set_rates(rates, seed=seed)
             self._steps = [_Step(fault, path) for fault, path in steps]
+        self.bell.ring()
 
     def clear(self) -> None:
         """Forget the script and the rates."""
         with self._changed:
             self._steps.clear()
             self._rates = {}
+        self.bell.ring()
 
     def take(self, path: str) -> Fault | None:
         """Use up the first step of the script that suits `path`; without one, draw by the rates."""
@@ -220,7 +238,9 @@ class FaultPlan:
                 fault = step.fault
             self._taken += fault is not None
             self._changed.notify_all()
-            return fault
+        if step is not None:
+            self.bell.ring()
+        return fault
 
     def wait_taken(self, faults: int, *, timeout: float = 5.0) -> bool:
         """Wait in this thread until that many faults were handed out; tell whether within `timeout` s."""

@@ -16,9 +16,11 @@ from decimal import Decimal
 from attrs import frozen
 
 from vavasms.sandbox import replies
+from vavasms.sandbox.delivery import Delivery
 from vavasms.sandbox.journal import Entry, Journal, Kind
 from vavasms.sandbox.magic import MAGIC_NUMBERS, find_magic
 from vavasms.sandbox.otps import OtpBook, OtpVerdict
+from vavasms.sandbox.refusals import RefusedError, refusal
 from vavasms.sandbox.replies import Answer
 from vavasms.text.segments import count_segments
 
@@ -34,35 +36,8 @@ _PHONE = r"\+?[1-9][0-9]{7,14}"
 _ONE = re.compile(_PHONE)
 _SEVERAL = re.compile(rf"{_PHONE}(?:,{_PHONE})*")
 
-# The names and descriptions of 709 to 903 and of 913 are the vendor's. EXPIRED_OTP and OTP_NOT_FOUND are
-# names that the vendor's PHP client knows, their codes are not documented: 914 and 915 are the sandbox's.
-# All the rest is the sandbox's own, codes and names.
-_ERRORS: Mapping[int, tuple[str, str]] = {
-    709: ("EXECUTION_ERROR", "Aucun envoi existe pour ce ID"),
-    901: ("INVALID_CREDENTIALS", "Identifiant de connexion incorrect"),
-    902: ("INVALID_SENDER_ID", "Le sender_id n’existe pas"),
-    903: ("INVALID_PHONE_NUMBER", "Le format du numéro de téléphone est invalide"),
-    904: ("INVALID_MESSAGE", "Le message est vide"),
-    905: ("INVALID_OTP_LENGTH", "otp_length doit être comprise entre 4 et 9"),
-    906: ("INVALID_OTP_EXPIRY", "otp_expiry est un nombre de minutes, 1 ou plus"),
-    907: ("INVALID_OTP_MESSAGE", "Le message doit comporter la balise ##OTP##"),
-    913: ("INVALID_OTP", "vavasms.INVALID_OTP"),
-    914: ("EXPIRED_OTP", "vavasms.EXPIRED_OTP"),
-    915: ("OTP_NOT_FOUND", "vavasms.OTP_NOT_FOUND"),
-    920: ("INSUFFICIENT_CREDIT", "Crédit insuffisant"),
-    999: ("UNEXPECTED_ERROR", "Erreur inattendue"),
-}
-_TRAILING = frozenset({901, 902, 903})
 _VERDICTS = {OtpVerdict.INVALID: 913, OtpVerdict.EXPIRED: 914, OtpVerdict.NOT_FOUND: 915}
 _STATUS_WORDS = {"pending": "En attente", "sent": "Envoyé", "delivered": "Délivré", "failed": "Échec"}
-
-
-class RefusedError(Exception):
-    """Say by which code the gateway turns a request away."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 @frozen(kw_only=True)
@@ -77,6 +52,8 @@ class _Draft:
     to: str
     #: The text.
     message: str
+    #: The code in it; empty for a text.
+    otp: str = ""
 
 
 class Gateway:
@@ -113,7 +90,7 @@ class Gateway:
         self._balance = Decimal(balance)
         self._clock = clock
         self._status_path = status_path
-        self._ages = (sent_after, delivered_after)
+        self.delivery = Delivery(sent_after, delivered_after)
         self._error_status = error_status
         self._otps = OtpBook(below=below, attempts=otp_attempts)
         self._lock = threading.RLock()
@@ -136,6 +113,16 @@ class Gateway:
         """Set the credit, in XOF."""
         with self._lock:
             self._balance = Decimal(amount)
+        self.journal.bell.ring()
+
+    def refill(self, amount: Decimal | int) -> None:
+        """Add to the credit, in XOF."""
+        with self._lock:
+            self.set_balance(self._balance + amount)
+
+    def now(self) -> float:
+        """Tell the time of the gateway's clock (seconds)."""
+        return self._clock()
 
     def latest_otp(self, phone: str) -> str | None:
         """Tell the last code sent to `phone` (with or without `+`), used or not."""
@@ -157,7 +144,7 @@ class Gateway:
                 self._check_credentials(fields)
                 return call(fields)
             except RefusedError as error:
-                return self._refusal(path, error.code)
+                return refusal(error.code, balance=path == BALANCE, http_status=self._error_status)
 
     def _call(self, path: str, fields: Mapping[str, str]) -> Callable[[Mapping[str, str]], Answer] | None:
         """Choose the call.
@@ -168,15 +155,6 @@ class Gateway:
         if path == self._status_path and (asks or path != TEXT):
             return self._report
         return self._calls.get(path)
-
-    def _refusal(self, path: str, code: int) -> Answer:
-        """Write an error in the shape that the documentation shows for this call."""
-        name, description = _ERRORS[code]
-        if code == 709:
-            return replies.compact("709", name, description, http_status=self._error_status)
-        if code in _TRAILING and path != BALANCE:
-            return replies.trailing(str(code), name, description, http_status=self._error_status)
-        return replies.full(code, name, description, http_status=self._error_status)
 
     def _check_credentials(self, fields: Mapping[str, str]) -> None:
         if (fields.get("username"), fields.get("password")) != (self.username, self.password):
@@ -244,6 +222,7 @@ class Gateway:
             cost=cost,
             day=day,
             first_id=self._next_id,
+            otp=draft.otp,
         )
 
     def _report(self, fields: Mapping[str, str]) -> Answer:
@@ -257,12 +236,7 @@ class Gateway:
         return replies.success([report | {"description": _STATUS_WORDS[status]}])
 
     def _status(self, entry: Entry, index: int) -> str | None:
-        """Move with time from `pending` to `sent` to `delivered`; only `sent` is documented."""
-        magic = MAGIC_NUMBERS.get(entry.phones[index])
-        if magic is not None and magic.status is not None:
-            return None if magic.status == "709" else magic.status
-        age = self._clock() - entry.time
-        return ("pending", "sent", "delivered")[sum(age >= limit for limit in self._ages)]
+        return self.delivery.status(entry.phone(index), self._clock() - entry.time)
 
     def _send_otp(self, fields: Mapping[str, str]) -> Answer:
         sender_id = self._check_sender_id(fields.get("sender_id", ""))
@@ -274,7 +248,7 @@ class Gateway:
             raise RefusedError(907)
         code = self._otps.draw(length)
         message = template.replace(_TAG, code)
-        entry = self._accept(_Draft(kind=Kind.OTP, sender_id=sender_id, to=to, message=message))
+        entry = self._accept(_Draft(kind=Kind.OTP, sender_id=sender_id, to=to, message=message, otp=code))
         self._otps.keep(to, code, message_id=entry.message_id(0), expires=entry.time + 60 * minutes)
         return replies.success({"message_id": entry.message_id(0), "description": "OTP envoyé avec succès"})
 

@@ -6,13 +6,16 @@ One entry a request, however many recipients it has: a million of them cost a fe
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
+from itertools import islice
 from types import MappingProxyType
 
 from attrs import frozen
+
+from vavasms.sandbox.bell import Bell
 
 __all__ = ["Entry", "InboxMessage", "Journal", "Kind"]
 
@@ -24,6 +27,8 @@ class Kind(Enum):
     OTP = "otp"
 
 
+# How many entries are copied at once by who walks them backwards: most look at a few.
+_BLOCK = 64
 _PREFIX = {Kind.TEXT: "SM", Kind.OTP: "OTP"}
 
 
@@ -53,6 +58,8 @@ class Entry:
     day: str
     #: Number of the first message id; the others follow one by one.
     first_id: int
+    #: The one-time code in the text; empty for a text.
+    otp: str = ""
 
     # Ids and numbers are kept folded and spread on demand: a million of each as text would be 140 MB.
     @property
@@ -65,6 +72,20 @@ class Entry:
         """Count the recipients, repetitions too."""
         return self.to.count(",") + 1
 
+    def phone(self, index: int) -> str:
+        """Tell the recipient at `index`."""
+        return self.to.split(",", index + 1)[index]
+
+    def backwards(self, below: int | None = None) -> Iterator[tuple[int, str]]:
+        """Walk index and recipient from the last, or from the one before `below`, to the first, unspread."""
+        index, end = self.recipients, len(self.to)
+        while index > 0:
+            start = self.to.rfind(",", 0, end) + 1
+            index -= 1
+            if below is None or index < below:
+                yield index, self.to[start:end]
+            end = start - 1
+
     @property
     def message_ids(self) -> tuple[str, ...]:
         """List the message ids, one a recipient, in the same order."""
@@ -75,11 +96,32 @@ class Entry:
         """Write the id of the message to the recipient at `index`."""
         return f"{_PREFIX[self.kind]}-{self.day}-{self.first_id + index}"
 
+    def message_to(self, index: int, phone: str) -> InboxMessage:
+        """Give the message to `phone`, the recipient at `index`, as its handset has it."""
+        return InboxMessage(
+            sequence=self.sequence,
+            number=self.first_id + index,
+            message_id=self.message_id(index),
+            lot_id=self.lot_id,
+            kind=self.kind,
+            sender_id=self.sender_id,
+            phone=phone,
+            text=self.message,
+            otp=self.otp,
+            time=self.time,
+            segments=self.segments,
+            price=self.cost / self.recipients,
+        )
+
 
 @frozen(kw_only=True)
 class InboxMessage:
     """Describe one message as its recipient sees it."""
 
+    #: The position of its request in the journal.
+    sequence: int
+    #: Its own number: messages accepted later have higher ones.
+    number: int
     #: The id given to the sender.
     message_id: str
     #: The lot it was part of; empty for a one-time code.
@@ -92,17 +134,24 @@ class InboxMessage:
     phone: str
     #: The text.
     text: str
+    #: The one-time code in it; empty for a text.
+    otp: str
     #: When it was accepted, in the gateway's clock (seconds).
     time: float
     #: In how many segments it travels.
     segments: int
+    #: What it cost, in XOF.
+    price: Decimal
 
 
 class Journal:
     """Hold the entries in order; safe between threads."""
 
     def __init__(self) -> None:
+        #: Rings when an entry comes, when all are forgotten, and when the balance is set.
+        self.bell = Bell()
         self._changed = threading.Condition()
+        self._generation = 0
         self._entries: list[Entry] = []
         self._counts: dict[str, int] = {}
         self._counted = 0
@@ -116,11 +165,33 @@ class Journal:
         with self._changed:
             return tuple(self._entries)
 
-    def entries_after(self, sequence: int) -> tuple[Entry, ...]:
-        """List the entries later than `sequence`, oldest first."""
+    def entries_after(self, sequence: int, limit: int | None = None) -> tuple[Entry, ...]:
+        """List the entries later than `sequence`, oldest first, at most `limit`."""
+        return self.read_after(sequence, limit)[1]
+
+    def read_after(self, sequence: int, limit: int | None = None) -> tuple[int, tuple[Entry, ...]]:
+        """List as `entries_after` does, and tell how often the journal has been cleared before."""
         with self._changed:
             start = bisect_right(self._entries, sequence, key=lambda entry: entry.sequence)
-            return tuple(self._entries[start:])
+            stop = None if limit is None else start + limit
+            return self._generation, tuple(self._entries[start:stop])
+
+    def backwards(self, below: int | None = None) -> Iterator[Entry]:
+        """Walk the entries that hold a message numbered under `below` (any), newest first.
+
+        A clearing ends the walk; what is added meanwhile is not seen.
+        """
+        with self._changed:
+            generation = self._generation
+            place = len(self._entries)
+            if below is not None:
+                place = bisect_left(self._entries, below, key=lambda entry: entry.first_id)
+        while place > 0:
+            start = max(0, place - _BLOCK)
+            with self._changed:
+                block = self._entries[start:place] if generation == self._generation else []
+            yield from reversed(block)
+            place = start
 
     @property
     def recipients(self) -> int:
@@ -132,14 +203,17 @@ class Journal:
         with self._changed:
             self._entries.append(entry)
             self._changed.notify_all()
+        self.bell.ring()
 
     def clear(self) -> None:
         """Forget everything; sequence numbers and ids go on."""
         with self._changed:
             self._entries.clear()
+            self._generation += 1
             self._counts = {}
             self._counted = 0
             self._changed.notify_all()
+        self.bell.ring()
 
     def wait_for(self, entries: int, *, timeout: float = 5.0) -> bool:
         """Wait in this thread until at least `entries` are held; tell whether within `timeout` seconds."""
@@ -165,40 +239,37 @@ class Journal:
         number = message_id.rpartition("-")[2]
         if not (number.isascii() and number.isdigit() and len(number) < 20):
             return None
-        with self._changed:
-            place = bisect_right(self._entries, int(number), key=lambda entry: entry.first_id)
-            entry = self._entries[place - 1] if place else None
-        if entry is None:
-            return None
-        index = int(number) - entry.first_id
-        known = index < entry.recipients and entry.message_id(index) == message_id
-        return (entry, index) if known else None
+        found = self.find_number(int(number))
+        return found if found is not None and found[0].message_id(found[1]) == message_id else None
 
-    def messages(self, phone: str | None = None, *, limit: int | None = None) -> tuple[InboxMessage, ...]:
-        """List what reached `phone` (None: anybody), newest first, at most `limit`."""
+    def find_number(self, number: int) -> tuple[Entry, int] | None:
+        """Find the entry of a message's number and its recipient's position, or None."""
+        with self._changed:
+            place = bisect_right(self._entries, number, key=lambda entry: entry.first_id)
+            entry = self._entries[place - 1] if place else None
+        if entry is None or number - entry.first_id >= entry.recipients:
+            return None
+        return entry, number - entry.first_id
+
+    def messages(
+        self, phone: str | None = None, *, text: str = "", after: int = 0, limit: int | None = None
+    ) -> tuple[InboxMessage, ...]:
+        """List what reached `phone` (None: anybody) and holds `text` in any case, newest first.
+
+        Only of the entries later than the sequence `after`, and at most `limit`.
+        """
         wanted = None if phone is None else phone.removeprefix("+")
+        folded = text.casefold()
         found: list[InboxMessage] = []
-        for entry in reversed(self.entries):
-            if limit is not None and len(found) >= limit:
+        for entry in self.backwards():
+            if entry.sequence <= after or (limit is not None and len(found) >= limit):
                 break
-            if wanted is None or wanted in entry.to:
-                found.extend(_inbox(entry, wanted))
+            if (wanted is None or wanted in entry.to) and folded in entry.message.casefold():
+                found.extend(_spread(entry, wanted, limit))
         return tuple(found[:limit])
 
 
-def _inbox(entry: Entry, wanted: str | None) -> list[InboxMessage]:
-    """Spread an entry over the recipients that are wanted."""
-    return [
-        InboxMessage(
-            message_id=entry.message_id(index),
-            lot_id=entry.lot_id,
-            kind=entry.kind,
-            sender_id=entry.sender_id,
-            phone=phone,
-            text=entry.message,
-            time=entry.time,
-            segments=entry.segments,
-        )
-        for index, phone in enumerate(entry.phones)
-        if wanted is None or phone == wanted
-    ]
+def _spread(entry: Entry, wanted: str | None, limit: int | None) -> Iterator[InboxMessage]:
+    """Spread an entry over the recipients that are wanted, no further than `limit`."""
+    chosen = (one for one in enumerate(entry.phones) if wanted is None or one[1] == wanted)
+    return (entry.message_to(index, phone) for index, phone in islice(chosen, limit))

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 from vavasms.sandbox.app import BASE_PATH, create_app
 from vavasms.sandbox.faults import FaultPlan, SandboxError
 from vavasms.sandbox.gateway import Gateway
+from vavasms.sandbox.inbox import Inbound
 from vavasms.sandbox.listener import Listener, bind
 
 __all__ = ["SandboxServer", "serve"]
@@ -28,8 +29,8 @@ class SandboxServer:
     """Serve a gateway on loopback while the `with` block runs.
 
     `port=0` takes any free one. With `ssl_certfile` and `ssl_keyfile` (paths) it speaks TLS. `routes` are
-    served beside the API. After the block everything is closed; the journal can still be read. One block per
-    instance.
+    served beside the API and the inbox page; `inbound` is where the page's handsets reply to. After the
+    block everything is closed; the journal can still be read. One block per instance.
     """
 
     def __init__(
@@ -43,10 +44,13 @@ class SandboxServer:
         ssl_keyfile: str | None = None,
         allowed_hosts: Iterable[str] = (),
         routes: Sequence[BaseRoute] = (),
+        inbound: Inbound | None = None,
     ) -> None:
         self.gateway = Gateway() if gateway is None else gateway
         self.faults = FaultPlan() if faults is None else faults
-        self._app = create_app(self.gateway, self.faults, allowed_hosts=allowed_hosts, routes=routes)
+        self._app = create_app(
+            self.gateway, self.faults, allowed_hosts=allowed_hosts, routes=routes, inbound=inbound
+        )
         self._host = host
         self._port = port
         self._files = (ssl_certfile, ssl_keyfile)
@@ -158,6 +162,7 @@ def serve(
     ssl_certfile: str | None = None,
     ssl_keyfile: str | None = None,
     routes: Sequence[BaseRoute] = (),
+    inbound: Inbound | None = None,
     ready: Callable[[SandboxServer], None] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
@@ -174,6 +179,7 @@ def serve(
         ssl_certfile=ssl_certfile,
         ssl_keyfile=ssl_keyfile,
         routes=routes,
+        inbound=inbound,
     ) as server:
         if ready is not None:
             ready(server)

@@ -1,0 +1,247 @@
+"""The page: what it says, in which language, what a browser may do with it, and who may have it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.resources import files
+
+import httpx
+import pytest
+
+from tests.sandbox.inbox import OTHER, PHONE, SCRIPT, send, send_otp
+from vavasms.sandbox import FaultKind, Gateway, Inbound, Moment, SandboxServer
+from vavasms.sandbox.inbox.words import FAULTS, MOMENT_WORDS, WORDS, choose_language
+
+STATIC = sorted(one.name for one in files("vavasms.sandbox.inbox").joinpath("static").iterdir())
+
+
+class Reader(HTMLParser):
+    """Collect tags with their attributes, and text, as a browser would understand them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.said = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.said += data
+
+    def tested(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for _, attributes in self.tags if attributes.get("data-testid") == name]
+
+
+@pytest.fixture
+def browser(server: SandboxServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.origin, trust_env=False, timeout=5) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "path", ["/", f"/?to={PHONE}", *(f"/sandbox/inbox/static/{name}" for name in STATIC)]
+)
+def test_every_page_and_file_may_do_only_what_is_its_own(browser: httpx.Client, path: str) -> None:
+    reply = browser.get(path)
+    assert reply.status_code == 200
+    assert reply.headers["content-security-policy"].startswith("default-src 'self';")
+    assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["referrer-policy"] == "no-referrer"
+    assert reply.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    "path", ["/sandbox/messages", "/sandbox/inbox/conversations", "/sandbox/none", "/none"]
+)
+def test_data_and_refusals_carry_the_headers_too(browser: httpx.Client, path: str) -> None:
+    assert browser.get(path).headers["x-content-type-options"] == "nosniff"
+    refused = browser.get(path, headers={"Host": "example.com"})
+    assert (refused.status_code, refused.headers["x-content-type-options"]) == (403, "nosniff")
+
+
+def test_what_stands_in_for_the_gateway_carries_none_of_them(client: httpx.Client) -> None:
+    assert "content-security-policy" not in client.post("/v1/check/balance").headers
+
+
+def test_nothing_in_the_page_needs_another_host_or_runs_in_line(
+    browser: httpx.Client, gateway: Gateway
+) -> None:
+    send(gateway)
+    reader = Reader(browser.get("/", params={"to": PHONE}).text)
+    for tag, attributes in reader.tags:
+        assert tag != "style"
+        assert not {name for name in attributes if name.startswith("on") or name == "style"}
+        assert all((attributes.get(name) or "/").startswith(("/", "#")) for name in ("src", "href", "action"))
+        assert tag != "script" or attributes.get("src")
+    for name in STATIC:
+        text = browser.get(f"/sandbox/inbox/static/{name}").text
+        assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text) == []
+        assert "innerHTML" not in text
+
+
+def test_a_script_in_an_sms_is_text_in_the_page_and_in_the_data(
+    browser: httpx.Client, gateway: Gateway
+) -> None:
+    send(gateway, message=SCRIPT)
+    html = browser.get("/", params={"to": PHONE}).text
+    assert "<script>alert" not in html
+    reader = Reader(html)
+    assert [attributes for tag, attributes in reader.tags if tag == "script"] == [
+        {"type": "module", "src": "/sandbox/inbox/static/inbox.js"}
+    ]
+    assert reader.said.count(SCRIPT) == 2  # in the list and in the thread
+    reply = browser.get(f"/sandbox/inbox/conversations/{PHONE}")
+    assert reply.headers["content-type"] == "application/json"
+    (message,) = reply.json()["items"]
+    assert message["text"] == "".join(text for text, _ in message["parts"]) == SCRIPT
+
+
+def test_the_page_holds_the_newest_and_everything_one_can_do(browser: httpx.Client, gateway: Gateway) -> None:
+    send(gateway, OTHER, "Prix: 15€")
+    send_otp(gateway)
+    reader = Reader(browser.get("/", params={"to": PHONE}).text)
+    assert [one["data-phone"] for one in reader.tested("conversation")][:2] == [PHONE, OTHER]
+    for name in [
+        "inbox-search",
+        "conversation-list",
+        "thread",
+        "message-text",
+        "message-status",
+        "message-price",
+        "message-segments",
+        "otp-code",
+        "otp-copy",
+        "reply-result",
+        "chaos-panel",
+        "chaos-kind",
+        "chaos-when",
+        "chaos-set",
+        "chaos-clear",
+        "chaos-pending",
+        "balance",
+        "balance-refill",
+        "clear",
+        "language-fr",
+        "language-en",
+    ]:
+        assert reader.tested(name), name
+    assert str(gateway.latest_otp(PHONE)) in reader.said
+    assert reader.tested("balance")[0]["data-amount"] == "99980"
+    assert "built-in" not in reader.said  # a word named as a method of dict
+
+
+def test_what_makes_a_text_dear_is_marked(browser: httpx.Client, gateway: Gateway) -> None:
+    send(gateway, message="Prêt")
+    send(gateway, message="15€")
+    html = browser.get("/", params={"to": PHONE, "lang": "en"}).text
+    assert re.search(r'Pr<mark class="ucs2" title="[^"]+">ê</mark>t</p>', html)
+    assert re.search(r'15<mark class="double" title="[^"]+">€</mark></p>', html)
+    assert "Unicode because of ê" in html
+    assert "1 segment · Unicode" in html
+    assert "10 XOF" in html
+
+
+def test_without_an_inbound_url_the_page_says_how_to_set_one(browser: httpx.Client) -> None:
+    html = browser.get("/", params={"to": PHONE}).text
+    assert "--inbound-url http://127.0.0.1:8426/" in html
+    assert Reader(html).tested("reply-text") == []
+
+
+def test_the_secret_path_of_the_inbound_url_is_not_shown(gateway: Gateway) -> None:
+    async def post(_url: str, _fields: object) -> int:
+        return 200
+
+    inbound = Inbound(url="http://127.0.0.1:8426/s3cret", post=post)
+    assert "s3cret" not in repr(inbound)
+    with SandboxServer(gateway, inbound=inbound) as server:
+        html = httpx.get(server.origin, params={"to": PHONE}, trust_env=False).text
+    assert "s3cret" not in html
+    assert "http://127.0.0.1:8426/…" in html
+    assert Reader(html).tested("reply-send")
+
+
+# --- languages
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("fr-CI,fr;q=0.9,en;q=0.8", "fr"),
+        ("en-US,en;q=0.9,fr;q=0.8", "en"),
+        ("de,fr;q=0.5,en;q=0.4", "fr"),
+        ("de", "en"),
+        ("fr;q=nonsense", "en"),
+        ("fr;q=0", "en"),
+        ("", "en"),
+    ],
+)
+def test_the_page_speaks_the_language_of_the_browser(
+    browser: httpx.Client, accepted: str, language: str
+) -> None:
+    reply = browser.get("/", headers={"Accept-Language": accepted})
+    assert reply.headers["content-language"] == language
+    assert f'<html lang="{language}"' in reply.text
+
+
+def test_a_chosen_language_is_kept(browser: httpx.Client) -> None:
+    french = {"Accept-Language": "fr"}
+    assert "Répondre" not in browser.get("/", params={"lang": "en", "to": PHONE}, headers=french).text
+    assert browser.get("/", headers=french).headers["content-language"] == "en"
+    assert browser.get("/", params={"lang": "fr"}).headers["content-language"] == "fr"
+    assert browser.get("/").headers["content-language"] == "fr"
+    assert browser.get("/", params={"lang": "de"}).headers["content-language"] == "fr"
+
+
+def test_both_languages_say_the_same_things() -> None:
+    assert WORDS["fr"].keys() == WORDS["en"].keys()
+    assert not {word for word in WORDS["en"] if hasattr({}, word)}
+    for language in ("fr", "en"):
+        assert set(FAULTS[language]) == set(FaultKind)
+        assert set(MOMENT_WORDS[language]) == set(Moment)
+    assert choose_language("xx", "fr") == "fr"
+
+
+def test_the_script_finds_every_word_it_uses(browser: httpx.Client) -> None:
+    words = json.loads(str(Reader(browser.get("/").text).tags[0][1]["data-words"]))
+    used = {
+        word
+        for name in STATIC
+        for word in re.findall(r"\bwords\.(\w+)", browser.get(f"/sandbox/inbox/static/{name}").text)
+    }
+    assert used <= set(words)
+
+
+# --- who may have it
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/sandbox/inbox/events", "/sandbox/inbox/static/inbox.js", "/sandbox/messages"]
+)
+def test_no_other_host_and_no_page_of_another_site_sees_anything(browser: httpx.Client, path: str) -> None:
+    assert browser.get(path, headers={"Host": "example.com"}).status_code == 403
+    assert browser.get(path, headers={"Origin": "http://example.com"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "inbox/reply"), ("POST", "faults"), ("DELETE", "journal")]
+)
+def test_what_the_page_changes_no_form_can_change(browser: httpx.Client, method: str, path: str) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert browser.request(method, f"/sandbox/{path}", content="a=b", headers=form).status_code == 415
+
+
+def test_nothing_outside_the_static_folder_is_served(browser: httpx.Client) -> None:
+    for path in ("../page.py", "%2e%2e/page.py", "..%2fpage.py"):
+        assert browser.get(f"/sandbox/inbox/static/{path}").status_code == 404
+
+
+@pytest.mark.parametrize("to", ["x", "<b>", "1", "9" * 16, "+"])
+def test_what_is_no_number_opens_no_thread(browser: httpx.Client, to: str) -> None:
+    reader = Reader(browser.get("/", params={"to": to}).text)
+    assert reader.tested("thread")[0]["data-phone"] == ""

@@ -1,0 +1,36 @@
+"""Move a delivery status with time. Pure."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vavasms.sandbox.magic import MAGIC_NUMBERS
+
+__all__ = ["Delivery"]
+
+_WORDS = ("pending", "sent", "delivered")
+
+
+@frozen
+class Delivery:
+    """Hold the ages, in seconds, at which a message changes its status; only `sent` is documented."""
+
+    #: From this age on it is `sent`.
+    sent_after: float
+    #: From this age on it is `delivered`.
+    delivered_after: float
+
+    def status(self, phone: str, age: float) -> str | None:
+        """Tell the status of a message to `phone` at `age`; None: the gateway never heard of it."""
+        magic = MAGIC_NUMBERS.get(phone)
+        if magic is not None and magic.status is not None:
+            return None if magic.status == "709" else magic.status
+        return _WORDS[(age >= self.sent_after) + (age >= self.delivered_after)]
+
+    def changes_in(self, phone: str, age: float) -> float | None:
+        """Tell in how many seconds the status changes next; None: it stays as it is."""
+        magic = MAGIC_NUMBERS.get(phone)
+        if magic is not None and magic.status is not None:
+            return None
+        later = [limit - age for limit in (self.sent_after, self.delivered_after) if limit > age]
+        return min(later, default=None)

@@ -1,0 +1,75 @@
+"""Answer the page's own script: conversations, threads, the stream, replies."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import define
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from vavasms.sandbox.faults import SandboxError
+from vavasms.sandbox.inbox.desk import Desk
+from vavasms.sandbox.inbox.stream import EventStream
+from vavasms.sandbox.inbox.views import show_reply
+from vavasms.sandbox.rest import make_routes, read_json, read_number
+
+__all__ = ["data_routes", "is_phone"]
+
+_LONGEST_REPLY = 5_000
+
+
+def is_phone(text: str) -> bool:
+    """Tell whether a text can be a number the sandbox accepted: 8 to 15 digits."""
+    return re.fullmatch(r"[1-9][0-9]{7,14}", text) is not None
+
+
+@define(eq=False)
+class _Data:
+    desk: Desk
+
+    async def conversations(self, request: Request) -> Response:
+        """List those that fit `?q=` (all), of those under `?below=`: 50, newest first."""
+        wanted = request.query_params.get("q", "")
+        return JSONResponse(await self.desk.conversations(wanted, read_number(request, "below")))
+
+    async def thread(self, request: Request) -> Response:
+        """List what `{phone}` received, of what is under `?below=`: the newest 50, oldest first."""
+        phone = request.path_params["phone"].removeprefix("+")
+        if not is_phone(phone):
+            raise SandboxError("a number is 8 to 15 digits")
+        return JSONResponse(await self.desk.thread(phone, read_number(request, "below")))
+
+    async def reply(self, request: Request) -> Response:
+        """Post `{"phone": ..., "text": ...}` to the inbound URL, and tell what came back."""
+        body = await read_json(request)
+        phone, text = body.get("phone"), body.get("text")
+        if not isinstance(phone, str) or not is_phone(phone.removeprefix("+")):
+            raise SandboxError("phone is a number of 8 to 15 digits, as text")
+        if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_REPLY:
+            raise SandboxError(f"text is a text of {_LONGEST_REPLY} characters at most")
+        return JSONResponse(show_reply(await self.desk.reply(phone.removeprefix("+"), text)))
+
+
+@define(eq=False)
+class _Events:
+    desk: Desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream from `Last-Event-ID`, else from `?since=`, else from now on."""
+        request = Request(scope)
+        seen = request.headers.get("last-event-id") or request.query_params.get("since", "")
+        await EventStream(self.desk, seen)(scope, receive, send)
+
+
+def data_routes(desk: Desk) -> list[Route]:
+    """List the routes under `/sandbox/inbox/`."""
+    data = _Data(desk)
+    table = (
+        ("GET", "inbox/conversations", data.conversations),
+        ("GET", "inbox/conversations/{phone}", data.thread),
+        ("POST", "inbox/reply", data.reply),
+    )
+    return [*make_routes(table), Route("/sandbox/inbox/events", _Events(desk), methods=["GET"])]

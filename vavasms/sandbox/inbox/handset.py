@@ -1,0 +1,133 @@
+"""Answer as a handset: what the platform would post to the customer's own URL."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
+
+from attrs import Attribute, field, frozen
+
+from vavasms.sandbox.faults import SandboxError
+
+__all__ = ["Handset", "Inbound", "PostForm", "SentReply"]
+
+#: Posts a form to a URL, gives the HTTP status, raises where no answer came.
+PostForm = Callable[[str, Mapping[str, str]], Awaitable[int]]
+
+_KEPT = 2_000
+
+
+def _plain(_inbound: Inbound, _attribute: Attribute[str], url: str) -> None:
+    """Refuse what is no plain http(s) URL."""
+    parts = urlsplit(url)
+    odd = any(one <= " " or one in "\\@\x7f" for one in url)
+    if odd or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SandboxError("the inbound URL is like http://127.0.0.1:8426/token")
+
+
+@frozen(kw_only=True)
+class Inbound:
+    """Say where replies of a handset are posted to, and by what."""
+
+    #: The customer's URL, on loopback. Its path may be a secret: it is not shown.
+    url: str = field(validator=_plain, repr=False)
+    #: Posts the form; the sandbox itself reaches out to nobody.
+    post: PostForm
+    #: Whether the URL may be elsewhere than on loopback.
+    allow_remote: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse other machines unless they are allowed."""
+        if not self.allow_remote and not _is_loopback(urlsplit(self.url).hostname or ""):
+            raise SandboxError(
+                "the inbound URL is on loopback (127.0.0.1, ::1, localhost), unless others are allowed"
+            )
+
+    @property
+    def place(self) -> str:
+        """Tell scheme, host and port, which may be shown."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}/…"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@frozen(kw_only=True)
+class SentReply:
+    """Describe a reply and what became of it."""
+
+    #: The id it was posted under.
+    message_id: str
+    #: The handset.
+    phone: str
+    #: What it says.
+    text: str
+    #: When it was posted (seconds since the epoch).
+    time: float
+    #: The number of the newest message that the handset had then; 0: none.
+    after: int
+    #: How often the journal had been cleared then.
+    generation: int
+    #: The HTTP status that came back; None: none came.
+    status: int | None
+    #: The name of what went wrong where no status came; empty otherwise.
+    error: str
+
+
+class Handset:
+    """Send replies and remember the last 2,000 of them; safe between threads."""
+
+    def __init__(self, inbound: Inbound | None) -> None:
+        self.inbound = inbound
+        self._lock = threading.Lock()
+        self._replies: deque[SentReply] = deque(maxlen=_KEPT)
+
+    def replies(self, phone: str, generation: int) -> list[SentReply]:
+        """List the replies of a handset, oldest first, since the journal was cleared that often."""
+        with self._lock:
+            return [one for one in self._replies if one.phone == phone and one.generation == generation]
+
+    async def reply(self, phone: str, text: str, *, after: int, generation: int) -> SentReply:
+        """Post a reply; whatever came of it is told, not raised."""
+        if self.inbound is None:
+            raise SandboxError("there is no inbound URL to post to: vavasms sandbox --inbound-url URL")
+        # Ids must differ between two runs of the sandbox: a receiver remembers them.
+        message_id, now = f"MO-{secrets.token_hex(8).upper()}", time.time()
+        status, error = await self._post(self.inbound, make_form(message_id, phone, text, now))
+        sent = SentReply(
+            message_id=message_id,
+            phone=phone,
+            text=text,
+            time=now,
+            after=after,
+            generation=generation,
+            status=status,
+            error=error,
+        )
+        with self._lock:
+            self._replies.append(sent)
+        return sent
+
+    async def _post(self, inbound: Inbound, form: Mapping[str, str]) -> tuple[int | None, str]:
+        try:
+            return await inbound.post(inbound.url, form), ""
+        except Exception as error:  # noqa: BLE001 - its words may hold the URL: its name is shown
+            return None, type(error).__name__
+
+
+def make_form(message_id: str, phone: str, text: str, now: float) -> dict[str, str]:
+    """Write the documented fields; the form of the date is not documented."""
+    date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+    return {"message_id": message_id, "form": phone, "content": text, "sms_date": date}

@@ -1,0 +1,142 @@
+"""Write the page: the newest conversations are in its HTML, its script takes it from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+
+from attrs import define, field
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from vavasms.sandbox.faults import MOMENTS, FaultKind, FaultPlan
+from vavasms.sandbox.gateway import Gateway
+from vavasms.sandbox.inbox.data import data_routes, is_phone
+from vavasms.sandbox.inbox.desk import Desk
+from vavasms.sandbox.inbox.handset import Inbound
+from vavasms.sandbox.inbox.views import show_time
+from vavasms.sandbox.inbox.words import FAULTS, MOMENT_WORDS, WORDS, choose_language
+
+__all__ = ["inbox_routes"]
+
+_COOKIE = "vavasms_language"
+_YEAR = 365 * 24 * 3600
+# Which fields of the panel mean something for a kind.
+_FIELDS: Mapping[FaultKind, str] = {
+    FaultKind.STALL: "seconds",
+    FaultKind.REFUSE: "seconds",
+    FaultKind.STATUS: "status",
+}
+
+
+def _environment() -> Environment:
+    found = Environment(
+        loader=PackageLoader("vavasms.sandbox.inbox"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["amount"] = _amount
+    found.filters["when"] = show_time
+    return found
+
+
+def _amount(value: str, language: str) -> str:
+    """Group the thousands as the language does."""
+    amount = Decimal(value)
+    text = f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"
+    return text.translate({ord(","): "\u202f", ord("."): ","}) if language == "fr" else text
+
+
+def _kinds(language: str) -> list[dict[str, str]]:
+    """List the kinds of faults with what can be chosen for each."""
+    return [
+        {
+            "value": kind.value,
+            "words": words,
+            "moments": " ".join(moment.value for moment in MOMENTS[kind]),
+            "field": _FIELDS.get(kind, ""),
+        }
+        for kind, words in FAULTS[language].items()
+    ]
+
+
+@define(eq=False)
+class _Page:
+    desk: Desk
+    environment: Environment = field(factory=_environment)
+
+    async def __call__(self, request: Request) -> Response:
+        """Write the page for `?to=` (a conversation), `?q=` (a search), `?lang=`."""
+        query = request.query_params
+        language = choose_language(
+            query.get("lang", ""),
+            request.cookies.get(_COOKIE, ""),
+            accepted=request.headers.get("accept-language", ""),
+        )
+        to = query.get("to", "").strip().removeprefix("+")
+        context = await self._context(language, query.get("q", ""), to if is_phone(to) else "")
+        settings = self._settings(str(request.base_url))
+        html = self.environment.get_template("inbox.html").render(settings=settings, **context)
+        response = HTMLResponse(html, headers={"Cache-Control": "no-store", "Content-Language": language})
+        if query.get("lang") == language:
+            response.set_cookie(_COOKIE, language, max_age=_YEAR, httponly=True, samesite="strict")
+        return response
+
+    async def _context(self, language: str, wanted: str, to: str) -> dict[str, object]:
+        desk = self.desk
+        listed = await desk.conversations(wanted)
+        thread = await desk.thread(to) if to else None
+        inbound = desk.handset.inbound
+        return {
+            "language": language,
+            "words": WORDS[language],
+            "script_words": json.dumps(_script_words(language)),
+            "kinds": _kinds(language),
+            "moments": {moment.value: words for moment, words in MOMENT_WORDS[language].items()},
+            "wanted": wanted,
+            "to": to,
+            "thread": thread,
+            "version": str(desk.index.version),
+            "totals": desk.index.totals,
+            "inbound": "" if inbound is None else inbound.place,
+            **listed,
+            **desk.state(),
+        }
+
+    def _settings(self, origin: str) -> dict[str, str]:
+        """Give the settings by which a client reaches the sandbox from where the browser does."""
+        gateway = self.desk.gateway
+        return {
+            "VAVASMS_BASE_URL": f"{origin}api",
+            "VAVASMS_USERNAME": gateway.username,
+            "VAVASMS_PASSWORD": gateway.password,
+            "VAVASMS_SENDER_ID": min(gateway.sender_ids or {"SANDBOX"}, key=lambda one: one != "SANDBOX"),
+        }
+
+
+def _script_words(language: str) -> dict[str, object]:
+    kinds = {kind.value: words for kind, words in FAULTS[language].items()}
+    moments = {moment.value: words for moment, words in MOMENT_WORDS[language].items()}
+    return {**WORDS[language], "kinds": kinds, "moments": moments}
+
+
+def inbox_routes(gateway: Gateway, faults: FaultPlan, inbound: Inbound | None) -> list[BaseRoute]:
+    """List the routes: the page at `/`, its static files and its data under `/sandbox/inbox/`."""
+    desk = Desk.open(gateway, faults, inbound)
+    static = StaticFiles(packages=[("vavasms.sandbox.inbox", "static")])
+    page = _Page(desk)
+
+    async def show(request: Request) -> Response:
+        return await page(request)
+
+    return [
+        Route("/", show, methods=["GET"]),
+        *data_routes(desk),
+        Mount("/sandbox/inbox/static", static),
+    ]
