@@ -9,11 +9,18 @@ WHERE batch.campaign = %(campaign)s AND batch.no = ANY(%(numbers)s::INTEGER[]) A
 ORDER BY batch.no
 
 -- name: select_jobless
--- What waits, is due, and has no job at all: its worker stopped, or its job was lost.
-SELECT batch.no FROM vavasms.batch LEFT JOIN vavasms_jobs.procrastinate_jobs AS job
-    ON job.queueing_lock = %(id)s || '/' || batch.no AND job.status IN ('todo', 'doing')
+-- What waits, is due, and has no job at all: its worker stopped, or its job was lost. The jobs that wait are looked
+-- up by their index, which knows no others; of those at work there are few.
+SELECT batch.no FROM vavasms.batch
 WHERE batch.campaign = %(campaign)s AND batch.state = 'queued' AND batch.not_before <= %(now)s
-    AND job.id IS NULL
+    AND NOT EXISTS (
+        SELECT FROM vavasms_jobs.procrastinate_jobs AS job
+        WHERE job.status = 'todo' AND job.queueing_lock = %(id)s || '/' || batch.no
+    )
+    AND batch.no <> ALL (ARRAY(
+        SELECT (job.args ->> 'no')::INTEGER FROM vavasms_jobs.procrastinate_jobs AS job
+        WHERE job.status = 'doing' AND job.args ->> 'campaign' = %(id)s
+    ))
 ORDER BY batch.no LIMIT %(limit)s
 
 -- name: delete_jobs
