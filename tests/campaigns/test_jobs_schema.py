@@ -60,7 +60,8 @@ async def opened(url: str, *, upgrade: bool = False) -> None:
 
 
 def schemas(url: str) -> list[str]:
-    rows = ask(url, "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, 'vavasms') ORDER BY nspname")
+    # The inbound store has one of its own.
+    rows = ask(url, "SELECT nspname FROM pg_namespace WHERE nspname ~ '^vavasms(_jobs)?$' ORDER BY nspname")
     return [name for (name,) in rows]
 
 

@@ -34,7 +34,7 @@ def test_a_password_is_found_wherever_it_stands(text: str) -> None:
         "postgresql://host/name",
         "postgresql://me@host:5432/name?sslmode=verify-full",
         "postgresql://[::1]:5432,other:5433/name",
-        "postgresql:///name?host=/run/postgresql&passfile=/home/me/.pgpass",
+        "postgresql:///name?host=/run/postgresql&passfile=/etc/pgpass",
         "postgresql://me:@/name?password=",
         "postgresql://",
     ],
