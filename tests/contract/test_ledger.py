@@ -147,6 +147,9 @@ async def test_only_what_was_never_claimed_is_discarded(
     await run("d", 2)
     await ledger.settle(await take("d"), event, BatchRecord())
     before = await ledger.status("d")
+    for key in ("c", "d"):
+        await ledger.pause(key, "by hand")
+    before = await ledger.status("d")
     await ledger.discard("c")
     await ledger.discard("d")
     assert [each.id for each in await ledger.statuses()] == ["d"]
@@ -265,3 +268,9 @@ async def test_a_purge_forgets_numbers_and_texts_and_keeps_the_counts(
 async def test_a_ledger_can_be_closed_twice(ledger: Ledger) -> None:
     await ledger.aclose()
     await ledger.aclose()
+
+
+async def test_a_campaign_that_runs_is_not_discarded(ledger: Ledger, run: Run) -> None:
+    await run("c", 2)
+    await ledger.discard("c")
+    assert (await ledger.campaign("c")).state is CampaignState.RUNNING

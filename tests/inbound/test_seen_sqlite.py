@@ -148,3 +148,15 @@ async def test_an_opening_that_fails_leaves_no_lock_behind(tmp_path: Path) -> No
         await arrive(tmp_path / "seen.db", fail)
     (await arrive(tmp_path / "seen.db", note)).leave()
     assert alone == [True]
+
+
+async def test_a_clock_that_is_a_little_behind_takes_no_living_claim(tmp_path: Path) -> None:
+    path = tmp_path / "inbound.db"
+    async with (
+        await SqliteSeenStore.open(path, clock=lambda: 1000.0) as one,
+        await SqliteSeenStore.open(path, clock=lambda: 995.0) as other,
+    ):
+        assert await one.claim("SM-1", b"digest", "one") is Standing.CLAIMED
+        assert await other.claim("SM-1", b"digest", "other") is Standing.BUSY
+        await one.commit("SM-1", b"digest", "one")
+        assert await other.claim("SM-1", b"digest", "other") is Standing.HANDLED

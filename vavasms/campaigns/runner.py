@@ -75,7 +75,8 @@ class CampaignRunner:
         self._account = client.account
         self.ledger = ledger
         self._clock = clock
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        # Containers may share a name and a number.
+        self._worker = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self._stack = AsyncExitStack()
         self._orphans: Mapping[str, Sequence[int]] = {}
         self._running: dict[str, anyio.Event] = {}
@@ -85,6 +86,9 @@ class CampaignRunner:
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
+        if self.ledger.is_shared:
+            ahead, own = await self.ledger.now() - self._clock(), self._clock
+            self._clock = lambda: own() + ahead
         self._orphans = await self._stack.enter_async_context(self.ledger.take_over(self._clock()))
         self._is_open = True
         return self

@@ -15,6 +15,8 @@ from vavasms.campaigns.states import BatchState
 
 #: Seconds between two sweeps, and sweeps between two looks for batches without a job.
 EVERY = 2.0
+#: Seconds in which the database answers as a rule.
+_PROMPT = 1.0
 _SELDOM = 5
 
 logger = logging.getLogger("vavasms")
@@ -43,7 +45,10 @@ class Sweeper:
         """Ask what runs, and the time."""
         asked = time.time()
         found = await self.ledger.running(self.account)
-        self.running, self._ahead = found.campaigns, found.now - (asked + time.time()) / 2
+        self.running, answered = found.campaigns, time.time()
+        # A slow answer tells little of the time.
+        if answered - asked < _PROMPT or not self._sweeps:
+            self._ahead = found.now - (asked + answered) / 2
 
     async def sweep(self) -> None:
         """Do all of it once. Raises nothing: what fails is done the next time."""

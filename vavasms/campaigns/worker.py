@@ -162,11 +162,12 @@ class CampaignWorker:
     async def _sweep(self) -> None:
         while True:
             try:
-                await self._write_owed()
+                with suppress(LedgerError):
+                    await self._write_owed()
                 await self._sweeper.sweep()
                 await self._leave()
-            except LedgerError as error:
-                logger.warning("A worker waits for its ledger (%s).", error)
+            except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
+                logger.warning("A worker waits for its ledger (%s).", type(error).__name__)
             await anyio.sleep(EVERY)
 
     async def _leave(self) -> None:
@@ -191,9 +192,16 @@ class CampaignWorker:
 
     async def _write_owed(self) -> None:
         """Write the outcomes that the ledger did not take. Raises `LedgerError` where it still does not."""
+        failure = None
         for write in [*self._owed]:
-            await write()
-            self._owed.remove(write)
+            try:
+                await write()
+                self._owed.remove(write)
+            except LedgerError as error:
+                # The others need not wait for it.
+                failure = error
+        if failure is not None:
+            raise failure
 
     async def _end(self) -> None:
         with anyio.move_on_after(_LAST_WORDS):
@@ -210,7 +218,7 @@ async def _watch(route: Route) -> None:
     while not route.closed.is_set():
         try:
             await route.balance.read()
-        except LedgerError as error:
-            logger.warning("A balance was not noted (%s).", error)
+        except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
+            logger.warning("A balance was not noted (%s).", type(error).__name__)
         with anyio.move_on_after(READ_EVERY):
             await route.closed.wait()

@@ -69,6 +69,7 @@ class InboundApp:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "websocket":
+            _take_token(scope)
             await receive()
             # Before it was accepted: the server answers 403.
             await send({"type": "websocket.close", "code": 1000})

@@ -82,7 +82,7 @@ async def _receive(receiver: Receiver, request: HttpRequest) -> Reply:
 
 def _hide(request: HttpRequest) -> None:
     """Keep the token out of the log of Django and of the server."""
-    request.path = request.path_info = f"/{HIDDEN}"
+    request.path = request.path_info = request.META["PATH_INFO"] = f"/{HIDDEN}"
     if hasattr(request, "scope"):
         hide_in_scope(request.scope)
     else:

@@ -14,7 +14,7 @@ from vavasms.inbound.receiver import Receiver
 from vavasms.inbound.replies import MAX_BODY, Reply
 from vavasms.inbound.seen import SeenStore
 from vavasms.inbound.stops import OptOuts
-from vavasms.inbound.tokens import hide_in_environ
+from vavasms.inbound.tokens import HIDDEN, hide_in_environ
 
 #: All come here: with a wrong token each of them is 404.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -52,6 +52,7 @@ def inbound_view(
 
     def inbound(token: str) -> Response:
         hide_in_environ(request.environ)
+        request.path = f"/{HIDDEN}"
         reply = receiver.check(
             method=request.method,
             token=token,

@@ -17,6 +17,10 @@ Handler = Callable[[InboundMessage], object]
 Call = Callable[[Handler, InboundMessage], Awaitable[None]]
 
 
+class HandlerFailedError(Exception):
+    """What the user gave has failed; in words that hold no number and no text, as its own may."""
+
+
 async def call(handler: Handler, message: InboundMessage) -> None:
     """Await an async handler, run a plain one in a worker thread."""
     if is_async(handler):

@@ -43,6 +43,9 @@ class LazySeen:
 
     async def get(self) -> SeenStore:
         """Give the store. Raises what opening it raises; the next call tries again."""
+        if self._store is not None:
+            # Not by the lock: where each request has an event loop of its own they would wait for ever.
+            return self._store
         async with self._opening:
             if self._store is None:
                 assert self._place is not None

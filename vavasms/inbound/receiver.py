@@ -89,7 +89,8 @@ class Receiver:
             standing = await handle_once(store, message, lambda: self._handle(message))
         except Exception as error:  # noqa: BLE001  whatever it is, the platform must send it again
             # The words of our own errors hold no number and no text.
-            why = str(error) if isinstance(error, VavaSMSError) else handlers.describe(error)
+            known = isinstance(error, VavaSMSError | handlers.HandlerFailedError)
+            why = str(error) if known else handlers.describe(error)
             logger.error("The inbound SMS %s was not handled: %s", message.message_id, why)  # noqa: TRY400
             return replies.FAILED
         return await self._answer(standing, message)
@@ -104,7 +105,13 @@ class Receiver:
     async def _handle(self, message: InboundMessage) -> None:
         if self._opt_outs is not None and is_stop(message.text):
             await self._opt_out(self._opt_outs, message)
-        await self._call(self._handler, message)
+        failure = None
+        try:
+            await self._call(self._handler, message)
+        except Exception as error:  # noqa: BLE001  the user's, whatever it is
+            failure = handlers.describe(error)
+        if failure is not None:
+            raise handlers.HandlerFailedError(failure)
 
     async def _opt_out(self, opt_outs: OptOuts, message: InboundMessage) -> None:
         number = self._read_number(message.sender)

@@ -86,9 +86,10 @@ class SqliteSeenStore:
 
     async def claim(self, message_id: str, digest: bytes, owner: str) -> Standing:
         """Claim an id: see `SeenStore.claim`."""
-        values = self._values(message_id, digest=digest, owner=owner)
 
         def work(connection: Connection) -> Standing:
+            # The time as it is now that the file is ours: what waited for it must not judge by an older one.
+            values = self._values(message_id, digest=digest, owner=owner)
             if connection.execute(SQL["claim"], values).rowcount:
                 self._forget(connection)
                 return Standing.CLAIMED
@@ -99,22 +100,24 @@ class SqliteSeenStore:
 
     async def renew(self, message_id: str, owner: str) -> None:
         """Have a claim hold on: see `SeenStore.renew`."""
-        await self._change("renew", self._values(message_id, owner=owner))
+        await self._change("renew", message_id, owner=owner)
 
     async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
         """Note that a message was handled: see `SeenStore.commit`."""
         del owner
-        await self._change("commit", self._values(message_id, digest=digest))
+        await self._change("commit", message_id, digest=digest)
 
     async def release(self, message_id: str, owner: str) -> None:
         """Give a claim up: see `SeenStore.release`."""
-        await self._change("release", self._values(message_id, owner=owner))
+        await self._change("release", message_id, owner=owner)
 
     def _values(self, message_id: str, **more: object) -> Mapping[str, Any]:
         return {"message_id": message_id, "now": self._clock(), "lease": self.lease, **more}
 
-    async def _change(self, name: str, values: Mapping[str, Any]) -> None:
-        await self._database.write(lambda connection: connection.execute(SQL[name], values).rowcount)
+    async def _change(self, name: str, message_id: str, **more: object) -> None:
+        await self._database.write(
+            lambda connection: connection.execute(SQL[name], self._values(message_id, **more)).rowcount
+        )
 
     def _forget(self, connection: Connection) -> None:
         now = self._clock()

@@ -6,6 +6,7 @@ promises is written at `Ledger`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -77,7 +78,7 @@ class MemoryLedger(Registers):
 
     async def discard(self, campaign_id: str) -> None:
         row = self._campaigns.get(campaign_id)
-        if row is not None and not row.claimed:
+        if row is not None and not row.claimed and row.state is not CampaignState.RUNNING:
             del self._campaigns[campaign_id]
 
     async def campaign(self, campaign_id: str) -> Campaign:
@@ -137,6 +138,9 @@ class MemoryLedger(Registers):
     async def reap_dead(self, *, now: float) -> Mapping[str, Sequence[int]]:
         del now
         return {}
+
+    async def now(self) -> float:
+        return time.time()
 
     async def under_way(self, account: str, *, but: str) -> int:
         del account, but

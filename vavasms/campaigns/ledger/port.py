@@ -210,7 +210,7 @@ class Ledger(Protocol):
         ...
 
     async def discard(self, campaign_id: str) -> None:
-        """Forget a campaign of which no batch was ever claimed. Others stay as they are."""
+        """Forget a campaign that does not run, and of which nothing was ever claimed. Others stay."""
         ...
 
     async def campaign(self, campaign_id: str) -> Campaign:
@@ -257,6 +257,10 @@ class Ledger(Protocol):
 
         Gives those batches by campaign; none on an embedded one, where `take_over` does it.
         """
+        ...
+
+    async def now(self) -> float:
+        """Give the time as all have it who share the ledger, seconds since the epoch."""
         ...
 
     async def under_way(self, account: str, *, but: str) -> int:

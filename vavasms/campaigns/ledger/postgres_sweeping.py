@@ -42,6 +42,10 @@ class PostgresSweeping(PostgresReading):
 
         return await self._database.read(work)
 
+    async def now(self) -> float:
+        """Give the database's time: see `Ledger.now`."""
+        return float((await self._database.call(JOBS["select_now"], {}))[0][0])
+
     async def batch_state(self, campaign_id: str, no: int) -> BatchState | None:
         """Say how far a batch is; None where there is none, as after a split."""
 

@@ -127,7 +127,7 @@ class _Desk:
         """
         confirm(self._question(batches), word=self.campaign_id, yes=self.options.yes)
         if ledger.is_shared:
-            return await self._change(ledger, batches, sent_before=time.time() - GRACE)
+            return await self._change(ledger, batches, sent_before=await ledger.now() - GRACE)
         try:
             async with ledger.take_over(time.time()):
                 return await self._change(ledger, batches, sent_before=math.inf)
@@ -164,7 +164,9 @@ class _Desk:
         if self.options.mark_sent and changed:
             show.say(f"Marked as sent: {batches}.")
         elif changed:
-            show.say(f"Queued again: {batches}. Nothing is sent before you say so:")
+            show.say(
+                f"Queued again: {batches}. If the campaign does not run, nothing is sent before you say so:"
+            )
             show.say(f"  vavasms campaign resume {show.clean(self.campaign_id)}{self.again}")
 
 
@@ -174,7 +176,7 @@ async def _reap(ledger: Ledger) -> None:
         from vavasms.campaigns.ledger.postgres import PostgresLedger
 
         assert isinstance(ledger, PostgresLedger)
-        await ledger.reap_dead(now=time.time())
+        await ledger.reap_dead(now=await ledger.now())
         return
     try:
         async with ledger.take_over(time.time()):

@@ -50,7 +50,9 @@ class _Data:
             raise SandboxError("phone is a number of 8 to 15 digits, as text")
         if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_REPLY:
             raise SandboxError(f"text is a text of {_LONGEST_REPLY} characters at most")
-        return JSONResponse(show_reply(await self.desk.reply(phone.removeprefix("+"), text)))
+        # Half of a character, as JSON may hold it, can be written nowhere.
+        whole = text.encode("utf-8", "replace").decode()
+        return JSONResponse(show_reply(await self.desk.reply(phone.removeprefix("+"), whole)))
 
 
 @define(eq=False)

@@ -1,11 +1,11 @@
 -- name: claim
--- Touches one row, or none where the id is handled or another's. A claim that ends later than any can has
--- been made before the clock was set back.
+-- Touches one row, or none where the id is handled or another's. A claim that ends a minute later than any can
+-- has been made before the clock was set back.
 INSERT INTO seen (message_id, digest, owner, until, at)
 VALUES (:message_id, :digest, :owner, :now + :lease, :now)
 ON CONFLICT (message_id) DO UPDATE
 SET digest = excluded.digest, owner = excluded.owner, until = excluded.until, at = excluded.at
-WHERE until IS NOT NULL AND (until <= :now OR until > :now + :lease)
+WHERE until IS NOT NULL AND (until <= :now OR until > :now + :lease + 60)
 
 -- name: look
 SELECT digest, until IS NULL FROM seen WHERE message_id = :message_id

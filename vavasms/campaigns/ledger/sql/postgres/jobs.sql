@@ -36,8 +36,13 @@ LEFT JOIN vavasms.campaign ON account = %(account)s AND state = 'running'
 
 -- name: take_turn
 -- Whether it is time to look again: over a long backlog that is no small matter, and one of all is enough.
-UPDATE vavasms.campaign SET looked_at = %(now)s WHERE id = %(id)s AND looked_at <= %(now)s - %(every)s
+-- A look in the future is a clock's fault.
+UPDATE vavasms.campaign SET looked_at = %(now)s
+WHERE id = %(id)s AND (looked_at <= %(now)s - %(every)s OR looked_at > %(now)s + 60)
 RETURNING 1
+
+-- name: select_now
+SELECT extract(epoch FROM clock_timestamp())::FLOAT8
 
 -- name: select_batch_state
 SELECT batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign

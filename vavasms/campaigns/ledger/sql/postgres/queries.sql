@@ -73,7 +73,9 @@ DELETE FROM vavasms.addressee WHERE campaign = %(campaign)s AND phone IN (
 )
 
 -- name: select_claimed
-SELECT 1 FROM vavasms.batch WHERE campaign = %(campaign)s AND sending_at IS NOT NULL LIMIT 1
+-- One that runs may be claimed at any moment, and somebody was told so.
+SELECT 1 FROM vavasms.batch WHERE campaign = %(campaign)s AND sending_at IS NOT NULL
+UNION ALL SELECT 1 FROM vavasms.campaign WHERE seq = %(campaign)s AND state = 'running' LIMIT 1
 
 -- name: count_batches
 SELECT state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded)),

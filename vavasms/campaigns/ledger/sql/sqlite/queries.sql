@@ -48,7 +48,9 @@ DELETE FROM addressee WHERE campaign = :campaign AND phone IN (
 )
 
 -- name: count_claimed
-SELECT count(*) FROM batch WHERE campaign = :campaign AND sending_at IS NOT NULL
+-- One that runs may be claimed at any moment, and somebody was told so.
+SELECT (SELECT count(*) FROM batch WHERE campaign = :campaign AND sending_at IS NOT NULL)
+    + (SELECT count(*) FROM campaign WHERE seq = :campaign AND state = 'running')
 
 -- name: count_batches
 SELECT state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded)),
