@@ -164,9 +164,7 @@ class _Desk:
         if self.options.mark_sent and changed:
             show.say(f"Marked as sent: {batches}.")
         elif changed:
-            show.say(
-                f"Queued again: {batches}. If the campaign does not run, nothing is sent before you say so:"
-            )
+            show.say(f"Queued again: {batches}. A campaign that does not run waits for you:")
             show.say(f"  vavasms campaign resume {show.clean(self.campaign_id)}{self.again}")
 
 
