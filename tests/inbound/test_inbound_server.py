@@ -53,23 +53,28 @@ def serving(app: ASGIApp) -> Iterator[str]:
 
 
 @pytest.fixture
-def access_log() -> Iterator[io.StringIO]:
-    """Give what uvicorn writes into its access log, in its own form."""
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
+def access_log() -> Iterator[logging.StreamHandler[io.StringIO]]:
+    """Give a handler that keeps what uvicorn writes into its access log, in its own form.
+
+    The logger may have others: those of the servers of other tests, and pytest's own where it does not propagate.
+    """
+    handler = logging.StreamHandler(io.StringIO())
     handler.setFormatter(
         uvicorn.logging.AccessFormatter('%(client_addr)s - "%(request_line)s" %(status_code)s')
     )
     logger = logging.getLogger("uvicorn.access")
-    # Other tests have servers too, and with them other handlers.
-    before, logger.handlers = logger.handlers, [handler]
+    level = logger.level
     logger.setLevel(logging.INFO)
-    yield written
-    logger.handlers = before
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 @pytest.mark.parametrize("prefix", ["", "/sms"])
-def test_the_access_log_holds_no_token_right_or_wrong(access_log: io.StringIO, prefix: str) -> None:
+def test_the_access_log_holds_no_token_right_or_wrong(
+    access_log: logging.StreamHandler[io.StringIO], prefix: str
+) -> None:
     inbox: list[InboundMessage] = []
     inbound = InboundApp(inbox.append, token=TOKEN)
     with (
@@ -81,19 +86,20 @@ def test_the_access_log_holds_no_token_right_or_wrong(access_log: io.StringIO, p
         assert http.get(url).status_code == 405
         assert http.post(url + "/", data=FIELDS).status_code == 404
         assert http.post(url, content=b"x" * 100_000).status_code == 413
-    lines = access_log.getvalue().splitlines()
-    assert [f"{prefix}/hidden HTTP" in each for each in lines] == [True] * 4
-    assert TOKEN not in access_log.getvalue()
+    written = access_log.stream.getvalue()
+    assert [f"{prefix}/hidden HTTP" in each for each in written.splitlines()] == [True] * 4
+    assert TOKEN not in written
 
 
-def test_a_filter_does_the_same_for_what_a_server_logs_of_other_apps(access_log: io.StringIO) -> None:
-    hide = HideToken(TOKEN)
+def test_a_filter_does_the_same_for_what_a_server_logs_of_other_apps(
+    access_log: logging.StreamHandler[io.StringIO],
+) -> None:
+    access_log.addFilter(HideToken(TOKEN))
     with serving(Starlette()) as origin:
-        (handler,) = logging.getLogger("uvicorn.access").handlers
-        handler.addFilter(hide)
         assert httpx.get(f"{origin}/elsewhere/{TOKEN}").status_code == 404
-    assert "/elsewhere/hidden HTTP/1.1" in access_log.getvalue()
-    assert TOKEN not in access_log.getvalue()
+    written = access_log.stream.getvalue()
+    assert "/elsewhere/hidden HTTP/1.1" in written
+    assert TOKEN not in written
 
 
 def test_a_body_that_is_much_too_large_is_answered_and_cut_off() -> None:
