@@ -71,9 +71,10 @@ class AsyncVavaSMS:
             username, password, sender_id=sender_id, base_url=base_url, status_path=status_path
         )
         self._region = check_region(region)
+        self._timeouts = timeouts or Timeouts()
         self._transport = HttpTransport(
             self._settings,
-            timeouts=timeouts,
+            timeouts=self._timeouts,
             policy=Policy(lots_are_atomic=lots_are_atomic, retry_refused=retry_refused),
             max_connections=max_connections,
             transport=transport,
@@ -248,6 +249,7 @@ class AsyncVavaSMS:
             sender_id=self._settings.sender_id,
             region=self._region,
             status_path=self._settings.status_path,
+            timeouts=self._timeouts,
         )
 
     def _sender_id(self, sender_id: str | None) -> str:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from vavasms.config import Timeouts
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn
 from vavasms.transport.http import Attempt
@@ -42,6 +43,8 @@ class Account:
     region: str
     #: Of the delivery status call.
     status_path: str
+    #: Of the transport.
+    timeouts: Timeouts
 
 
 async def fetch_balance(transport: Transport) -> Balance:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.to_thread import run_sync
 
-from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
+from tests.campaigns.staging import TEXT, Clock, HastyLedger, Stage, accepted, connect, phones, stall
 from vavasms.campaigns.ledger.memory import MemoryLedger
 from vavasms.campaigns.ledger.port import Claim
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
@@ -18,6 +18,7 @@ from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError, LedgerError
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.transport.telling import CallInfo
 
 pytestmark = pytest.mark.anyio
 
@@ -182,3 +183,29 @@ async def test_leaving_a_runner_settles_what_is_under_way_before_another_may_tak
             async with CampaignRunner(sms, ledger):
                 status = await ledger.status(campaign_id)
         assert (status.unknown, status.sending, status.accepted, status.queued) == (0, 0, 1, 1)
+
+
+async def test_a_machine_that_slept_before_the_body_left_sends_it_anew_and_once(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    clock = Clock()
+    calls: list[str] = []
+
+    def sleep(info: CallInfo) -> None:
+        """Have an hour go by between the intent and the first byte."""
+        if info.call == "send_text":
+            calls.append(info.call)
+            clock.now += 3600 if len(calls) == 1 else 0
+
+    contacts = tmp_path / "contacts.csv"
+    contacts.write_text("phone\n" + "\n".join(phones(3)), encoding="utf-8")
+    async with (
+        connect(sandbox, on_request=sleep) as sms,
+        CampaignRunner(sms, HastyLedger(clock), clock=clock) as runner,
+    ):
+        campaign, _ = await runner.submit(contacts, TEXT)
+        run = await runner.run(campaign.id)
+    assert (run.status.accepted, run.status.unknown) == (3, 0)
+    assert len(calls) > 1
+    assert sandbox.gateway.journal.counts() == dict.fromkeys(phones(3), 1)
+    assert len(sandbox.gateway.journal) == 1

@@ -18,6 +18,7 @@ from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState
 from vavasms.campaigns.worker import CampaignWorker
+from vavasms.config import Timeouts
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
@@ -306,3 +307,12 @@ async def test_a_fault_of_a_workers_own_pauses_the_campaign_before_it_costs_a_ba
     assert status.reason.endswith("a fault of the worker's own")
     assert (status.queued, status.unknown) == (10, 0)
     assert not crew.stage.received()
+
+
+async def test_calls_that_outlive_what_others_reckon_with_are_refused(crew: Crew) -> None:
+    patient = Timeouts(send=600.0)
+    async with connect(crew.stage.sandbox, timeouts=patient) as sms:
+        with pytest.raises(ConfigurationError, match="below 75 seconds"):
+            CampaignWorker(sms, crew.ledger)
+        with pytest.raises(ConfigurationError, match="below 75 seconds"):
+            await CampaignRunner(sms, crew.ledger).__aenter__()

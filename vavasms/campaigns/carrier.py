@@ -19,7 +19,7 @@ from vavasms.campaigns.balance import BalanceWatch
 from vavasms.campaigns.ledger.port import BatchRecord, Campaign, Claim, Ledger, QueuedBatch
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import BatchEvent
-from vavasms.campaigns.takeover import FRESH
+from vavasms.campaigns.takeover import FRESH, LEAVES_WITHIN
 from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
     GatewayError,
@@ -154,7 +154,8 @@ class Carrier:
             raise
 
     async def _send(self, claim: Claim, answered: Callable[[], object]) -> Carried:
-        attempt = Attempt()
+        # A machine may sleep between any two steps: what was resent meanwhile must not leave once more.
+        attempt = Attempt(may_leave=lambda: self.clock() - claim.at < LEAVES_WITHIN)
         try:
             draft = draft_text(claim.message, self.campaign.sender_id)
             lot = await send_text(self.transport, draft, claim.recipients, attempt)

@@ -25,6 +25,7 @@ from vavasms.campaigns.loading import Listing, plan_listing
 from vavasms.campaigns.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy
 from vavasms.campaigns.states import CampaignState
+from vavasms.campaigns.takeover import check_timeouts
 from vavasms.endpoints import Account, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.numbers import check_region
@@ -87,6 +88,7 @@ class CampaignRunner:
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
         if self.ledger.is_shared:
+            check_timeouts(self._account.timeouts)
             ahead, own = await self.ledger.now() - self._clock(), self._clock
             self._clock = lambda: own() + ahead
         self._orphans = await self._stack.enter_async_context(self.ledger.take_over(self._clock()))

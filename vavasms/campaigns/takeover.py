@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vavasms.config import Timeouts
+from vavasms.config import Timeouts, misconfigured
 from vavasms.transport.deadlines import deadlines_of
 from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER
 from vavasms.wire.requests import Kind
@@ -14,8 +14,20 @@ _MORE_ATTEMPTS = 2
 _SPARE = 5.0
 
 _WAITS = Timeouts()
+_CALL = deadlines_of(_WAITS, Kind.SEND)[1]
 #: What was claimed so long ago and is not settled becomes unknown. A worker that lives after all, since the
 #: gateway had it wait, still writes the true outcome over it.
-REAP_AFTER = FRESH + _WAITS.pool + MAX_ELAPSED + deadlines_of(_WAITS, Kind.SEND)[1] + _SPARE
+REAP_AFTER = FRESH + _WAITS.pool + MAX_ELAPSED + _CALL + _SPARE
 #: Before so long a person cannot have it sent again: whoever claimed it might still send.
 GRACE = REAP_AFTER + _MORE_ATTEMPTS * MAX_RETRY_AFTER
+#: And no byte of it leaves so long after its claim, however long the machine slept in between.
+LEAVES_WITHIN = GRACE - _CALL - _SPARE
+
+
+def check_timeouts(timeouts: Timeouts) -> None:
+    """Raise `ConfigurationError` for calls that could outlive what all who share a ledger reckon with."""
+    if timeouts.pool + deadlines_of(timeouts, Kind.SEND)[1] > _WAITS.pool + _CALL:
+        raise misconfigured(
+            "Workers that share a ledger take each other for dead by the default timeouts: leave those for "
+            f"connecting, writing and sending below {_CALL:.0f} seconds together."
+        )

@@ -23,7 +23,7 @@ from vavasms.campaigns.routes import Route
 from vavasms.campaigns.runner import HasAccount
 from vavasms.campaigns.states import CampaignState
 from vavasms.campaigns.sweeping import EVERY, Sweeper
-from vavasms.campaigns.takeover import REAP_AFTER
+from vavasms.campaigns.takeover import REAP_AFTER, check_timeouts
 from vavasms.errors import InvalidInputError, LedgerError
 from vavasms.sealing import sealed_async
 from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
@@ -60,6 +60,7 @@ class CampaignWorker:
     ) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise InvalidInputError("concurrency must be a whole number, 1 or more. Nothing was sent.")
+        check_timeouts(client.account.timeouts)
         self._account = client.account
         self._ledger = ledger
         self._concurrency = concurrency

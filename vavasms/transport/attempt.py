@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from attrs import define
 
@@ -19,6 +19,8 @@ class Body:
 
     def __init__(self, credentials: Secret, form: str) -> None:
         self.asked = False
+        #: Asked at the last moment; None: always.
+        self.may_leave: Callable[[], bool] | None = None
         self._revoked = False
         self._credentials = credentials
         self._form = form
@@ -37,6 +39,8 @@ class Body:
             raise OSError("the request was given up")
         if self.asked:
             raise StopAsyncIteration
+        if self.may_leave is not None and not self.may_leave():
+            raise OSError("it is too late for the request")
         self.asked = True
         return "&".join(filter(None, (self._credentials.reveal(), self._form))).encode("ascii")
 
@@ -51,6 +55,8 @@ class Attempt:
 
     _body: Body | None = None
     _blind: bool = False
+    #: Says, when the body is asked for, whether it may still leave; None: it may.
+    may_leave: Callable[[], bool] | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -65,3 +71,4 @@ class Attempt:
     def watch(self, body: Body, *, blind: bool) -> None:
         """Look at `body` from now on; `blind` where its transport cannot tell."""
         self._body, self._blind = body, blind
+        body.may_leave = self.may_leave
