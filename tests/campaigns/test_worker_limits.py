@@ -12,8 +12,7 @@ from attrs import define, frozen
 
 from tests.campaigns.crew import Crew, muster, until
 from tests.campaigns.staging import TEXT, Clock, phones, stall
-from vavasms.campaigns.engine import BatchJob
-from vavasms.campaigns.ledger.port import StoredBatch
+from vavasms.campaigns.ledger.port import QueuedBatch, StoredBatch
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window
 from vavasms.campaigns.routes import Route
 from vavasms.campaigns.states import BatchState, CampaignState
@@ -196,11 +195,11 @@ class Hours:
     clock: Clock
     routes: tuple[Route, Route]
 
-    async def carry(self, campaign_id: str, numbers: tuple[int, int]) -> list[bool]:
+    async def carry(self, numbers: tuple[int, int]) -> list[bool]:
         """Have each carry one; tell which sent."""
         sent = []
         for route, no in zip(self.routes, numbers, strict=True):
-            carried = await route.carry(BatchJob(campaign_id=campaign_id, no=no, messages=1, segments=1))
+            carried = await route.carry(QueuedBatch(no=no, messages=1, segments=1, not_before=0.0))
             sent.append(carried is not None)
         return sent
 
@@ -215,13 +214,13 @@ async def test_a_window_that_closes_holds_for_all_workers(crew: Crew) -> None:
         for name in ("one", "two")
     ]
     hours = Hours(clock=clock, routes=(routes[0], routes[1]))
-    assert await hours.carry(campaign_id, (0, 1)) == [True, True]
+    assert await hours.carry((0, 1)) == [True, True]
     clock.now = TWENTY
-    assert await hours.carry(campaign_id, (2, 3)) == [False, False]
+    assert await hours.carry((2, 3)) == [False, False]
     assert (await crew.ledger.status(campaign_id)).queued == 4
     assert crew.stage.received() == dict.fromkeys(phones(2), 1)
     clock.now = TWENTY + 12 * 3600
-    assert await hours.carry(campaign_id, (2, 3)) == [True, True]
+    assert await hours.carry((2, 3)) == [True, True]
     assert crew.stage.received() == dict.fromkeys(phones(4), 1)
 
 

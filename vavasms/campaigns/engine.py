@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
+from vavasms.campaigns.ledger.port import QueuedBatch
 from vavasms.campaigns.ledger.postgres_jobs import TASK
 from vavasms.storage.postgres_link import AsyncConnectionPool, Error
 
@@ -38,15 +39,13 @@ logger = logging.getLogger("vavasms")
 
 @frozen(kw_only=True)
 class BatchJob:
-    """What wakes a worker for a batch; enough to reserve its share of the rate."""
+    """What wakes a worker for some batches; enough to reserve their share of the rate."""
 
     campaign_id: str
-    no: int
-    messages: int
-    segments: int
+    batches: Sequence[QueuedBatch]
 
 
-#: Carries a batch; False where somebody is to be woken for it again at once.
+#: Carries the batches of a job; False where somebody is to be woken for them again at once.
 Carry = Callable[[BatchJob], Awaitable[bool]]
 
 
@@ -74,7 +73,7 @@ class _Connector(PsycopgConnector):
 
 @define(kw_only=True, eq=False)
 class Engine:
-    """Hands the jobs of a queue to `carry`, so many at once."""
+    """Hands the jobs of a queue to `carry`, so many at once; each has one batch in flight at a time."""
 
     pool: AsyncConnectionPool[Any]
     queue: str
@@ -114,10 +113,12 @@ class Engine:
 
     async def stalled(self) -> Sequence[tuple[Job, BatchJob]]:
         """Give the jobs of workers that died."""
-        jobs = await self._jobs.get_stalled_jobs(
-            queue=self.queue, task_name=TASK, seconds_since_heartbeat=STALLED_AFTER
-        )
-        return [(job, _read(job)) for job in jobs]
+        # A worker that ends in the middle of a statement would have psycopg complain of a broken connection.
+        with CancelScope(shield=True):
+            jobs = await self._jobs.get_stalled_jobs(
+                queue=self.queue, task_name=TASK, seconds_since_heartbeat=STALLED_AFTER
+            )
+        return [(job, _read(job.task_kwargs)) for job in jobs]
 
     async def wake_again(self, job: Job) -> None:
         """Give a stalled job to whoever comes first. Where there is another one by now, drop it."""
@@ -176,9 +177,8 @@ class Engine:
                 each.cancel()
         worker.stop()  # type: ignore[no-untyped-call]
 
-    async def _work(self, campaign: str, no: int, messages: int, segments: int) -> None:
-        job = BatchJob(campaign_id=campaign, no=no, messages=messages, segments=segments)
-        done = True
+    async def _work(self, **arguments: Any) -> None:
+        job, done = _read(arguments), True
         with CancelScope() as scope:
             self._under_way.add(scope)
             try:
@@ -193,17 +193,19 @@ class Engine:
 def _unless_gone() -> Iterator[None]:
     """Let pass that another worker was quicker: the job is not there, or somebody has it."""
     try:
-        yield
+        with CancelScope(shield=True):
+            yield
     except ConnectorException as error:
         if getattr(error.__cause__, "sqlstate", None) != _RAISED:
             raise
 
 
-def _read(job: Job) -> BatchJob:
-    arguments: dict[str, Any] = dict(job.task_kwargs)
+def _read(arguments: Mapping[str, Any]) -> BatchJob:
+    """Read what `postgres_jobs` wrote."""
     return BatchJob(
         campaign_id=arguments["campaign"],
-        no=arguments["no"],
-        messages=arguments["messages"],
-        segments=arguments["segments"],
+        batches=tuple(
+            QueuedBatch(no=no, messages=messages, segments=segments, not_before=0.0)
+            for no, messages, segments in arguments["batches"]
+        ),
     )

@@ -11,7 +11,6 @@ from attrs import define, field
 from vavasms.bulk.halt import Halt
 from vavasms.campaigns.balance import BalanceWatch
 from vavasms.campaigns.carrier import Carried, Carrier, Owed
-from vavasms.campaigns.engine import BatchJob
 from vavasms.campaigns.halting import stop_reason
 from vavasms.campaigns.ledger.port import Campaign, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
@@ -73,11 +72,10 @@ class Route:
         """Begin nothing further; what is under way goes on."""
         self.closed.set()
 
-    async def carry(self, job: BatchJob) -> Carried | None:
+    async def carry(self, batch: QueuedBatch) -> Carried | None:
         """Carry a batch; None outside of its hours. Pauses the campaign where all would fare alike."""
         if not self.is_open:
             return None
-        batch = QueuedBatch(no=job.no, messages=job.messages, segments=job.segments, not_before=0.0)
         try:
             carried = await self.carrier.carry(batch)
         finally:

@@ -70,11 +70,12 @@ class Sweeper:
 
     async def _take_over(self) -> None:
         """Give the jobs of dead workers to others, where nothing of the batch can have been sent."""
-        for job, batch in await self.engine.stalled():
-            state = await self.ledger.batch_state(batch.campaign_id, batch.no)
-            if state is BatchState.QUEUED:
+        for job, carried in await self.engine.stalled():
+            numbers = [each.no for each in carried.batches]
+            states = await self.ledger.batch_states(carried.campaign_id, numbers)
+            if BatchState.QUEUED in states:
                 await self.engine.wake_again(job)
-            elif state is not BatchState.SENDING:
+            elif BatchState.SENDING not in states:
                 await self.engine.drop(job)
 
     async def _reap(self) -> None:

@@ -113,23 +113,24 @@ class CampaignWorker:
             route.close()
 
     async def _carry(self, job: BatchJob) -> bool:
-        """Carry a batch; False where another worker should."""
+        """Carry the batches of a job one after the other; False where another worker should."""
         try:
-            route = await self._find_route(job.campaign_id)
-            if route is None:
-                return not self._stopping.is_set()
-            carried = await route.carry(job)
+            for batch in job.batches:
+                route = await self._find_route(job.campaign_id)
+                carried = None if route is None else await route.carry(batch)
+                if self._stopping.is_set() and (carried is None or carried.way is Way.NOT_CLAIMED):
+                    return False
+                if carried is None:
+                    break
         except LedgerError as error:
-            # Whatever it was, the batch gets another job once the ledger is there.
+            # Whatever it was, what is left gets another job once the ledger is there.
             logger.warning("A batch was left: %s", error)
             self._sweeper.hurry()
-            return True
         except Exception as error:
             # A fault of our own: it would befall every batch, and cost the outcome of each.
             await self._ledger.pause(job.campaign_id, f"{type(error).__name__}: a fault of the worker's own")
             raise
-        was_refused = carried is not None and carried.way is Way.NOT_CLAIMED
-        return not (was_refused and self._stopping.is_set())
+        return True
 
     async def _find_route(self, campaign_id: str) -> Route | None:
         """Give the way of a campaign; None where it does not run, or this worker ends."""

@@ -39,9 +39,9 @@ SELECT batch.no, batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaig
 WHERE campaign.id = %(id)s AND (
     (batch.state = 'sending' AND split_part(batch.worker, ':', 2) = %(pid)s)
     OR (batch.state = 'queued' AND EXISTS (
-        SELECT FROM vavasms_jobs.procrastinate_jobs AS job
+        SELECT FROM vavasms_jobs.procrastinate_jobs AS job, jsonb_array_elements(job.args -> 'batches') AS each
         WHERE job.status = 'doing' AND job.worker_id = ANY(%(ids)s)
-            AND job.queueing_lock = %(id)s || '/' || batch.no
+            AND job.args ->> 'campaign' = %(id)s AND each ->> 0 = batch.no::TEXT
     ))
 )
 """

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import signal
+from collections.abc import Collection
 from typing import Any
 
 from procrastinate.manager import JobManager
@@ -59,10 +60,10 @@ class CarelessLedger(PostgresLedger):
         await self._database.write(lambda connection: change(connection, _UNFENCE, key))
         return await super().claim(campaign_id, no, **values)
 
-    async def batch_state(self, campaign_id: str, no: int) -> BatchState | None:
+    async def batch_states(self, campaign_id: str, numbers: Collection[int]) -> frozenset[BatchState]:
         """Have whoever died taken for one that had not begun."""
-        state = await super().batch_state(campaign_id, no)
-        return BatchState.QUEUED if state is BatchState.SENDING else state
+        states = await super().batch_states(campaign_id, numbers)
+        return states | {BatchState.QUEUED} if BatchState.SENDING in states else states
 
 
 LEDGERS = {"": PostgresLedger, "careless": CarelessLedger}

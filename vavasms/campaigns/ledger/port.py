@@ -41,7 +41,7 @@ class NewCampaign:
     sender_id: str
     #: The template, as it was written.
     message: str = field(repr=False)
-    #: The policy as JSON: the ledger keeps it and reads nothing in it.
+    #: The policy as JSON: the ledger keeps it, and reads in it at most whether there is a rate.
     policy: str = "{}"
     created_at: float
     #: Segments that may be spent in all; None: no budget.

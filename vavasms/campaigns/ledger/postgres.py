@@ -10,26 +10,15 @@ from typing import Self
 from attrs import asdict, evolve
 
 from vavasms.campaigns.ledger import postgres_transactions as tx
-from vavasms.campaigns.ledger.port import (
-    BatchRecord,
-    Claim,
-    NewBatch,
-    NewCampaign,
-)
+from vavasms.campaigns.ledger.port import NewBatch, NewCampaign
 from vavasms.campaigns.ledger.postgres_jobs import forget_jobs
 from vavasms.campaigns.ledger.postgres_jobs_schema import SCHEMA, prepare_jobs
 from vavasms.campaigns.ledger.postgres_loading import copy_batches, discard, finish_loading, forget
-from vavasms.campaigns.ledger.postgres_splitting import split
-from vavasms.campaigns.ledger.postgres_sweeping import PostgresSweeping
-from vavasms.campaigns.ledger.postgres_transactions import SQL, Answer
-from vavasms.campaigns.ledger.rows import (
-    dump_record,
-    load_record,
-    no_resending,
-)
-from vavasms.campaigns.states import BatchEvent, CampaignEvent
+from vavasms.campaigns.ledger.postgres_sending import PostgresSending
+from vavasms.campaigns.ledger.postgres_transactions import SQL
+from vavasms.campaigns.ledger.rows import dump_record, load_record, no_resending
+from vavasms.campaigns.states import CampaignEvent
 from vavasms.config import Secret
-from vavasms.numbers import Msisdn
 from vavasms.storage.postgres import PostgresDatabase, ask, change
 from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
 from vavasms.storage.queries import load_migrations
@@ -39,7 +28,7 @@ MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.postgres")
 CHUNK = 5000
 
 
-class PostgresLedger(PostgresSweeping):
+class PostgresLedger(PostgresSending):
     """A ledger in a database. Open it with `PostgresLedger.open`; an async context manager."""
 
     is_shared = True
@@ -161,51 +150,6 @@ class PostgresLedger(PostgresSweeping):
         """Exclude nobody and give nothing: the dead are found by `sending` and `reap`."""
         del now
         yield {}
-
-    async def claim(
-        self,
-        campaign_id: str,
-        no: int,
-        *,
-        token: str,
-        worker: str,
-        now: float,
-        balance: Decimal | None = None,
-    ) -> Claim | None:
-        """TX1: see `Ledger.claim`."""
-        intent = tx.Intent(
-            campaign_id=campaign_id, no=no, token=token, worker=worker, now=now, balance=balance
-        )
-        rows = await self._database.call(*tx.plain_claim(intent))
-        if rows:
-            message, segments, attempt, phones = rows[0]
-            return intent.granted(message, segments, attempt, tuple(map(Msisdn, phones)))
-        return await self._database.write(lambda c: tx.claim(c, intent))
-
-    async def settle(
-        self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
-    ) -> bool:
-        """TX2: see `Ledger.settle`."""
-        answer = Answer(
-            campaign_id=claim.campaign_id,
-            no=claim.no,
-            token=claim.token,
-            event=event,
-            record=record,
-            not_before=not_before,
-        )
-        if event is BatchEvent.ACCEPT:
-            return bool((await self._database.call(*tx.plain_accept(answer)))[0][0])
-        return await self._database.write(lambda c: tx.settle(c, answer))
-
-    async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
-        """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
-        answer = Answer(campaign_id=campaign_id, no=no, token=token, event=BatchEvent.TURN_BACK)
-        return await self._database.write(lambda c: tx.settle(c, answer))
-
-    async def split(self, claim: Claim) -> tuple[int, int] | None:
-        """TX2 of a lot refused as a whole: see `Ledger.split`."""
-        return await self._database.write(lambda c: split(c, claim))
 
     async def note_balance(self, campaign_id: str, numbers: Collection[int], balance: Decimal) -> None:
         """Keep the balance after: see `Ledger.note_balance`."""

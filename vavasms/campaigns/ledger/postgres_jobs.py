@@ -1,15 +1,20 @@
-"""The jobs that wake workers, one for each batch that can be claimed: rows of procrastinate's.
+"""The jobs that wake workers for the batches that can be claimed: rows of procrastinate's.
 
 The ledger decides and a job wakes: one that is late, lost or there twice does no harm. Jobs commit with what
 they stand for, and hold no number and no text.
+
+A job costs about as much as a batch. So most of a long campaign has one for each stretch of batches, which a
+worker carries one after the other. Its end has one for each batch, so that all workers are done at about the
+same time; so has what is put off, and a campaign with a rate, whose batches would wait in one worker's hand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
@@ -23,10 +28,22 @@ from vavasms.storage.queries import load_queries
 
 SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sql.postgres", "jobs.sql")
 TASK = "vavasms.carry"
+#: Batches of a stretch; it begins at a multiple of this. And so many at the end are woken for one by one: the
+#: stretches that 64 batches in flight are at then.
+STRETCH, _END = 8, 512
 #: Seconds after a batch is due: no clock is exact, and what comes too early is dropped.
 _LATE = 0.05
 
 _jobs = JobManager(PsycopgConnector())
+
+
+class Waiting(NamedTuple):
+    """A batch that waits, as `select_waking` gives it."""
+
+    no: int
+    messages: int
+    segments: int
+    not_before: float
 
 
 def queue_of(account: str) -> str:
@@ -34,14 +51,21 @@ def queue_of(account: str) -> str:
     return f"vavasms-{sha256(account.encode()).hexdigest()[:24]}"
 
 
-async def wake(connection: Connection, key: Mapping[str, Any], account: str, numbers: Sequence[int]) -> None:
-    """Have workers woken for those of these batches that wait, from when they are due.
+async def wake(
+    connection: Connection, key: Mapping[str, Any], account: str, numbers: Sequence[int], *, singly: bool
+) -> None:
+    """Have workers woken for those of these batches that wait, from when they are due; `singly`: for each.
 
     `key` holds the campaign's `id` and, as `campaign`, its key within the database.
     """
-    (rows,) = await ask(connection, (SQL["select_waking"], {**key, "numbers": list(numbers)}))
+    waking = {**key, "numbers": list(numbers), "stretch": STRETCH}
+    rows, ((last,),) = await ask(
+        connection, (SQL["select_waking"], waking), (SQL["select_last_batch"], waking)
+    )
+    waiting = [Waiting(*row) for row in rows]
     queue = queue_of(account)
-    await _defer(connection, [_make(queue, key["id"], *row) for row in rows])
+    groups = cut(waiting, before=0 if singly else last + 1 - _END)
+    await _defer(connection, [_make(queue, key["id"], each) for each in groups])
 
 
 async def forget_jobs(connection: Connection, campaign_id: str, account: str) -> None:
@@ -49,14 +73,33 @@ async def forget_jobs(connection: Connection, campaign_id: str, account: str) ->
     await change(connection, SQL["delete_jobs"], {"id": campaign_id, "queue": queue_of(account)})
 
 
-def _make(queue: str, campaign_id: str, no: int, messages: int, segments: int, not_before: float) -> Job:
-    due = datetime.fromtimestamp(not_before + _LATE, UTC) if not_before > 0 else None
+def cut(waiting: Sequence[Waiting], *, before: int) -> Iterator[Sequence[Waiting]]:
+    """Cut what waits into what has one job: the whole stretches `before` a number, and single batches."""
+    for stretch, found in groupby(waiting, key=lambda each: each.no // STRETCH):
+        group = list(found)
+        if (
+            len(group) == STRETCH
+            and stretch * STRETCH < before
+            and not any(each.not_before for each in group)
+        ):
+            yield group
+        else:
+            yield from ([each] for each in group)
+
+
+def _make(queue: str, campaign_id: str, group: Sequence[Waiting]) -> Job:
+    first = group[0]
+    due = datetime.fromtimestamp(first.not_before + _LATE, UTC) if first.not_before > 0 else None
     return Job(
         queue=queue,
         lock=None,
-        queueing_lock=f"{campaign_id}/{no}",
+        # `select_waking` and `select_jobless` look for both forms.
+        queueing_lock=f"{campaign_id}/{first.no}" + ("+" if len(group) > 1 else ""),
         task_name=TASK,
-        task_kwargs={"campaign": campaign_id, "no": no, "messages": messages, "segments": segments},
+        task_kwargs={
+            "campaign": campaign_id,
+            "batches": [[each.no, each.messages, each.segments] for each in group],
+        },
         scheduled_at=due,
     )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from attrs import frozen
 
 from vavasms.campaigns.ledger import postgres_transactions as tx
 from vavasms.campaigns.ledger.postgres_jobs import SQL as JOBS
-from vavasms.campaigns.ledger.postgres_jobs import forget_jobs
+from vavasms.campaigns.ledger.postgres_jobs import STRETCH, forget_jobs
 from vavasms.campaigns.ledger.postgres_reading import PostgresReading
 from vavasms.campaigns.ledger.postgres_transactions import SQL
 from vavasms.campaigns.ledger.rows import DAY, DIED, LOADING_ENDED, dump_record
@@ -46,14 +46,11 @@ class PostgresSweeping(PostgresReading):
         """Give the database's time: see `Ledger.now`."""
         return float((await self._database.call(JOBS["select_now"], {}))[0][0])
 
-    async def batch_state(self, campaign_id: str, no: int) -> BatchState | None:
-        """Say how far a batch is; None where there is none, as after a split."""
-
-        async def work(connection: Connection) -> BatchState | None:
-            (rows,) = await ask(connection, (JOBS["select_batch_state"], {"id": campaign_id, "no": no}))
-            return BatchState(rows[0][0]) if rows else None
-
-        return await self._database.read(work)
+    async def batch_states(self, campaign_id: str, numbers: Collection[int]) -> frozenset[BatchState]:
+        """Say which states these batches are in; a batch may be gone, as after a split."""
+        values = {"id": campaign_id, "numbers": list(numbers)}
+        rows = await self._database.call(JOBS["select_batch_states"], values)
+        return frozenset(BatchState(state) for (state,) in rows)
 
     async def under_way(self, account: str, *, but: str) -> int:
         """Count the segments that an account's workers other than this one have under way."""
@@ -76,6 +73,7 @@ class PostgresSweeping(PostgresReading):
                 return 0
             campaign = await tx.hold(connection, campaign_id)
             key = {"id": campaign_id, "campaign": campaign.seq, "now": now, "limit": _CHUNK}
+            key["stretch"] = STRETCH
             (rows,) = await ask(connection, (JOBS["select_jobless"], key))
             await tx.requeued(connection, campaign, [no for (no,) in rows])
             return len(rows)

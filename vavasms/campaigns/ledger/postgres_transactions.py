@@ -6,7 +6,8 @@ campaign first, then reads. In this order and no other: campaign's lock, batch, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -53,6 +54,8 @@ class Held:
     state: CampaignState
     max_segments: int | None
     daily_cap: int | None
+    #: As JSON.
+    policy: str
     account: str
 
     @property
@@ -73,12 +76,17 @@ class Held:
             state=CampaignState(row[2]),
             max_segments=row[11],
             daily_cap=row[12],
+            policy=row[7],
             account=row[4],
         )
 
     async def wake(self, connection: Connection, numbers: Sequence[int]) -> None:
         """Have workers woken for these batches, with the commit."""
-        await wake(connection, {"id": self.id, "campaign": self.seq}, self.account, numbers)
+        policy = json.loads(self.policy)
+        # With a rate they wait for their turn: in one worker's hand nobody else could take them.
+        is_paced = isinstance(policy, dict) and policy.get("rate") is not None
+        key = {"id": self.id, "campaign": self.seq}
+        await wake(connection, key, self.account, numbers, singly=is_paced)
 
 
 @frozen(kw_only=True)
@@ -92,7 +100,7 @@ class Intent:
     now: float
     balance: Decimal | None
 
-    def granted(self, message: str, segments: int, attempt: int, recipients: tuple[Msisdn, ...]) -> Claim:
+    def granted(self, message: str, segments: int, attempt: int, phones: Iterable[int | str]) -> Claim:
         """Make the claim that it became."""
         return Claim(
             campaign_id=self.campaign_id,
@@ -102,7 +110,7 @@ class Intent:
             attempt=attempt,
             message=message,
             segments=segments,
-            recipients=recipients,
+            recipients=tuple(map(Msisdn, phones)),
         )
 
 
@@ -152,10 +160,16 @@ async def requeued(connection: Connection, campaign: Held, numbers: Sequence[int
         await campaign.wake(connection, numbers)
 
 
-def plain_claim(intent: Intent) -> Step:
-    """Give TX1 as one statement, for most batches: its row, if any, makes the claim."""
-    values = {"id": intent.campaign_id, "no": intent.no, "token": intent.token, "worker": intent.worker}
-    return SQL["claim_plainly"], {**values, "now": intent.now, "balance": _text(intent.balance)}
+def plain_claims(intents: Sequence[Intent]) -> Step:
+    """Give TX1 of batches of one campaign as one statement: a row for each that can be claimed plainly."""
+    return SQL["claim_plainly"], {
+        "id": intents[0].campaign_id,
+        "nos": [each.no for each in intents],
+        "tokens": [each.token for each in intents],
+        "workers": [each.worker for each in intents],
+        "nows": [each.now for each in intents],
+        "balances": [_text(each.balance) for each in intents],
+    }
 
 
 async def claim(connection: Connection, intent: Intent) -> Claim | None:
@@ -227,15 +241,16 @@ async def _afford(connection: Connection, campaign: Held, no: int, segments: int
     return False
 
 
-def plain_accept(answer: Answer) -> Step:
-    """Give TX2 of what the gateway took as one statement."""
-    values = {
-        "result": dump_record(answer.record),
+def plain_accepts(answers: Sequence[Answer]) -> Step:
+    """Give TX2 of what the gateway took, of one campaign, as one statement: the tokens that still held."""
+    return SQL["accept_batches"], {
+        "id": answers[0].campaign_id,
+        "nos": [each.no for each in answers],
+        "tokens": [each.token for each in answers],
+        "results": [dump_record(each.record) for each in answers],
         # What a purge took away stays away.
-        "purged_result": dump_record(evolve(answer.record, message_ids=())),
+        "purged_results": [dump_record(evolve(each.record, message_ids=())) for each in answers],
     }
-    key = {"id": answer.campaign_id, "no": answer.no, "token": answer.token}
-    return SQL["accept_batch"], {**key, **values}
 
 
 async def settle(connection: Connection, answer: Answer) -> bool:

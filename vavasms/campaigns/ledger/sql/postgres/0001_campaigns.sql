@@ -96,45 +96,57 @@ CREATE TABLE vavasms.opt_out (
     at DOUBLE PRECISION NOT NULL
 );
 
--- The two transactions of most batches, each in one round trip. Within a function each statement sees what was
--- committed before it began: so the campaign is read after its lock is held.
+-- The two transactions of most batches, each for as many batches of a campaign as come together in one worker, in
+-- one round trip and one commit. Within a function each statement sees what was committed before it began: so the
+-- campaign is read after its lock is held. In the order of the batches: no two workers wait for each other.
 
 CREATE FUNCTION vavasms.claim_plainly(
-    p_id TEXT, p_no INTEGER, p_token TEXT, p_worker TEXT, p_now DOUBLE PRECISION, p_balance TEXT
-) RETURNS TABLE (message TEXT, segments INTEGER, attempt INTEGER, phones BIGINT[])
+    p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_workers TEXT[], p_nows DOUBLE PRECISION[], p_balances TEXT[]
+) RETURNS TABLE (token TEXT, message TEXT, segments INTEGER, attempt INTEGER, phones BIGINT[])
 LANGUAGE plpgsql AS $$
+DECLARE
+    at INTEGER;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1447122497, hashtext(p_id));
-    RETURN QUERY
-    UPDATE vavasms.batch AS mine SET state = 'sending', token = p_token, worker = p_worker, sending_at = p_now,
-        attempt = mine.attempt + 1, balance_before = p_balance, balance_after = NULL, result = NULL
-    FROM vavasms.campaign AS its
-    WHERE its.id = p_id AND its.state = 'running' AND its.max_segments IS NULL AND its.daily_cap IS NULL
-        AND mine.campaign = its.seq AND mine.no = p_no
-        AND mine.state = 'queued' AND mine.not_before <= p_now AND mine.doubt = 0 AND mine.n > mine.excluded
-        AND NOT EXISTS (
-            SELECT FROM vavasms.recipient AS each JOIN vavasms.opt_out ON opt_out.phone = each.phone
+    FOR at IN SELECT given.at FROM unnest(p_nos) WITH ORDINALITY AS given (no, at) ORDER BY given.no LOOP
+        RETURN QUERY
+        UPDATE vavasms.batch AS mine SET state = 'sending', token = p_tokens[at], worker = p_workers[at],
+            sending_at = p_nows[at], attempt = mine.attempt + 1, balance_before = p_balances[at],
+            balance_after = NULL, result = NULL
+        FROM vavasms.campaign AS its
+        WHERE its.id = p_id AND its.state = 'running' AND its.max_segments IS NULL AND its.daily_cap IS NULL
+            AND mine.campaign = its.seq AND mine.no = p_nos[at]
+            AND mine.state = 'queued' AND mine.not_before <= p_nows[at] AND mine.doubt = 0
+            AND mine.n > mine.excluded
+            AND NOT EXISTS (
+                SELECT FROM vavasms.recipient AS each JOIN vavasms.opt_out ON opt_out.phone = each.phone
+                WHERE each.campaign = mine.campaign AND each.batch = mine.no AND each.exclusion IS NULL
+            )
+        RETURNING mine.token, mine.message, mine.segments, mine.attempt, ARRAY(
+            SELECT each.phone FROM vavasms.recipient AS each
             WHERE each.campaign = mine.campaign AND each.batch = mine.no AND each.exclusion IS NULL
-        )
-    RETURNING mine.message, mine.segments, mine.attempt, ARRAY(
-        SELECT each.phone FROM vavasms.recipient AS each
-        WHERE each.campaign = mine.campaign AND each.batch = mine.no AND each.exclusion IS NULL
-        ORDER BY each.idx
-    );
+            ORDER BY each.idx
+        );
+    END LOOP;
 END;
 $$;
 
-CREATE FUNCTION vavasms.accept_batch(
-    p_id TEXT, p_no INTEGER, p_token TEXT, p_result TEXT, p_purged_result TEXT
-) RETURNS BOOLEAN
+CREATE FUNCTION vavasms.accept_batches(
+    p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_results TEXT[], p_purged_results TEXT[]
+) RETURNS SETOF TEXT
 LANGUAGE plpgsql AS $$
+DECLARE
+    at INTEGER;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1447122497, hashtext(p_id));
-    UPDATE vavasms.batch AS mine SET state = 'accepted', doubt = 0, not_before = 0,
-        result = CASE WHEN its.message = '' THEN p_purged_result ELSE p_result END
-    FROM vavasms.campaign AS its
-    WHERE its.id = p_id AND mine.campaign = its.seq AND mine.no = p_no
-        AND mine.token = p_token AND mine.state IN ('sending', 'unknown');
-    RETURN FOUND;
+    FOR at IN SELECT given.at FROM unnest(p_nos) WITH ORDINALITY AS given (no, at) ORDER BY given.no LOOP
+        RETURN QUERY
+        UPDATE vavasms.batch AS mine SET state = 'accepted', doubt = 0, not_before = 0,
+            result = CASE WHEN its.message = '' THEN p_purged_results[at] ELSE p_results[at] END
+        FROM vavasms.campaign AS its
+        WHERE its.id = p_id AND mine.campaign = its.seq AND mine.no = p_nos[at]
+            AND mine.token = p_tokens[at] AND mine.state IN ('sending', 'unknown')
+        RETURNING mine.token;
+    END LOOP;
 END;
 $$;

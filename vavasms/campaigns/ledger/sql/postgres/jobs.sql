@@ -1,26 +1,41 @@
 -- name: select_waking
--- Of these batches, what waits and has no job that waits.
+-- Of these batches, what waits and has no job that waits, neither its own nor one of its stretch.
 SELECT batch.no, batch.n - batch.excluded, batch.segments, batch.not_before FROM vavasms.batch
 WHERE batch.campaign = %(campaign)s AND batch.no = ANY(%(numbers)s::INTEGER[]) AND batch.state = 'queued'
     AND NOT EXISTS (
         SELECT FROM vavasms_jobs.procrastinate_jobs AS job
         WHERE job.status = 'todo' AND job.queueing_lock = %(id)s || '/' || batch.no
     )
+    AND NOT EXISTS (
+        SELECT FROM vavasms_jobs.procrastinate_jobs AS job
+        WHERE job.status = 'todo'
+            AND job.queueing_lock = %(id)s || '/' || batch.no / %(stretch)s::INTEGER * %(stretch)s::INTEGER || '+'
+    )
 ORDER BY batch.no
+
+-- name: select_last_batch
+SELECT coalesce(max(no), 0) FROM vavasms.batch WHERE campaign = %(campaign)s
 
 -- name: select_jobless
 -- What waits, is due, and has no job at all: its worker stopped, or its job was lost. The jobs that wait are looked
 -- up by their index, which knows no others; of those at work there are few.
+WITH taken AS MATERIALIZED (
+    SELECT (each ->> 0)::INTEGER AS no
+    FROM vavasms_jobs.procrastinate_jobs AS job, jsonb_array_elements(job.args -> 'batches') AS each
+    WHERE job.status = 'doing' AND job.args ->> 'campaign' = %(id)s
+)
 SELECT batch.no FROM vavasms.batch
 WHERE batch.campaign = %(campaign)s AND batch.state = 'queued' AND batch.not_before <= %(now)s
     AND NOT EXISTS (
         SELECT FROM vavasms_jobs.procrastinate_jobs AS job
         WHERE job.status = 'todo' AND job.queueing_lock = %(id)s || '/' || batch.no
     )
-    AND batch.no <> ALL (ARRAY(
-        SELECT (job.args ->> 'no')::INTEGER FROM vavasms_jobs.procrastinate_jobs AS job
-        WHERE job.status = 'doing' AND job.args ->> 'campaign' = %(id)s
-    ))
+    AND NOT EXISTS (
+        SELECT FROM vavasms_jobs.procrastinate_jobs AS job
+        WHERE job.status = 'todo'
+            AND job.queueing_lock = %(id)s || '/' || batch.no / %(stretch)s::INTEGER * %(stretch)s::INTEGER || '+'
+    )
+    AND batch.no NOT IN (SELECT no FROM taken)
 ORDER BY batch.no LIMIT %(limit)s
 
 -- name: delete_jobs
@@ -44,9 +59,9 @@ RETURNING 1
 -- name: select_now
 SELECT extract(epoch FROM clock_timestamp())::FLOAT8
 
--- name: select_batch_state
-SELECT batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
-WHERE campaign.id = %(id)s AND batch.no = %(no)s
+-- name: select_batch_states
+SELECT DISTINCT batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
+WHERE campaign.id = %(id)s AND batch.no = ANY(%(numbers)s::INTEGER[])
 
 -- name: select_under_way
 -- Segments that others have under way, over all campaigns of an account.

@@ -137,8 +137,9 @@ ON CONFLICT (account) DO UPDATE SET tat = greatest(rate.tat, excluded.tat)
 
 -- name: claim_plainly
 -- TX1 in one round trip, for most batches: no budget, no cap, no doubt, and nobody to leave out.
-SELECT message, segments, attempt, phones
-FROM vavasms.claim_plainly(%(id)s, %(no)s, %(token)s, %(worker)s, %(now)s, %(balance)s)
+SELECT token, message, segments, attempt, phones
+FROM vavasms.claim_plainly(%(id)s, %(nos)s::INTEGER[], %(tokens)s::TEXT[], %(workers)s::TEXT[], %(nows)s::FLOAT8[],
+    %(balances)s::TEXT[])
 
 -- name: select_due
 -- Locked: who comes second sees that it is no longer queued.
@@ -219,9 +220,10 @@ UPDATE vavasms.batch SET not_before = %(not_before)s,
 WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s AND state IN ('sending', 'unknown')
 RETURNING state, segments * (n - excluded)
 
--- name: accept_batch
--- The same for an `ACCEPT`, in one round trip: it ends every doubt.
-SELECT vavasms.accept_batch(%(id)s, %(no)s, %(token)s, %(result)s, %(purged_result)s)
+-- name: accept_batches
+-- The same for `ACCEPT`, in one round trip: it ends every doubt.
+SELECT vavasms.accept_batches(%(id)s, %(nos)s::INTEGER[], %(tokens)s::TEXT[], %(results)s::TEXT[],
+    %(purged_results)s::TEXT[])
 
 -- name: select_fenced
 SELECT message, segments, sending_at, doubt FROM vavasms.batch

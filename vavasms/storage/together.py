@@ -1,0 +1,122 @@
+"""Writes that come while another one is under way are made together, in one round trip and one commit."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import anyio
+from anyio import CancelScope
+from attrs import define, field
+
+from vavasms.errors import LedgerError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_INTERRUPTED = "The ledger did not take it (interrupted): nothing more is sent."
+
+
+@define(eq=False)
+class _Call(Generic[T, R]):
+    """One write that waits for its turn."""
+
+    item: T
+    #: Set where it is done, and where whoever waits for it is to make what waits.
+    woken: anyio.Event = field(factory=anyio.Event)
+    done: bool = False
+    result: R | None = None
+    error: str | None = None
+
+    def end(self, result: R | None, error: str | None = None) -> None:
+        """Tell whoever waits."""
+        self.result, self.error, self.done = result, error, True
+        self.woken.set()
+
+    def take(self) -> R:
+        """Give the result, or raise what went wrong."""
+        if self.error is not None:
+            raise LedgerError(self.error)
+        return self.result  # type: ignore[return-value]  # set where there is no error
+
+
+class Together(Generic[T, R]):
+    """Makes the writes that wait by one call of `make`, at most `most` at once; it gives a result for each.
+
+    Where that call fails, all of them do.
+    """
+
+    def __init__(self, make: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, most: int = 64) -> None:
+        self._make = make
+        self._most = most
+        self._waiting: deque[_Call[T, R]] = deque()
+        #: Somebody makes what waits, or was just told to.
+        self._is_led = False
+        self._turn = anyio.Lock()
+
+    async def write(self, item: T) -> R:
+        """Have `item` written; give what came of it.
+
+        A cancellation waits for the end of it. One that cannot be held back (asyncio's own) takes it out of
+        the queue; where it was under way already, `flush` waits for the end of that.
+        """
+        call: _Call[T, R] = _Call(item)
+        self._waiting.append(call)
+        with CancelScope(shield=True):
+            if self._is_led:
+                await self._wait(call)
+            if not call.done:
+                await self._lead(call)
+        return call.take()
+
+    async def flush(self) -> None:
+        """Wait until what is under way is over."""
+        with CancelScope(shield=True):
+            async with self._turn:
+                pass
+
+    async def _wait(self, call: _Call[T, R]) -> None:
+        try:
+            await call.woken.wait()
+        except BaseException:
+            self._forget(call)
+            if call.woken.is_set() and not call.done:
+                self._pass_on()
+            raise
+
+    async def _lead(self, own: _Call[T, R]) -> None:
+        self._is_led = True
+        calls: list[_Call[T, R]] = []
+        try:
+            async with self._turn:
+                calls = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+                await self._make_all(calls)
+        finally:
+            for call in calls:
+                if not call.done:
+                    call.end(None, _INTERRUPTED)
+            self._forget(own)
+            self._pass_on()
+
+    async def _make_all(self, calls: Sequence[_Call[T, R]]) -> None:
+        try:
+            results = await self._make([call.item for call in calls])
+        except LedgerError as error:
+            for call in calls:
+                call.end(None, str(error))
+        else:
+            for call, result in zip(calls, results, strict=True):
+                call.end(result)
+
+    def _forget(self, call: _Call[T, R]) -> None:
+        """Leave a call out whose caller is gone."""
+        if call in self._waiting:
+            self._waiting.remove(call)
+
+    def _pass_on(self) -> None:
+        """Have the first of those that wait make the next ones."""
+        if self._waiting:
+            self._waiting[0].woken.set()
+        else:
+            self._is_led = False
