@@ -34,9 +34,10 @@ def connect(sandbox: SandboxServer, password: str | None = None, **options: Any)
 
 
 def stall(sandbox: SandboxServer, seconds: float = 0.1, *, accepted: bool = True) -> None:
-    """Have every send take its time, after or before it is accepted."""
+    """Have every send take its time, after or before it is accepted; the balance is told at once."""
     moment = Moment.AFTER_ACCEPTING if accepted else Moment.AFTER_READING
     sandbox.faults.set_rates({Fault(kind=FaultKind.STALL, moment=moment, seconds=seconds): 1.0})
+    sandbox.faults.script(*[None] * 2000, path="/v1/check/balance")
 
 
 async def accepted(sandbox: SandboxServer, entries: int) -> None:

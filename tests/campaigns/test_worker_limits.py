@@ -82,6 +82,18 @@ async def test_no_worker_takes_the_balance_further_below_its_floor_than_by_a_bat
     assert poor.stage.received() == dict.fromkeys(phones(100), 1)
 
 
+async def test_a_floor_counts_what_the_same_worker_has_under_way_of_another_campaign(poor: Crew) -> None:
+    stall(poor.stage.sandbox, 0.3, accepted=False)
+    greedy = await poor.start(60, batch_size=5)
+    careful = await poor.start(
+        phones(60, first=100), batch_size=5, unit_price=PRICE, balance_floor=Decimal(500)
+    )
+    async with poor.work(number=1, concurrency=24):
+        status = await poor.settled(careful)
+    assert (status.state, status.accepted) == (CampaignState.PAUSED, 0)
+    assert (await poor.ledger.status(greedy)).accepted == 60
+
+
 @pytest.mark.usefixtures("no_backoff")
 async def test_a_floor_stops_all_workers_where_the_balance_cannot_be_read(crew: Crew) -> None:
     campaign_id = await crew.start(20, batch_size=2, unit_price=PRICE, balance_floor=Decimal(1))

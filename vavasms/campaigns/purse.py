@@ -22,20 +22,18 @@ _LOOK = 0.5
 class Purse:
     """Let one batch at a time be claimed, where the balance pays for it and for all that is under way.
 
-    What others have under way shows once they claimed it: each may be beyond the floor by a batch.
+    What is under way in other campaigns, or with others, shows once it is claimed: each may be beyond the
+    floor by a batch.
     """
 
     ledger: Ledger
     policy: Policy
     balance: BalanceWatch
     account: str
-    worker: str
     #: Set where no further batch is to be begun.
     stopping: anyio.Event
     #: Pauses the campaign, for this reason.
     pause: Callable[[str], Awaitable[object]]
-    #: Segments of this worker's batches by their numbers, from the grant to the end.
-    _own: dict[int, int] = field(factory=dict, init=False)
     _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
 
     @asynccontextmanager
@@ -44,21 +42,13 @@ class Purse:
         if self.policy.balance_floor is None:
             yield True
             return
-        segments = batch.messages * batch.segments
         async with self._lock:
-            paid = await self._is_paid(segments, self.policy.balance_floor)
-            if paid:
-                self._own[batch.no] = segments
-            yield paid
-
-    def settled(self, no: int) -> None:
-        """Take note of the end of a batch, whether it was claimed or not."""
-        self._own.pop(no, None)
+            yield await self._is_paid(batch.messages * batch.segments, self.policy.balance_floor)
 
     async def _is_paid(self, segments: int, floor: Decimal) -> bool:
         while not self.stopping.is_set():
             # In this order: what is settled in between counts twice, never not at all.
-            under_way = sum(self._own.values()) + await self.ledger.under_way(self.account, but=self.worker)
+            under_way = await self.ledger.under_way(self.account)
             balance = await self.balance.read()
             if balance is None:
                 await self.pause(UNREADABLE)

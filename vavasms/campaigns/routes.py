@@ -34,19 +34,17 @@ class Route:
     balance: BalanceWatch = field(init=False)
     #: Set where nothing further of it is to be begun here.
     closed: anyio.Event = field(factory=anyio.Event, init=False)
-    _purse: Purse = field(init=False)
     _halt: Halt = field(factory=Halt, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.policy = load_policy(self.campaign.policy)
         transport, campaign_id = self.account.transport, self.campaign.id
         self.balance = BalanceWatch(transport=transport, ledger=self.ledger, campaign_id=campaign_id)
-        self._purse = Purse(
+        purse = Purse(
             ledger=self.ledger,
             policy=self.policy,
             balance=self.balance,
             account=self.account.name,
-            worker=self.worker,
             stopping=self.closed,
             pause=partial(self.ledger.pause, campaign_id),
         )
@@ -60,7 +58,7 @@ class Route:
             clock=self.clock,
             stopping=self.closed,
             owed=self.owed,
-            spend=self._purse.spend,
+            spend=purse.spend,
         )
 
     @property
@@ -76,10 +74,7 @@ class Route:
         """Carry a batch; None outside of its hours. Pauses the campaign where all would fare alike."""
         if not self.is_open:
             return None
-        try:
-            carried = await self.carrier.carry(batch)
-        finally:
-            self._purse.settled(batch.no)
+        carried = await self.carrier.carry(batch)
         stop = stop_reason(self._halt, carried)
         if stop is not None:
             await self.ledger.pause(self.campaign.id, stop)

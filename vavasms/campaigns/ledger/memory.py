@@ -142,7 +142,7 @@ class MemoryLedger(Registers):
     async def now(self) -> float:
         return time.time()
 
-    async def under_way(self, account: str, *, but: str) -> int:
+    async def under_way(self, account: str, *, but: str | None = None) -> int:
         del account, but
         return 0
 

@@ -263,8 +263,11 @@ class Ledger(Protocol):
         """Give the time as all have it who share the ledger, seconds since the epoch."""
         ...
 
-    async def under_way(self, account: str, *, but: str) -> int:
-        """Count the segments that an account's other workers have under way; 0 where it is embedded."""
+    async def under_way(self, account: str, *, but: str | None = None) -> int:
+        """Count the segments that an account's workers, all or `but` one, have under way, in any campaign.
+
+        0 on an embedded ledger.
+        """
         ...
 
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:

@@ -52,8 +52,8 @@ class PostgresSweeping(PostgresReading):
         rows = await self._database.call(JOBS["select_batch_states"], values)
         return frozenset(BatchState(state) for (state,) in rows)
 
-    async def under_way(self, account: str, *, but: str) -> int:
-        """Count the segments that an account's workers other than this one have under way."""
+    async def under_way(self, account: str, *, but: str | None = None) -> int:
+        """Count the segments that are under way: see `Ledger.under_way`."""
 
         async def work(connection: Connection) -> int:
             (rows,) = await ask(connection, (JOBS["select_under_way"], {"account": account, "worker": but}))

@@ -223,7 +223,7 @@ class SqliteLedger:
         """Give this machine's time: see `Ledger.now`."""
         return time.time()
 
-    async def under_way(self, account: str, *, but: str) -> int:
+    async def under_way(self, account: str, *, but: str | None = None) -> int:
         """Give 0: there is one runner. See `Ledger.under_way`."""
         del account, but
         return 0
