@@ -190,3 +190,8 @@ class RejectedNumberError(GatewayError):
 
 class MessageNotFoundError(GatewayError):
     """No message of this id exists (709 on delivery status)."""
+
+
+def name_error(error: BaseException) -> str:
+    """Say what went wrong in words that may be logged: a ledger's as they stand, of others the type only."""
+    return str(error) if isinstance(error, LedgerError) else type(error).__name__

@@ -125,6 +125,8 @@ async def test_of_many_workers_with_connections_of_their_own_one_has_a_batch(
     # Each has its own answer, though they were written together.
     records = {each.no: each.record.lot_id for each in await ledger.batches("c", after=-1, limit=100)}
     assert records == {each.no: each.token for each in made}
+    # A worker lives for months: nothing is kept of what is over.
+    assert not ledger._gathered
     assert (await ledger.status("c")).accepted == 60
 
 

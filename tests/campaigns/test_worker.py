@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
 
 from tests.campaigns.crew import Crew, muster, open_empty, until
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
+from vavasms.campaigns.engine import Engine
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner
@@ -21,6 +25,7 @@ from vavasms.campaigns.worker import CampaignWorker
 from vavasms.config import Timeouts
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
+from vavasms.transport.telling import CallInfo
 
 pytestmark = pytest.mark.anyio
 
@@ -307,6 +312,79 @@ async def test_a_fault_of_a_workers_own_pauses_the_campaign_before_it_costs_a_ba
     assert status.reason.endswith("a fault of the worker's own")
     assert (status.queued, status.unknown) == (10, 0)
     assert not crew.stage.received()
+
+
+class SlowManager(JobManager):
+    """The engine's own, with an answer that takes its time."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.fetched, self.let = asyncio.Event(), asyncio.Event()
+
+    async def fetch_job(self, *arguments: Any, **options: Any) -> Job | None:
+        """Have a job, and hold it back."""
+        job = await super().fetch_job(*arguments, **options)
+        self.fetched.set()
+        await self.let.wait()
+        return job
+
+
+class SlowWorker(CampaignWorker):
+    """A worker as it is, whose jobs come late."""
+
+    manager: SlowManager
+
+    def _make_engine(self, pool: Any) -> Engine:
+        engine = super()._make_engine(pool)
+        self.manager = engine._app.job_manager = SlowManager(engine._connector)
+        return engine
+
+
+async def test_a_cancelled_worker_does_not_begin_what_was_being_fetched(crew: Crew) -> None:
+    campaign_id = await crew.start(8, batch_size=1)
+    async with connect(crew.stage.sandbox) as sms:
+        worker = SlowWorker(sms, crew.ledger)
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(worker.run)
+                await until(_was_fetched(worker))
+                tasks.cancel_scope.cancel()
+                worker.manager.let.set()
+    assert not crew.stage.received()
+    assert (await crew.ledger.status(campaign_id)).queued == 8
+    assert {state for _, state in crew.jobs()} == {"todo"}
+
+
+def _was_fetched(worker: SlowWorker) -> Callable[[], Awaitable[bool]]:
+    async def was_fetched() -> bool:
+        return hasattr(worker, "manager") and worker.manager.fetched.is_set()
+
+    return was_fetched
+
+
+async def test_of_several_campaigns_one_balance_is_read_at_a_time(crew: Crew) -> None:
+    # A place for each send and one more is all there is.
+    ids = [await crew.start(phones(20, 100 * each), batch_size=1) for each in range(6)]
+    stall(crew.stage.sandbox, 0.02)
+    asked: list[str] = []
+    under_way = most = 0
+
+    def note(info: CallInfo) -> None:
+        nonlocal under_way, most
+        if info.call == "balance":
+            asked.append(info.call)
+            under_way += 1
+            most = max(most, under_way)
+
+    def end(info: CallInfo) -> None:
+        nonlocal under_way
+        under_way -= info.call == "balance"
+
+    async with crew.work(1, concurrency=4, max_connections=5, on_request=note, on_response=end):
+        for each in ids:
+            assert (await crew.settled(each)).accepted == 20
+    assert most == 1
+    assert len(asked) >= 1
 
 
 async def test_calls_that_outlive_what_others_reckon_with_are_refused(crew: Crew) -> None:

@@ -12,6 +12,7 @@ from attrs import define, frozen
 
 from tests.campaigns.crew import Crew, muster, until
 from tests.campaigns.staging import TEXT, Clock, phones, stall
+from vavasms.campaigns.balance import BalanceReader
 from vavasms.campaigns.ledger.port import QueuedBatch, StoredBatch
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window
 from vavasms.campaigns.routes import Route
@@ -222,7 +223,15 @@ async def test_a_window_that_closes_holds_for_all_workers(crew: Crew) -> None:
     campaign = await crew.ledger.campaign(campaign_id)
     clock, account = Clock(TWENTY - 1), crew.account
     routes = [
-        Route(ledger=crew.ledger, campaign=campaign, account=account, worker=name, clock=clock, owed=[])
+        Route(
+            ledger=crew.ledger,
+            campaign=campaign,
+            account=account,
+            worker=name,
+            clock=clock,
+            owed=[],
+            reader=BalanceReader(transport=account.transport),
+        )
         for name in ("one", "two")
     ]
     hours = Hours(clock=clock, routes=(routes[0], routes[1]))

@@ -11,9 +11,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from vavasms.cli.inbound import check_url, mask
@@ -112,6 +113,38 @@ def test_what_arrives_is_one_harmless_line_each_and_sigterm_ends_it(listen: Star
     ]
     assert not set(printed) & set("\x1b\x07\u202e\x9b")
     assert "shown in full" in printed
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_it_though_nobody_reads_what_it_says(listen: Start, number: int) -> None:
+    listener = listen()
+    # More than a pipe holds: whoever sends the last one waits in vain.
+    for no in range(3):
+        fields = {"message_id": f"SM-{no}", "form": HANDSET, "content": "x" * 50_000}
+        with suppress(httpx.TimeoutException):
+            httpx.post(listener.url, data=fields, timeout=0.5)
+    with pytest.raises(subprocess.TimeoutExpired):
+        listener.process.send_signal(number)
+        listener.process.wait(1)
+    for _ in range(20):
+        listener.process.send_signal(number)
+        try:
+            listener.process.wait(1)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    assert listener.process.returncode is not None
+
+
+def test_a_weak_token_is_refused_by_the_name_of_its_variable(
+    inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAVASMS_INBOUND_TOKEN", "password")
+    finished = inside("inbound", "listen", "--port", "0")
+    assert finished.returncode == 2
+    assert "VAVASMS_INBOUND_TOKEN: " in finished.stderr
+    assert "password" not in finished.stderr
 
 
 @posix
@@ -268,7 +301,7 @@ def test_a_place_it_cannot_listen_at_is_one_sentence(inside: Run, tmp_path: Path
             ("--port", "0", "--host", "\0"): "is no IP address",
             ("--port", "0", "--host", "192.0.2.1"): "cannot be used",
             ("--port", "0", "--seen", "postgresql://u:topsecret@h/x"): "path of a file",
-            ("--port", "0", "--seen", str(other)): "is not a",
+            ("--port", "0", "--seen", str(other)): "holds something else",
         }.items():
             finished = inside("inbound", "listen", *options)
             assert (finished.returncode, finished.stdout) == (2, "")

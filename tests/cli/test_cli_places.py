@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vavasms.cli.places import holds_password, read_place
+from vavasms.cli.places import holds_password
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError
+from vavasms.storage.places import read_place
 
 
 @pytest.mark.parametrize(

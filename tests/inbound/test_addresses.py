@@ -21,6 +21,14 @@ def test_addresses_and_networks_of_both_kinds_are_let_in(peer: str) -> None:
     assert Addresses(ALLOW).allow(peer)
 
 
+@pytest.mark.parametrize("named", ["::ffff:203.0.113.9", "::ffff:203.0.113.0/120", "::ffff:0:0/96", "::/0"])
+def test_a_list_that_names_ipv4_within_ipv6_lets_it_in(named: str) -> None:
+    addresses = Addresses([named])
+    assert addresses.allow("203.0.113.9") is (named != "::/0")
+    assert addresses.allow("::ffff:203.0.113.9") is (named != "::/0")
+    assert addresses.allow("2001:db8::1") is (named == "::/0")
+
+
 @pytest.mark.parametrize(
     "peer", ["203.0.113.8", "198.51.101.1", "2001:db8:2::5", "", None, "unix", "203.0.113.9.evil"]
 )

@@ -64,6 +64,19 @@ def test_what_is_not_what_its_type_says_is_refused(body: bytes, kind: str) -> No
         read_fields(body, kind)
 
 
+def test_of_a_name_given_twice_in_json_the_first_counts_too() -> None:
+    body = b'{"form": "1", "content": "a", "form": "2"}'
+    assert read_fields(body, "application/json") == {"form": "1", "content": "a"}
+
+
+@pytest.mark.parametrize(
+    "body", [b'[["form", "1"]]', b"[]", b'"form"', b"1", b"null", b'{"form": {}}', b'{"form": []}']
+)
+def test_json_that_is_no_object_of_texts_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInputError):
+        read_fields(body, "application/json")
+
+
 def test_more_than_20_fields_are_refused() -> None:
     many = {f"f{each}": "x" for each in range(21)}
     for body, kind in (multipart(many), (json.dumps(many).encode(), "application/json")):

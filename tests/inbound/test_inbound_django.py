@@ -166,6 +166,11 @@ async def test_only_allowed_addresses_get_in(serve: Any) -> None:
     assert statuses == [404, 404, 200]
 
 
+async def test_a_proxy_that_calls_for_nobody_is_judged_by_its_own_address(serve: Any) -> None:
+    client = serve(inbound_view(print, token=TOKEN, allow=["127.0.0.1"], trusted_proxies=["127.0.0.1"]))
+    assert (await client("POST", f"/sms/{TOKEN}", data=FIELDS, headers={})).status_code == 200
+
+
 async def test_a_store_of_the_callers_own_is_used(serve: Any) -> None:
     store = MemorySeenStore()
     client = serve(inbound_view(print, token=TOKEN, seen=store))

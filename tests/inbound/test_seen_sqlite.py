@@ -10,7 +10,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerError
@@ -160,3 +162,23 @@ async def test_a_clock_that_is_a_little_behind_takes_no_living_claim(tmp_path: P
         assert await other.claim("SM-1", b"digest", "other") is Standing.BUSY
         await one.commit("SM-1", b"digest", "one")
         assert await other.claim("SM-1", b"digest", "other") is Standing.HANDLED
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there the lease alone tells")
+async def test_one_who_keeps_the_store_to_himself_is_waited_for_and_not_for_ever(tmp_path: Path) -> None:
+    import fcntl
+
+    path = tmp_path / "inbound.db"
+    async with await SqliteSeenStore.open(path):
+        pass
+    with path.with_name("inbound.db.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with anyio.move_on_after(0.2) as scope:
+            await SqliteSeenStore.open(path)
+        assert scope.cancelled_caught
+        with pytest.raises(LedgerError, match="does not answer"), anyio.fail_after(5):
+            await arrive(path, checkpoint, patience=0.1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(SqliteSeenStore.open, path)
+            await anyio.sleep(0.1)
+            fcntl.flock(lock, fcntl.LOCK_UN)

@@ -99,3 +99,18 @@ def test_what_a_server_logs_later_is_replaced_where_it_looks() -> None:
     environ = {"PATH_INFO": f"/{OLD}", "RAW_URI": f"/{OLD}", "SCRIPT_NAME": "/sms"}
     hide_in_environ(environ)
     assert environ == {"PATH_INFO": "/hidden", "RAW_URI": "/hidden", "SCRIPT_NAME": "/sms"}
+
+
+@pytest.mark.parametrize(("text", "values"), [("%d of it", ("a",)), ("%s %s", ("one",)), ("%(x)s", ({},))])
+def test_a_record_that_cannot_be_written_breaks_no_caller_and_shows_no_token(
+    text: str, values: tuple[object, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("tests.tokens")
+    hide = HideToken(OLD)
+    logger.addFilter(hide)
+    try:
+        logger.warning(f"{OLD} {text}", *values)
+    finally:
+        logger.removeFilter(hide)
+    assert OLD not in caplog.text
+    assert "do not fit" in caplog.text

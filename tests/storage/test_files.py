@@ -85,7 +85,7 @@ async def test_a_ledger_that_is_no_file_is_refused(
     path: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigurationError, match="kept in a file"):
+    with pytest.raises(ConfigurationError, match="names no file"):
         await SqliteLedger.open(path)
     assert not (tmp_path / ":memory:").exists()
 

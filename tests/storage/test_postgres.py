@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -196,6 +196,25 @@ async def _cut(url: str) -> None:
     """Have the server end all connections of ledgers."""
     ours = "FROM pg_stat_activity WHERE application_name = 'vavasms' AND datname = current_database()"
     run(url, f"SELECT pg_terminate_backend(pid, 5000) {ours}")
+
+
+async def test_what_ended_a_statement_is_said_though_its_connection_is_gone(url: str) -> None:
+    async with await PostgresLedger.open(url) as ledger:
+        database = ledger._database
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: database.call("SELECT pg_sleep(20)", {}),
+            lambda: database.write(lambda connection: connection.execute("SELECT pg_sleep(20)")),
+        ]
+        for call in calls:
+            task = asyncio.ensure_future(call())
+            found: list[tuple[object, ...]] = []
+            with anyio.fail_after(20):
+                while not found:
+                    sleeping = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+                    found = await anyio.to_thread.run_sync(run, url, f"{sleeping} AND state = 'active'")
+            await anyio.to_thread.run_sync(run, url, f"SELECT pg_terminate_backend({found[0][0]}, 5000)")
+            with pytest.raises(LedgerError, match="the server was stopped"):
+                await task
 
 
 async def test_every_value_that_the_server_complains_of_stays_hidden(url: str) -> None:

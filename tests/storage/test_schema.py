@@ -87,7 +87,7 @@ async def test_another_programs_database_is_refused_untouched(tmp_path: Path, ow
     ask(path, "CREATE TABLE theirs (x)")
     ask(path, f"PRAGMA application_id = {owner}")
     before = path.read_bytes()
-    with pytest.raises(ConfigurationError, match="is not a ledger"):
+    with pytest.raises(ConfigurationError, match="holds something else"):
         await opened(path, FIRST, upgrade=True)
     assert path.read_bytes() == before
 
@@ -96,7 +96,7 @@ async def test_what_is_no_database_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     path.write_bytes(b"phone\n2250757000001\n" * 200)
     path.chmod(0o600)
-    with pytest.raises(ConfigurationError, match="is not a ledger"):
+    with pytest.raises(ConfigurationError, match="holds something else"):
         await opened(path, FIRST)
     assert path.read_bytes() == b"phone\n2250757000001\n" * 200
 

@@ -1,4 +1,4 @@
-"""The account's balance beside a running campaign: a hint for what is unknown, and a floor."""
+"""The account's balance beside running campaigns: a hint for what is unknown, and a floor."""
 
 from __future__ import annotations
 
@@ -17,19 +17,46 @@ EVERY = 2.0
 
 
 @define(kw_only=True)
+class BalanceReader:
+    """Read the balance of an account, one request at a time: beside the sends there is room for one."""
+
+    transport: Transport
+    #: The last reading; None where there was none.
+    latest: Decimal | None = None
+    #: When the request for it began, on the monotonic clock.
+    asked_at: float = -float("inf")
+    _turn: anyio.Lock = field(factory=anyio.Lock, init=False)
+
+    async def read(self, *, younger_than: float = 0.0) -> Decimal | None:
+        """Read the balance, unless the last reading is young enough; None where it cannot be read."""
+        async with self._turn:
+            asked_at = time.monotonic()
+            if self.latest is not None and asked_at - self.asked_at < younger_than:
+                return self.latest
+            try:
+                balance = await fetch_balance(self.transport)
+            except VavaSMSError:
+                return None
+            self.latest, self.asked_at = balance.amount, asked_at
+            return self.latest
+
+
+@define(kw_only=True)
 class BalanceWatch:
-    """Read the balance now and then; note it on the batches that were answered in between.
+    """Have the balance read now and then; note it on the batches of a campaign that were answered in between.
 
     With several batches in flight their cost cannot be told apart: it stays a hint.
     """
 
-    transport: Transport
+    reader: BalanceReader
     ledger: Ledger
     campaign_id: str
-    #: The last reading; None where there was none.
-    latest: Decimal | None = None
-    _read_at: float = -float("inf")
     _answered: list[int] = field(factory=list, init=False)
+
+    @property
+    def latest(self) -> Decimal | None:
+        """The last reading; None where there was none."""
+        return self.reader.latest
 
     def answered(self, no: int) -> None:
         """Have the next reading noted on this batch."""
@@ -43,15 +70,12 @@ class BalanceWatch:
 
     async def read(self, *, younger_than: float = 0.0) -> Decimal | None:
         """Read the balance, unless the last reading is young enough; None where it cannot be read."""
-        if self.latest is not None and time.monotonic() - self._read_at < younger_than:
-            return self.latest
         answered, self._answered = self._answered, []
-        try:
-            balance = await fetch_balance(self.transport)
-        except VavaSMSError:
+        began = time.monotonic()
+        balance = await self.reader.read(younger_than=younger_than)
+        if balance is None or self.reader.asked_at < began:
+            # What was asked for before these answers came says nothing of them.
             self._answered += answered
-            return None
-        self.latest, self._read_at = balance.amount, time.monotonic()
-        if answered:
-            await self.ledger.note_balance(self.campaign_id, answered, balance.amount)
-        return self.latest
+        elif answered:
+            await self.ledger.note_balance(self.campaign_id, answered, balance)
+        return balance

@@ -23,7 +23,7 @@ from procrastinate.worker import Worker
 
 from vavasms.campaigns.ledger.port import QueuedBatch
 from vavasms.campaigns.ledger.postgres_jobs import TASK
-from vavasms.storage.postgres_link import AsyncConnectionPool, Error
+from vavasms.storage.postgres_link import AsyncConnectionPool, Error, explain
 
 #: Seconds. A worker that says nothing for so long is taken for dead.
 HEARTBEAT, STALLED_AFTER = 2.0, 8.0
@@ -82,7 +82,7 @@ class Engine:
     carry: Carry
     stopping: asyncio.Event = field(factory=asyncio.Event)
     _connector: _Connector = field(init=False)
-    #: For what is asked beside the worker: its failures are none of the worker's.
+    #: For what is asked beside the worker: a failure there begins no new round.
     _beside: PsycopgConnector = field(factory=PsycopgConnector, init=False)
     _jobs: JobManager = field(init=False)
     _app: App = field(init=False)
@@ -106,7 +106,8 @@ class Engine:
             try:
                 await self._round()
             except (ProcrastinateException, Error) as error:
-                logger.warning("A worker waits for its database (%s).", type(error).__name__)
+                why = explain(error.__cause__ if isinstance(error.__cause__, Error) else error)
+                logger.warning("A worker waits for its database. %s", why)
             if not self.stopping.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.stopping.wait(), _PAUSE)
@@ -157,6 +158,8 @@ class Engine:
         try:
             await asyncio.wait({working})
         except asyncio.CancelledError:
+            # What is being fetched at this moment would be begun: it goes back.
+            self.stopping.set()
             for scope in self._under_way:
                 scope.cancel()
             worker.stop()  # type: ignore[no-untyped-call]

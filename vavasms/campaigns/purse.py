@@ -22,7 +22,7 @@ _LOOK = 0.5
 class Purse:
     """Let one batch at a time be claimed, where the balance pays for it and for all that is under way.
 
-    What is under way in other campaigns, or with others, shows once it is claimed: each may be beyond the
+    What other campaigns and other workers take shows once it is claimed: each of them may go below the
     floor by a batch.
     """
 

@@ -9,7 +9,7 @@ import anyio
 from attrs import define, field
 
 from vavasms.bulk.halt import Halt
-from vavasms.campaigns.balance import BalanceWatch
+from vavasms.campaigns.balance import BalanceReader, BalanceWatch
 from vavasms.campaigns.carrier import Carried, Carrier, Owed
 from vavasms.campaigns.halting import stop_reason
 from vavasms.campaigns.ledger.port import Campaign, QueuedBatch
@@ -29,6 +29,8 @@ class Route:
     worker: str
     clock: Callable[[], float]
     owed: list[Owed]
+    #: One for all campaigns of the worker.
+    reader: BalanceReader
     policy: Policy = field(init=False)
     carrier: Carrier = field(init=False)
     balance: BalanceWatch = field(init=False)
@@ -38,8 +40,8 @@ class Route:
 
     def __attrs_post_init__(self) -> None:
         self.policy = load_policy(self.campaign.policy)
-        transport, campaign_id = self.account.transport, self.campaign.id
-        self.balance = BalanceWatch(transport=transport, ledger=self.ledger, campaign_id=campaign_id)
+        campaign_id = self.campaign.id
+        self.balance = BalanceWatch(reader=self.reader, ledger=self.ledger, campaign_id=campaign_id)
         purse = Purse(
             ledger=self.ledger,
             policy=self.policy,
@@ -49,7 +51,7 @@ class Route:
             pause=partial(self.ledger.pause, campaign_id),
         )
         self.carrier = Carrier(
-            transport=transport,
+            transport=self.account.transport,
             ledger=self.ledger,
             campaign=self.campaign,
             policy=self.policy,

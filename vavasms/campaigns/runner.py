@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol, Self
 import anyio
 from attrs import evolve, frozen
 
-from vavasms.campaigns.balance import BalanceWatch
+from vavasms.campaigns.balance import BalanceReader, BalanceWatch
 from vavasms.campaigns.carrier import Carrier, Owed
 from vavasms.campaigns.feeding import Feeder
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, Ledger, NewCampaign
@@ -227,7 +227,8 @@ class CampaignRunner:
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
             )
         transport = self._account.transport
-        watch = BalanceWatch(transport=transport, ledger=self.ledger, campaign_id=campaign_id)
+        reader = BalanceReader(transport=transport)
+        watch = BalanceWatch(reader=reader, ledger=self.ledger, campaign_id=campaign_id)
         for no in self._orphans.get(campaign_id, ()):
             watch.answered(no)
         carrier = Carrier(

@@ -12,12 +12,14 @@ from vavasms.campaigns.engine import Engine
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.states import BatchState
+from vavasms.errors import name_error
 
-#: Seconds between two sweeps, and sweeps between two looks for batches without a job.
+#: Seconds between two sweeps.
 EVERY = 2.0
+#: Sweeps between two looks for batches without a job.
+_SELDOM = 5
 #: Seconds in which the database answers as a rule.
 _PROMPT = 1.0
-_SELDOM = 5
 
 logger = logging.getLogger("vavasms")
 
@@ -60,7 +62,7 @@ class Sweeper:
             try:
                 await step()
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
-                logger.warning("A sweep was cut short (%s); the next one goes on.", type(error).__name__)
+                logger.warning("A sweep was cut short (%s); the next one goes on.", name_error(error))
                 self.hurry()
                 return
 

@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from vavasms.campaigns.balance import EVERY as READ_EVERY
+from vavasms.campaigns.balance import BalanceReader
 from vavasms.campaigns.carrier import Owed, Way
 from vavasms.campaigns.engine import BatchJob, Engine
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus
@@ -24,7 +25,7 @@ from vavasms.campaigns.runner import HasAccount
 from vavasms.campaigns.states import CampaignState
 from vavasms.campaigns.sweeping import EVERY, Sweeper
 from vavasms.campaigns.takeover import REAP_AFTER, check_timeouts
-from vavasms.errors import InvalidInputError, LedgerError
+from vavasms.errors import InvalidInputError, LedgerError, name_error
 from vavasms.sealing import sealed_async
 from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
 
@@ -71,6 +72,7 @@ class CampaignWorker:
         self._stopping = asyncio.Event()
         self._routes: dict[str, Route] = {}
         self._owed: list[Owed] = []
+        self._reader = BalanceReader(transport=client.account.transport)
         self._tasks: TaskGroup
         self._sweeper: Sweeper
 
@@ -155,6 +157,7 @@ class CampaignWorker:
             worker=self._name,
             clock=self._sweeper.clock,
             owed=self._owed,
+            reader=self._reader,
         )
         self._tasks.start_soon(_watch, route)
         if self._stopping.is_set():
@@ -169,7 +172,7 @@ class CampaignWorker:
                 await self._sweeper.sweep()
                 await self._leave()
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
-                logger.warning("A worker waits for its ledger (%s).", type(error).__name__)
+                logger.warning("A worker waits for its ledger (%s).", name_error(error))
             await anyio.sleep(EVERY)
 
     async def _leave(self) -> None:
@@ -219,8 +222,9 @@ async def _watch(route: Route) -> None:
     """Read the balance now and then, while the route is open."""
     while not route.closed.is_set():
         try:
-            await route.balance.read()
+            # Of several campaigns each would read the same.
+            await route.balance.read(younger_than=READ_EVERY / 2)
         except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
-            logger.warning("A balance was not noted (%s).", type(error).__name__)
+            logger.warning("A balance was not noted (%s).", name_error(error))
         with anyio.move_on_after(READ_EVERY):
             await route.closed.wait()

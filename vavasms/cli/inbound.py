@@ -19,7 +19,7 @@ from vavasms.cli import account, exits, show
 from vavasms.cli.options import JsonFlag
 from vavasms.config import is_loopback, misconfigured
 from vavasms.errors import InvalidInputError, OutcomeUnknownError
-from vavasms.inbound.tokens import make_token
+from vavasms.inbound.tokens import Tokens, make_token
 
 TOKEN, URL = "VAVASMS_INBOUND_TOKEN", "VAVASMS_INBOUND_URL"
 
@@ -51,7 +51,7 @@ def listen(
         raise misconfigured("--seen is the path of a file.")
     from vavasms.cli.receiving import Listening, receive
 
-    token = account.find_setting(TOKEN)
+    token = _find_token()
     listening = Listening(
         host=host,
         port=port,
@@ -91,6 +91,18 @@ def trigger(
         "sms_date": time.strftime("%Y-%m-%d %H:%M:%S") if date is None else date,
     }
     return anyio.run(partial(_post, place, fields, as_json=as_json))
+
+
+def _find_token() -> str | None:
+    """Give the token of the environment. Raises `InvalidInputError`, for a weak one."""
+    token = account.find_setting(TOKEN)
+    try:
+        if token is not None:
+            Tokens(token)
+        return token
+    except InvalidInputError as error:
+        why = str(error)
+    raise InvalidInputError(f"{TOKEN}: {why}", outcome=None)
 
 
 def check_url(url: str) -> str:

@@ -16,9 +16,10 @@ from vavasms.campaigns.ledger.port import Ledger
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.cli import account, show
 from vavasms.cli.options import JsonFlag
-from vavasms.cli.places import Place, check_given, read_place
+from vavasms.cli.places import check_given
 from vavasms.errors import InvalidInputError
 from vavasms.sealing import sealed
+from vavasms.storage.places import Place, read_place
 
 LedgerPath = Annotated[
     str | None,

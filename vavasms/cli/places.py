@@ -1,34 +1,14 @@
-"""Where campaigns are kept: a file, or a database by its connection string, which is a secret."""
+"""Passwords in a connection string: the process list shows an option."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TypeAlias
 from urllib.parse import parse_qsl
 
-from vavasms.config import Secret, misconfigured
+from vavasms.config import misconfigured
 
-Place: TypeAlias = Path | Secret
-
-_SCHEMES = ("postgresql://", "postgres://")
-# What is meant as a connection string, though libpq or we read it otherwise: never a file, and never shown.
-_OTHER_STRINGS = re.compile(r"://|^postgres(ql)?:|\b(pass\w*|host\w*|dbname)\s*=", re.IGNORECASE)
 # Of libpq's parameters, and of those that other programs have.
 _SECRETS = re.compile(r"pass(?!file)|secret|scram|pwd", re.IGNORECASE)
-
-
-def read_place(text: str) -> Place:
-    """Tell a database from a file.
-
-    Raises `ConfigurationError` for a connection string that is not one of PostgreSQL, in words of ours.
-    """
-    if text.startswith(_SCHEMES):
-        return Secret(text)
-    if not _OTHER_STRINGS.search(text):
-        return Path(text)
-    del text
-    raise misconfigured("The ledger is the path of a file, or postgresql://user@host/name.")
 
 
 def check_given(text: str) -> str:

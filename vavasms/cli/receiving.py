@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 
 import anyio
 import uvicorn
@@ -22,6 +20,7 @@ from rich.text import Text
 
 from vavasms.cli import exits, show
 from vavasms.cli.ledgers import open_ledger
+from vavasms.cli.stopping import stopping
 from vavasms.cli.worker import warnings_shown
 from vavasms.config import is_loopback
 from vavasms.errors import InvalidInputError
@@ -81,7 +80,7 @@ def receive(listening: Listening) -> int:
     teller = Teller(as_json=listening.as_json, stop=threading.Event())
     # Else Python prints what uvicorn complains of: broken requests, clients that are gone.
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())
-    with bind(listening.host, listening.port) as sock, _stopping(teller.stop), warnings_shown():
+    with bind(listening.host, listening.port) as sock, stopping(teller.stop), warnings_shown():
         anyio.run(_serve, listening, sock, teller)
     if teller.problem is not None:
         raise teller.problem
@@ -184,22 +183,6 @@ def describe(message: InboundMessage) -> Text:
     line.append(f"{show.clean(message.sender)}  ", style="cyan")
     line.append(show.clean(message.text), style="default")
     return line.append("  (a stop word)", style="yellow") if is_stop(message.text) else line
-
-
-@contextmanager
-def _stopping(stop: threading.Event) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into `stop`."""
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(one, handle) for one in signals]
-    try:
-        yield
-    finally:
-        for one, handler in zip(signals, before, strict=True):
-            signal.signal(one, handler)
 
 
 def _introduce(listening: Listening, url: str) -> None:

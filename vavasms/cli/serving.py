@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 from rich.text import Text
 
 from vavasms.cli import exits, show
+from vavasms.cli.stopping import stopping
 from vavasms.sandbox import Entry, Gateway, Inbound, SandboxError, SandboxServer
 from vavasms.transport.http import post_form
 
@@ -30,7 +27,7 @@ def serve(port: int, *, as_json: bool, inbound_url: str | None = None, allow_rem
     stop = threading.Event()
     try:
         inbound = _inbound(inbound_url, allow_remote=allow_remote)
-        with _stopping(stop), SandboxServer(Gateway(below=draw), port=port, inbound=inbound) as server:
+        with stopping(stop), SandboxServer(Gateway(below=draw), port=port, inbound=inbound) as server:
             _introduce(server, as_json=as_json)
             _follow(server, stop, quiet=as_json)
     except SandboxError as error:
@@ -58,22 +55,6 @@ def settings(server: SandboxServer) -> dict[str, str]:
         "VAVASMS_PASSWORD": server.gateway.password,
         "VAVASMS_SENDER_ID": "SANDBOX" if "SANDBOX" in sender_ids else min(sender_ids),
     }
-
-
-@contextmanager
-def _stopping(stop: threading.Event) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into `stop`."""
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(one, handle) for one in signals]
-    try:
-        yield
-    finally:
-        for one, handler in zip(signals, before, strict=True):
-            signal.signal(one, handler)
 
 
 def _introduce(server: SandboxServer, *, as_json: bool) -> None:

@@ -12,6 +12,8 @@ Network = IPv4Network | IPv6Network
 
 #: Names, among the trusted proxies, one that calls through a Unix socket and so has no address.
 UNIX = "unix"
+#: Before an IPv4 address within an IPv6 one.
+_MAPPED_BITS = 96
 
 
 class Addresses:
@@ -45,12 +47,21 @@ def _read_networks(name: str, given: Sequence[str]) -> tuple[Network, ...]:
     networks = []
     for each in given:
         try:
-            networks.append(ip_network(each))
+            networks.append(_unmap(ip_network(each)))
             continue
         except ValueError:
             pass
         raise InvalidInputError(f"{name}: {each!r} is no address and no network.", outcome=None)
     return tuple(networks)
+
+
+def _unmap(network: Network) -> Network:
+    """Give the IPv4 network that an IPv6 one stands for (`::ffff:10.0.0.0/104`): callers are read so too."""
+    first = network.network_address
+    mapped = first.ipv4_mapped if isinstance(first, IPv6Address) else None
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ip_network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def _read(text: str) -> Address | None:

@@ -55,9 +55,11 @@ def inbound_view(
 
     async def view(request: HttpRequest, token: str) -> HttpResponse:
         _hide(request)
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR")
         peer = request.META.get("REMOTE_ADDR") or None
-        reply = receiver.check(method=request.method, token=token, peer=peer, forwarded=[forwarded])
+        reply = receiver.check(
+            method=request.method, token=token, peer=peer, forwarded=[forwarded] if forwarded else []
+        )
         return _answer(await _receive(receiver, request) if reply is None else reply)
 
     view.csrf_exempt = True  # type: ignore[attr-defined] # what Django's own decorator does

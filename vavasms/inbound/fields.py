@@ -55,8 +55,15 @@ def _read_part(part: Message) -> tuple[str, str]:
 
 
 def _read_json(body: bytes, _content_type: str) -> Pairs:
-    pairs = json.loads(body.decode("utf-8"))
-    return [(name, _text(value)) for name, value in pairs.items()]
+    # An object as its pairs: of a name given twice the first counts, as in a form.
+    pairs = json.loads(body.decode("utf-8"), object_pairs_hook=_Object)
+    if not isinstance(pairs, _Object):
+        raise TypeError
+    return [(name, _text(value)) for name, value in pairs]
+
+
+class _Object(list[tuple[str, object]]):
+    """The pairs of a JSON object, told from an array."""
 
 
 def _text(value: object) -> str:

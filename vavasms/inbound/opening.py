@@ -9,34 +9,42 @@ from anyio import Lock
 from vavasms.config import Secret
 from vavasms.inbound.seen import SeenStore
 from vavasms.inbound.seen_memory import MemorySeenStore
-
-_SCHEMES = ("postgresql://", "postgres://")
+from vavasms.storage.places import Place, read_place
 
 #: A store that is open, or the place of one: a file's path or a PostgreSQL URL. None is the memory.
 SeenPlace = SeenStore | str | Path | None
 
 
 async def open_seen(place: str | Path) -> SeenStore:
-    """Open the store at a path or a PostgreSQL URL: see the `open` of each."""
+    """Open the store at a path or a PostgreSQL URL: see the `open` of each.
+
+    Raises `ConfigurationError` for the URL of another database.
+    """
+    return await _open(read_place(str(place)))
+
+
+async def _open(place: Place) -> SeenStore:
     # The libraries behind a store are imported with it.
-    if str(place).startswith(_SCHEMES):
+    if isinstance(place, Secret):
         from vavasms.inbound.seen_postgres import PostgresSeenStore
 
-        return await PostgresSeenStore.open(str(place))
+        return await PostgresSeenStore.open(place.reveal())
     from vavasms.inbound.seen_sqlite import SqliteSeenStore
 
     return await SqliteSeenStore.open(place)
 
 
 class LazySeen:
-    """A seen store that is opened when it is first asked for. For one event loop."""
+    """A seen store that is opened when it is first asked for. For one event loop.
+
+    Raises `ConfigurationError` for the URL of another database.
+    """
 
     def __init__(self, place: SeenPlace) -> None:
         self._store: SeenStore | None = None
-        # A URL may hold a password.
-        self._place: Secret | None = None
+        self._place: Place | None = None
         if isinstance(place, str | Path):
-            self._place = Secret(str(place))
+            self._place = read_place(str(place))
         else:
             self._store = MemorySeenStore() if place is None else place
         self._opening = Lock()
@@ -49,7 +57,7 @@ class LazySeen:
         async with self._opening:
             if self._store is None:
                 assert self._place is not None
-                self._store = await open_seen(self._place.reveal())
+                self._store = await _open(self._place)
             return self._store
 
     async def aclose(self) -> None:

@@ -30,7 +30,8 @@ class Home:
         with self._guard:
             if self._lease is None:
                 self._lease = shared.lease()
-        return self._lease.start(call)
+            lease = self._lease
+        return lease.start(call)
 
     def close(self, last: Callable[[], Awaitable[object]]) -> None:
         """Run `last` in the portal, wait for its end and give the share up. May be called twice."""

@@ -6,12 +6,20 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from anyio import move_on_after, sleep
 from anyio.to_thread import run_sync
+
+from vavasms.errors import LedgerError
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows: there the lease alone tells
     fcntl = None  # type: ignore[assignment]
+
+#: Seconds to wait for another process that opens the store at this moment.
+PATIENCE = 10.0
+#: Seconds between two looks.
+_GLANCE = 0.02
 
 
 class Presence:
@@ -27,10 +35,13 @@ class Presence:
         self._descriptor = None
 
 
-async def arrive(path: Path, if_alone: Callable[[], Awaitable[object]]) -> Presence:
+async def arrive(
+    path: Path, if_alone: Callable[[], Awaitable[object]], *, patience: float = PATIENCE
+) -> Presence:
     """Take a share in the lock of `path`; before that call `if_alone` where nobody else has one.
 
     Where the file system or the system knows no such locks, nobody is believed to be alone.
+    Raises `LedgerError` where whoever is alone does not go on within `patience` seconds.
     """
     descriptor, alone = await run_sync(_look_around, path)
     presence = Presence(descriptor)
@@ -38,12 +49,23 @@ async def arrive(path: Path, if_alone: Callable[[], Awaitable[object]]) -> Prese
         if alone:
             await if_alone()
         if descriptor is not None:
-            # Whoever is alone is so for a moment only.
-            await run_sync(fcntl.flock, descriptor, fcntl.LOCK_SH)
+            await _share(descriptor, patience)
     except BaseException:
         presence.leave()
         raise
     return presence
+
+
+async def _share(descriptor: int, patience: float) -> None:
+    """Wait for whoever is alone, which is for a moment only, unless that process is suspended."""
+    with move_on_after(patience):
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                await sleep(_GLANCE)
+    raise LedgerError("Another process keeps the seen store to itself: it does not answer.")
 
 
 def _look_around(path: Path) -> tuple[int | None, bool]:

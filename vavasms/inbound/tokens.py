@@ -94,15 +94,21 @@ class HideToken(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass, without the tokens."""
+        try:
+            self._clean(record)
+        except Exception:  # noqa: BLE001  logging would tell of it, and go on: a filter that raises breaks the caller
+            record.msg, record.args = "A record whose arguments do not fit its text.", ()
+        return True
+
+    def _clean(self, record: logging.LogRecord) -> None:
         if self._is_clean(record):
-            return True
+            return
         record.msg = self._hide(record.msg)
         if isinstance(record.args, tuple):
             # Formatters such as uvicorn's take the arguments one by one.
             record.args = tuple(self._hide(each) for each in record.args)
         if not self._is_clean(record):
             record.msg, record.args = self._hide(record.getMessage()), ()
-        return True
 
     def _is_clean(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()

@@ -175,7 +175,7 @@ class Database:
 def explain(error: Exception) -> LedgerError:
     """Say in one sentence what SQLite could not do."""
     why = str(error) or type(error).__name__
-    return LedgerError(f"The ledger did not take it ({why}): nothing more is sent.")
+    return LedgerError(f"The database did not take it ({why}): nothing more is sent.")
 
 
 def _run(writer: sqlite3.Connection, job: _Job[Any]) -> None:

@@ -21,12 +21,12 @@ def resolve(path: str | Path) -> Path:
     Raises `ConfigurationError` for what names no file, `LedgerError` for links that lead nowhere.
     """
     if str(path) in ("", ".", ":memory:"):
-        raise misconfigured(f"A ledger is kept in a file, and {str(path)!r} names none.")
+        raise misconfigured(f"{str(path)!r} names no file.")
     try:
         return Path(path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         why = type(error).__name__
-    raise LedgerError(f"The ledger {str(path)!r} cannot be found: {why}.")
+    raise LedgerError(f"The file {str(path)!r} cannot be found: {why}.")
 
 
 def make_private(path: Path) -> None:
@@ -45,9 +45,9 @@ def make_private(path: Path) -> None:
         why = error.strerror or type(error).__name__
     else:
         return
-    raise LedgerError(f"The ledger {path} cannot be made: {why}.")
+    raise LedgerError(f"The file {path} cannot be made: {why}.")
 
 
 def _warn_of_others(path: Path) -> None:
     if os.name == "posix" and path.is_file() and path.stat().st_mode & _OTHERS:
-        logger.warning("Others on this machine can read the ledger %s: chmod 600 it.", path)
+        logger.warning("Others on this machine can read %s: chmod 600 it.", path)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 
 from anyio import CancelScope, fail_after
 from attrs import frozen
 
 from vavasms.config import Secret, misconfigured
+from vavasms.errors import VavaSMSError
 from vavasms.storage.postgres_link import (
     AsyncConnectionPool,
     Connection,
@@ -161,7 +162,9 @@ class PostgresDatabase:
                 cursor = await connection.execute(sql.encode(), values)
                 return await cursor.fetchall() if cursor.description else []
             finally:
-                await connection.set_autocommit(False)
+                # A connection that is gone must not hide what ended the statement; the pool drops it.
+                with suppress(Error):
+                    await connection.set_autocommit(False)
 
         return await self._run(work, None, STATEMENT_SECONDS)
 
@@ -213,7 +216,7 @@ def _need_asyncio() -> None:
         return
     except RuntimeError:
         pass
-    raise misconfigured("A ledger on PostgreSQL needs asyncio, not trio.")
+    raise misconfigured("PostgreSQL needs asyncio, not trio.")
 
 
 def _look_up(search_path: str | None) -> str:
@@ -228,5 +231,7 @@ async def _prepare(conninfo: Secret, work: Callable[[Connection], Awaitable[None
                     await work(connection)
             return
         except Error as error:
-            failure = refuse(error)
+            failure: VavaSMSError = refuse(error)
+        except TimeoutError as error:
+            failure = explain(error)
     raise failure

@@ -22,9 +22,7 @@ try:
     from psycopg_pool import AsyncConnectionPool as AsyncConnectionPool
     from psycopg_pool import PoolTimeout
 except ImportError:
-    raise misconfigured(
-        "A ledger on PostgreSQL needs more libraries: pip install 'vavasms[postgres]'."
-    ) from None
+    raise misconfigured("PostgreSQL needs more libraries: pip install 'vavasms[postgres]'.") from None
 
 Error = psycopg.Error
 
@@ -64,7 +62,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
     """A connection that does not show where it leads."""
 
     def __repr__(self) -> str:
-        return "<a connection to the ledger>"
+        return "<a connection to PostgreSQL>"
 
     @classmethod
     async def connect(cls, conninfo: str = "", **options: Any) -> Self:
@@ -81,7 +79,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
 
 
 def _unnamed(record: logging.LogRecord) -> bool:
-    """Leave out what psycopg logs of a ledger's attempts to connect: it names the host and the user."""
+    """Leave out what psycopg logs of our attempts to connect: it names the host and the user."""
     del record
     return not _connecting.get()
 
@@ -115,25 +113,26 @@ def read_url(url: Secret) -> Secret:
         return Secret(make_conninfo(**{**_BOUNDS, **{name: str(value) for name, value in given.items()}}))
     except (psycopg.Error, ValueError):
         pass
-    raise misconfigured("The connection string of the ledger cannot be read: postgresql://user@host/name.")
+    raise misconfigured("The connection string cannot be read: postgresql://user@host/name.")
 
 
 def refuse(error: psycopg.Error) -> ConfigurationError | LedgerError:
-    """Say why a ledger was not opened."""
+    """Say why a database was not opened."""
     if isinstance(error, InsufficientPrivilege):
         return misconfigured(
-            "The ledger's user may not use or make its tables: run `vavasms ledger migrate` as their owner."
+            "The user of this database may not use or make its tables: run `vavasms ledger migrate` as their "
+            "owner."
         )
     why = str(error) if error.sqlstate is None else _why(error)
     if why in _REFUSALS.values():
-        return misconfigured(f"The PostgreSQL of the ledger turned us away: {why}.")
+        return misconfigured(f"The PostgreSQL server turned us away: {why}.")
     known = "it cannot be reached" if error.sqlstate is None else why
-    return LedgerError(f"The PostgreSQL of the ledger is not at hand ({known}): nothing was sent.")
+    return LedgerError(f"The PostgreSQL server is not at hand ({known}): nothing was sent.")
 
 
 def explain(error: Exception) -> LedgerError:
     """Say in one sentence what PostgreSQL could not do, without a word of its own."""
-    return LedgerError(f"The ledger did not take it ({_why(error)}): nothing more is sent.")
+    return LedgerError(f"The database did not take it ({_why(error)}): nothing more is sent.")
 
 
 def _why(error: Exception) -> str:

@@ -31,14 +31,14 @@ def check_schema(
             raise
         owner, version, empty = -1, 0, False
     if owner != application_id and not (owner == 0 and empty):
-        why = "is not a ledger: name another file"
+        why = "holds something else: name another one"
     elif version > latest:
         why = f"was written by a newer vavasms (version {version}, this one knows {latest}): upgrade vavasms"
     elif 0 < version < latest and not upgrade:
         why = "was written by an older vavasms: run `vavasms ledger migrate` first"
     else:
         return
-    sentence = f"The file {path} {why}. Nothing was sent."
+    sentence = f"The file {path} {why}."
     raise ConfigurationError(sentence, outcome=Outcome.NOT_SENT, halts=True)
 
 

@@ -15,7 +15,7 @@ from vavasms.errors import LedgerError
 T = TypeVar("T")
 R = TypeVar("R")
 
-_INTERRUPTED = "The ledger did not take it (interrupted): nothing more is sent."
+_INTERRUPTED = "The database did not take it (interrupted): nothing more is sent."
 
 
 @define(eq=False)
@@ -23,7 +23,7 @@ class _Call(Generic[T, R]):
     """One write that waits for its turn."""
 
     item: T
-    #: Set where it is done, and where whoever waits for it is to make what waits.
+    #: Set when it is done, and when its caller is to make the next call for all that wait.
     woken: anyio.Event = field(factory=anyio.Event)
     done: bool = False
     result: R | None = None

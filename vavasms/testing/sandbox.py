@@ -34,10 +34,11 @@ class _Gateway(Gateway):
     def begin_anew(self) -> None:
         """Forget everything, and give no id out again: who still asks for one finds no other message."""
         with self._lock:
-            journal, sequence, next_id = self.journal, self._sequence, self._next_id
-            journal.clear()
-            _Gateway.__init__(self)
-            self.journal, self._sequence, self._next_id = journal, sequence, next_id
+            # Of a new one, all but what a request that is late may hold at this moment, and the counts.
+            fresh = vars(_Gateway())
+            kept = ("journal", "_lock", "_calls", "_sequence", "_next_id", "_clock")
+            self.journal.clear()
+            vars(self).update({name: value for name, value in fresh.items() if name not in kept})
 
 
 class Sandbox:

@@ -207,14 +207,17 @@ async def post_form(url: str, fields: Mapping[str, str], *, timeout: float = 10.
         # Not by a client: it logs the URL, and with it the token.
         async with httpx.AsyncHTTPTransport(trust_env=False) as transport:
             request = httpx.Request("POST", url, data=dict(fields), extensions=extensions)
-            response = await transport.handle_async_request(request)
-            await response.aread()
+            # httpx bounds each wait, not all of them together.
+            with anyio.fail_after(timeout):
+                response = await transport.handle_async_request(request)
+            # Nobody needs the body, which may be long, or cut.
+            await response.aclose()
             return response.status_code
     except (httpx.ConnectError, httpx.ConnectTimeout):
         failure = NotSentError("Nobody listens there.")
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         failure = InvalidInputError("The URL must be like http://127.0.0.1:8426/token.", outcome=None)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, TimeoutError) as error:
         failure = OutcomeUnknownError(f"There was no answer ({type(error).__name__}).")
     raise failure
 

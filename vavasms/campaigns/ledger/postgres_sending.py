@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
+from weakref import WeakValueDictionary
 
 from attrs import define
 
@@ -31,7 +32,8 @@ class PostgresSending(PostgresSweeping):
 
     def __init__(self, database: PostgresDatabase) -> None:
         super().__init__(database)
-        self._gathered: dict[str, _Gathered] = {}
+        #: By campaign, as long as something is written of it.
+        self._gathered: WeakValueDictionary[str, _Gathered] = WeakValueDictionary()
 
     async def claim(
         self,
@@ -45,7 +47,8 @@ class PostgresSending(PostgresSweeping):
     ) -> Claim | None:
         """TX1: see `Ledger.claim`."""
         intent = Intent(campaign_id=campaign_id, no=no, token=token, worker=worker, now=now, balance=balance)
-        claim = await self._gather(campaign_id).claims.write(intent)
+        gathered = self._gather(campaign_id)
+        claim = await gathered.claims.write(intent)
         if claim is not None:
             return claim
         return await self._database.write(lambda c: tx.claim(c, intent))
@@ -63,13 +66,15 @@ class PostgresSending(PostgresSweeping):
             not_before=not_before,
         )
         if event is BatchEvent.ACCEPT:
-            return await self._gather(claim.campaign_id).accepts.write(answer)
+            gathered = self._gather(claim.campaign_id)
+            return await gathered.accepts.write(answer)
         return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
         """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
         # It may be under way for somebody else's sake.
-        await self._gather(campaign_id).claims.flush()
+        gathered = self._gather(campaign_id)
+        await gathered.claims.flush()
         answer = Answer(campaign_id=campaign_id, no=no, token=token, event=BatchEvent.TURN_BACK)
         return await self._database.write(lambda c: tx.settle(c, answer))
 

@@ -19,10 +19,10 @@ from vavasms.cli.campaign.confirm import ask
 from vavasms.cli.campaign.options import RunOptions
 from vavasms.cli.campaign.trial import Trial, name_end, send_trial, show_trial
 from vavasms.cli.ledgers import open_place
-from vavasms.cli.places import Place
 from vavasms.client import AsyncVavaSMS
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn, parse_msisdn
+from vavasms.storage.places import Place
 
 
 @frozen(kw_only=True)

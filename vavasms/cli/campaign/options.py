@@ -14,9 +14,9 @@ from vavasms.campaigns.policy import Policy, parse_window
 from vavasms.cli import show
 from vavasms.cli.ledgers import find_ledger
 from vavasms.cli.options import SenderId
-from vavasms.cli.places import Place
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
+from vavasms.storage.places import Place
 
 Contacts = Annotated[
     str,

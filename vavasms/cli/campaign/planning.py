@@ -20,9 +20,9 @@ from vavasms.cli.campaign.options import Contacts, PlanOptions, open_contacts
 from vavasms.cli.campaign.planshow import make_object, show_plan
 from vavasms.cli.ledgers import LedgerPath, find_ledger, open_place
 from vavasms.cli.options import JsonFlag
-from vavasms.cli.places import Place
 from vavasms.errors import VavaSMSError
 from vavasms.numbers import check_region
+from vavasms.storage.places import Place
 
 _WIDTH = 76
 

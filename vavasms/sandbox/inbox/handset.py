@@ -24,10 +24,15 @@ _KEPT = 2_000
 
 def _plain(_inbound: Inbound, _attribute: Attribute[str], url: str) -> None:
     """Refuse what is no plain http(s) URL."""
-    parts = urlsplit(url)
     odd = any(one <= " " or one in "\\@\x7f" for one in url)
-    if odd or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SandboxError("the inbound URL is like http://127.0.0.1:8426/token")
+    try:
+        parts = urlsplit(url)
+        if not odd and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return
+    except ValueError:
+        # A broken address in brackets, a port beyond 65535.
+        pass
+    raise SandboxError("the inbound URL is like http://127.0.0.1:8426/token")
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,30 @@
+"""Where something is kept: a file, or a database by its connection string, which is a secret."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TypeAlias
+
+from vavasms.config import Secret, misconfigured
+
+Place: TypeAlias = Path | Secret
+
+_SCHEMES = ("postgresql://", "postgres://")
+# What is meant as a connection string, though libpq or we read it otherwise: never a file, and never shown.
+_OTHER_STRINGS = re.compile(
+    r"://|^[a-z][a-z+]+:/|^postgres(ql)?:|\b(pass\w*|host\w*|dbname)\s*=", re.IGNORECASE
+)
+
+
+def read_place(text: str) -> Place:
+    """Tell a database from a file.
+
+    Raises `ConfigurationError` for a connection string that is not one of PostgreSQL, in words of ours.
+    """
+    if text.startswith(_SCHEMES):
+        return Secret(text)
+    if not _OTHER_STRINGS.search(text):
+        return Path(text)
+    del text
+    raise misconfigured("It is kept at the path of a file, or in postgresql://user@host/name.")
