@@ -255,7 +255,7 @@ class AsyncVavaSMS:
     def _sender_id(self, sender_id: str | None) -> str:
         found = sender_id if sender_id is not None else self._settings.sender_id
         if found is None:
-            raise misconfigured("No sender ID: pass sender_id=… or set VAVASMS_SENDER_ID.")
+            raise misconfigured("No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID.")
         return found
 
     def _recipients(self, to: str | Iterable[str]) -> tuple[Msisdn, ...]:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
         ("phone\n2250757000001\n", "Bonjour {nom}", {}, "no column nom"),
         ("phone\n2250757000001\n", " ", {}, "empty"),
         ("phone\n2250757000001\n", "Bonjour {", {}, "not closed"),
-        ("nom\nAwa\n", "Bonjour", {}, "phone column"),
+        ("nom\nAwa\n", "Bonjour", {}, "phone_column="),
         ("phone\n2250757000001\n", "Bonjour", {"phone_column": "mobile"}, "mobile"),
         ("phone\n", "Bonjour", {}, "no rows"),
         ("", "Bonjour", {}, "is empty"),

@@ -195,7 +195,7 @@ def test_the_list_may_come_from_standard_input(outside: Run) -> None:
         (["--message", "Bonjour {inconnu}"], "inconnu"),
         (["--message", "x", "--window", "8-20"], "08:00-20:00"),
         (["--message", "x", "--tz", "Nowhere/At-All", "--window", "08:00-20:00"], "time zone"),
-        (["--message", "x", "--batch-size", "0"], "batch_size"),
+        (["--message", "x", "--batch-size", "0"], "--batch-size must be"),
         (["--message", "x", "--rate", "0"], "rate"),
         (["--message", "x", "--unit-price", "many"], "--unit-price"),
         (["--message", "x", "--region", "XX"], "region"),

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +78,8 @@ def test_a_second_interrupt_cuts_off_and_calls_the_calls_in_flight_unknown(serve
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert "finishing what is under way" in process.stderr.readline()
+        # A person takes longer than what signals a process and then its group.
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=20)
     assert process.returncode == 130
@@ -84,6 +87,21 @@ def test_a_second_interrupt_cuts_off_and_calls_the_calls_in_flight_unknown(serve
     end = last(out)
     assert (end["state"], end["reason"]) == ("paused", "interrupted")
     assert (end["accepted"], end["unknown"], end["queued"], end["sending"]) == (0, 40, 160, 0)
+
+
+def test_two_signals_at_once_are_one_wish(server: SandboxServer) -> None:
+    slow_down(server, 1.0)
+    with start(*RUN, *IN_TENS, "--yes", "--json") as process:
+        assert server.gateway.journal.wait_for(4, timeout=20)
+        # As `timeout` does: the process, then its group.
+        for _ in range(3):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.01)
+        out, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "becomes unknown" not in errors
+    end = last(out)
+    assert (end["accepted"] >= 40, end["unknown"], end["sending"]) == (True, 0, 0)
 
 
 def test_an_interrupt_that_comes_too_late_to_stop_anything_changes_nothing(server: SandboxServer) -> None:

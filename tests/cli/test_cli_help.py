@@ -88,7 +88,7 @@ STATES = {"campaign resume": "paused", "campaign purge": "done", "campaign repor
 async def keep_campaign(path: Path, state: str) -> None:
     """Write the campaign of the examples into a ledger."""
     new = NewCampaign(
-        id="3f9a1c07", account=ACCOUNT, sender_id="SANDBOX", message="Bonjour", created_at=time.time()
+        id="3f9a1c07", account=ACCOUNT, sender_id="SANDBOX", message="Salut", created_at=time.time()
     )
     batch = NewBatch(no=0, message="Bonjour", segments=1, recipients=(Msisdn("2250700000101"),))
     async with await SqliteLedger.open(path) as ledger:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,7 @@ def test_a_second_signal_cuts_a_worker_off_and_calls_what_is_in_flight_unknown(
         assert server.gateway.journal.wait_for(2, timeout=20)
         process.send_signal(signal.SIGINT)
         assert "finishing what is under way" in process.stderr.readline()
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, "becomes unknown" in errors) == (130, True)

@@ -127,6 +127,19 @@ def test_without_its_extra_the_sandbox_says_how_to_install_it(without: Callable[
 
 
 @posix
+@pytest.mark.parametrize("missing", [("procrastinate",), ("psycopg", "psycopg_pool")])
+def test_without_its_extra_a_ledger_on_postgresql_says_how_to_install_it(
+    without: Callable[..., Run], missing: tuple[str, ...]
+) -> None:
+    call = without(*missing)
+    for words in (("campaign", "list"), ("worker",), ("ledger", "migrate"), ("optouts", "list")):
+        finished = call(*words, "--ledger", "postgresql://localhost/sms")
+        assert finished.returncode == 2
+        assert "pip install 'vavasms[postgres]'" in finished.stderr
+        assert finished.stderr.count("\n") == 1
+
+
+@posix
 def test_without_its_extra_the_command_line_says_how_to_install_it(without: Callable[..., Run]) -> None:
     finished = without("cyclopts")("--help")
     assert finished.returncode == 1

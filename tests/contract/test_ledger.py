@@ -183,6 +183,52 @@ async def test_the_oldest_campaign_of_the_same_plan_is_found(ledger: Ledger) -> 
         assert (await ledger.campaign(key)).state is expected
 
 
+async def load(
+    ledger: Ledger, key: str, first: int, message: str = "Bonjour", account: str = "ops"
+) -> str | None:
+    """Keep a campaign of ten numbers; give which one it repeats."""
+    await ledger.create(evolve(NEW, id=key, account=account, message=message, created_at=float(len(key))))
+    people = tuple(Msisdn(2250700000100 + first + each) for each in range(10))
+    await ledger.load(key, [NewBatch(no=0, message=message, segments=1, recipients=people)])
+    return await ledger.finish_loading(key, plan="{}", plan_hash=key, unless_same=True)
+
+
+async def test_the_same_text_for_the_same_people_is_found_while_a_campaign_is_not_over(
+    ledger: Ledger, take: Take
+) -> None:
+    assert await load(ledger, "c", 0) is None
+    # Queued: one of ten is the same.
+    assert await load(ledger, "near", 9) == "c"
+    assert await load(ledger, "text", 0, message="Bonsoir") is None
+    assert await load(ledger, "people", 10) is None
+    assert await load(ledger, "account", 0, account="other") is None
+    await ledger.start("c")
+    assert await load(ledger, "running", 1) == "c"
+    await ledger.pause("c", "lunch")
+    assert await load(ledger, "paused", 1) == "c"
+    await ledger.start("c")
+    assert await ledger.settle(await take("c"), BatchEvent.ACCEPT, BatchRecord())
+    assert await ledger.finish("c")
+    # Another month, another list: that is what a new campaign is for.
+    assert await load(ledger, "later", 0) is None
+
+
+async def test_what_was_cancelled_before_anything_was_sent_is_no_first_time(
+    ledger: Ledger, take: Take
+) -> None:
+    assert await load(ledger, "c", 0) is None
+    await ledger.cancel("c", "wrong list")
+    key = evolve(NEW, id="again", account="ops", message="Bonjour", created_at=50.0)
+    await ledger.create(key)
+    assert await ledger.finish_loading("again", plan="{}", plan_hash="c", unless_same=True) is None
+    assert await load(ledger, "d", 20) is None
+    await ledger.start("d")
+    await take("d")
+    await ledger.cancel("d", "enough")
+    await ledger.create(evolve(key, id="once more"))
+    assert await ledger.finish_loading("once more", plan="{}", plan_hash="d", unless_same=True) == "d"
+
+
 async def test_the_latest_campaign_is_the_first_of_the_list(ledger: Ledger, create: Run) -> None:
     for key, created_at in (("old", 1.0), ("new", 3.0), ("middle", 2.0)):
         await create(key, 2, created_at=created_at)

@@ -38,6 +38,8 @@ def test_messages_are_listed_and_searched(rest: httpx.Client, gateway: Gateway) 
     send(gateway, f"{PHONE},{OTHER}", "Prêt")
     send(gateway, PHONE, SCRIPT)
     assert texts(rest.get("messages", params={"to": f"+{PHONE}"})) == [SCRIPT, "Prêt"]
+    # Typed into a URL as it is, the plus sign is a space.
+    assert texts(rest.get(f"messages?to=+{PHONE}")) == [SCRIPT, "Prêt"]
     assert texts(rest.get("messages", params={"text": "PRÊT", "to": OTHER})) == ["Prêt"]
     assert texts(rest.get("messages", params={"text": "<script>"})) == [SCRIPT]
     assert texts(rest.get("messages", params={"after": 1})) == [SCRIPT]
@@ -164,12 +166,26 @@ def test_a_long_script_is_shown_by_its_beginning(rest: httpx.Client, server: San
     ]
 
 
+def test_a_fault_can_be_planned_for_one_call(rest: httpx.Client, server: SandboxServer) -> None:
+    reply = rest.post("faults", json={"when": "next", "kind": "html", "path": "/v1/text/single"})
+    assert reply.status_code == 200
+    assert server.faults.steps() == [(Fault(kind=FaultKind.HTML), "/v1/text/single")]
+
+
+def test_whoever_names_no_kind_or_a_wrong_one_is_told_all_of_them(rest: httpx.Client) -> None:
+    for body in ({"when": "next"}, {"when": "always", "kind": "boom"}):
+        assert "close_after_accepting, status" in rest.post("faults", json=body).json()["error"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"kind": "html"},
         {"when": "later", "kind": "html"},
         {"when": "next"},
+        {"when": "next", "kind": "html", "path": 1},
+        {"when": "next", "path": "/v1/text/single"},
+        {"when": "next", "kind": "boom"},
         {"when": "next", "kind": "bom", "moment": "before_reading"},
         {"when": "rate", "kind": "html"},
         {"when": "rate", "kind": "html", "rate": 1.5},

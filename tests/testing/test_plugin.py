@@ -107,6 +107,18 @@ def test_each_test_has_a_sandbox_of_its_own_in_sync_and_async_code(run: Run) -> 
             vavasms_sandbox.sync_client().send("+2250700000001", "x")
             assert len(sms_outbox) == 1
 
+        def test_a_number_is_found_in_the_form_it_was_sent_in(vavasms_sandbox, sms_outbox, latest_otp):
+            from vavasms import InvalidNumberError
+            sms = vavasms_sandbox.sync_client()
+            sms.send("0700000101", "x")
+            sms.send_otp("07 00 00 01 02")
+            for form in ("0700000101", "+225 07 00 00 01 01", "2250700000101", "002250700000101"):
+                assert len(sms_outbox.to(form)) == 1
+            assert latest_otp("0700000102") == latest_otp("+2250700000102")
+            # Else `assert not sms_outbox.to(…)` would hold for whatever is misspelt.
+            with pytest.raises(InvalidNumberError):
+                sms_outbox.to("070000010")
+
         def test_time_can_pass(vavasms_sandbox, latest_otp):
             sms = vavasms_sandbox.sync_client()
             lot = sms.send("+2250700000001", "x")
@@ -119,7 +131,7 @@ def test_each_test_has_a_sandbox_of_its_own_in_sync_and_async_code(run: Run) -> 
             assert "VAVASMS_USERNAME" not in os.environ
             assert os.environ["VAVASMS_BASE_URL"].startswith("http://127.0.0.1:1/")
         """
-    ).assert_outcomes(passed=7)
+    ).assert_outcomes(passed=8)
 
 
 def test_the_sandbox_can_be_in_process(run: Run) -> None:

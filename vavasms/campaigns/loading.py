@@ -71,7 +71,9 @@ async def plan_listing(
     finally:
         contacts.__exit__(None, None, None)
     if not plan.recipients:
-        raise InvalidInputError("Nobody of this list can be sent to: see `vavasms numbers check`.")
+        hint = ": see `vavasms numbers check`" if plan.refused else ""
+        counts = f"{plan.refused:,} refused, {plan.opted_out:,} opted out"
+        raise InvalidInputError(f"Nobody of this list can be sent to: {counts}{hint}.")
     return plan
 
 

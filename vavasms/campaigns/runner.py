@@ -176,7 +176,7 @@ class CampaignRunner:
                 new.id, plan=dump_plan(plan), plan_hash=plan.hash, unless_same=not again
             )
             if first is not None:
-                raise _same(first)
+                raise _same(await self.ledger.status(first))
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.ledger.discard(new.id)
@@ -305,7 +305,9 @@ class CampaignRunner:
     def _describe(self, message: str, policy: Policy, sender_id: str | None) -> NewCampaign:
         sender = sender_id or self._account.sender_id
         if sender is None:
-            raise InvalidInputError("No sender ID: pass sender_id=… or set VAVASMS_SENDER_ID.")
+            raise InvalidInputError(
+                "No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID."
+            )
         draft_text(message, sender)
         return NewCampaign(
             id=token_hex(4),
@@ -334,9 +336,16 @@ def _changed(found: str, expected: str) -> InvalidInputError:
     )
 
 
-def _same(first: str) -> InvalidInputError:
+def _same(first: CampaignStatus) -> InvalidInputError:
+    left = first.queued + first.sending
+    if left and first.state is not CampaignState.CANCELLED:
+        return InvalidInputError(
+            f"The campaign {first.id} has this text for these recipients, or some of them, and is "
+            f"{first.state.value} with {left:,} left: `vavasms campaign resume {first.id}` goes on with it, "
+            "`--again` (again=True) sends to all of this list anew. Nothing was sent."
+        )
     return InvalidInputError(
-        f"The campaign {first} has these very recipients and texts: look at it first, or say `--again` "
+        f"The campaign {first.id} has these very recipients and texts: look at it first, or say `--again` "
         "(again=True) to send everything a second time. Nothing was sent."
     )
 

@@ -90,7 +90,9 @@ def count(value: int, noun: str) -> str:
 def _sentence(text: str) -> str:
     line = clean(text).strip()
     end = "" if line.endswith((".", "?", "!", "…")) else "."
-    return line[:1].upper() + line[1:] + end
+    # What begins with a URL or an option keeps its letters.
+    is_word = line[:1].isalpha() and "://" not in line.partition(" ")[0]
+    return (line[:1].upper() + line[1:] if is_word else line) + end
 
 
 def _plain(value: object) -> Any:

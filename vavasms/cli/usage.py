@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from difflib import get_close_matches
+from typing import get_args
 
 from cyclopts import CycloptsError
 from cyclopts.exceptions import (
+    CoercionError,
     MissingArgumentError,
     UnknownCommandError,
     UnknownOptionError,
@@ -30,11 +33,22 @@ def _explain(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         word = _show(error.unused_tokens[0])
         return f"{word} is one word too many for `{command}`: quote a text that has spaces"
+    if isinstance(error, CoercionError) and error.token is not None and error.msg is None:
+        name = error.token.keyword or (error.argument.name if error.argument else "it")
+        return f"{name} takes {_kind_of(error.target_type)}, not {_show(error.token.value)}"
     if isinstance(error, UnknownOptionError):
         # Without its value, which may be a password somebody hoped to give here.
         name = (error.token.keyword or error.token.value).partition("=")[0]
         return f"`{command}` has no option {name}: see `{command} --help`"
     return str(error)
+
+
+def _kind_of(kind: object) -> str:
+    """Name a type as people do."""
+    names = {int: "a whole number", float: "a number", Decimal: "an amount"}
+    return next(
+        (name for each, name in names.items() if each is kind or each in get_args(kind)), "another word"
+    )
 
 
 def _unknown(error: UnknownCommandError, command: str) -> str:

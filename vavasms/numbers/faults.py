@@ -74,7 +74,9 @@ _SENTENCES = {
     NumberFault.LANDLINE: "{shown} is a landline, which takes no SMS: give a mobile number",
     NumberFault.NOT_MOBILE: "{shown} is no mobile number: give a mobile number",
     NumberFault.OLD_PLAN: "{shown} is of the old numbering plan: use the suggested number or repair it",
-    NumberFault.LOST_ZERO: "{shown} seems to have lost its leading zero: use the suggestion or repair it",
+    NumberFault.LOST_ZERO: (
+        "{shown} seems to have lost its leading zero: use the suggestion, or repair it with the region named"
+    ),
     NumberFault.AMBIGUOUS: "{shown} reads as a number of several countries: name the region or write the +",
     NumberFault.NO_REGION: "{shown} has no calling code: name its region or write it as +225...",
 }

@@ -95,7 +95,8 @@ class _Control:
     async def add_fault(self, request: Request) -> Response:
         """Plan one more fault: `{"when": "next", "kind": ...}`, or `always`, or `rate` with a `rate`.
 
-        `next` adds a step to the script, `always` takes the place of all rates, `rate` joins them.
+        `next` adds a step to the script, for the call `path` or any; `always` takes the place of all rates,
+        `rate` joins them.
         """
         body = dict(await read_json(request))
         when = body.pop("when", None)
@@ -105,7 +106,10 @@ class _Control:
         elif when == "always":
             self.faults.set_rates({parse_fault(body): 1})
         elif when == "next":
-            self.faults.script(parse_fault(body))
+            path = body.pop("path", None)
+            if not isinstance(path, str | None):
+                raise SandboxError("the path is a text")
+            self.faults.script(parse_fault(body), path=path)
         else:
             raise SandboxError('"when" is next, always or rate')
         return JSONResponse({"ok": True, **describe_faults(self.faults)})

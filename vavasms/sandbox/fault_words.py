@@ -28,13 +28,16 @@ _WORDS: Mapping[str, tuple[type, ...]] = {
 }
 
 
+_KINDS = "one of " + ", ".join(each.value for each in FaultKind)
+
+
 def parse_fault(value: object) -> Fault:
     """Read a fault from JSON: `{"kind": "status", "status": 503, "moment": "after_accepting"}`.
 
     The names are those of `Fault`; `headers` is an object of texts, `body` a text.
     """
     if not isinstance(value, dict) or "kind" not in value:
-        raise SandboxError('a fault is an object with a "kind"')
+        raise SandboxError(f'a fault is an object with a "kind": {_KINDS}')
     for name, word in value.items():
         # `True` is an int to Python and nonsense as a number of bytes.
         if name not in _WORDS or type(word) not in _WORDS[name]:
@@ -50,7 +53,8 @@ def _word(name: str, word: object) -> Any:
         if name == "moment":
             return Moment(word)
     except ValueError:
-        raise SandboxError(f"a fault has no {name} {word!r}") from None
+        known = f": {_KINDS}" if name == "kind" else ""
+        raise SandboxError(f"a fault has no {name} {word!r}{known}") from None
     if isinstance(word, dict):
         return tuple((str(key), str(one)) for key, one in word.items())
     return word.encode() if name == "body" and isinstance(word, str) else word

@@ -51,8 +51,10 @@ class _Messages:
     gateway: Gateway
 
     def _find(self, query: Mapping[str, str], after: int, limit: int | None = None) -> list[InboxMessage]:
-        journal, text = self.gateway.journal, query.get("text", "")
-        return list(journal.messages(query.get("to"), text=text, after=after, limit=limit))
+        journal, text, to = self.gateway.journal, query.get("text", ""), query.get("to")
+        # A plus sign that nobody quoted arrives as a space.
+        phone = None if to is None else to.strip().removeprefix("+")
+        return list(journal.messages(phone, text=text, after=after, limit=limit))
 
     def _reply(self, found: list[InboxMessage]) -> Response:
         return JSONResponse({"messages": [describe_message(self.gateway, message) for message in found]})

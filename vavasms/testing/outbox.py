@@ -7,6 +7,7 @@ from typing import overload
 
 from attrs import frozen
 
+from vavasms.numbers import Msisdn, parse_msisdn
 from vavasms.sandbox import Entry, Gateway
 
 __all__ = ["Message", "Outbox"]
@@ -64,13 +65,16 @@ class Outbox(Sequence[Message]):
         return messages[-1]
 
     def to(self, number: str) -> list[Message]:
-        """Give the messages to a number, in any international form: `+225 07 00 00 00 01`."""
-        recipient = f"+{_digits(number)}"
+        """Give the messages to a number, in any form that `send` takes: `+225 07 00 00 00 01`, `0700000001`.
+
+        Raises `InvalidNumberError` for what is no number, to which nothing can have been sent.
+        """
+        recipient = _read(number).e164
         return [message for message in self if message.recipient == recipient]
 
     def latest_otp(self, number: str) -> str:
         """Give the last one-time code to a number; an `AssertionError` where none was sent."""
-        code = self._gateway.latest_otp(_digits(number))
+        code = self._gateway.latest_otp(_read(number))
         if code is None:
             raise AssertionError(f"No one-time code was sent to {number} in this test.")
         return code
@@ -88,6 +92,6 @@ def _spread(entry: Entry) -> Iterator[Message]:
         )
 
 
-def _digits(number: str) -> str:
-    digits = "".join(character for character in number if character.isdigit())
-    return digits.removeprefix("00")
+def _read(number: str) -> Msisdn:
+    """Read a number as a client does by default."""
+    return parse_msisdn(number, region="CI")

@@ -167,7 +167,9 @@ def _arrange(
     if phone is None:
         what = "that is named like a phone number" if phone_column is None else repr(phone_column)
         shown = _show(header)
-        raise csvfile.refusal(name, f"has no column {what}: its columns are {shown}. Name the phone column")
+        raise csvfile.refusal(
+            name, f"has no column {what}: its columns are {shown}. Name it: phone_column=… (`--phone-column`)"
+        )
     second = next(records, None)
     if second is None:
         raise csvfile.refusal(name, "has a header and no rows")

@@ -67,7 +67,7 @@ class MemoryLedger(Registers):
         self, campaign_id: str, *, plan: str, plan_hash: str, unless_same: bool = False
     ) -> str | None:
         row = self._loading(campaign_id)
-        same = self._find_same(row.given, plan_hash) if unless_same else None
+        same = self._find_same(row, plan_hash) if unless_same else None
         if same is not None:
             return same
         if row.has_twins():
@@ -319,14 +319,14 @@ class MemoryLedger(Registers):
     async def aclose(self) -> None:
         """Do nothing: the object may be used on."""
 
-    def _find_same(self, new: NewCampaign, plan_hash: str) -> str | None:
-        same = [
-            row.given
+    def _find_same(self, new: CampaignRow, plan_hash: str) -> str | None:
+        others = [
+            row
             for row in self._campaigns.values()
-            if row.state is not CampaignState.LOADING
-            and (row.given.account, row.plan_hash) == (new.account, plan_hash)
+            if row is not new and row.given.account == new.given.account and row.repeats(new, plan_hash)
         ]
-        return min(same, key=lambda given: given.created_at).id if same else None
+        others.sort(key=lambda row: (row.plan_hash != plan_hash, row.given.created_at))
+        return others[0].given.id if others else None
 
     def _loading(self, campaign_id: str) -> CampaignRow:
         row = self._row(campaign_id)

@@ -37,6 +37,9 @@ SPENT = frozenset({BatchState.SENDING, BatchState.ACCEPTED, BatchState.UNKNOWN})
 #: While a batch of it is in one of these, a campaign is not done.
 OPEN = frozenset({BatchState.QUEUED, BatchState.SENDING})
 
+#: Something of it is still to be sent, or may be.
+_UNFINISHED = (CampaignState.QUEUED, CampaignState.RUNNING, CampaignState.PAUSED)
+
 
 @define(kw_only=True, eq=False)
 class BatchRow:
@@ -229,6 +232,17 @@ class CampaignRow:
         """Tell whether a recipient is in it twice."""
         phones = [phone for batch in self.batches.values() for phone in batch.recipients]
         return len(set(phones)) < len(phones)
+
+    def repeats(self, new: CampaignRow, plan_hash: str) -> bool:
+        """Tell whether a new campaign would say the same to the same: see `Ledger.finish_loading`."""
+        if self.plan_hash == plan_hash:
+            return self.state not in (CampaignState.LOADING, CampaignState.CANCELLED) or self.claimed
+        if self.state not in _UNFINISHED or self.given.message != new.given.message:
+            return False
+        ours, theirs = (
+            {phone for batch in row.batches.values() for phone in batch.recipients} for row in (self, new)
+        )
+        return not ours.isdisjoint(theirs)
 
     def fenced(self, no: int, token: str, event: BatchEvent) -> BatchRow | None:
         """Give a batch where the event can happen and this token's claim was its latest."""

@@ -203,9 +203,10 @@ class Ledger(Protocol):
     ) -> str | None:
         """Make a campaign `queued`: it is whole.
 
-        With `unless_same`, gives the id of the oldest other campaign of the same account and plan hash where
-        there is one, and leaves this one `loading`. Raises `LedgerError`, and leaves it `loading`, where a
-        recipient is in it twice.
+        With `unless_same`, gives the id of the oldest other campaign of the account that has the same plan
+        hash, unless it was cancelled before anything was claimed; else of the oldest that is not over, has
+        the same message and a recipient in common. Where there is one, this one stays `loading`. Raises
+        `LedgerError`, and leaves it `loading`, where a recipient is in it twice.
         """
         ...
 

@@ -16,15 +16,19 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from procrastinate import PsycopgConnector
-from procrastinate.exceptions import ConnectorException
-from procrastinate.jobs import Job
-from procrastinate.manager import JobManager
-
+from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
 from vavasms.storage.postgres import ask, change
 from vavasms.storage.postgres_link import Connection
 from vavasms.storage.queries import load_queries
+
+try:
+    from procrastinate import PsycopgConnector
+    from procrastinate.exceptions import ConnectorException
+    from procrastinate.jobs import Job
+    from procrastinate.manager import JobManager
+except ImportError:
+    raise misconfigured("A ledger on PostgreSQL needs its extra: pip install 'vavasms[postgres]'.") from None
 
 SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sql.postgres", "jobs.sql")
 TASK = "vavasms.carry"

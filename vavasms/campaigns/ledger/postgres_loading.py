@@ -43,13 +43,12 @@ async def finish_loading(
 ) -> str | None:
     """Make a campaign whole, and each of its recipients the addressee of one batch.
 
-    With `unless_same`, give the id of another one of the same plan instead, where there is one.
+    With `unless_same`, give the id of another one that says the same to the same instead, where there is one.
     """
     campaign = await tx.hold(connection, campaign_id, alone=True)
     if unless_same:
         same = {"campaign": campaign.seq, "plan_hash": plan["plan_hash"]}
-        # Of two that come at once one waits, then sees the other.
-        _, found = await ask(connection, (SQL["lock_plan"], same), (SQL["select_same_plan"], same))
+        _, found = await ask(connection, (SQL["lock_account"], same), (SQL["select_same_plan"], same))
         if found:
             return str(found[0][0])
     if not await tx.move(connection, campaign.seq, CampaignEvent.LOADED):

@@ -90,7 +90,7 @@ def hold(connection: Connection, campaign_id: str) -> Held:
 
 
 def find_same(connection: Connection, campaign: Held, plan_hash: str) -> str | None:
-    """Give the id of the oldest other campaign of the same account and plan hash."""
+    """Give the id of another campaign that says the same to the same: see `Ledger.finish_loading`."""
     key = {"campaign": campaign.seq, "plan_hash": plan_hash}
     row = connection.execute(SQL["select_same_plan"], key).fetchone()
     return None if row is None else str(row[0])

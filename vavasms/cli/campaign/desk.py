@@ -169,7 +169,12 @@ def _show(campaign: Campaign, found: CampaignStatus) -> None:
 
 
 def _table(found: Sequence[CampaignStatus]) -> Table:
-    table = Table("Campaign", "State", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    # An id that is cut is of no use.
+    table.add_column(
+        "Campaign", no_wrap=True, overflow="fold", min_width=max(map(len, (each.id for each in found)))
+    )
+    table.add_column("State")
     for name in ("Recipients", "Left", "Accepted", "Rejected", "Not sent", "Unknown"):
         table.add_column(name, justify="right")
     for each in found:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, BinaryIO, TypedDict
 
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 from cyclopts import Parameter
 
 from vavasms.campaigns.policy import Policy, parse_window
@@ -88,12 +89,14 @@ class PlanOptions:
 
     def policy(self) -> Policy:
         """Give the limits. Raises `InvalidInputError` where one makes no sense."""
-        return Policy(
-            rate=self.rate,
-            window=None if self.window is None else parse_window(self.window, tz=self.tz),
-            unit_price=self.unit_price,
-            batch_size=self.batch_size,
-            concurrency=self.concurrency,
+        return _by_option(
+            lambda: Policy(
+                rate=self.rate,
+                window=None if self.window is None else parse_window(self.window, tz=self.tz),
+                unit_price=self.unit_price,
+                batch_size=self.batch_size,
+                concurrency=self.concurrency,
+            )
         )
 
     def reading(self) -> Reading:
@@ -133,7 +136,22 @@ class RunOptions(PlanOptions):
         """Give the limits. Raises `InvalidInputError` where one makes no sense."""
         # attrs made a class of its own: the short `super()` is another's.
         plain = PlanOptions.policy(self)
-        return evolve(plain, budget=self.budget, balance_floor=self.balance_floor, daily_cap=self.daily_cap)
+        return _by_option(
+            lambda: evolve(
+                plain, budget=self.budget, balance_floor=self.balance_floor, daily_cap=self.daily_cap
+            )
+        )
+
+
+def _by_option(make: Callable[[], Policy]) -> Policy:
+    """Make a policy; where it refuses, name the option for the argument."""
+    try:
+        return make()
+    except InvalidInputError as error:
+        name, _, rest = str(error).partition(" ")
+    is_argument = name in {each.name for each in fields(Policy)}
+    shown = f"--{name.replace('_', '-')}" if is_argument else name
+    raise InvalidInputError(f"{shown} {rest.replace('a Decimal', 'an amount')}")
 
 
 def open_contacts(contacts: str) -> Path | BinaryIO:

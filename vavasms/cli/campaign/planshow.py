@@ -16,7 +16,10 @@ from rich.text import Text
 from vavasms.campaigns.plan import CampaignPlan, Example
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import show
+from vavasms.numbers.faults import NumberFault
 
+#: Reasons to refuse a number of which a repair may make a right one.
+_REPAIRABLE = (NumberFault.OLD_PLAN, NumberFault.LOST_ZERO, NumberFault.DECIMAL)
 #: Letters that cost, and operators of a country, named at most.
 _SHOWN = 8
 
@@ -41,6 +44,9 @@ def show_numbers(plan: CampaignPlan) -> None:
     table.add_section()
     table.add_row(f"{plan.numbers:,}", "in all", "")
     show.output().print(table)
+    if can_be := sum(plan.refusals[each].count for each in _REPAIRABLE if each in plan.refusals):
+        options = "--repair, with --region CC if all are of one country"
+        show.say(f"Of the refused, {can_be:,} may be repaired: {options}.")
 
 
 def show_sending(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -17,6 +18,9 @@ from vavasms.campaigns.feeding import INTERRUPTED
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignState
+
+#: Seconds. `timeout` and supervisors signal a process and then its group: that is one wish, not two.
+_ONE_WISH = 0.3
 
 _NOTICE = "Interrupted: finishing what is under way. Ctrl-C again does not wait."
 _ABRUPT = "Interrupted again: what is under way and was not answered becomes unknown."
@@ -110,6 +114,21 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@define
+class _Wishes(AsyncIterator[signal.Signals]):
+    """Signals, those left out that come with the one before."""
+
+    _signals: AsyncIterator[signal.Signals]
+    _last: float = -math.inf
+
+    async def __anext__(self) -> signal.Signals:
+        while True:
+            found = await anext(self._signals)
+            last, self._last = self._last, anyio.current_time()
+            if self._last - last > _ONE_WISH:
+                return found
+
+
 @contextmanager
 def receive_signals() -> Iterator[AsyncIterator[signal.Signals] | None]:
     """Receive signals; None where that is not possible: there, Ctrl-C cuts the run off."""
@@ -119,7 +138,7 @@ def receive_signals() -> Iterator[AsyncIterator[signal.Signals] | None]:
     before = signal.getsignal(signal.SIGINT)
     try:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            yield signals
+            yield _Wishes(signals)
     finally:
         # The event loop's own handler, which cancels: asyncio leaves Python's behind, and that one could
         # raise in the middle of closing the ledger.

@@ -7,8 +7,9 @@ SELECT pg_advisory_xact_lock_shared(1447122497, hashtext(%(id)s))
 -- name: lock_alone
 SELECT pg_advisory_xact_lock(1447122497, hashtext(%(id)s))
 
--- name: lock_plan
-SELECT pg_advisory_xact_lock(1447122500, hashtext(%(plan_hash)s))
+-- name: lock_account
+-- Two plans of an account that come at once: one waits, then sees the other.
+SELECT pg_advisory_xact_lock(1447122500, hashtext(account)) FROM vavasms.campaign WHERE seq = %(campaign)s
 
 -- name: lock_capped
 -- Two campaigns that claim the same recipient, where a cap is set, come one after the other. Not a lock for each
@@ -34,10 +35,22 @@ SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_h
 FROM vavasms.campaign ORDER BY created_at DESC, seq DESC
 
 -- name: select_same_plan
-SELECT id FROM vavasms.campaign
-WHERE account = (SELECT account FROM vavasms.campaign WHERE seq = %(campaign)s) AND plan_hash = %(plan_hash)s
-    AND state <> 'loading'
-ORDER BY created_at, seq LIMIT 1
+-- What was cancelled before anything was claimed sent nothing a first time. Of one that is not over the text alone
+-- must be the same, where both have a recipient: a list that was mended meanwhile makes another plan.
+SELECT other.id FROM vavasms.campaign AS mine
+JOIN vavasms.campaign AS other ON other.account = mine.account AND other.seq <> mine.seq
+WHERE mine.seq = %(campaign)s AND ((
+    other.plan_hash = %(plan_hash)s AND other.state <> 'loading' AND (other.state <> 'cancelled' OR EXISTS (
+        SELECT 1 FROM vavasms.batch WHERE batch.campaign = other.seq AND batch.sending_at IS NOT NULL
+    ))
+) OR (
+    other.state IN ('queued', 'running', 'paused') AND other.message = mine.message AND EXISTS (
+        SELECT 1 FROM vavasms.recipient
+        JOIN vavasms.addressee ON addressee.phone = recipient.phone AND addressee.campaign = other.seq
+        WHERE recipient.campaign = mine.seq
+    )
+))
+ORDER BY other.plan_hash = %(plan_hash)s DESC, other.created_at, other.seq LIMIT 1
 
 -- name: move_campaign
 -- One event of the campaign's table; :sources are the states it starts from.

@@ -11,10 +11,22 @@ FROM campaign WHERE id = :id
 SELECT id FROM campaign ORDER BY created_at DESC, seq DESC
 
 -- name: select_same_plan
-SELECT id FROM campaign
-WHERE account = (SELECT account FROM campaign WHERE seq = :campaign) AND plan_hash = :plan_hash
-    AND state <> 'loading'
-ORDER BY created_at, seq LIMIT 1
+-- What was cancelled before anything was claimed sent nothing a first time. Of one that is not over the text alone
+-- must be the same, where both have a recipient: a list that was mended meanwhile makes another plan.
+SELECT other.id FROM campaign AS mine
+JOIN campaign AS other ON other.account = mine.account AND other.seq <> mine.seq
+WHERE mine.seq = :campaign AND ((
+    other.plan_hash = :plan_hash AND other.state <> 'loading' AND (other.state <> 'cancelled' OR EXISTS (
+        SELECT 1 FROM batch WHERE batch.campaign = other.seq AND batch.sending_at IS NOT NULL
+    ))
+) OR (
+    other.state IN ('queued', 'running', 'paused') AND other.message = mine.message AND EXISTS (
+        SELECT 1 FROM recipient
+        JOIN addressee ON addressee.phone = recipient.phone AND addressee.campaign = other.seq
+        WHERE recipient.campaign = mine.seq
+    )
+))
+ORDER BY other.plan_hash = :plan_hash DESC, other.created_at, other.seq LIMIT 1
 
 -- name: move_campaign
 -- One event of the campaign's table; :sources is a JSON list of the states it starts from.
