@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
@@ -9,15 +10,19 @@ import anyio
 import psycopg
 import pytest
 from anyio.to_thread import run_sync
+from psycopg.conninfo import make_conninfo
 
-from tests.campaigns.crew import ask, jobs, open_empty
-from vavasms.campaigns.ledger.port import BatchRecord, Claim, NewBatch, NewCampaign
+from tests.campaigns.crew import ask, jobs, open_empty, until
+from tests.storage.bridge import Bridge
+from vavasms.campaigns.ledger.port import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.ledger.postgres_jobs import queue_of
 from vavasms.campaigns.ledger.postgres_transactions import Intent
 from vavasms.campaigns.ledger.postgres_transactions import claim as write_claim
+from vavasms.campaigns.report import read_report
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import LedgerError
+from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 from vavasms.storage.postgres_link import Connection
 
@@ -368,3 +373,90 @@ async def test_what_comes_back_together_with_a_cancel_stays_in_doubt(ledger: Pos
                 tasks.start_soon(ledger.cancel, "c", "enough")
     status = await ledger.status("c")
     assert (status.queued, status.not_sent, status.unknown, status.segments) == (0, 0, 24, 24)
+
+
+async def test_what_is_turned_back_as_its_job_is_made_elsewhere_keeps_both(
+    ledger: PostgresLedger, postgres: str
+) -> None:
+    await begin(ledger, "c", 1)
+    made = await take(ledger, "c")
+    ask(postgres, "UPDATE procrastinate_jobs SET status = 'doing'")
+    async with await psycopg.AsyncConnection.connect(
+        postgres, options="-c search_path=vavasms_jobs"
+    ) as other:
+        # A worker that stops gives its job back, and has not committed yet.
+        await other.execute(
+            "SELECT procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM procrastinate_jobs"
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ledger.settle, made, BatchEvent.TURN_BACK, NOTHING)
+            await until(partial(_waits_for_a_lock, postgres))
+            await other.commit()
+    assert waiting(postgres) == ["c/0"]
+    assert (await ledger.status("c")).queued == 1
+
+
+async def _waits_for_a_lock(url: str) -> bool:
+    return bool(
+        ask(
+            url,
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()",
+        )
+    )
+
+
+async def test_a_claim_that_the_server_was_still_at_is_turned_back(
+    ledger: PostgresLedger, postgres: str
+) -> None:
+    await begin(ledger, "c", *[1] * 3)
+    way = Bridge(postgres)
+    server = await asyncio.start_server(way.lead, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with (
+        server,
+        await PostgresLedger.open(
+            make_conninfo(postgres, host="127.0.0.1", port=port, sslmode="disable")
+        ) as far,
+        await psycopg.AsyncConnection.connect(postgres) as other,
+    ):
+        # The server is slow at the last one.
+        await other.execute("SELECT FROM vavasms.batch WHERE no = 2 FOR UPDATE")
+        lost: list[int] = []
+
+        async def lose(no: int) -> None:
+            with pytest.raises(LedgerError):
+                await claim(far, "c", no)
+            lost.append(no)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lose, 2)
+            await until(partial(_waits_for_a_lock, postgres))
+            for no in (0, 1):
+                tasks.start_soon(lose, no)
+            await way.cut()
+        way.mend()
+        async with anyio.create_task_group() as tasks:
+            for no in lost:
+                tasks.start_soon(far.abandon, "c", no, f"c-{no}-w")
+            await anyio.sleep(0.3)
+            await other.rollback()
+    status = await ledger.status("c")
+    assert (status.sending, status.queued) == (0, 3)
+
+
+async def test_an_id_that_begins_like_another_has_its_own_jobs(ledger: PostgresLedger, postgres: str) -> None:
+    await begin(ledger, "a", 1)
+    await begin(ledger, "a/1", 1)
+    await ledger.pause("a", "lunch")
+    assert waiting(postgres) == ["a/1/0"]
+
+
+async def test_a_nul_in_what_the_gateway_said_hides_nothing(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", 2)
+    record = BatchRecord(lot_id="L\0", message_ids=("a\0b", "c"))
+    assert await ledger.settle(await take(ledger, "c"), BatchEvent.ACCEPT, record)
+    at = Delivery(message_id="c", status=DeliveryStatus.OTHER, raw_status="se\0nt", at=1.0)
+    await ledger.record_deliveries("c", [at])
+    assert [row.message_id async for row in read_report(ledger, "c")] == ["a\0b", "c"]
+    found = await ledger.deliveries("c", ["a\0b", "c"])
+    assert {key: each.raw_status for key, each in found.items()} == {"c": "se\ufffdnt"}

@@ -79,6 +79,22 @@ async def test_the_balance_never_falls_below_the_floor_with_many_in_flight(poor:
     assert poor.received() == dict.fromkeys(phones(100), 1)
 
 
+async def test_a_floor_counts_what_is_in_flight_of_the_runners_other_campaigns(poor: Stage) -> None:
+    stall(poor.sandbox, 0.5, accepted=False)
+    greedy = await poor.submit(60, batch_size=5, concurrency=12)
+    careful = await poor.submit(
+        phones(60, first=100), batch_size=5, unit_price=PRICE, balance_floor=Decimal(500)
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(poor.runner.run, greedy)
+        with anyio.fail_after(10):
+            while (await poor.ledger.status(greedy)).sending < 60:
+                await anyio.sleep(0.01)
+        tasks.start_soon(poor.runner.run, careful)
+    status = await poor.ledger.status(careful)
+    assert (status.state, status.accepted) == (CampaignState.PAUSED, 0)
+
+
 async def test_a_floor_that_is_never_reached_stops_nothing(poor: Stage) -> None:
     stall(poor.sandbox, 0.01)
     run = await poor.run(100, batch_size=5, unit_price=PRICE, balance_floor=Decimal(0))

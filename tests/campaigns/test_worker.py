@@ -394,3 +394,147 @@ async def test_calls_that_outlive_what_others_reckon_with_are_refused(crew: Crew
             CampaignWorker(sms, crew.ledger)
         with pytest.raises(ConfigurationError, match="below 75 seconds"):
             await CampaignRunner(sms, crew.ledger).__aenter__()
+
+
+class CountingManager(JobManager):
+    """The engine's own; counts how often it registered."""
+
+    rounds = 0
+
+    async def register_worker(self) -> int:
+        """Count."""
+        self.rounds += 1
+        return await super().register_worker()
+
+
+class CountingWorker(CampaignWorker):
+    """A worker as it is, with its rounds counted."""
+
+    manager: CountingManager
+    engine: Engine
+
+    def _make_engine(self, pool: Any) -> Engine:
+        self.engine = super()._make_engine(pool)
+        self.manager = self.engine._app.job_manager = CountingManager(self.engine._connector)
+        return self.engine
+
+
+async def test_a_job_that_another_one_ended_meanwhile_is_no_outage(crew: Crew) -> None:
+    stall(crew.stage.sandbox, 0.3)
+    campaign_id = await crew.start(12, batch_size=1)
+    async with connect(crew.stage.sandbox) as sms:
+        worker = CountingWorker(sms, crew.ledger, concurrency=4)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(worker.run)
+            await accepted(crew.stage.sandbox, 4)
+            # As one does who was taken for dead, and whose job went to another.
+            crew.ask("DELETE FROM procrastinate_jobs WHERE status = 'doing'")
+            assert (await crew.settled(campaign_id)).accepted == 12
+            worker.stop()
+    assert worker.manager.rounds == 1
+    assert crew.stage.received() == dict.fromkeys(phones(12), 1)
+
+
+async def test_in_a_new_round_what_was_not_begun_goes_back_and_nobody_takes_the_worker_for_dead(
+    crew: Crew,
+) -> None:
+    stall(crew.stage.sandbox, 1.0)
+    count = 528
+    campaign_id = await crew.start(count, batch_size=1)
+    async with connect(crew.stage.sandbox) as sms:
+        worker = CountingWorker(sms, crew.ledger, concurrency=2)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(worker.run)
+            await accepted(crew.stage.sandbox, 2)
+            # A statement of the engine's failed.
+            worker.engine._connector.failed.set()
+            await until(partial(_has_rounds, worker, 2))
+            # Two stretches were in hand, and one batch of each was under way.
+            assert len(crew.stage.sandbox.gateway.journal) <= 4
+            crew.stage.sandbox.faults.clear()
+            assert (await crew.settled(campaign_id)).accepted == count
+            worker.stop()
+    assert crew.stage.received() == dict.fromkeys(phones(count), 1)
+
+
+async def _has_rounds(worker: CountingWorker, number: int) -> bool:
+    return worker.manager.rounds >= number
+
+
+async def test_a_worker_that_finishes_what_is_under_way_is_not_taken_for_dead(crew: Crew) -> None:
+    stall(crew.stage.sandbox, 6.0)
+    campaign_id = await crew.start(1)
+    beat = "SELECT extract(epoch FROM clock_timestamp() - max(last_heartbeat))::FLOAT8 FROM procrastinate_workers"
+    async with crew.work(1, concurrency=1) as (worker,):
+        await accepted(crew.stage.sandbox, 1)
+        worker.stop()
+        ages: list[float] = []
+        for _ in range(10):
+            await anyio.sleep(0.5)
+            ages += [row[0] for row in crew.ask(beat) if row[0] is not None]
+    assert (await crew.ledger.status(campaign_id)).accepted == 1
+    assert max(ages) < 4.5
+
+
+class MeanwhileLedger(PostgresLedger):
+    """Other things happen while its answer is on its way."""
+
+    meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def status(self, campaign_id: str) -> CampaignStatus:
+        """Answer late."""
+        found = await super().status(campaign_id)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return found
+
+
+async def test_a_campaign_that_is_started_again_as_a_worker_leaves_it_keeps_its_way(
+    crew: Crew, postgres: str
+) -> None:
+    campaign_id = await crew.start(4, batch_size=1)
+    async with await MeanwhileLedger.open(postgres) as ledger, connect(crew.stage.sandbox) as sms:
+        worker = CampaignWorker(sms, ledger)
+        async with await crew.ledger.open_hasty(2) as pool, crew.sweeper() as worker._sweeper:
+            worker._engine = worker._make_engine(pool)
+            async with anyio.create_task_group() as worker._tasks:
+                old = await worker._find_route(campaign_id)
+                assert old is not None
+                await crew.ledger.pause(campaign_id, "AuthenticationError")
+                old.close()
+                opened: list[object] = []
+
+                async def resume() -> None:
+                    await crew.ledger.start(campaign_id)
+                    opened.append(await worker._find_route(campaign_id))
+
+                ledger.meanwhile = resume
+                await worker._sweeper.look()
+                await worker._leave()
+                assert await worker._find_route(campaign_id) is opened[0]
+                worker.stop()
+                worker._tasks.cancel_scope.cancel()
+
+
+async def test_a_clock_that_is_set_back_makes_no_claim_of_a_runner_look_old(
+    crew: Crew, postgres: str
+) -> None:
+    shift = [0.0]
+    async with (
+        await PostgresLedger.open(postgres) as mine,
+        connect(crew.stage.sandbox) as sms,
+        CampaignRunner(sms, mine, clock=lambda: time.time() + shift[0]) as runner,
+    ):
+        stage = Stage(runner=runner, sandbox=crew.stage.sandbox, folder=crew.stage.folder)
+        campaign_id = await stage.submit(1)
+        stall(crew.stage.sandbox, 1.0)
+        shift[0] = -400.0
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runner.run, campaign_id)
+            await accepted(crew.stage.sandbox, 1)
+            assert not await crew.ledger.reap_dead(now=await crew.ledger.now())
+            # While it runs the time is asked for again.
+            shift[0] = 400.0
+    assert (await crew.ledger.status(campaign_id)).accepted == 1
+    assert crew.stage.received() == dict.fromkeys(phones(1), 1)

@@ -7,6 +7,7 @@ one machine, a worker among several) goes through here.
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from enum import Enum
@@ -103,9 +104,15 @@ class Carrier:
         if claim is None:
             await self._hand_back(batch)
             return _NOT_CLAIMED
-        if self.clock() - claim.at > FRESH:
+        age = self._measure_age(claim)
+        if age() > FRESH:
             return await self._turn_back(claim)
-        return await self._send(claim, answered)
+        return await self._send(claim, age, answered)
+
+    def _measure_age(self, claim: Claim) -> Callable[[], float]:
+        """Give what tells the seconds since a claim, by two clocks: one may be set back, the other sleep."""
+        returned = time.monotonic()
+        return lambda: max(self.clock() - claim.at, time.monotonic() - returned)
 
     async def _wait_for_turn(self, batch: QueuedBatch) -> bool:
         """Wait for the rate, before the claim: nothing is `sending` meanwhile. False where stopped."""
@@ -153,9 +160,9 @@ class Carrier:
                 await self._owe(lambda: self.ledger.abandon(self.campaign.id, no, token))
             raise
 
-    async def _send(self, claim: Claim, answered: Callable[[], object]) -> Carried:
+    async def _send(self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]) -> Carried:
         # A machine may sleep between any two steps: what was resent meanwhile must not leave once more.
-        attempt = Attempt(may_leave=lambda: self.clock() - claim.at < LEAVES_WITHIN)
+        attempt = Attempt(may_leave=lambda: age() < LEAVES_WITHIN)
         try:
             draft = draft_text(claim.message, self.campaign.sender_id)
             lot = await send_text(self.transport, draft, claim.recipients, attempt)
@@ -218,11 +225,11 @@ class Carrier:
         self.balance.answered(claim.no)
 
     async def _owe(self, write: Owed) -> None:
-        """TX2. Where the ledger does not take it the outcome is kept, to be written later."""
+        """TX2. Where the ledger does not take it, or nobody can tell, it is kept, to be written later."""
         try:
             with anyio.CancelScope(shield=True):
                 await write()
-        except LedgerError:
+        except BaseException:
             self.owed.append(write)
             raise
 

@@ -66,7 +66,8 @@ class _Connector(PsycopgConnector):
 
     async def execute_query_async(self, query: Any, **arguments: Any) -> None:
         try:
-            await super().execute_query_async(query, **arguments)
+            with _unless_gone():
+                await super().execute_query_async(query, **arguments)
         except ConnectorException:
             self.failed.set()
 
@@ -87,6 +88,11 @@ class Engine:
     _jobs: JobManager = field(init=False)
     _app: App = field(init=False)
     _under_way: set[CancelScope] = field(factory=set, init=False)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether a round ends: what is not begun goes back."""
+        return self.stopping.is_set() or self._connector.failed.is_set()
 
     def __attrs_post_init__(self) -> None:
         self._connector = _Connector()
@@ -179,6 +185,15 @@ class Engine:
             for each in waits:
                 each.cancel()
         worker.stop()  # type: ignore[no-untyped-call]
+        await self._say_alive(worker)
+
+    async def _say_alive(self, worker: Worker) -> None:
+        """Go on where procrastinate's heartbeat ends: the end of what is under way may take long."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            if worker.worker_id is not None:
+                with suppress(ProcrastinateException, Error):
+                    await self._jobs.update_heartbeat(worker.worker_id)
 
     async def _work(self, **arguments: Any) -> None:
         job, done = _read(arguments), True

@@ -33,11 +33,13 @@ class Feeder:
     carrier: Carrier
     #: The most calls the transport can have under way.
     places: int
+    #: Segments in flight by campaign and batch, over all that the runner carries for the account.
+    in_hand: dict[tuple[str, int], int]
     halt: Halt = field(factory=Halt)
     #: Why the campaign is to be paused; None where it is not.
     reason: str | None = field(default=None, init=False)
-    #: By their numbers, with the segments of each.
-    _in_flight: dict[int, int] = field(factory=dict, init=False)
+    #: By their numbers.
+    _in_flight: set[int] = field(factory=set, init=False)
     _settled: anyio.Event = field(factory=anyio.Event, init=False)
     #: An error of the ledger's: nothing is begun after it.
     _failure: Exception | None = field(default=None, init=False)
@@ -103,7 +105,8 @@ class Feeder:
         if self._ended or not await self._can_spend(batch):
             limiter.release_on_behalf_of(place)
             return False
-        self._in_flight[batch.no] = batch.messages * batch.segments
+        self._in_flight.add(batch.no)
+        self.in_hand[self.carrier.campaign.id, batch.no] = batch.messages * batch.segments
         tasks.start_soon(self._carry, batch, limiter, place)
         return True
 
@@ -116,7 +119,8 @@ class Feeder:
             self._fail(error)
         finally:
             leave()
-            del self._in_flight[batch.no]
+            self._in_flight.remove(batch.no)
+            del self.in_hand[self.carrier.campaign.id, batch.no]
             self._settled.set()
 
     def _fail(self, error: Exception) -> None:
@@ -137,7 +141,7 @@ class Feeder:
         """Stop before the balance falls below the floor, or where it cannot be read."""
         floor = self.carrier.policy.balance_floor
         while floor is not None and not self._ended:
-            under_way = sum(self._in_flight.values()) + await self._others()
+            under_way = sum(self.in_hand.values()) + await self._others()
             balance = await self.carrier.balance.read()
             if balance is None:
                 self._stop(UNREADABLE)

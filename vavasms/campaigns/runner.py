@@ -19,6 +19,7 @@ from attrs import evolve, frozen
 
 from vavasms.campaigns.balance import BalanceReader, BalanceWatch
 from vavasms.campaigns.carrier import Carrier, Owed
+from vavasms.campaigns.clocks import SharedClock
 from vavasms.campaigns.feeding import Feeder
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, Ledger, NewCampaign
 from vavasms.campaigns.loading import Listing, plan_listing
@@ -40,6 +41,9 @@ _GLANCE = 0.5
 _LAST_WORD = 5.0
 
 logger = logging.getLogger("vavasms")
+
+#: Seconds between two looks at the time of a shared ledger.
+_TIME_EVERY = 2.0
 
 OnProgress = Callable[[CampaignStatus], object]
 
@@ -76,6 +80,8 @@ class CampaignRunner:
         self._account = client.account
         self.ledger = ledger
         self._clock = clock
+        #: In the place of the machine's where others share the ledger.
+        self._shared = SharedClock(clock)
         # Containers may share a name and a number.
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self._stack = AsyncExitStack()
@@ -84,13 +90,15 @@ class CampaignRunner:
         self._is_open = False
         self._ended = anyio.Event()
         self._owed: list[Owed] = []
+        self._in_hand: dict[tuple[str, int], int] = {}
+        self._reader = BalanceReader(transport=client.account.transport)
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
         if self.ledger.is_shared:
             check_timeouts(self._account.timeouts)
-            ahead, own = await self.ledger.now() - self._clock(), self._clock
-            self._clock = lambda: own() + ahead
+            self._clock = self._shared
+            await self._ask_time()
         self._orphans = await self._stack.enter_async_context(self.ledger.take_over(self._clock()))
         self._is_open = True
         return self
@@ -226,9 +234,10 @@ class CampaignRunner:
             raise InvalidInputError(
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
             )
+        if self.ledger.is_shared:
+            await self._ask_time()
         transport = self._account.transport
-        reader = BalanceReader(transport=transport)
-        watch = BalanceWatch(reader=reader, ledger=self.ledger, campaign_id=campaign_id)
+        watch = BalanceWatch(reader=self._reader, ledger=self.ledger, campaign_id=campaign_id)
         for no in self._orphans.get(campaign_id, ()):
             watch.answered(no)
         carrier = Carrier(
@@ -242,13 +251,15 @@ class CampaignRunner:
             stopping=stopping,
             owed=self._owed,
         )
-        return Feeder(carrier=carrier, places=transport.max_connections)
+        return Feeder(carrier=carrier, places=transport.max_connections, in_hand=self._in_hand)
 
     async def _run(self, feeder: Feeder, on_progress: OnProgress | None) -> None:
         ledger, campaign_id = self.ledger, feeder.carrier.campaign.id
         problem: Exception | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_beside, feeder.carrier.balance.run)
+            if ledger.is_shared:
+                tasks.start_soon(_beside, self._keep_time)
             if on_progress is not None:
                 tasks.start_soon(_beside, partial(_report, ledger, campaign_id, on_progress))
             try:
@@ -264,6 +275,17 @@ class CampaignRunner:
             await _beside(feeder.carrier.balance.read)
         if on_progress is not None:
             await _beside(partial(_tell, ledger, campaign_id, on_progress))
+
+    async def _ask_time(self) -> None:
+        asked = self._shared.own()
+        theirs = await self.ledger.now()
+        self._shared.learn(theirs, asked=asked, answered=self._shared.own())
+
+    async def _keep_time(self) -> None:
+        """Ask for the time now and then: a clock that is set back would have a claim look old to others."""
+        while True:
+            await anyio.sleep(_TIME_EVERY)
+            await self._ask_time()
 
     async def _feed(self, feeder: Feeder) -> None:
         await feeder.run()

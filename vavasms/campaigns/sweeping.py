@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable
 
 from attrs import define, field
 
+from vavasms.campaigns.clocks import SharedClock
 from vavasms.campaigns.engine import Engine
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.policy import load_policy
@@ -18,8 +18,6 @@ from vavasms.errors import name_error
 EVERY = 2.0
 #: Sweeps between two looks for batches without a job.
 _SELDOM = 5
-#: Seconds in which the database answers as a rule.
-_PROMPT = 1.0
 
 logger = logging.getLogger("vavasms")
 
@@ -35,22 +33,16 @@ class Sweeper:
     reap_after: float
     #: The campaigns that run.
     running: frozenset[str] = field(default=frozenset(), init=False)
-    #: By how much the database's clock, which all share, is ahead of this machine's.
-    _ahead: float = field(default=0.0, init=False)
+    #: The time as all workers have it, seconds since the epoch.
+    clock: SharedClock = field(factory=SharedClock, init=False)
     _sweeps: int = field(default=0, init=False)
-
-    def clock(self) -> float:
-        """Give the time as all workers have it, seconds since the epoch."""
-        return time.time() + self._ahead
 
     async def look(self) -> None:
         """Ask what runs, and the time."""
-        asked = time.time()
+        asked = self.clock.own()
         found = await self.ledger.running(self.account)
-        self.running, answered = found.campaigns, time.time()
-        # A slow answer tells little of the time.
-        if answered - asked < _PROMPT or not self._sweeps:
-            self._ahead = found.now - (asked + answered) / 2
+        self.running = found.campaigns
+        self.clock.learn(found.now, asked=asked, answered=self.clock.own())
 
     async def sweep(self) -> None:
         """Do all of it once. Raises nothing: what fails is done the next time."""

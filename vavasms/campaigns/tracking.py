@@ -284,8 +284,9 @@ class _Tracker:
 
 
 def _is_askable(message_id: str) -> bool:
-    """Say whether an id can be asked after: it is not blank and holds no half characters."""
-    return bool(message_id.strip()) and not any("\ud800" <= each <= "\udfff" for each in message_id)
+    """Say whether an id can be asked after: it is not blank and holds no NUL and no half characters."""
+    odd = any(each == "\0" or "\ud800" <= each <= "\udfff" for each in message_id)
+    return bool(message_id.strip()) and not odd
 
 
 def _judge(message_id: str, delivery: Delivery | None) -> DeliveryStatus | _Special:

@@ -73,6 +73,7 @@ class CampaignWorker:
         self._routes: dict[str, Route] = {}
         self._owed: list[Owed] = []
         self._reader = BalanceReader(transport=client.account.transport)
+        self._engine: Engine
         self._tasks: TaskGroup
         self._sweeper: Sweeper
 
@@ -84,7 +85,7 @@ class CampaignWorker:
         the ledger cannot be reached to begin with.
         """
         pool = await self._ledger.open_hasty(_JOB_CONNECTIONS)
-        engine = self._make_engine(pool)
+        engine = self._engine = self._make_engine(pool)
         name = self._account.name
         self._sweeper = Sweeper(ledger=self._ledger, engine=engine, account=name, reap_after=self._reap_after)
         try:
@@ -118,6 +119,8 @@ class CampaignWorker:
         """Carry the batches of a job one after the other; False where another worker should."""
         try:
             for batch in job.batches:
+                if self._engine.is_draining:
+                    return False
                 route = await self._find_route(job.campaign_id)
                 carried = None if route is None else await route.carry(batch)
                 if self._stopping.is_set() and (carried is None or carried.way is Way.NOT_CLAIMED):
@@ -165,9 +168,10 @@ class CampaignWorker:
         return route
 
     async def _sweep(self) -> None:
-        while True:
+        # What is owed at the end, `_end` writes; the rest others do.
+        while not self._stopping.is_set():
             try:
-                with suppress(LedgerError):
+                with suppress(Exception):
                     await self._write_owed()
                 await self._sweeper.sweep()
                 await self._leave()
@@ -181,7 +185,7 @@ class CampaignWorker:
             if campaign_id in self._sweeper.running and not route.closed.is_set():
                 continue
             status = await self._ledger.status(campaign_id)
-            if status.state is CampaignState.RUNNING:
+            if status.state is CampaignState.RUNNING or self._routes.get(campaign_id) is not route:
                 # Started since it was looked at.
                 continue
             route.close()
@@ -196,26 +200,32 @@ class CampaignWorker:
             logger.warning("Whoever was told of a campaign's end failed (%s).", type(error).__name__)
 
     async def _write_owed(self) -> None:
-        """Write the outcomes that the ledger did not take. Raises `LedgerError` where it still does not."""
-        failure = None
-        for write in [*self._owed]:
+        """Write the outcomes that the ledger did not take. Raises where it still does not."""
+        problems: list[Exception] = []
+
+        async def work(write: Owed) -> None:
             try:
                 await write()
                 self._owed.remove(write)
-            except LedgerError as error:
-                # The others need not wait for it.
-                failure = error
-        if failure is not None:
-            raise failure
+            except Exception as error:  # noqa: BLE001  raised below: the others need not wait for it
+                problems.append(error)
+
+        # At once: each may wait for a server that is away, and none of that can be cancelled.
+        async with anyio.create_task_group() as tasks:
+            for each in [*self._owed]:
+                tasks.start_soon(work, each)
+        if problems:
+            raise problems[0]
 
     async def _end(self) -> None:
         with anyio.move_on_after(_LAST_WORDS):
             while self._owed:
-                with suppress(LedgerError):
+                with suppress(Exception):
                     await self._write_owed()
                 await anyio.sleep(_LAST_WORDS / 20)
-        with suppress(LedgerError):
-            await self._leave()
+        if not self._owed:
+            with suppress(LedgerError):
+                await self._leave()
 
 
 async def _watch(route: Route) -> None:

@@ -24,7 +24,7 @@ from vavasms.storage.queries import load_queries
 
 try:
     from procrastinate import PsycopgConnector
-    from procrastinate.exceptions import ConnectorException
+    from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
     from procrastinate.jobs import Job
     from procrastinate.manager import JobManager
 except ImportError:
@@ -37,6 +37,8 @@ TASK = "vavasms.carry"
 STRETCH, _END = 8, 512
 #: Seconds after a batch is due: no clock is exact, and what comes too early is dropped.
 _LATE = 0.05
+#: How often jobs are made where others make some of them at the same moment.
+_TRIES = 5
 
 _jobs = JobManager(PsycopgConnector())
 
@@ -63,13 +65,14 @@ async def wake(
     `key` holds the campaign's `id` and, as `campaign`, its key within the database.
     """
     waking = {**key, "numbers": list(numbers), "stretch": STRETCH}
-    rows, ((last,),) = await ask(
-        connection, (SQL["select_waking"], waking), (SQL["select_last_batch"], waking)
-    )
-    waiting = [Waiting(*row) for row in rows]
-    queue = queue_of(account)
-    groups = cut(waiting, before=0 if singly else last + 1 - _END)
-    await _defer(connection, [_make(queue, key["id"], each) for each in groups])
+    for _ in range(_TRIES):
+        rows, ((last,),) = await ask(
+            connection, (SQL["select_waking"], waking), (SQL["select_last_batch"], waking)
+        )
+        groups = cut([Waiting(*row) for row in rows], before=0 if singly else last + 1 - _END)
+        if await _defer(connection, [_make(queue_of(account), key["id"], each) for each in groups]):
+            return
+    raise LedgerError("Jobs for these batches are made by others all the time: nothing more is sent.")
 
 
 async def forget_jobs(connection: Connection, campaign_id: str, account: str) -> None:
@@ -108,13 +111,18 @@ def _make(queue: str, campaign_id: str, group: Sequence[Waiting]) -> Job:
     )
 
 
-async def _defer(connection: Connection, jobs: list[Job]) -> None:
+async def _defer(connection: Connection, jobs: list[Job]) -> bool:
+    """Write jobs; False, and none written, where another one made one of them meanwhile."""
     if not jobs:
-        return
+        return True
     try:
-        await _jobs.batch_defer_jobs_async(jobs, connection=connection)
-        return
+        # A savepoint: what else the transaction did stays.
+        async with connection.transaction():
+            await _jobs.batch_defer_jobs_async(jobs, connection=connection)
+        return True
+    except AlreadyEnqueued:
+        return False
     except ConnectorException as error:
         cause = error.__cause__
     # PostgreSQL's own error, for whoever runs the transaction.
-    raise cause or LedgerError("A job for this batch was made at the same moment: nothing more is sent.")
+    raise cause or LedgerError("The jobs for these batches were not taken: nothing more is sent.")

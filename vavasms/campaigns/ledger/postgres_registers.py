@@ -46,7 +46,8 @@ class PostgresRegisters:
             # In order: no two reporters wait for each other.
             for each in sorted(deliveries, key=lambda delivery: delivery.message_id):
                 values = {"message_id": each.message_id, "status": each.status.value}
-                rows.append({**key, **values, "raw_status": each.raw_status, "at": each.at})
+                raw_status = each.raw_status.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+                rows.append({**key, **values, "raw_status": raw_status, "at": each.at})
             await connection.cursor().executemany(SQL["record_delivery"].encode(), rows)
 
         await self._database.write(work)
@@ -55,7 +56,9 @@ class PostgresRegisters:
         """Give what is known of messages: see `Ledger.deliveries`."""
 
         async def work(connection: Connection) -> Rows:
-            key = {"campaign": (await tx.find(connection, campaign_id))[0], "ids": list(message_ids)}
+            # PostgreSQL's texts hold no NUL, so nothing is known of such an id. A gateway may say anything.
+            ids = [each for each in message_ids if "\0" not in each]
+            key = {"campaign": (await tx.find(connection, campaign_id))[0], "ids": ids}
             return (await ask(connection, (SQL["select_deliveries"], key)))[0]
 
         return read_deliveries(await self._database.read(work))

@@ -76,7 +76,8 @@ class PostgresSending(PostgresSweeping):
         gathered = self._gather(campaign_id)
         await gathered.claims.flush()
         answer = Answer(campaign_id=campaign_id, no=no, token=token, event=BatchEvent.TURN_BACK)
-        return await self._database.write(lambda c: tx.settle(c, answer))
+        # Alone: where its connection was lost, the server may still be at the claim, which shares the lock.
+        return await self._database.write(lambda c: tx.settle(c, answer, alone=True))
 
     async def split(self, claim: Claim) -> tuple[int, int] | None:
         """TX2 of a lot refused as a whole: see `Ledger.split`."""

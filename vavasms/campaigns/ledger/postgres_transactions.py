@@ -253,9 +253,9 @@ def plain_accepts(answers: Sequence[Answer]) -> Step:
     }
 
 
-async def settle(connection: Connection, answer: Answer) -> bool:
-    """TX2: write what became of a claim, fenced by its token."""
-    campaign = await hold(connection, answer.campaign_id)
+async def settle(connection: Connection, answer: Answer, *, alone: bool = False) -> bool:
+    """TX2: write what became of a claim, fenced by its token; `alone`: after any claim of this moment."""
+    campaign = await hold(connection, answer.campaign_id, alone=alone)
     return await write_answer(connection, campaign, answer)
 
 

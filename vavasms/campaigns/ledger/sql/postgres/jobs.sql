@@ -40,7 +40,7 @@ ORDER BY batch.no LIMIT %(limit)s
 
 -- name: delete_jobs
 DELETE FROM vavasms_jobs.procrastinate_jobs
-WHERE status = 'todo' AND queue_name = %(queue)s AND starts_with(queueing_lock, %(id)s || '/')
+WHERE status = 'todo' AND queue_name = %(queue)s AND args ->> 'campaign' = %(id)s
 
 -- name: lock_sweep
 SELECT pg_try_advisory_xact_lock(1447122501, hashtext(%(id)s))

@@ -1,0 +1,30 @@
+"""The time that all have who share a ledger: its own, since the clocks of hosts differ and are set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from attrs import define, field
+
+#: Seconds in which a ledger answers as a rule.
+_PROMPT = 1.0
+
+
+@define
+class SharedClock:
+    """A machine's clock, put right by what the ledger says."""
+
+    own: Callable[[], float] = time.time
+    #: By how much the ledger's is ahead of it; None where nobody asked yet.
+    _ahead: float | None = field(default=None, init=False)
+
+    def __call__(self) -> float:
+        """Give the time, seconds since the epoch."""
+        return self.own() + (self._ahead or 0.0)
+
+    def learn(self, theirs: float, *, asked: float, answered: float) -> None:
+        """Take over the ledger's time, which was asked for and answered at these times of the own clock."""
+        # A slow answer tells little of the time.
+        if answered - asked < _PROMPT or self._ahead is None:
+            self._ahead = theirs - (asked + answered) / 2
