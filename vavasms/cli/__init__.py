@@ -12,7 +12,6 @@ from cyclopts import CycloptsError
 
 from vavasms.cli import exits, show
 from vavasms.cli.app import app
-from vavasms.cli.usage import explain
 from vavasms.errors import InvalidNumberError, Outcome, VavaSMSError
 
 __all__ = ["run"]
@@ -48,6 +47,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _judge(error: BaseException) -> tuple[int, str]:
     """Choose the exit code and the one sentence of an error."""
     if isinstance(error, CycloptsError):
+        # Here, since `vavasms --help` does without it and what it imports.
+        from vavasms.cli.usage import explain
+
         return exits.USAGE, explain(error)
     if isinstance(error, VavaSMSError):
         return exits.code_of(error), describe(error)
