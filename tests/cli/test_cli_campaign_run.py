@@ -206,7 +206,13 @@ def test_a_campaign_that_its_budget_pauses_says_why_and_how_to_go_on(
     assert "The campaign is paused: the budget does not suffice" in finished.stdout
     found = kept(inside)[0]
     assert (found["accepted"], found["queued"]) == (3, 5)
-    assert f"vavasms campaign resume {found['id']}" in finished.stdout
+    assert f"vavasms campaign resume {found['id']} --budget XOF" in finished.stdout
+    finished = inside("campaign", "resume", str(found["id"]), "--budget", "50")
+    assert (finished.returncode, kept(inside)[0]["accepted"]) == (5, 5)
+    refused = inside("campaign", "resume", str(found["id"]), "--budget", "-1")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    finished = inside("campaign", "resume", str(found["id"]), "--budget", "80", "--balance-floor", "10")
+    assert (finished.returncode, kept(inside)[0]["accepted"]) == (0, 8)
 
 
 def test_an_error_that_stops_the_campaign_counts_by_its_own_code(

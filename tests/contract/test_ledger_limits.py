@@ -9,6 +9,7 @@ import pytest
 
 from vavasms.campaigns.ledger.port import BatchRecord, Claim, Exclusion, Ledger, StoredBatch
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
+from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn
 
 pytestmark = pytest.mark.anyio
@@ -190,3 +191,31 @@ async def test_who_is_left_out_costs_no_budget(ledger: Ledger, run: Run, take: T
     await run("c", 3, max_segments=2)
     await ledger.add_opt_outs(phones(1), source="cli", now=1.0)
     assert len((await take("c")).recipients) == 2
+
+
+async def test_a_campaign_that_waits_can_have_another_budget(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim
+) -> None:
+    await run("c", 2, 2, 2, max_segments=3)
+    # While it runs its limits stand.
+    assert not await ledger.set_policy("c", "{}", max_segments=9)
+    await take("c", 0)
+    assert await claim("c", 1) is None
+    assert (await ledger.status("c")).reason == BUDGET
+    assert await ledger.set_policy("c", '{"rate": 1}', max_segments=4)
+    assert (await ledger.campaign("c")).policy == '{"rate": 1}'
+    await ledger.start("c")
+    # What was spent before counts.
+    await take("c", 1)
+    assert await claim("c", 2) is None
+    # None counts from now on where none did, and none stops counting.
+    assert not await ledger.set_policy("c", "{}", max_segments=None)
+    assert (await ledger.campaign("c")).policy == '{"rate": 1}'
+    await run("free", 2)
+    await ledger.pause("free", "lunch")
+    assert not await ledger.set_policy("free", "{}", max_segments=9)
+    assert await ledger.set_policy("free", '{"rate": 2}', max_segments=None)
+    await ledger.cancel("free", "enough")
+    assert not await ledger.set_policy("free", "{}", max_segments=None)
+    with pytest.raises(InvalidInputError):
+        await ledger.set_policy("none", "{}", max_segments=None)

@@ -101,6 +101,14 @@ class MemoryLedger(Registers):
             batch.attempt, batch.not_before = 0, 0.0
         return True
 
+    async def set_policy(self, campaign_id: str, policy: str, *, max_segments: int | None) -> bool:
+        row = self._row(campaign_id)
+        fits = (row.given.max_segments is None) == (max_segments is None)
+        if not fits or row.state not in (CampaignState.QUEUED, CampaignState.PAUSED):
+            return False
+        row.given = evolve(row.given, policy=policy, max_segments=max_segments)
+        return True
+
     async def pause(self, campaign_id: str, reason: str) -> bool:
         return self._row(campaign_id).move(CampaignEvent.PAUSE, reason)
 

@@ -226,6 +226,13 @@ class Ledger(Protocol):
         """Count the recipients of every campaign, the latest first."""
         ...
 
+    async def set_policy(self, campaign_id: str, policy: str, *, max_segments: int | None) -> bool:
+        """Give a campaign other limits; False where it is not `queued` or `paused`.
+
+        False, too, where a budget would come or go: segments are counted from the beginning or not at all.
+        """
+        ...
+
     async def start(self, campaign_id: str) -> bool:
         """Let a campaign run, attempts counted anew and nothing put off; False where its state forbids it."""
         ...

@@ -106,6 +106,16 @@ class PostgresLedger(PostgresSending):
 
         return await self._database.write(work, is_long=True)
 
+    async def set_policy(self, campaign_id: str, policy: str, *, max_segments: int | None) -> bool:
+        """Give a campaign other limits: see `Ledger.set_policy`."""
+
+        async def work(connection: Connection) -> bool:
+            campaign = await tx.hold(connection, campaign_id, alone=True)
+            values = {"campaign": campaign.seq, "policy": policy, "max_segments": max_segments}
+            return await change(connection, SQL["set_policy"], values) == 1
+
+        return await self._database.write(work)
+
     async def pause(self, campaign_id: str, reason: str) -> bool:
         """Have no further batch claimed: see `Ledger.pause`."""
 

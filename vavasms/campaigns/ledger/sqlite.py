@@ -178,6 +178,16 @@ class SqliteLedger:
 
         return await self._database.write(work)
 
+    async def set_policy(self, campaign_id: str, policy: str, *, max_segments: int | None) -> bool:
+        """Give a campaign other limits: see `Ledger.set_policy`."""
+
+        def work(connection: Connection) -> bool:
+            seq = tx.hold(connection, campaign_id).seq
+            values = {"campaign": seq, "policy": policy, "max_segments": max_segments}
+            return connection.execute(SQL["set_policy"], values).rowcount == 1
+
+        return await self._database.write(work)
+
     async def pause(self, campaign_id: str, reason: str) -> bool:
         """Have no further batch claimed: see `Ledger.pause`."""
         return await self._database.write(

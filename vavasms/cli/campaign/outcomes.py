@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.text import Text
 
 from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.ledger.rows import OVER_BUDGET
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import CampaignState
 from vavasms.cli import exits, show
@@ -102,7 +103,8 @@ def show_next(status: CampaignStatus, ledger: str) -> None:
     show.say()
     for words, (command, applies) in steps.items():
         if applies:
-            show.say(f"{words + ':':<26}vavasms campaign {command} {status.id}{ledger}")
+            more = " --budget XOF" if command == "resume" and status.reason == OVER_BUDGET else ""
+            show.say(f"{words + ':':<26}vavasms campaign {command} {status.id}{ledger}{more}")
 
 
 def choose_code(ended: SteeredRun) -> int:

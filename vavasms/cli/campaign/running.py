@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from decimal import Decimal
+from typing import Annotated
 
 import anyio
+from cyclopts import Parameter
 
 from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignEvent, CampaignState, campaign_sources
@@ -53,6 +57,12 @@ def resume(
     campaign_id: CampaignId,
     /,
     *,
+    budget: Annotated[
+        Decimal | None, Parameter(metavar="XOF", help="What it may cost in all, what is spent included.")
+    ] = None,
+    balance_floor: Annotated[
+        Decimal | None, Parameter(metavar="XOF", help="What must stay on the account from now on.")
+    ] = None,
     detach: Detach = False,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
@@ -60,6 +70,8 @@ def resume(
     """Go on with a campaign that was interrupted or paused."""
     find_place(ledger, detach=detach)
     with terminable():
+        if budget is not None or balance_floor is not None:
+            anyio.run(_change_limits, campaign_id, ledger, budget, balance_floor)
         return (hand_over if detach else _go_on)(campaign_id, ledger, as_json=as_json)
 
 
@@ -78,6 +90,13 @@ def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
         outcomes.show_outcomes(ended.status, policy)
         outcomes.show_next(ended.status, option)
     return outcomes.choose_code(ended)
+
+
+async def _change_limits(
+    campaign_id: str, place: str | None, budget: Decimal | None, balance_floor: Decimal | None
+) -> None:
+    async with open_existing(place) as ledger:
+        await change_limits(ledger, campaign_id, budget=budget, balance_floor=balance_floor)
 
 
 async def _carry(campaign_id: str, place: str | None, as_json: bool) -> tuple[SteeredRun, Policy]:

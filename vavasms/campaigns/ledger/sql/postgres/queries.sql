@@ -57,6 +57,11 @@ ORDER BY other.plan_hash = %(plan_hash)s DESC, other.created_at, other.seq LIMIT
 UPDATE vavasms.campaign SET state = %(state)s, reason = %(reason)s
 WHERE seq = %(campaign)s AND state = ANY(%(sources)s::TEXT[])
 
+-- name: set_policy
+-- With a budget its segments are counted from the beginning: none comes later, and none goes.
+UPDATE vavasms.campaign SET policy = %(policy)s, max_segments = %(max_segments)s::BIGINT
+WHERE seq = %(campaign)s AND state IN ('queued', 'paused') AND (max_segments IS NULL) = (%(max_segments)s::BIGINT IS NULL)
+
 -- name: set_plan
 UPDATE vavasms.campaign SET plan = %(plan)s, plan_hash = %(plan_hash)s WHERE seq = %(campaign)s
 

@@ -33,6 +33,11 @@ ORDER BY other.plan_hash = :plan_hash DESC, other.created_at, other.seq LIMIT 1
 UPDATE campaign SET state = :state, reason = :reason
 WHERE seq = :campaign AND state IN (SELECT value FROM json_each(:sources))
 
+-- name: set_policy
+-- With a budget its segments are counted from the beginning: none comes later, and none goes.
+UPDATE campaign SET policy = :policy, max_segments = :max_segments
+WHERE seq = :campaign AND state IN ('queued', 'paused') AND (max_segments IS NULL) = (:max_segments IS NULL)
+
 -- name: set_plan
 UPDATE campaign SET plan = :plan, plan_hash = :plan_hash WHERE seq = :campaign
 

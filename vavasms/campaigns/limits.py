@@ -1,0 +1,42 @@
+"""Other limits for a campaign that waits: a budget that was spent, a floor that was reached."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import evolve
+
+from vavasms.campaigns.ledger.port import Ledger
+from vavasms.campaigns.policy import dump_policy, load_policy
+from vavasms.campaigns.states import CampaignState
+from vavasms.errors import InvalidInputError
+
+
+async def change_limits(
+    ledger: Ledger,
+    campaign_id: str,
+    *,
+    budget: Decimal | None = None,
+    balance_floor: Decimal | None = None,
+) -> None:
+    """Give a campaign that is queued or paused another budget or floor, in XOF; None leaves it as it is.
+
+    The budget is of the whole campaign, what is spent already included. Raises `InvalidInputError` where the
+    campaign runs or has ended, and for a budget where it was begun without: what it spent was not counted.
+    """
+    if budget is None and balance_floor is None:
+        return
+    campaign = await ledger.campaign(campaign_id)
+    before = load_policy(campaign.policy)
+    if budget is not None and before.budget is None:
+        raise InvalidInputError(f"The campaign {campaign_id!r} was begun without a budget: none can be set.")
+    policy = evolve(
+        before,
+        budget=before.budget if budget is None else budget,
+        balance_floor=before.balance_floor if balance_floor is None else balance_floor,
+    )
+    if await ledger.set_policy(campaign_id, dump_policy(policy), max_segments=policy.max_segments):
+        return
+    state = (await ledger.campaign(campaign_id)).state
+    hint = ": pause it first" if state is CampaignState.RUNNING else ", and has its limits for good"
+    raise InvalidInputError(f"The campaign {campaign_id!r} is {state.value}{hint}. Nothing was changed.")
