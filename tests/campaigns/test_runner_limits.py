@@ -95,6 +95,22 @@ async def test_a_floor_counts_what_is_in_flight_of_the_runners_other_campaigns(p
     assert (status.state, status.accepted) == (CampaignState.PAUSED, 0)
 
 
+async def test_two_campaigns_of_a_runner_never_go_below_a_floor_together(poor: Stage) -> None:
+    stall(poor.sandbox, 0.3, accepted=False)
+    ids = [
+        await poor.submit(
+            phones(80, first=100 * each), batch_size=80, unit_price=PRICE, balance_floor=Decimal(0)
+        )
+        for each in range(2)
+    ]
+    async with anyio.create_task_group() as tasks:
+        for each in ids:
+            tasks.start_soon(poor.runner.run, each)
+    # Each of them is 800 of 1000 XOF.
+    assert sorted([(await poor.ledger.status(each)).accepted for each in ids]) == [0, 80]
+    assert poor.sandbox.gateway.balance == 200
+
+
 async def test_a_floor_that_is_never_reached_stops_nothing(poor: Stage) -> None:
     stall(poor.sandbox, 0.01)
     run = await poor.run(100, batch_size=5, unit_price=PRICE, balance_floor=Decimal(0))

@@ -11,9 +11,10 @@ import pytest
 from attrs import define, frozen
 
 from tests.campaigns.crew import Crew, muster, until
-from tests.campaigns.staging import TEXT, Clock, phones, stall
+from tests.campaigns.staging import TEXT, Clock, accepted, phones, stall
 from vavasms.campaigns.balance import BalanceReader
 from vavasms.campaigns.ledger.port import QueuedBatch, StoredBatch
+from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window
 from vavasms.campaigns.routes import Route
 from vavasms.campaigns.states import BatchState, CampaignState
@@ -93,6 +94,21 @@ async def test_a_floor_counts_what_the_same_worker_has_under_way_of_another_camp
         status = await poor.settled(careful)
     assert (status.state, status.accepted) == (CampaignState.PAUSED, 0)
     assert (await poor.ledger.status(greedy)).accepted == 60
+
+
+async def test_a_floor_that_was_set_meanwhile_holds_for_a_worker_that_had_begun(poor: Crew) -> None:
+    # Within the two seconds in which a worker looks they come to less than the floor.
+    stall(poor.stage.sandbox, 0.4, accepted=False)
+    campaign_id = await poor.start(100, batch_size=5, unit_price=PRICE)
+    async with poor.work(number=1, concurrency=1):
+        await accepted(poor.stage.sandbox, 2)
+        await poor.ledger.pause(campaign_id, "lunch")
+        await change_limits(poor.ledger, campaign_id, balance_floor=Decimal(500))
+        # Sooner than the worker looks whether it runs.
+        assert await poor.ledger.start(campaign_id)
+        status = await poor.settled(campaign_id)
+    assert "floor" in (status.reason or "")
+    assert poor.stage.sandbox.gateway.balance == 500
 
 
 @pytest.mark.usefixtures("no_backoff")

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -113,6 +114,16 @@ def test_what_arrives_is_one_harmless_line_each_and_sigterm_ends_it(listen: Star
     ]
     assert not set(printed) & set("\x1b\x07\u202e\x9b")
     assert "shown in full" in printed
+
+
+@posix
+def test_two_signals_at_once_are_one_wish(listen: Start) -> None:
+    listener = listen()
+    # As `timeout` does: the process, then its group.
+    listener.process.send_signal(signal.SIGTERM)
+    time.sleep(0.02)
+    code, _, errors = listener.stop(signal.SIGTERM)
+    assert (code, errors) == (0, "")
 
 
 @posix

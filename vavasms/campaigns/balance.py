@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from decimal import Decimal
 
 import anyio
@@ -10,7 +11,7 @@ from attrs import define, field
 
 from vavasms.campaigns.ledger.port import Ledger
 from vavasms.endpoints import Transport, fetch_balance
-from vavasms.errors import VavaSMSError
+from vavasms.errors import LedgerError, VavaSMSError
 
 #: Seconds between two readings while a campaign runs.
 EVERY = 2.0
@@ -65,7 +66,9 @@ class BalanceWatch:
     async def run(self) -> None:
         """Read on until cancelled."""
         while True:
-            await self.read()
+            # A note that fails is not the last one.
+            with suppress(LedgerError):
+                await self.read()
             await anyio.sleep(EVERY)
 
     async def read(self, *, younger_than: float = 0.0) -> Decimal | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import define, field
 
@@ -23,8 +23,12 @@ class SharedClock:
         """Give the time, seconds since the epoch."""
         return self.own() + (self._ahead or 0.0)
 
-    def learn(self, theirs: float, *, asked: float, answered: float) -> None:
-        """Take over the ledger's time, which was asked for and answered at these times of the own clock."""
-        # A slow answer tells little of the time.
-        if answered - asked < _PROMPT or self._ahead is None:
+    async def ask(self, now: Callable[[], Awaitable[float]]) -> None:
+        """Take over the ledger's time, which `now` asks for. Raises what that raises."""
+        asked, began = self.own(), time.monotonic()
+        theirs = await now()
+        answered, took = self.own(), time.monotonic() - began
+        # A slow answer tells little of the time, and of a clock that was set meanwhile nobody can tell when.
+        is_plain = took < _PROMPT and abs(answered - asked - took) < _PROMPT
+        if is_plain or self._ahead is None:
             self._ahead = theirs - (asked + answered) / 2

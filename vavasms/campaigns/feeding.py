@@ -141,8 +141,11 @@ class Feeder:
         """Stop before the balance falls below the floor, or where it cannot be read."""
         floor = self.carrier.policy.balance_floor
         while floor is not None and not self._ended:
-            under_way = sum(self.in_hand.values()) + await self._others()
+            in_hand, others = sum(self.in_hand.values()), await self._others()
             balance = await self.carrier.balance.read()
+            # Once more: readings queue, and another campaign may have gone on meanwhile. From here to the
+            # batch's own entry nothing is waited for.
+            under_way = max(in_hand, sum(self.in_hand.values())) + others
             if balance is None:
                 self._stop(UNREADABLE)
             elif balance - self._cost(batch.messages * batch.segments + under_way) >= floor:
@@ -192,8 +195,10 @@ class Feeder:
             await self.carrier.stopping.wait()
 
     async def _is_running(self) -> bool:
-        campaign = await self.carrier.ledger.campaign(self.carrier.campaign.id)
-        return campaign.state is CampaignState.RUNNING
+        """Say whether it runs, by the limits that are kept here: they may change while it is paused."""
+        ours = self.carrier.campaign
+        campaign = await self.carrier.ledger.campaign(ours.id)
+        return campaign.state is CampaignState.RUNNING and campaign.policy == ours.policy
 
 
 def _leave(limiter: anyio.CapacityLimiter, place: object) -> None:

@@ -28,7 +28,7 @@ from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_p
 from vavasms.campaigns.states import CampaignState
 from vavasms.campaigns.takeover import check_timeouts
 from vavasms.endpoints import Account, fetch_balance
-from vavasms.errors import InvalidInputError, VavaSMSError
+from vavasms.errors import InvalidInputError, LedgerError, VavaSMSError
 from vavasms.numbers import check_region
 from vavasms.sealing import sealed_async
 from vavasms.wire.requests import draft_text
@@ -230,12 +230,14 @@ class CampaignRunner:
         campaign = await self.ledger.campaign(campaign_id)
         if campaign.account != self._account.name:
             raise InvalidInputError(f"The campaign {campaign_id!r} is another account's. Nothing was sent.")
+        if self.ledger.is_shared:
+            await self._ask_time()
         if not await self.ledger.start(campaign_id):
             raise InvalidInputError(
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
             )
-        if self.ledger.is_shared:
-            await self._ask_time()
+        # Once more: until then somebody could change its limits.
+        campaign = await self.ledger.campaign(campaign_id)
         transport = self._account.transport
         watch = BalanceWatch(reader=self._reader, ledger=self.ledger, campaign_id=campaign_id)
         for no in self._orphans.get(campaign_id, ()):
@@ -277,15 +279,15 @@ class CampaignRunner:
             await _beside(partial(_tell, ledger, campaign_id, on_progress))
 
     async def _ask_time(self) -> None:
-        asked = self._shared.own()
-        theirs = await self.ledger.now()
-        self._shared.learn(theirs, asked=asked, answered=self._shared.own())
+        await self._shared.ask(self.ledger.now)
 
     async def _keep_time(self) -> None:
         """Ask for the time now and then: a clock that is set back would have a claim look old to others."""
         while True:
             await anyio.sleep(_TIME_EVERY)
-            await self._ask_time()
+            # A look that fails is not the last one.
+            with suppress(LedgerError):
+                await self._ask_time()
 
     async def _feed(self, feeder: Feeder) -> None:
         await feeder.run()

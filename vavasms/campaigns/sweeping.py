@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import define, field
 
@@ -31,18 +31,22 @@ class Sweeper:
     account: str
     #: What was claimed so many seconds ago, and is not settled, has no worker any more.
     reap_after: float
-    #: The campaigns that run.
-    running: frozenset[str] = field(default=frozenset(), init=False)
+    #: The campaigns that run, with their policies.
+    running: Mapping[str, str] = field(factory=dict, init=False)
+    #: When that was asked, by the ledger.
+    _looked_at: float = field(default=0.0, init=False)
     #: The time as all workers have it, seconds since the epoch.
     clock: SharedClock = field(factory=SharedClock, init=False)
     _sweeps: int = field(default=0, init=False)
 
     async def look(self) -> None:
         """Ask what runs, and the time."""
-        asked = self.clock.own()
+        await self.clock.ask(self._look)
+
+    async def _look(self) -> float:
         found = await self.ledger.running(self.account)
-        self.running = found.campaigns
-        self.clock.learn(found.now, asked=asked, answered=self.clock.own())
+        self.running, self._looked_at = found.campaigns, found.now
+        return found.now
 
     async def sweep(self) -> None:
         """Do all of it once. Raises nothing: what fails is done the next time."""
@@ -73,11 +77,12 @@ class Sweeper:
                 await self.engine.drop(job)
 
     async def _reap(self) -> None:
-        await self.ledger.reap_dead(now=self.clock(), after=self.reap_after)
+        # By the ledger's own word: this machine's clock may have been set since.
+        await self.ledger.reap_dead(now=self._looked_at, after=self.reap_after)
 
     async def _finish(self) -> None:
         ended = [each for each in self.running if await self.ledger.finish(each)]
-        self.running -= frozenset(ended)
+        self.running = {key: policy for key, policy in self.running.items() if key not in ended}
 
     async def _wake(self) -> None:
         # One of all workers is enough, save after a failure: what was lost then is not looked for yet.

@@ -182,7 +182,12 @@ class CampaignWorker:
     async def _leave(self) -> None:
         """Leave the campaigns that do not run any more."""
         for campaign_id, route in [*self._routes.items()]:
-            if campaign_id in self._sweeper.running and not route.closed.is_set():
+            policy = self._sweeper.running.get(campaign_id)
+            if policy is not None and not route.closed.is_set():
+                if policy != route.campaign.policy:
+                    # It was paused, given other limits and started again: the next batch finds a new way.
+                    route.close()
+                    del self._routes[campaign_id]
                 continue
             status = await self._ledger.status(campaign_id)
             if status.state is CampaignState.RUNNING or self._routes.get(campaign_id) is not route:

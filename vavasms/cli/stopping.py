@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+#: Seconds. `timeout` and supervisors signal a process and then its group: that is one wish, not two.
+ONE_WISH = 0.3
 
 
 @contextmanager
 def stopping(stop: threading.Event) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into `stop`; another one does not wait, for whoever reads may not read on."""
+    last = -math.inf
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal last
+        before, last = last, time.monotonic()
+        if stop.is_set() and last - before > ONE_WISH:
             raise KeyboardInterrupt
         stop.set()
 

@@ -27,7 +27,8 @@ class Running:
 
     #: The database's clock, seconds since the epoch: the one that all workers share.
     now: float
-    campaigns: frozenset[str]
+    #: By their ids, with their policies.
+    campaigns: Mapping[str, str]
 
 
 class PostgresSweeping(PostgresReading):
@@ -38,7 +39,7 @@ class PostgresSweeping(PostgresReading):
 
         async def work(connection: Connection) -> Running:
             (rows,) = await ask(connection, (JOBS["select_running"], {"account": account}))
-            return Running(now=rows[0][0], campaigns=frozenset(row[1] for row in rows if row[1]))
+            return Running(now=rows[0][0], campaigns={row[1]: row[2] for row in rows if row[1]})
 
         return await self._database.read(work)
 

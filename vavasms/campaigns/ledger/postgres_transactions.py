@@ -255,6 +255,9 @@ def plain_accepts(answers: Sequence[Answer]) -> Step:
 
 async def settle(connection: Connection, answer: Answer, *, alone: bool = False) -> bool:
     """TX2: write what became of a claim, fenced by its token; `alone`: after any claim of this moment."""
+    if alone:
+        # Whoever comes after it waits behind it; where it has to wait long itself, it is owed.
+        await connection.execute("SET LOCAL lock_timeout = '1s'")
     campaign = await hold(connection, answer.campaign_id, alone=alone)
     return await write_answer(connection, campaign, answer)
 

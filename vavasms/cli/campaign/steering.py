@@ -18,9 +18,7 @@ from vavasms.campaigns.feeding import INTERRUPTED
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignState
-
-#: Seconds. `timeout` and supervisors signal a process and then its group: that is one wish, not two.
-_ONE_WISH = 0.3
+from vavasms.cli.stopping import ONE_WISH
 
 _NOTICE = "Interrupted: finishing what is under way. Ctrl-C again does not wait."
 _ABRUPT = "Interrupted again: what is under way and was not answered becomes unknown."
@@ -125,7 +123,7 @@ class _Wishes(AsyncIterator[signal.Signals]):
         while True:
             found = await anext(self._signals)
             last, self._last = self._last, anyio.current_time()
-            if self._last - last > _ONE_WISH:
+            if self._last - last > ONE_WISH:
                 return found
 
 
