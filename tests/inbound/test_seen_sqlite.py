@@ -169,8 +169,12 @@ async def test_one_who_keeps_the_store_to_himself_is_waited_for_and_not_for_ever
     import fcntl
 
     path = tmp_path / "inbound.db"
-    async with await SqliteSeenStore.open(path):
-        pass
+
+    async def open_and_close() -> None:
+        async with await SqliteSeenStore.open(path):
+            pass
+
+    await open_and_close()
     with path.with_name("inbound.db.lock").open("r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with anyio.move_on_after(0.2) as scope:
@@ -179,6 +183,6 @@ async def test_one_who_keeps_the_store_to_himself_is_waited_for_and_not_for_ever
         with pytest.raises(LedgerError, match="does not answer"), anyio.fail_after(5):
             await arrive(path, checkpoint, patience=0.1)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(SqliteSeenStore.open, path)
+            tasks.start_soon(open_and_close)
             await anyio.sleep(0.1)
             fcntl.flock(lock, fcntl.LOCK_UN)
