@@ -408,7 +408,6 @@ async def test_a_message_of_255_segments_is_sent() -> None:
         {"status_path": "/v1/st atus"},
         {"status_path": "/v1/état"},
     ],
-    ids=repr,
 )
 def test_bad_settings_are_refused_before_anything_is_sent(settings: dict[str, Any]) -> None:
     with nobody() as gateway, pytest.raises(ConfigurationError) as caught:

@@ -22,7 +22,8 @@ def test_drawn_tokens_differ_and_are_long_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    "token", [OLD, OLD.upper(), NEW, str(uuid.UUID(int=0x1234567890ABCDEF << 64)), "k3" * 3 + OLD]
+    "token", [OLD, OLD.upper(), NEW, str(uuid.UUID(int=0x1234567890ABCDEF << 64)), "k3" * 3 + OLD],
+    ids=range(5),
 )
 def test_the_usual_forms_of_128_bits_are_taken(token: str) -> None:
     assert Tokens(token).accept(token)
@@ -42,6 +43,7 @@ def test_the_usual_forms_of_128_bits_are_taken(token: str) -> None:
         OLD + " ",
         OLD + "é",
     ],
+    ids=range(10),
 )
 def test_what_can_be_guessed_or_stands_in_no_url_is_refused_without_showing_it(token: str) -> None:
     with pytest.raises(InvalidInputError, match="make_token") as caught:

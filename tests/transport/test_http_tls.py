@@ -217,7 +217,6 @@ def _careless(verify: ssl.VerifyMode) -> ssl.SSLContext:
         ("nul\0byte", "cannot be read"),
         (5, "cannot be read"),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("base_url", ["https://vavasms.com/api", "http://127.0.0.1/api"])
 def test_no_setting_turns_the_checks_off(tls: Any, words: str, base_url: str) -> None:

@@ -45,7 +45,7 @@ def test_a_hook_that_would_never_run_is_refused_in_one_sentence(hook: Any) -> No
     assert (caught.value.outcome, caught.value.halts) == (Outcome.NOT_SENT, True)
 
 
-@pytest.mark.parametrize("hook", [None, print, [].append, Now(), partial(print, "call")], ids=repr)
+@pytest.mark.parametrize("hook", [None, print, [].append, Now(), partial(print, "call")], ids=range(5))
 def test_whatever_can_be_called_on_the_spot_may_be_a_hook(hook: Any) -> None:
     assert check_hook("on_response", hook) is hook
 
