@@ -22,7 +22,8 @@ def test_drawn_tokens_differ_and_are_long_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    "token", [OLD, OLD.upper(), NEW, str(uuid.UUID(int=0x1234567890ABCDEF << 64)), "k3" * 3 + OLD],
+    "token",
+    [OLD, OLD.upper(), NEW, str(uuid.UUID(int=0x1234567890ABCDEF << 64)), "k3" * 3 + OLD],
     ids=range(5),
 )
 def test_the_usual_forms_of_128_bits_are_taken(token: str) -> None:

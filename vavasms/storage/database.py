@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -90,6 +91,16 @@ class Database:
         writer, reader = await run_sync(_translated(make))
         return cls(path, writer, reader)
 
+    @classmethod
+    def in_memory(cls, migrations: Sequence[Migration], *, application_id: int) -> Self:
+        """Make a database that goes with the object: one connection reads and writes."""
+        connection = _connect(Path(":memory:"), sqlite3.connect)
+        migrate(connection, migrations, application_id)
+        database = cls(Path(":memory:"), connection, connection)
+        # Nobody has to close it, and Python 3.13 warns of a connection that is left open.
+        weakref.finalize(database, connection.close)
+        return database
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction and commit it.
 
@@ -111,8 +122,14 @@ class Database:
         """Run `work` on what is committed, beside the writing."""
         with anyio.CancelScope(shield=True):
             async with self._reading:
-                result = await run_sync(_translated(lambda: work(self._reader)), limiter=self._limiter)
+                result = await run_sync(_translated(lambda: self._read(work)), limiter=self._limiter)
         return result
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._reader is not self._writer:
+            return work(self._reader)
+        with self._guard:
+            return work(self._reader)
 
     async def flush(self) -> None:
         """Move everything from the log into the file itself, and cut the log: what was erased is gone.

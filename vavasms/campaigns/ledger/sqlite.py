@@ -222,7 +222,7 @@ class SqliteLedger:
         """Be the one runner: see `Ledger.take_over`."""
         del now
         async with runner_lock(self.path):
-            yield await self._database.write(_reap)
+            yield await self._database.write(reap_orphans)
 
     async def reap_dead(self, *, now: float) -> Mapping[str, Sequence[int]]:
         """Do nothing: `take_over` has done it. See `Ledger.reap_dead`."""
@@ -430,7 +430,7 @@ def _tat(connection: Connection, account: str) -> float:
     return 0.0 if row is None else float(row[0])
 
 
-def _reap(connection: Connection) -> Mapping[str, Sequence[int]]:
+def reap_orphans(connection: Connection) -> Mapping[str, Sequence[int]]:
     """Under the runner's lock: whatever is `sending` belongs to a dead process."""
     rows = connection.execute(SQL["select_sending"]).fetchall()
     connection.execute(SQL["orphan_sending"], {"result": dump_record(DIED)})
