@@ -97,8 +97,8 @@ async def test_a_floor_counts_what_the_same_worker_has_under_way_of_another_camp
 
 
 async def test_a_floor_that_was_set_meanwhile_holds_for_a_worker_that_had_begun(poor: Crew) -> None:
-    # Within the two seconds in which a worker looks they come to less than the floor.
-    stall(poor.stage.sandbox, 0.4, accepted=False)
+    # So quick that in the two seconds in which a worker looks all of it would be spent.
+    stall(poor.stage.sandbox, 0.05, accepted=False)
     campaign_id = await poor.start(100, batch_size=5, unit_price=PRICE)
     async with poor.work(number=1, concurrency=1):
         await accepted(poor.stage.sandbox, 2)

@@ -47,6 +47,7 @@ async def test_a_campaign_is_kept_as_it_was_given(ledger: Ledger) -> None:
         plan="{}",
         plan_hash="",
         created_at=10.0,
+        revision=0,
     )
     assert await ledger.campaign("c") == expected
     await ledger.finish_loading("c", plan='{"batches": 0}', plan_hash="hash")

@@ -201,7 +201,7 @@ async def test_a_cap_counts_both_attempts_that_may_have_gone_out(
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-async def test_the_doubt_ends_when_it_is_sure_to_be_sent(
+async def test_what_an_earlier_attempt_may_have_cost_is_counted_on(
     ledger: Ledger, again: Again, take: Take, by_hand: bool
 ) -> None:
     await again(2)
@@ -213,7 +213,31 @@ async def test_the_doubt_ends_when_it_is_sure_to_be_sent(
     else:
         assert await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
     status = await ledger.status("c")
-    assert (status.accepted, status.segments) == (2, 2)
+    # The gateway may have taken, and been paid for, both.
+    assert (status.accepted, status.segments) == (2, 4)
+
+
+@pytest.mark.parametrize("ending", ["accepted", "marked", "halved"])
+async def test_the_cap_remembers_an_attempt_that_was_unknown_and_sent_again(
+    ledger: Ledger, again: Again, run: Run, take: Take, claim: TryClaim, ending: str
+) -> None:
+    await again(2)
+    made = await take("c")
+    if ending == "halved":
+        halves = await ledger.split(made)
+        assert halves is not None
+        for half in halves:
+            assert await ledger.settle(await take("c", half), BatchEvent.ACCEPT, NOTHING)
+    elif ending == "marked":
+        assert await ledger.settle(made, BatchEvent.LOSE, NOTHING)
+        assert await ledger.mark_sent("c", [0], note="seen") == 1
+    else:
+        assert await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
+    # Two may have gone to each of them: under a cap of two there is no third.
+    await run("d", 2, daily_cap=2)
+    assert await claim("d", now=1001.0) is None
+    await run("e", 2, daily_cap=3)
+    assert await claim("e", now=1001.0) is not None
 
 
 @pytest.mark.parametrize("by_hand", [False, True])

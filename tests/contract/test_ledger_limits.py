@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import pytest
 
@@ -219,3 +220,38 @@ async def test_a_campaign_that_waits_can_have_another_budget(
     assert not await ledger.set_policy("free", "{}", max_segments=None)
     with pytest.raises(InvalidInputError):
         await ledger.set_policy("none", "{}", max_segments=None)
+
+
+async def test_a_batch_is_never_claimed_under_limits_that_were_changed(ledger: Ledger, run: Run) -> None:
+    await run("c", 1, 1, 1)
+    before = (await ledger.campaign("c")).revision
+    claim = partial(ledger.claim, "c", worker="w1", now=1000.0)
+    assert await claim(0, token="plain", revision=before) is not None
+    assert await ledger.pause("c", "lunch")
+    assert await ledger.set_policy("c", '{"rate": 5}', max_segments=None)
+    assert await ledger.start("c")
+    assert await claim(1, token="old", revision=before) is None
+    after = (await ledger.campaign("c")).revision
+    assert await claim(1, token="new", revision=after) is not None
+    # Who does not say what it goes by is not asked.
+    assert await claim(2, token="any") is not None
+
+
+@pytest.mark.parametrize("options", [{}, {"daily_cap": 9}, {"max_segments": 9}])
+async def test_only_its_own_start_is_paused_by_a_runner(
+    ledger: Ledger, run: Run, options: dict[str, int]
+) -> None:
+    await run("c", 1, **options)
+    before = (await ledger.campaign("c")).revision
+    # Taken up again by a runner: nobody paused it, and its limits are what they were.
+    assert await ledger.start("c")
+    assert (await ledger.campaign("c")).revision == before
+    assert await ledger.pause("c", "lunch")
+    assert await ledger.start("c")
+    assert not await ledger.pause("c", "interrupted", revision=before)
+    campaign = await ledger.campaign("c")
+    assert (campaign.state, campaign.reason) == (CampaignState.RUNNING, None)
+    claim = partial(ledger.claim, "c", 0, worker="w1", now=1000.0)
+    assert await claim(token="old", revision=before) is None
+    assert await claim(token="new", revision=campaign.revision) is not None
+    assert await ledger.pause("c", "interrupted", revision=campaign.revision)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from vavasms.campaigns.ledger.port import (
+    RESERVE_AHEAD,
     Claim,
     Delivery,
     Ledger,
@@ -43,11 +44,11 @@ async def test_a_rate_is_kept_by_waiting(ledger: Ledger) -> None:
 
 
 async def test_a_hold_lets_nothing_through_and_no_burst_after_it(ledger: Ledger) -> None:
-    await ledger.hold("ops", 110.0)
-    await ledger.hold("ops", 105.0)
+    await ledger.hold("ops", 110.0, now=100.0)
+    await ledger.hold("ops", 105.0, now=101.0)
     assert await ledger.reserve("ops", 20, rate=10.0, now=104.0) == pytest.approx(6.0)
     assert await ledger.reserve("ops", 1, rate=10.0, now=104.0) == pytest.approx(8.0)
-    await ledger.hold("ops", 111.0)
+    await ledger.hold("ops", 111.0, now=104.0)
     assert await ledger.reserve("ops", 1, rate=10.0, now=104.0) == pytest.approx(8.1)
     assert await ledger.reserve("other", 1, rate=10.0, now=104.0) == pytest.approx(0.0)
 
@@ -93,9 +94,45 @@ async def test_room_that_was_not_used_is_handed_back(ledger: Ledger) -> None:
     assert await ledger.reserve("ops", 1, rate=10.0, now=100.0) == pytest.approx(1.0)
 
 
-async def test_a_clock_that_was_far_ahead_once_does_not_stop_the_account(ledger: Ledger) -> None:
-    day = 86_400.0
-    await ledger.reserve("ops", 1, rate=1.0, now=100.0 + day - 1.0)
-    assert await ledger.reserve("ops", 1, rate=1.0, now=100.0) == pytest.approx(day)
-    assert await ledger.reserve("ops", 1, rate=1.0, now=100.0) == pytest.approx(0.0)
-    assert await ledger.reserve("ops", 1, rate=1.0, now=100.0) == pytest.approx(1.0)
+@pytest.mark.parametrize("hours", [1, 6, 24 * 400])
+async def test_a_clock_that_is_set_back_stalls_nothing_and_exceeds_nothing(
+    ledger: Ledger, hours: int
+) -> None:
+    before = 100.0 + hours * 3600.0
+    assert await ledger.reserve("ops", 30, rate=1.0, now=before) == pytest.approx(0.0)
+    # 30 seconds were reserved ahead of the clock, and still are.
+    assert await ledger.reserve("ops", 5, rate=1.0, now=100.0) == pytest.approx(30.0)
+    assert await ledger.reserve("ops", 5, rate=1.0, now=110.0) == pytest.approx(25.0)
+
+
+async def test_a_hold_outlives_a_clock_that_is_set_back(ledger: Ledger) -> None:
+    await ledger.reserve("ops", 1, rate=1.0, now=50_000.0)
+    await ledger.hold("ops", 160.0, now=100.0)
+    assert await ledger.reserve("ops", 1, rate=1.0, now=110.0) == pytest.approx(50.0)
+
+
+async def test_clocks_that_differ_a_little_gain_nothing(ledger: Ledger) -> None:
+    for _ in range(20):
+        for now in (100.0, 99.0, 97.0):
+            wait = await ledger.reserve("ops", 1, rate=2.0, now=now)
+    assert wait == pytest.approx(100.0 + 59 / 2.0 - 97.0)
+
+
+@pytest.mark.parametrize(("rate", "size"), [(0.01, 100), (0.001, 1), (2.0, 500)])
+async def test_a_slow_rate_is_never_forgotten(ledger: Ledger, rate: float, size: int) -> None:
+    now, granted = 1000.0, 0
+    for _ in range(400):
+        wait = await ledger.reserve("ops", size, rate=rate, now=now)
+        if wait <= RESERVE_AHEAD:
+            granted += size
+            assert granted <= size + rate * (now + wait - 1000.0) + 1e-6
+        now += size / rate / 16
+    assert granted >= 24 * size
+
+
+async def test_what_cannot_leave_soon_is_not_reserved(ledger: Ledger) -> None:
+    assert await ledger.reserve("ops", 100, rate=1.0, now=0.0) == pytest.approx(0.0)
+    for _ in range(30):
+        assert await ledger.reserve("ops", 100, rate=1.0, now=0.0) == pytest.approx(100.0)
+    # Whoever asked and died left nothing behind.
+    assert await ledger.reserve("ops", 100, rate=1.0, now=100.0) == pytest.approx(0.0)

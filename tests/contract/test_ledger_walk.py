@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from itertools import count
 from pathlib import Path
@@ -107,8 +107,6 @@ class Walker:
             if await self.ledger.settle(made, event, BatchRecord(error="what was answered")):
                 refused = event is BatchEvent.REJECT and self.doubts[made.campaign_id, made.recipients[0]] > 0
                 self.answered(made, nothing_left=refused or event is BatchEvent.TURN_BACK)
-                if event is BatchEvent.ACCEPT:
-                    self.be_sure(made.campaign_id, made.recipients)
 
     async def abandon(self, key: str, at: int) -> None:
         for made in self.picked(at):
@@ -130,11 +128,6 @@ class Walker:
         if nothing_left:
             del self.live[made.campaign_id, made.no]
             self.reached -= {(made.campaign_id, phone) for phone in made.recipients}
-
-    def be_sure(self, key: str, phones: Iterable[Msisdn]) -> None:
-        """Note that these have their message, whatever became of earlier attempts."""
-        for phone in phones:
-            self.doubts.pop((key, phone), None)
 
     async def crash(self, key: str, at: int) -> None:
         async with self.orphan(self.ledger):
@@ -170,8 +163,6 @@ class Walker:
     async def mark_sent(self, key: str, at: int) -> None:
         unknown = await self.ledger.unknown(key)
         assert await self.ledger.mark_sent(key, [each.no for each in unknown[:1]], note="seen") <= 1
-        for each in unknown[:1]:
-            self.be_sure(key, [phone for phone, _ in each.recipients])
 
     async def opt_out(self, key: str, at: int) -> None:
         phone = _people()[at % len(_people())]

@@ -23,11 +23,12 @@ from vavasms.storage.queries import Migration, load_queries
 pytestmark = pytest.mark.anyio
 
 PASSWORD, USER, HOST = "s3cr3t-pass", "s3cr3t-user", "s3cr3t-host.invalid"
-SECOND = Migration(
-    version=2, sql="CREATE TABLE vavasms.more (x INTEGER); INSERT INTO vavasms.more VALUES (1);"
+LATEST = MIGRATIONS[-1].version
+NEXT = Migration(
+    version=LATEST + 1, sql="CREATE TABLE vavasms.more (x INTEGER); INSERT INTO vavasms.more VALUES (1);"
 )
 BROKEN = Migration(
-    version=3, sql="CREATE TABLE vavasms.other (x INTEGER); INSERT INTO vavasms.nowhere VALUES (1);"
+    version=LATEST + 2, sql="CREATE TABLE vavasms.other (x INTEGER); INSERT INTO vavasms.nowhere VALUES (1);"
 )
 
 
@@ -59,42 +60,48 @@ def versions(url: str) -> list[tuple[object, ...]]:
     return run(url, "SELECT version FROM vavasms.schema_version ORDER BY version")
 
 
+def known(latest: int) -> list[tuple[object, ...]]:
+    return [(version,) for version in range(1, latest + 1)]
+
+
 async def test_a_new_database_has_the_latest_version(url: str) -> None:
-    await opened(url, *MIGRATIONS, SECOND)
-    await opened(url, *MIGRATIONS, SECOND)
-    assert versions(url) == [(1,), (2,)]
+    await opened(url, *MIGRATIONS, NEXT)
+    await opened(url, *MIGRATIONS, NEXT)
+    assert versions(url) == known(LATEST + 1)
 
 
 async def test_many_that_open_a_new_database_at_once_make_one_schema(url: str) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(6):
-            tasks.start_soon(partial(opened, url, *MIGRATIONS, SECOND))
+            tasks.start_soon(partial(opened, url, *MIGRATIONS, NEXT))
     assert run(url, "SELECT x FROM vavasms.more") == [(1,)]
 
 
 async def test_an_older_one_is_refused_untouched_and_upgraded_when_asked(url: str) -> None:
     await opened(url, *MIGRATIONS)
     with pytest.raises(ConfigurationError, match="older vavasms: run `vavasms ledger migrate`") as caught:
-        await opened(url, *MIGRATIONS, SECOND)
+        await opened(url, *MIGRATIONS, NEXT)
     assert (caught.value.outcome, caught.value.halts) == (Outcome.NOT_SENT, True)
-    assert versions(url) == [(1,)]
-    await opened(url, *MIGRATIONS, SECOND, upgrade=True)
-    assert versions(url) == [(1,), (2,)]
+    assert versions(url) == known(LATEST)
+    await opened(url, *MIGRATIONS, NEXT, upgrade=True)
+    assert versions(url) == known(LATEST + 1)
 
 
 async def test_a_newer_one_is_refused_untouched_even_where_an_upgrade_is_asked_for(url: str) -> None:
-    await opened(url, *MIGRATIONS, SECOND)
+    await opened(url, *MIGRATIONS, NEXT)
     for upgrade in (False, True):
-        with pytest.raises(ConfigurationError, match=r"newer vavasms \(version 2, this one knows 1\)"):
+        with pytest.raises(
+            ConfigurationError, match=rf"newer vavasms \(version {LATEST + 1}, this one knows {LATEST}\)"
+        ):
             await PostgresLedger.open(url, upgrade=upgrade)
-    assert versions(url) == [(1,), (2,)]
+    assert versions(url) == known(LATEST + 1)
 
 
 async def test_a_migration_that_breaks_off_leaves_the_version_before(url: str) -> None:
     await opened(url, *MIGRATIONS)
     with pytest.raises(LedgerError):
-        await opened(url, *MIGRATIONS, SECOND, BROKEN, upgrade=True)
-    assert versions(url) == [(1,)]
+        await opened(url, *MIGRATIONS, NEXT, BROKEN, upgrade=True)
+    assert versions(url) == known(LATEST)
     assert run(url, "SELECT to_regclass('vavasms.more')") == [(None,)]
 
 
@@ -221,7 +228,7 @@ async def test_what_ended_a_statement_is_said_though_its_connection_is_gone(url:
 async def test_every_value_that_the_server_complains_of_stays_hidden(url: str) -> None:
     async with await PostgresLedger.open(url) as ledger:
         with pytest.raises(LedgerError) as caught:
-            await ledger.hold("an account\x00", 1.0)
+            await ledger.hold("an account\x00", 1.0, now=0.0)
     assert "account" not in str(caught.value)
 
 

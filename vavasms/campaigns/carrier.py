@@ -17,7 +17,7 @@ import anyio
 from attrs import define, field, frozen
 
 from vavasms.campaigns.balance import BalanceWatch
-from vavasms.campaigns.ledger.port import BatchRecord, Campaign, Claim, Ledger, QueuedBatch
+from vavasms.campaigns.ledger.port import RESERVE_AHEAD, BatchRecord, Campaign, Claim, Ledger, QueuedBatch
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import BatchEvent
 from vavasms.campaigns.takeover import FRESH, LEAVES_WITHIN
@@ -98,9 +98,9 @@ class Carrier:
         `answered` is called when the gateway has accepted it and that is about to be written: whatever is
         claimed from then on is committed with that outcome or after it, never before.
         """
-        claim = None
-        if await self._wait_for_turn(batch) and self._is_open():
-            claim = await self._spend_and_claim(batch)
+        if not await self._wait_for_turn(batch):
+            return _NOT_CLAIMED
+        claim = await self._spend_and_claim(batch) if self._is_open() else None
         if claim is None:
             await self._hand_back(batch)
             return _NOT_CLAIMED
@@ -118,15 +118,27 @@ class Carrier:
         """Wait for the rate, before the claim: nothing is `sending` meanwhile. False where stopped."""
         # Bounded: a clock that was put back must not make a pause of seconds one of hours.
         wait = min(max(self._held_until - self.clock(), 0.0), _LONGEST_PAUSE)
-        if self.policy.rate is not None:
-            share = await self.ledger.reserve(
-                self.campaign.account, batch.messages, rate=self.policy.rate, now=self.clock()
-            )
-            wait = max(wait, share)
-        if wait > 0:
-            with anyio.move_on_after(wait):
-                await self.stopping.wait()
+        share = await self._reserve(batch)
+        while share > RESERVE_AHEAD and not self.stopping.is_set():
+            # Nothing was taken: what is waited for could be spent by nobody else.
+            await self._pause(share - RESERVE_AHEAD)
+            share = await self._reserve(batch)
+        await self._pause(max(wait, share))
+        if self.stopping.is_set() and share <= RESERVE_AHEAD:
+            await self._hand_back(batch)
         return not self.stopping.is_set()
+
+    async def _reserve(self, batch: QueuedBatch) -> float:
+        if self.policy.rate is None:
+            return 0.0
+        return await self.ledger.reserve(
+            self.campaign.account, batch.messages, rate=self.policy.rate, now=self.clock()
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0 and not self.stopping.is_set():
+            with anyio.move_on_after(seconds):
+                await self.stopping.wait()
 
     async def _hand_back(self, batch: QueuedBatch) -> None:
         """Give back the room in the rate that was reserved and is not used."""
@@ -153,6 +165,7 @@ class Carrier:
                 worker=self.worker,
                 now=self.clock(),
                 balance=self.balance.latest,
+                revision=self.campaign.revision,
             )
         except BaseException:
             # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
@@ -208,7 +221,7 @@ class Carrier:
         await self._owe(lambda: self.ledger.settle(claim, BatchEvent.TURN_BACK, record, not_before=due))
         # After the outcome: a ledger that fails here must not leave the batch as being sent.
         if isinstance(error, RateLimitedError):
-            await self.ledger.hold(self.campaign.account, self._held_until)
+            await self.ledger.hold(self.campaign.account, self._held_until, now=self.clock())
         tired = error is not None and claim.attempt > MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
         stop = _say(error) if error is not None and (tired or hopeless) else None

@@ -198,7 +198,7 @@ class Feeder:
         """Say whether it runs, by the limits that are kept here: they may change while it is paused."""
         ours = self.carrier.campaign
         campaign = await self.carrier.ledger.campaign(ours.id)
-        return campaign.state is CampaignState.RUNNING and campaign.policy == ours.policy
+        return campaign.state is CampaignState.RUNNING and campaign.revision == ours.revision
 
 
 def _leave(limiter: anyio.CapacityLimiter, place: object) -> None:

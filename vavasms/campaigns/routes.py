@@ -48,7 +48,7 @@ class Route:
             balance=self.balance,
             account=self.account.name,
             stopping=self.closed,
-            pause=partial(self.ledger.pause, campaign_id),
+            pause=partial(self.ledger.pause, campaign_id, revision=self.campaign.revision),
         )
         self.carrier = Carrier(
             transport=self.account.transport,
@@ -79,6 +79,6 @@ class Route:
         carried = await self.carrier.carry(batch)
         stop = stop_reason(self._halt, carried)
         if stop is not None:
-            await self.ledger.pause(self.campaign.id, stop)
+            await self.ledger.pause(self.campaign.id, stop, revision=self.campaign.revision)
             self.close()
         return carried

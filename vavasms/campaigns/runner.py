@@ -87,6 +87,8 @@ class CampaignRunner:
         self._stack = AsyncExitStack()
         self._orphans: Mapping[str, Sequence[int]] = {}
         self._running: dict[str, anyio.Event] = {}
+        #: Of these, the ones that are to end.
+        self._stopped: set[str] = set()
         self._is_open = False
         self._ended = anyio.Event()
         self._owed: list[Owed] = []
@@ -203,26 +205,31 @@ class CampaignRunner:
         self._check_open()
         if campaign_id in self._running:
             raise InvalidInputError(f"The campaign {campaign_id!r} is being run already.")
-        stopping = self._running[campaign_id] = anyio.Event()
+        self._running[campaign_id] = anyio.Event()
         try:
-            feeder = await self._start(campaign_id, stopping)
-            await self._run(feeder, on_progress)
+            await self._start(campaign_id)
+            feeder = await self._take_up(campaign_id, on_progress)
+            while await self._was_restarted(feeder):
+                self._running[campaign_id] = anyio.Event()
+                feeder = await self._take_up(campaign_id, on_progress)
         finally:
             del self._running[campaign_id]
+            self._stopped.discard(campaign_id)
             ended, self._ended = self._ended, anyio.Event()
             ended.set()
         return CampaignRun(status=await self.ledger.status(campaign_id), error=feeder.halt.cause)
 
     def stop(self) -> None:
         """Begin no further batch; `run` returns once those in flight are settled, its campaign `paused`."""
-        for stopping in self._running.values():
+        for campaign_id, stopping in self._running.items():
+            self._stopped.add(campaign_id)
             stopping.set()
 
     def _check_open(self) -> None:
         if not self._is_open:
             raise InvalidInputError("Enter the runner with `async with` first: it is one at a time.")
 
-    async def _start(self, campaign_id: str, stopping: anyio.Event) -> Feeder:
+    async def _start(self, campaign_id: str) -> None:
         for owed in [*self._owed]:
             await owed()
             if owed in self._owed:
@@ -236,7 +243,22 @@ class CampaignRunner:
             raise InvalidInputError(
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
             )
-        # Once more: until then somebody could change its limits.
+
+    async def _take_up(self, campaign_id: str, on_progress: OnProgress | None) -> Feeder:
+        """Run a campaign by the limits that it was started with."""
+        feeder = await self._make_feeder(campaign_id)
+        await self._run(feeder, on_progress)
+        return feeder
+
+    async def _was_restarted(self, feeder: Feeder) -> bool:
+        """Return whether a person paused and started it meanwhile, maybe with other limits."""
+        ours = feeder.carrier.campaign
+        if ours.id in self._stopped or not self._is_open:
+            return False
+        campaign = await self.ledger.campaign(ours.id)
+        return campaign.state is CampaignState.RUNNING and campaign.revision != ours.revision
+
+    async def _make_feeder(self, campaign_id: str) -> Feeder:
         campaign = await self.ledger.campaign(campaign_id)
         transport = self._account.transport
         watch = BalanceWatch(reader=self._reader, ledger=self.ledger, campaign_id=campaign_id)
@@ -250,7 +272,7 @@ class CampaignRunner:
             worker=self._worker,
             balance=watch,
             clock=self._clock,
-            stopping=stopping,
+            stopping=self._running[campaign_id],
             owed=self._owed,
         )
         return Feeder(carrier=carrier, places=transport.max_connections, in_hand=self._in_hand)
@@ -272,7 +294,7 @@ class CampaignRunner:
         if problem is not None:
             raise problem
         if not await ledger.finish(campaign_id) and feeder.reason is not None:
-            await ledger.pause(campaign_id, feeder.reason)
+            await ledger.pause(campaign_id, feeder.reason, revision=feeder.carrier.campaign.revision)
         with anyio.move_on_after(_LAST_WORD):
             await _beside(feeder.carrier.balance.read)
         if on_progress is not None:

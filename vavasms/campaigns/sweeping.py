@@ -31,8 +31,8 @@ class Sweeper:
     account: str
     #: What was claimed so many seconds ago, and is not settled, has no worker any more.
     reap_after: float
-    #: The campaigns that run, with their policies.
-    running: Mapping[str, str] = field(factory=dict, init=False)
+    #: The campaigns that run, with the revisions of their limits.
+    running: Mapping[str, int] = field(factory=dict, init=False)
     #: When that was asked, by the ledger.
     _looked_at: float = field(default=0.0, init=False)
     #: The time as all workers have it, seconds since the epoch.
@@ -82,7 +82,7 @@ class Sweeper:
 
     async def _finish(self) -> None:
         ended = [each for each in self.running if await self.ledger.finish(each)]
-        self.running = {key: policy for key, policy in self.running.items() if key not in ended}
+        self.running = {key: revision for key, revision in self.running.items() if key not in ended}
 
     async def _wake(self) -> None:
         # One of all workers is enough, save after a failure: what was lost then is not looked for yet.

@@ -15,9 +15,9 @@ from anyio.abc import TaskGroup
 
 from vavasms.campaigns.balance import EVERY as READ_EVERY
 from vavasms.campaigns.balance import BalanceReader
-from vavasms.campaigns.carrier import Owed, Way
+from vavasms.campaigns.carrier import Carried, Owed, Way
 from vavasms.campaigns.engine import BatchJob, Engine
-from vavasms.campaigns.ledger.port import Campaign, CampaignStatus
+from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.ledger.postgres_jobs import queue_of
 from vavasms.campaigns.routes import Route
@@ -121,8 +121,7 @@ class CampaignWorker:
             for batch in job.batches:
                 if self._engine.is_draining:
                     return False
-                route = await self._find_route(job.campaign_id)
-                carried = None if route is None else await route.carry(batch)
+                carried = await self._carry_batch(job.campaign_id, batch)
                 if self._stopping.is_set() and (carried is None or carried.way is Way.NOT_CLAIMED):
                     return False
                 if carried is None:
@@ -136,6 +135,19 @@ class CampaignWorker:
             await self._ledger.pause(job.campaign_id, f"{type(error).__name__}: a fault of the worker's own")
             raise
         return True
+
+    async def _carry_batch(self, campaign_id: str, batch: QueuedBatch) -> Carried | None:
+        """Carry a batch by the limits that its campaign has now; None where it does not run."""
+        route = await self._find_route(campaign_id)
+        carried = None if route is None else await route.carry(batch)
+        if route is None or carried is None or carried.way is not Way.NOT_CLAIMED:
+            return carried
+        if (await self._ledger.campaign(campaign_id)).revision == route.campaign.revision:
+            return carried
+        # It was paused, given other limits and started again.
+        route.close()
+        route = await self._find_route(campaign_id)
+        return None if route is None else await route.carry(batch)
 
     async def _find_route(self, campaign_id: str) -> Route | None:
         """Give the way of a campaign; None where it does not run, or this worker ends."""
@@ -182,9 +194,9 @@ class CampaignWorker:
     async def _leave(self) -> None:
         """Leave the campaigns that do not run any more."""
         for campaign_id, route in [*self._routes.items()]:
-            policy = self._sweeper.running.get(campaign_id)
-            if policy is not None and not route.closed.is_set():
-                if policy != route.campaign.policy:
+            revision = self._sweeper.running.get(campaign_id)
+            if revision is not None and not route.closed.is_set():
+                if revision != route.campaign.revision:
                     # It was paused, given other limits and started again: the next batch finds a new way.
                     route.close()
                     del self._routes[campaign_id]

@@ -21,6 +21,9 @@ from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 
+#: Seconds of a rate that can be reserved ahead: whoever dies while it waits leaves no longer a gap behind.
+RESERVE_AHEAD = 60.0
+
 
 class Exclusion(Enum):
     """Why a recipient of a batch was left out when it was claimed: its own outcome is `NOT_SENT`."""
@@ -80,6 +83,9 @@ class Campaign:
     #: Tells whether two campaigns send the same texts to the same recipients; empty while loading.
     plan_hash: str
     created_at: float
+    #: Counts its starts after a pause. Its limits change only while it waits: who knows an older number knows
+    #: other limits, and neither claims nor pauses any more.
+    revision: int
 
 
 @frozen(kw_only=True)
@@ -99,7 +105,7 @@ class CampaignStatus:
     unknown: int
     batches: int
     #: SMS paid or possibly paid so far: of what is accepted, unknown or under way, and of the earlier
-    #: attempts of what is sent again, while nobody knows what became of them.
+    #: attempts of what was sent again, since nobody knows what became of them.
     segments: int
 
 
@@ -237,8 +243,12 @@ class Ledger(Protocol):
         """Let a campaign run, attempts counted anew and nothing put off; False where its state forbids it."""
         ...
 
-    async def pause(self, campaign_id: str, reason: str) -> bool:
-        """Have no further batch claimed; False where the campaign is not `queued` or `running`."""
+    async def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
+        """Have no further batch claimed; False where the campaign is not `queued` or `running`.
+
+        With `revision`, False too where it was started anew since: a person's word counts for more than
+        what a runner found out before it. None pauses it in any case.
+        """
         ...
 
     async def cancel(self, campaign_id: str, reason: str) -> bool:
@@ -286,7 +296,8 @@ class Ledger(Protocol):
         """Take the room of `messages` in the account's rate; give the seconds to wait before sending.
 
         GCRA: `tat = max(tat, now) + messages / rate`, the wait is what `tat - now` was. `rate` is in
-        messages a second.
+        messages a second. Where the wait is more than `RESERVE_AHEAD` nothing is taken: ask again later.
+        A clock that is set back takes what is reserved along: nothing waits for it, nothing is sent sooner.
         """
         ...
 
@@ -294,7 +305,7 @@ class Ledger(Protocol):
         """Hand back the room of `messages` that was reserved at this rate and not used."""
         ...
 
-    async def hold(self, account: str, until: float) -> None:
+    async def hold(self, account: str, until: float, *, now: float) -> None:
         """Let nothing be reserved before `until`: the gateway asked for a pause."""
         ...
 
@@ -307,14 +318,16 @@ class Ledger(Protocol):
         worker: str,
         now: float,
         balance: Decimal | None = None,
+        revision: int | None = None,
     ) -> Claim | None:
         """TX1: commit the intent to send a batch, under a token that was never used before.
 
-        None where it is not `queued`, not due, or its campaign not `running`. Recipients that opted out
-        or are over the daily cap are left out for good; where nobody is left the batch is cancelled. Where
-        the budget does not suffice, the campaign is paused with its reason. Of a batch that a person had
-        sent again nobody is left out: it goes back to `unknown` whole, with the reason in its record, where
-        someone opted out or is over the cap; its own earlier attempts count for the cap.
+        None where it is not `queued`, not due, or its campaign not `running`, or `revision` is given and no
+        longer the campaign's: a batch is never claimed under limits that were changed. Recipients that opted
+        out or are over the daily cap are left out for good; where nobody is left the batch is cancelled.
+        Where the budget does not suffice, the campaign is paused with its reason. Of a batch that a person
+        had sent again nobody is left out: it goes back to `unknown` whole, with the reason in its record,
+        where someone opted out or is over the cap; its own earlier attempts count for the cap.
         """
         ...
 
@@ -331,7 +344,8 @@ class Ledger(Protocol):
         False, and nothing written, where the batch is another attempt's by now. What is turned back after
         its campaign was cancelled or purged is cancelled. Where a person had the batch sent again, the
         earlier attempt may have gone out: then a `REJECT` ends in `unknown`, and what would be cancelled
-        does too; an `ACCEPT` ends the doubt. Message ids are dropped where the campaign is purged.
+        does too; after an `ACCEPT` the budget and the daily cap count the earlier attempts on. Message ids
+        are dropped where the campaign is purged.
         """
         ...
 
@@ -366,6 +380,7 @@ class Ledger(Protocol):
     async def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
         """Queue unknown batches again that were claimed before `sent_before`; give how many.
 
+        On a shared ledger never one that was claimed within `GRACE`: whoever claimed it might still send.
         The earlier attempt stays possibly sent and paid: the budget and the daily cap count it on. A
         campaign that was `done` is `paused` after it. Raises `InvalidInputError` where it is cancelled or
         purged.

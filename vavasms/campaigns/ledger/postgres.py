@@ -18,6 +18,7 @@ from vavasms.campaigns.ledger.postgres_sending import PostgresSending
 from vavasms.campaigns.ledger.postgres_transactions import SQL
 from vavasms.campaigns.ledger.rows import dump_record, load_record, no_resending
 from vavasms.campaigns.states import CampaignEvent
+from vavasms.campaigns.takeover import GRACE
 from vavasms.config import Secret
 from vavasms.storage.postgres import PostgresDatabase, ask, change
 from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
@@ -116,13 +117,15 @@ class PostgresLedger(PostgresSending):
 
         return await self._database.write(work)
 
-    async def pause(self, campaign_id: str, reason: str) -> bool:
+    async def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
         """Have no further batch claimed: see `Ledger.pause`."""
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id, alone=True)
-            await forget_jobs(connection, campaign_id, campaign.account)
-            return await tx.move(connection, campaign.seq, CampaignEvent.PAUSE, reason)
+            paused = await tx.move(connection, campaign.seq, CampaignEvent.PAUSE, reason, revision=revision)
+            if paused:
+                await forget_jobs(connection, campaign_id, campaign.account)
+            return paused
 
         return await self._database.write(work)
 
@@ -191,7 +194,10 @@ class PostgresLedger(PostgresSending):
             campaign = await tx.hold(connection, campaign_id, alone=True)
             if campaign.closed:
                 raise no_resending(campaign_id, purged=campaign.purged)
-            key = {"campaign": campaign.seq, "numbers": list(numbers), "sent_before": sent_before}
+            # Whoever claimed it may live, and still send.
+            latest = await self.now() - GRACE
+            key = {"campaign": campaign.seq, "numbers": list(numbers)}
+            key["sent_before"] = min(sent_before, latest)
             (rows,) = await ask(connection, (SQL["resend"], key))
             await tx.requeued(connection, campaign, sorted(no for (no,) in rows))
             return len(rows)

@@ -7,9 +7,9 @@ from itertools import chain
 from typing import Any
 
 from vavasms.campaigns.ledger import postgres_transactions as tx
-from vavasms.campaigns.ledger.port import Delivery, OptOut
+from vavasms.campaigns.ledger.port import RESERVE_AHEAD, Delivery, OptOut
 from vavasms.campaigns.ledger.postgres_transactions import SQL
-from vavasms.campaigns.ledger.rows import DAY, read_deliveries, read_opt_outs
+from vavasms.campaigns.ledger.rows import CLOCK_SKEW, read_deliveries, read_opt_outs
 from vavasms.numbers import Msisdn
 from vavasms.storage.postgres import PostgresDatabase, Rows, ask, change
 from vavasms.storage.postgres_link import Connection
@@ -23,16 +23,17 @@ class PostgresRegisters:
 
     async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
         """Take room in the rate: see `Ledger.reserve`."""
-        values = {"account": account, "messages": messages, "rate": rate, "now": now, "day": DAY}
+        values = {"account": account, "messages": messages, "rate": rate, "now": now}
+        values |= {"skew": CLOCK_SKEW, "ahead": RESERVE_AHEAD}
         return float((await self._run("reserve", values))[0][0])
 
     async def release(self, account: str, messages: int, *, rate: float) -> None:
         """Give room in the rate back: see `Ledger.release`."""
         await self._run("release", {"account": account, "messages": messages, "rate": rate})
 
-    async def hold(self, account: str, until: float) -> None:
+    async def hold(self, account: str, until: float, *, now: float) -> None:
         """Let nothing be reserved for a while: see `Ledger.hold`."""
-        await self._run("hold_rate", {"account": account, "until": until})
+        await self._run("hold_rate", {"account": account, "until": until, "now": now, "skew": CLOCK_SKEW})
 
     async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
         """Keep the latest word on messages: see `Ledger.record_deliveries`."""

@@ -44,9 +44,18 @@ class PostgresSending(PostgresSweeping):
         worker: str,
         now: float,
         balance: Decimal | None = None,
+        revision: int | None = None,
     ) -> Claim | None:
         """TX1: see `Ledger.claim`."""
-        intent = Intent(campaign_id=campaign_id, no=no, token=token, worker=worker, now=now, balance=balance)
+        intent = Intent(
+            campaign_id=campaign_id,
+            no=no,
+            token=token,
+            worker=worker,
+            now=now,
+            balance=balance,
+            revision=revision,
+        )
         gathered = self._gather(campaign_id)
         claim = await gathered.claims.write(intent)
         if claim is not None:

@@ -27,8 +27,8 @@ class Running:
 
     #: The database's clock, seconds since the epoch: the one that all workers share.
     now: float
-    #: By their ids, with their policies.
-    campaigns: Mapping[str, str]
+    #: By their ids, with the revisions of their limits.
+    campaigns: Mapping[str, int]
 
 
 class PostgresSweeping(PostgresReading):

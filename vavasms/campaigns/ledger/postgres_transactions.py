@@ -52,6 +52,8 @@ class Held:
     #: Its numbers and texts are forgotten.
     purged: bool
     state: CampaignState
+    #: Of its limits: see `Campaign.revision`.
+    revision: int
     max_segments: int | None
     daily_cap: int | None
     #: As JSON.
@@ -74,8 +76,9 @@ class Held:
             seq=row[0],
             purged=not row[6],
             state=CampaignState(row[2]),
-            max_segments=row[11],
-            daily_cap=row[12],
+            revision=row[11],
+            max_segments=row[12],
+            daily_cap=row[13],
             policy=row[7],
             account=row[4],
         )
@@ -99,6 +102,7 @@ class Intent:
     worker: str
     now: float
     balance: Decimal | None
+    revision: int | None = None
 
     def granted(self, message: str, segments: int, attempt: int, phones: Iterable[int | str]) -> Claim:
         """Make the claim that it became."""
@@ -141,11 +145,18 @@ async def hold(connection: Connection, campaign_id: str, *, alone: bool = False)
     return Held.of(campaign_id, rows)
 
 
-async def move(connection: Connection, seq: int, event: CampaignEvent, reason: str | None = None) -> bool:
-    """Move a campaign by the table; False where its state does not allow it. Not for `REOPEN`."""
+async def move(
+    connection: Connection,
+    seq: int,
+    event: CampaignEvent,
+    reason: str | None = None,
+    *,
+    revision: int | None = None,
+) -> bool:
+    """Move a campaign by the table; False where its state or revision does not allow it. Not for `REOPEN`."""
     sources = campaign_sources(event)
     (target,) = {CAMPAIGN_TRANSITIONS[source, event] for source in sources}
-    values = {"campaign": seq, "state": target.value, "reason": reason}
+    values = {"campaign": seq, "state": target.value, "reason": reason, "revision": revision}
     names = [source.value for source in sources]
     return await change(connection, SQL["move_campaign"], {**values, "sources": names}) == 1
 
@@ -154,7 +165,8 @@ async def requeued(connection: Connection, campaign: Held, numbers: Sequence[int
     """Have a campaign that was done wait for a person; have workers woken for one that runs."""
     if numbers and campaign.state is CampaignState.DONE:
         target = CAMPAIGN_TRANSITIONS[campaign.state, CampaignEvent.REOPEN].value
-        values = {"campaign": campaign.seq, "state": target, "reason": waiting_again(len(numbers))}
+        reason = waiting_again(len(numbers))
+        values = {"campaign": campaign.seq, "state": target, "reason": reason, "revision": None}
         await change(connection, SQL["move_campaign"], {**values, "sources": [campaign.state.value]})
     if numbers and campaign.state is CampaignState.RUNNING:
         await campaign.wake(connection, numbers)
@@ -169,13 +181,14 @@ def plain_claims(intents: Sequence[Intent]) -> Step:
         "workers": [each.worker for each in intents],
         "nows": [each.now for each in intents],
         "balances": [_text(each.balance) for each in intents],
+        "revisions": [each.revision for each in intents],
     }
 
 
 async def claim(connection: Connection, intent: Intent) -> Claim | None:
     """TX1: write the intent, with whom it is for; find out why it cannot be."""
     name = {"id": intent.campaign_id}
-    due = {**name, "no": intent.no, "now": intent.now}
+    due = {**name, "no": intent.no, "now": intent.now, "revision": intent.revision}
     _, rows, found = await ask(
         connection,
         (SQL["lock_shared"], name),

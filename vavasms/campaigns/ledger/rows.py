@@ -37,11 +37,16 @@ LOADING_ENDED = "loading was interrupted; nothing was sent"
 OVER_BUDGET = "the budget does not suffice for the next batch"
 #: The seconds of a day, as a recipient's cap counts it: rolling.
 DAY = 86_400.0
+#: Seconds by which the clocks of those who share a rate may differ; one that goes back further was set back.
+CLOCK_SKEW = 5.0
 
 
-def sane_arrival(tat: float, now: float) -> float:
-    """Give from when on the rate has room; more than a day ahead is a clock's fault, and forgotten."""
-    return now if tat > now + DAY else max(tat, now)
+def shift_arrival(tat: float, at: float, now: float) -> tuple[float, float]:
+    """Return a rate's arrival time and its latest time by the clock as it is now.
+
+    What is reserved ahead of the clock stays ahead of it by as much where it was set back.
+    """
+    return (tat - (at - now), now) if now < at - CLOCK_SKEW else (tat, max(at, now))
 
 
 def no_campaign(campaign_id: str) -> InvalidInputError:
@@ -94,6 +99,7 @@ def read_campaign(row: Sequence[Any]) -> Campaign:
         plan=row[8],
         plan_hash=row[9],
         created_at=row[10],
+        revision=row[11],
     )
 
 

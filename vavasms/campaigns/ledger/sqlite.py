@@ -19,6 +19,7 @@ from attrs import asdict
 from vavasms.campaigns.ledger import transactions as tx
 from vavasms.campaigns.ledger.lock import runner_lock
 from vavasms.campaigns.ledger.port import (
+    RESERVE_AHEAD,
     BatchRecord,
     Campaign,
     CampaignStatus,
@@ -40,7 +41,7 @@ from vavasms.campaigns.ledger.rows import (
     read_deliveries,
     read_opt_outs,
     read_status,
-    sane_arrival,
+    shift_arrival,
     still_going,
 )
 from vavasms.campaigns.ledger.transactions import SQL
@@ -188,11 +189,14 @@ class SqliteLedger:
 
         return await self._database.write(work)
 
-    async def pause(self, campaign_id: str, reason: str) -> bool:
+    async def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
         """Have no further batch claimed: see `Ledger.pause`."""
-        return await self._database.write(
-            lambda c: tx.move(c, tx.hold(c, campaign_id).seq, CampaignEvent.PAUSE, reason)
-        )
+
+        def work(connection: Connection) -> bool:
+            seq = tx.hold(connection, campaign_id).seq
+            return tx.move(connection, seq, CampaignEvent.PAUSE, reason, revision=revision)
+
+        return await self._database.write(work)
 
     async def cancel(self, campaign_id: str, reason: str) -> bool:
         """Have what is queued never sent: see `Ledger.cancel`."""
@@ -255,9 +259,12 @@ class SqliteLedger:
         """Take room in the rate: see `Ledger.reserve`."""
 
         def work(connection: Connection) -> float:
-            tat = sane_arrival(_tat(connection, account), now)
-            connection.execute(SQL["set_tat"], {"account": account, "tat": tat + messages / rate})
-            return tat - now
+            tat, at = _arrival(connection, account, now)
+            wait = max(tat - now, 0.0)
+            if wait <= RESERVE_AHEAD:
+                tat = max(tat, now) + messages / rate
+            connection.execute(SQL["set_tat"], {"account": account, "tat": tat, "at": at})
+            return wait
 
         return await self._database.write(work)
 
@@ -266,12 +273,12 @@ class SqliteLedger:
         values = {"account": account, "seconds": messages / rate}
         await self._database.write(lambda c: c.execute(SQL["release_tat"], values).rowcount)
 
-    async def hold(self, account: str, until: float) -> None:
+    async def hold(self, account: str, until: float, *, now: float) -> None:
         """Let nothing be reserved for a while: see `Ledger.hold`."""
 
         def work(connection: Connection) -> None:
-            tat = max(_tat(connection, account), until)
-            connection.execute(SQL["set_tat"], {"account": account, "tat": tat})
+            tat, at = _arrival(connection, account, now)
+            connection.execute(SQL["set_tat"], {"account": account, "tat": max(tat, until), "at": at})
 
         await self._database.write(work)
 
@@ -284,10 +291,17 @@ class SqliteLedger:
         worker: str,
         now: float,
         balance: Decimal | None = None,
+        revision: int | None = None,
     ) -> Claim | None:
         """TX1: see `Ledger.claim`."""
         intent = tx.Intent(
-            campaign_id=campaign_id, no=no, token=token, worker=worker, now=now, balance=balance
+            campaign_id=campaign_id,
+            no=no,
+            token=token,
+            worker=worker,
+            now=now,
+            balance=balance,
+            revision=revision,
         )
         return await self._database.write(lambda c: tx.claim(c, intent))
 
@@ -425,9 +439,9 @@ def _batches(connection: Connection, query: str, values: dict[str, Any]) -> list
     ]
 
 
-def _tat(connection: Connection, account: str) -> float:
+def _arrival(connection: Connection, account: str, now: float) -> tuple[float, float]:
     row = connection.execute(SQL["select_tat"], {"account": account}).fetchone()
-    return 0.0 if row is None else float(row[0])
+    return (now, now) if row is None else shift_arrival(row[0], row[1], now)
 
 
 def reap_orphans(connection: Connection) -> Mapping[str, Sequence[int]]:

@@ -46,6 +46,8 @@ class Held:
     #: Its numbers and texts are forgotten.
     purged: bool
     state: CampaignState
+    #: Of its limits: see `Campaign.revision`.
+    revision: int
     max_segments: int | None
     daily_cap: int | None
     committed: int
@@ -66,6 +68,7 @@ class Intent:
     worker: str
     now: float
     balance: Decimal | None
+    revision: int | None = None
 
 
 def find(connection: Connection, campaign_id: str) -> tuple[Any, ...]:
@@ -83,9 +86,10 @@ def hold(connection: Connection, campaign_id: str) -> Held:
         seq=row[0],
         purged=not row[6],
         state=CampaignState(row[2]),
-        max_segments=row[11],
-        daily_cap=row[12],
-        committed=row[13],
+        revision=row[11],
+        max_segments=row[12],
+        daily_cap=row[13],
+        committed=row[14],
     )
 
 
@@ -96,8 +100,15 @@ def find_same(connection: Connection, campaign: Held, plan_hash: str) -> str | N
     return None if row is None else str(row[0])
 
 
-def move(connection: Connection, seq: int, event: CampaignEvent, reason: str | None = None) -> bool:
-    """Move a campaign by the table; False where its state does not allow it. Not for `REOPEN`."""
+def move(
+    connection: Connection,
+    seq: int,
+    event: CampaignEvent,
+    reason: str | None = None,
+    *,
+    revision: int | None = None,
+) -> bool:
+    """Move a campaign by the table; False where its state or revision does not allow it. Not for `REOPEN`."""
     sources = campaign_sources(event)
     (target,) = {CAMPAIGN_TRANSITIONS[source, event] for source in sources}
     done = connection.execute(
@@ -106,6 +117,7 @@ def move(connection: Connection, seq: int, event: CampaignEvent, reason: str | N
             "campaign": seq,
             "state": target.value,
             "reason": reason,
+            "revision": revision,
             "sources": json.dumps([source.value for source in sources]),
         },
     )
@@ -118,7 +130,9 @@ def reopen(connection: Connection, campaign: Held, batches: int) -> None:
         values = {"campaign": campaign.seq, "sources": json.dumps([campaign.state.value])}
         target = CAMPAIGN_TRANSITIONS[campaign.state, CampaignEvent.REOPEN].value
         reason = waiting_again(batches)
-        connection.execute(SQL["move_campaign"], {**values, "state": target, "reason": reason})
+        connection.execute(
+            SQL["move_campaign"], {**values, "state": target, "reason": reason, "revision": None}
+        )
 
 
 def insert(connection: Connection, seq: int, batch: NewBatch) -> None:
@@ -142,6 +156,8 @@ def claim(connection: Connection, intent: Intent) -> Claim | None:
     key = {"campaign": campaign.seq, "no": intent.no}
     row = connection.execute(SQL["select_due"], {**key, "now": intent.now}).fetchone()
     if row is None or campaign.state is not CampaignState.RUNNING:
+        return None
+    if intent.revision not in (None, campaign.revision):
         return None
     message, segments, attempt, doubt = row
     if doubt:
@@ -191,7 +207,7 @@ def settle(
     for step in steps:
         state = BATCH_TRANSITIONS[state, step]
     over = steps[-1] is BatchEvent.DOUBT
-    left = 0 if event is BatchEvent.ACCEPT else doubt - over
+    left = doubt - over
     kept = DROPPED if over and event is BatchEvent.TURN_BACK else _keepable(record, campaign)
     values = {"state": state.value, "result": dump_record(kept), "not_before": not_before}
     connection.execute(SQL["settle_batch"], {**fence, **values, "doubt": left, "over": over})

@@ -46,7 +46,7 @@ WHERE status = 'todo' AND queue_name = %(queue)s AND args ->> 'campaign' = %(id)
 SELECT pg_try_advisory_xact_lock(1447122501, hashtext(%(id)s))
 
 -- name: select_running
-SELECT extract(epoch FROM clock_timestamp())::FLOAT8, campaign.id, campaign.policy FROM (SELECT 1) AS once
+SELECT extract(epoch FROM clock_timestamp())::FLOAT8, campaign.id, campaign.revision FROM (SELECT 1) AS once
 LEFT JOIN vavasms.campaign ON account = %(account)s AND state = 'running'
 
 -- name: take_turn

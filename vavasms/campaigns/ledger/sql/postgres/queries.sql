@@ -27,11 +27,11 @@ VALUES (%(id)s, 'loading', %(account)s, %(sender_id)s, %(message)s, %(policy)s, 
 
 -- name: select_campaign
 SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
-    max_segments, daily_cap
+    revision, max_segments, daily_cap
 FROM vavasms.campaign WHERE id = %(id)s
 
 -- name: select_campaigns
-SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at
+SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at, revision
 FROM vavasms.campaign ORDER BY created_at DESC, seq DESC
 
 -- name: select_same_plan
@@ -54,8 +54,10 @@ ORDER BY other.plan_hash = %(plan_hash)s DESC, other.created_at, other.seq LIMIT
 
 -- name: move_campaign
 -- One event of the campaign's table; :sources are the states it starts from.
-UPDATE vavasms.campaign SET state = %(state)s, reason = %(reason)s
+UPDATE vavasms.campaign SET state = %(state)s, reason = %(reason)s,
+    revision = revision + (%(state)s = 'running' AND state <> 'running')::INTEGER
 WHERE seq = %(campaign)s AND state = ANY(%(sources)s::TEXT[])
+    AND revision = coalesce(%(revision)s::INTEGER, revision)
 
 -- name: set_policy
 -- With a budget its segments are counted from the beginning: none comes later, and none goes.
@@ -136,35 +138,28 @@ SELECT no, n - excluded, segments, not_before FROM vavasms.batch
 WHERE campaign = %(campaign)s AND state = 'queued' AND no > %(after)s ORDER BY no LIMIT %(limit)s
 
 -- name: reserve
--- GCRA: the wait is what the tat of before was ahead; the new one is what the next will find. One that is more
--- than a day ahead is a clock's fault.
-INSERT INTO vavasms.rate AS rate (account, tat)
-VALUES (%(account)s, %(now)s::FLOAT8 + %(messages)s::FLOAT8 / %(rate)s::FLOAT8)
-ON CONFLICT (account) DO UPDATE
-    SET tat = CASE WHEN rate.tat > %(now)s::FLOAT8 + %(day)s::FLOAT8 THEN %(now)s::FLOAT8
-        ELSE greatest(rate.tat, %(now)s::FLOAT8) END + %(messages)s::FLOAT8 / %(rate)s::FLOAT8
-RETURNING greatest(rate.tat - %(messages)s::FLOAT8 / %(rate)s::FLOAT8 - %(now)s::FLOAT8, 0)
+SELECT vavasms.reserve(%(account)s, %(messages)s::FLOAT8 / %(rate)s::FLOAT8, %(now)s::FLOAT8, %(skew)s::FLOAT8,
+    %(ahead)s::FLOAT8)
 
 -- name: release
 UPDATE vavasms.rate SET tat = greatest(tat - %(messages)s::FLOAT8 / %(rate)s::FLOAT8, 0)
 WHERE account = %(account)s
 
 -- name: hold_rate
-INSERT INTO vavasms.rate AS rate (account, tat) VALUES (%(account)s, %(until)s)
-ON CONFLICT (account) DO UPDATE SET tat = greatest(rate.tat, excluded.tat)
+SELECT vavasms.hold_rate(%(account)s, %(until)s::FLOAT8, %(now)s::FLOAT8, %(skew)s::FLOAT8)
 
 -- name: claim_plainly
 -- TX1 in one round trip, for most batches: no budget, no cap, no doubt, and nobody to leave out.
 SELECT token, message, segments, attempt, phones
 FROM vavasms.claim_plainly(%(id)s, %(nos)s::INTEGER[], %(tokens)s::TEXT[], %(workers)s::TEXT[], %(nows)s::FLOAT8[],
-    %(balances)s::TEXT[])
+    %(balances)s::TEXT[], %(revisions)s::INTEGER[])
 
 -- name: select_due
 -- Locked: who comes second sees that it is no longer queued.
 SELECT batch.message, batch.segments, batch.attempt, batch.doubt
 FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
 WHERE campaign.id = %(id)s AND campaign.state = 'running'
-    AND batch.no = %(no)s AND batch.state = 'queued' AND batch.not_before <= %(now)s
+    AND campaign.revision = coalesce(%(revision)s::INTEGER, campaign.revision) AND batch.no = %(no)s AND batch.state = 'queued' AND batch.not_before <= %(now)s
 FOR NO KEY UPDATE OF batch
 
 -- name: before_exclusions
@@ -234,12 +229,12 @@ UPDATE vavasms.batch SET not_before = %(not_before)s,
     state = CASE WHEN doubt > 0 THEN %(doubted)s ELSE %(state)s END,
     result = CASE WHEN doubt > 0 THEN %(doubted_result)s ELSE %(result)s END,
     token = CASE WHEN doubt > 0 AND %(is_over)s THEN NULL ELSE token END,
-    doubt = CASE WHEN %(state)s = 'accepted' THEN 0 WHEN doubt > 0 AND %(is_over)s THEN doubt - 1 ELSE doubt END
+    doubt = CASE WHEN doubt > 0 AND %(is_over)s THEN doubt - 1 ELSE doubt END
 WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s AND state IN ('sending', 'unknown')
 RETURNING state, segments * (n - excluded)
 
 -- name: accept_batches
--- The same for `ACCEPT`, in one round trip: it ends every doubt.
+-- The same for `ACCEPT`, in one round trip.
 SELECT vavasms.accept_batches(%(id)s, %(nos)s::INTEGER[], %(tokens)s::TEXT[], %(results)s::TEXT[],
     %(purged_results)s::TEXT[])
 
@@ -276,7 +271,7 @@ SELECT no, result FROM vavasms.batch
 WHERE campaign = %(campaign)s AND no = ANY(%(numbers)s::INTEGER[]) AND state = 'unknown' ORDER BY no
 
 -- name: mark_sent
-UPDATE vavasms.batch SET state = 'accepted', doubt = 0, result = marked.result
+UPDATE vavasms.batch SET state = 'accepted', result = marked.result
 FROM unnest(%(numbers)s::INTEGER[], %(results)s::TEXT[]) AS marked (no, result)
 WHERE batch.campaign = %(campaign)s AND batch.no = marked.no AND batch.state = 'unknown'
 

@@ -4,7 +4,7 @@ VALUES (:id, 'loading', :account, :sender_id, :message, :policy, :created_at, :m
 
 -- name: select_campaign
 SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
-    max_segments, daily_cap, committed
+    revision, max_segments, daily_cap, committed
 FROM campaign WHERE id = :id
 
 -- name: select_campaign_ids
@@ -30,8 +30,10 @@ ORDER BY other.plan_hash = :plan_hash DESC, other.created_at, other.seq LIMIT 1
 
 -- name: move_campaign
 -- One event of the campaign's table; :sources is a JSON list of the states it starts from.
-UPDATE campaign SET state = :state, reason = :reason
+UPDATE campaign SET state = :state, reason = :reason,
+    revision = revision + (:state = 'running' AND state <> 'running')
 WHERE seq = :campaign AND state IN (SELECT value FROM json_each(:sources))
+    AND revision = coalesce(:revision, revision)
 
 -- name: set_policy
 -- With a budget its segments are counted from the beginning: none comes later, and none goes.
@@ -107,10 +109,11 @@ WHERE campaign = :campaign AND state = 'queued' AND no > :after ORDER BY no LIMI
 
 -- name: select_tat
 -- GCRA: the tat of before tells the wait, the new one is what the next will find.
-SELECT tat FROM rate WHERE account = :account
+SELECT tat, at FROM rate WHERE account = :account
 
 -- name: set_tat
-INSERT INTO rate (account, tat) VALUES (:account, :tat) ON CONFLICT (account) DO UPDATE SET tat = excluded.tat
+INSERT INTO rate (account, tat, at) VALUES (:account, :tat, :at)
+ON CONFLICT (account) DO UPDATE SET tat = excluded.tat, at = excluded.at
 
 -- name: release_tat
 UPDATE rate SET tat = max(tat - :seconds, 0.0) WHERE account = :account
@@ -207,7 +210,7 @@ UPDATE batch SET balance_after = :balance
 WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND balance_after IS NULL
 
 -- name: mark_sent
-UPDATE batch SET state = 'accepted', doubt = 0,
+UPDATE batch SET state = 'accepted',
     result = json_set(coalesce(nullif(result, ''), '{}'), '$.error', :note)
 WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
 
