@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from vavasms.calls import Session
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, StoredBatch
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.campaigns.plan import CampaignPlan
@@ -16,7 +18,7 @@ from vavasms.campaigns.report import RecipientReport, read_report
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner, OnProgress
 from vavasms.numbers import Msisdn
 from vavasms.sealing import sealed
-from vavasms.sync import VavaSMS, wait_for
+from vavasms.sync import VavaSMS, open_place, wait_for
 
 _PAGE = 1_000
 
@@ -34,13 +36,8 @@ class BlockingCampaignRunner:
 
     @sealed
     def __enter__(self) -> Self:
-        self._ledger = self._wait(partial(SqliteLedger.open, self._path))
-        self._runner = CampaignRunner(self._sms, self._ledger)
-        try:
-            self._wait(self._runner.__aenter__)
-        except BaseException:
-            self._wait(self._ledger.aclose)
-            raise
+        self._session = Session(open_place(self._sms), self._hold)
+        self._session.enter()
         return self
 
     @sealed
@@ -50,10 +47,15 @@ class BlockingCampaignRunner:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            self._wait(partial(self._runner.__aexit__, exc_type, exc, traceback))
-        finally:
-            self._wait(self._ledger.aclose)
+        self._session.leave(was_interrupted=exc is not None and not isinstance(exc, Exception))
+
+    @asynccontextmanager
+    async def _hold(self) -> AsyncIterator[None]:
+        async with (
+            await SqliteLedger.open(self._path) as self._ledger,
+            CampaignRunner(self._sms, self._ledger) as self._runner,
+        ):
+            yield
 
     @sealed
     def plan(

@@ -1,4 +1,8 @@
-"""The thread with an asyncio event loop that all who wait without await share."""
+"""Threads with an asyncio event loop, in which those who cannot await have their work done.
+
+A caller's thread may be interrupted at any instant (Ctrl-C, a job queue's time limit), so it shares no lock
+with the loop: it posts callbacks, which may be repeated, and whatever is to be decided the loop decides.
+"""
 
 from __future__ import annotations
 
@@ -8,35 +12,116 @@ import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import RLock, Thread, get_ident
 from typing import TypeVar
 
-from anyio.from_thread import BlockingPortal, BlockingPortalProvider
-from attrs import frozen
+import anyio
 
 T = TypeVar("T")
 
+#: Seconds. All waits are in pieces: an endless one cannot be interrupted on Windows.
+PIECE = 1.0
 
-@frozen
+
+class PortalThread:
+    """A daemon thread with an asyncio event loop."""
+
+    def __init__(self, name: str) -> None:
+        self.leases: set[Lease] = set()
+        self.ended = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._failure: BaseException | None = None
+        self._stop_wanted = False
+        self._ready: SimpleQueue[None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def is_current(self) -> bool:
+        """True in the thread itself."""
+        return self._thread.ident == get_ident()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the thread, once it was started."""
+        assert self._loop is not None
+        return self._loop
+
+    def start(self) -> None:
+        """Start it and wait for its loop. Where that is interrupted it ends by itself."""
+        try:
+            self._thread.start()
+            while self._loop is None and not self.ended:
+                with suppress(Empty):
+                    self._ready.get(timeout=PIECE)
+        except BaseException:
+            self.stop()
+            raise
+        if self._failure is not None:
+            raise self._failure
+
+    def post(self, callback: Callable[[], object]) -> None:
+        """Have the loop call something soon; nothing happens where it has ended."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(callback)
+
+    def stop(self) -> None:
+        """Have the thread end, from any thread."""
+        self._stop_wanted = True
+        if self._loop is not None:
+            self.post(self._wake)
+
+    def join(self) -> None:
+        """Wait for the end of the thread."""
+        while self._thread.is_alive() and not self.is_current:
+            self._thread.join(PIECE)
+
+    def _run(self) -> None:
+        try:
+            anyio.run(self._serve, backend="asyncio")
+        except BaseException as error:  # noqa: BLE001  raised where it was started; a hook's exit ends no process
+            self._failure = error
+        finally:
+            self.ended = True
+            self._ready.put(None)
+
+    async def _serve(self) -> None:
+        self._stopped = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._ready.put(None)
+        if not self._stop_wanted:
+            await self._stopped.wait()
+
+    def _wake(self) -> None:
+        self._stopped.set()
+
+
 class Lease:
-    """A share in the portal, until it is given up."""
+    """A share in a portal's thread, until it is given up."""
 
-    portal: BlockingPortal
-    _provider: BlockingPortalProvider
-    _loop: asyncio.AbstractEventLoop
+    def __init__(self, portal: SharedPortal, thread: PortalThread) -> None:
+        self._portal, self.thread = portal, thread
 
     def start(self, call: Callable[[], Awaitable[T]]) -> Future[T]:
         """Run something in the portal's thread; to cancel the future cancels it.
 
-        Not by `start_task_soon`: there the thread that asks is woken once for the start and once for the end.
+        For those who await the future. A thread that waits is to use `vavasms.calls.Call`: an interrupt
+        can break what a future is made of.
         """
-        return asyncio.run_coroutine_threadsafe(_run(call), self._loop)
+        return asyncio.run_coroutine_threadsafe(marked(call), self.thread.loop)
 
     def give_up(self) -> None:
-        """Stop the portal, if this was the last share."""
-        self._provider.__exit__(None, None, None)
+        """Have the thread end, if this was the last share. May be repeated, and from any thread."""
+        self._portal.release(self)
+
+    def join(self) -> None:
+        """Wait for the end of the thread, if the last share was given up."""
+        if not self.thread.leases:
+            self.thread.join()
 
 
-async def _run(call: Callable[[], Awaitable[T]]) -> T:
+async def marked(call: Callable[[], Awaitable[T]]) -> T:
+    """Await a call as what it is, asyncio's."""
     # The caller's context comes along, for what traces calls; and with it the mark of a trio that it runs in.
     sniffio = sys.modules.get("sniffio")
     if sniffio is not None:
@@ -45,29 +130,48 @@ async def _run(call: Callable[[], Awaitable[T]]) -> T:
 
 
 class SharedPortal:
-    """The one portal of the process, started with the first lease and stopped after the last.
+    """A thread that is started with the first lease and stopped after the last.
 
     Always asyncio: a trio portal inside trio deadlocks.
     """
 
-    def __init__(self) -> None:
-        self.provider = BlockingPortalProvider("asyncio")
-        self._portal: BlockingPortal | None = None
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thread: PortalThread | None = None
+        # Reentrant: a signal handler may ask for a share in the middle of this.
+        self._guard = RLock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
 
     def lease(self) -> Lease:
         """Take a share in it."""
-        portal = self._portal = self.provider.__enter__()
-        return Lease(portal, self.provider, portal.call(asyncio.get_running_loop))
+        with self._guard:
+            thread = self._thread
+            if thread is None or thread.ended:
+                thread = PortalThread(self._name)
+                thread.start()
+                self._thread = thread
+            lease = Lease(self, thread)
+            thread.leases.add(lease)
+            return lease
 
-    def forget(self) -> None:
-        """Start afresh in a forked child: its copy of the portal has lost its thread."""
-        if self._portal is not None:
-            # Stopped, as far as the copy can be: its clean-up would wait for the lost thread for ever.
-            with suppress(StopIteration, RuntimeError):
-                self._portal.stop().send(None)
-        self.provider, self._portal = BlockingPortalProvider("asyncio"), None
+    def release(self, lease: Lease) -> None:
+        """Take a share back."""
+        thread = lease.thread
+        with self._guard:
+            thread.leases.discard(lease)
+            if thread.leases:
+                return
+            if self._thread is thread:
+                self._thread = None
+        thread.stop()
+
+    def _forget(self) -> None:
+        """Start afresh in a forked child: its copy of the thread runs nowhere."""
+        self._guard, self._thread = RLock(), None
 
 
-shared = SharedPortal()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=shared.forget)
+#: Where all clients do their work.
+shared = SharedPortal("vavasms-portal")
+#: Where handlers run whose framework has no loop: not where clients work, as they may use one.
+handlers = SharedPortal("vavasms-handlers")

@@ -52,6 +52,15 @@ def _is_ours(traceback: TracebackType) -> bool:
 
 
 def _cleaned(error: ErrorT) -> ErrorT:
+    try:
+        return _clean(error)
+    except BaseException as interrupt:  # noqa: BLE001  raised below
+        # It comes in the place of the other one, and with its account.
+        vars(interrupt).update(vars(error))
+        raise strip(interrupt) from None
+
+
+def _clean(error: ErrorT) -> ErrorT:
     # Cancellations and interrupts are no `Exception`.
     if isinstance(error, VavaSMSError) or not isinstance(error, Exception):
         return strip(error)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import CancelledError, Future
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from threading import Lock
+from threading import RLock
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
@@ -22,11 +20,12 @@ from vavasms.bulk.blocking import BulkResults
 from vavasms.bulk.options import OnProgress
 from vavasms.bulk.pump import Pump
 from vavasms.bulk.recipients import HELD, Recipients
+from vavasms.calls import SETTLE_SECONDS, Call, Step, Workplace, cutting, run
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
-from vavasms.portal import Lease, shared
+from vavasms.portal import shared
 from vavasms.sealing import sealed
 from vavasms.transport.http import AsyncBaseTransport
 from vavasms.transport.telling import Hook
@@ -34,15 +33,13 @@ from vavasms.transport.trust import TLS
 
 T = TypeVar("T")
 
-#: Seconds.
-_PIECE = 1.0
-
 
 class VavaSMS:
     """A client of the VavaSMS gateway, without await. Thread-safe.
 
     The names and arguments are those of `AsyncVavaSMS`, which says what each of them means. Ctrl-C
-    while something is being sent waits for the calls in flight, a second one does not.
+    while something is being sent waits for the calls in flight, a second one cuts them off: they are
+    unknown then. Hooks and `on_progress` run in the thread that does the work and cannot use a `VavaSMS`.
     """
 
     @sealed
@@ -87,8 +84,9 @@ class VavaSMS:
             on_response=on_response,
         )
         self._pid = os.getpid()
-        self._lock = Lock()
-        self._lease: Lease | None = None
+        # Reentrant: a signal handler may close the client in the middle of a call.
+        self._lock = RLock()
+        self._place: Workplace | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -106,17 +104,28 @@ class VavaSMS:
         self.close()
 
     def close(self) -> None:
-        """Close the connections. May be called twice."""
+        """Close the connections, once what other threads have under way is over. May be called twice.
+
+        What begins from now on is a `ConfigurationError`. A stream is stopped, and its batches in flight are
+        settled. An interrupt does not wait for what others have under way: the closing goes on without it.
+        """
         if os.getpid() != self._pid:
             return
         with self._lock:
-            lease, self._lease, self._closed = self._lease, None, True
-        if lease is None:
+            place, self._closed = self._place, True
+        if place is None or place.lease.thread.ended:
             return
+        place.check_thread()
+        call = Call(place, partial(place.close, self._client.aclose), is_last=True)
         try:
-            lease.portal.call(self._client.aclose)
-        finally:
-            lease.give_up()
+            call.start()
+            call.wait()
+        except BaseException:
+            call.start()
+            call.wait(seconds=SETTLE_SECONDS)
+            raise
+        call.take()
+        place.lease.join()
 
     @property
     def account(self) -> Account:
@@ -208,7 +217,7 @@ class VavaSMS:
         on_progress: OnProgress | None = None,
     ) -> BulkResults:
         """Send in bulk, with the results as they come: see `AsyncVavaSMS.stream_bulk`."""
-        portal = self._open().portal
+        place = self._open()
         pump = None
         if isinstance(recipients, Iterable) and not isinstance(recipients, (*HELD, str, bytes)):
             recipients = pump = Pump(recipients)
@@ -222,63 +231,53 @@ class VavaSMS:
             dedupe=dedupe,
             on_progress=on_progress,
         )
-        return BulkResults(portal, stream, pump, _wait)
+        return BulkResults(place, stream, pump)
 
-    def _open(self) -> Lease:
+    def _open(self) -> Workplace:
         if os.getpid() != self._pid:
             raise misconfigured("This VavaSMS was made before a fork: make a new one in the child process.")
         with self._lock:
             if self._closed:
                 raise misconfigured("The client is closed: make a new one.")
-            if self._lease is None:
-                self._lease = shared.lease()
-            return self._lease
+            if self._place is None:
+                self._place = Workplace(shared.lease())
+            place = self._place
+        place.check_thread()
+        return place
 
-    def _call(self, call: Callable[[], Awaitable[T]], *, sends: bool = False) -> T:
-        future = self._open().start(call)
-        try:
-            _wait(future, None)
-        except BaseException as interrupt:
-            # As in a bulk send: what this thread was interrupted by is not the call's own end.
-            if sends:
-                error = future.exception()
-                interrupt.add_note(f"vavasms: the call under way ended: {error or 'the gateway took it.'}")
-            else:
-                future.cancel()
-            raise
-        return future.result()
+    def _call(self, work: Callable[[], Awaitable[T]], *, sends: bool = False) -> T:
+        call = Call(self._open(), work, sends=sends)
+        if not sends:
+            return run(call, cutting(call))
+        # As in a bulk send: what this thread was interrupted by is not the call's own end.
+        return run(call, (Step(_wait_on), *cutting(call)), annotate=partial(_add_note, call))
 
 
 def wait_for(
-    client: VavaSMS, call: Callable[[], Awaitable[T]], *, on_interrupt: Callable[[], object] | None = None
+    client: VavaSMS, work: Callable[[], Awaitable[T]], *, on_interrupt: Callable[[], object] | None = None
 ) -> T:
     """Run something async in the portal that all clients share, and wait for its result.
 
     An interrupt of this thread cancels it; with `on_interrupt`, which is called in the portal's thread,
     the first one waits for its end instead.
     """
-    lease = client._open()  # noqa: SLF001  the client's own names are those of the async one
-    future = lease.start(call)
-    try:
-        _wait(future, None)
-    except BaseException:
-        if on_interrupt is None:
-            future.cancel()
-            raise
-        lease.portal.call(on_interrupt)
-        try:
-            _wait(future, None)
-        except BaseException:
-            future.cancel()
-            raise
-        raise
-    return future.result()
+    call = Call(open_place(client), work)
+    steps = cutting(call) if on_interrupt is None else (Step(on_interrupt), *cutting(call))
+    return run(call, steps)
 
 
-def _wait(future: Future[T], pump: Pump | None) -> None:
-    if pump is not None:
-        pump.serve_until(future)
-    # In pieces: an endless wait cannot be interrupted on Windows. `exception` raises no error of the call's.
-    while not future.done():
-        with suppress(TimeoutError, CancelledError):
-            future.exception(_PIECE)
+def open_place(client: VavaSMS) -> Workplace:
+    """Return where a client has its work done. Raises `ConfigurationError` where it can have none done."""
+    return client._open()  # noqa: SLF001  the client's own names are those of the async one
+
+
+def _wait_on() -> None:
+    """Leave a call to its end."""
+
+
+def _add_note(call: Call[T], interrupt: BaseException) -> None:
+    if not call.done:
+        ended: object = "not yet, its outcome is unknown: look before sending again."
+    else:
+        ended = call.error or "the gateway took it."
+    interrupt.add_note(f"vavasms: the call under way ended: {ended}")

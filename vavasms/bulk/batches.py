@@ -106,6 +106,15 @@ class Tally:
         """Forget a batch that somebody else holds now."""
         self._undelivered.pop(id(result), None)
 
+    def copy(self) -> Tally:
+        """Return one that can be added to without touching this one."""
+        return Tally(
+            counts=dict(self.counts),
+            invalid=list(self.invalid),
+            undelivered=dict(self._undelivered),
+            duplicates=self.duplicates,
+        )
+
     def progress(self, result: BatchResult) -> BulkProgress:
         """Take a picture for a progress bar."""
         return BulkProgress(

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
-
-from anyio.from_thread import BlockingPortal
+from typing import Self
 
 from vavasms.bulk.batches import BatchResult, BulkReport
-from vavasms.bulk.collecting import collect
+from vavasms.bulk.collecting import Collector, attach
 from vavasms.bulk.pump import Pump
 from vavasms.bulk.sender import BulkStream
-
-#: Blocks this thread until a future is done, and lets the pump, if any, read in it meanwhile.
-Wait = Callable[[Future[Any], Pump | None], None]
+from vavasms.calls import Bell, Call, Session, Step, Workplace, cutting, run
+from vavasms.config import misconfigured
 
 
 class BulkResults:
-    """The results of `VavaSMS.stream_bulk`: a context manager to iterate over."""
+    """The results of `VavaSMS.stream_bulk`: a context manager to iterate over.
 
-    def __init__(self, portal: BlockingPortal, stream: BulkStream, pump: Pump | None, wait: Wait) -> None:
-        self._portal = portal
-        self._stream = stream
-        self._pump = pump
-        self._wait = wait
-        self._pending: Future[BatchResult | None] | None = None
-        self._context: AbstractContextManager[BulkStream] = portal.wrap_async_context_manager(stream)
+    Closing the client from another thread stops it: what is in flight is settled, the next result is a
+    `ConfigurationError`.
+    """
+
+    def __init__(self, place: Workplace, stream: BulkStream, pump: Pump | None) -> None:
+        self._place, self._stream = place, stream
+        # Read in this thread, if they are to be.
+        self._pump = pump or Pump(())
+        self._bell: Bell = self._pump.bell
+        self._pending: Call[BatchResult | None] | None = None
+        self._session = Session(place, self._hold, bell=self._bell, annotate=self._attach)
 
     @property
     def report(self) -> BulkReport:
@@ -36,7 +36,7 @@ class BulkResults:
         return self._stream.report
 
     def __enter__(self) -> Self:
-        self._context.__enter__()
+        self._session.enter()
         return self
 
     def __exit__(
@@ -45,50 +45,62 @@ class BulkResults:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        was_interrupted = exc is not None and not isinstance(exc, Exception)
         try:
-            self._context.__exit__(exc_type, exc, traceback)
+            self._session.leave(was_interrupted=was_interrupted)
         finally:
             self._take_back()
 
     def collect(self) -> BulkReport:
-        """Run to the end, without entering, and give the report with every result."""
-        future = self._portal.start_task_soon(collect, self._stream)
-        try:
-            self._wait(future, self._pump)
-        except BaseException as interrupt:
-            # Ctrl-C, or what a signal handler raised in this thread: a job's time limit, an exit.
-            self._portal.call(self._stream.stop)
-            try:
-                self._wait(future, None)
-            except BaseException as second:
-                future.cancel()
-                vars(second)["bulk_report"] = self._stream.report
-                raise
-            vars(interrupt)["bulk_report"] = _report_of(future)
-            raise
-        return future.result()
+        """Run to the end, without entering, and return the report with every result."""
+        self._place.check_thread()
+        collector = Collector(self._stream, self._pump.rest)
+        call = Call(self._place, collector.run, bell=self._bell, sends=True)
+        # Ctrl-C, or what a signal handler raised in this thread: a job's time limit, an exit.
+        steps = (Step(self._stream.stop), *cutting(call))
+        return run(call, steps, annotate=collector.attach, serve=self._pump.serve)
 
     def __iter__(self) -> Iterator[BatchResult]:
         return self
 
     def __next__(self) -> BatchResult:
-        if self._pending is None:
-            self._pending = self._portal.start_task_soon(self._stream.receive)
-        # An interrupt leaves the pending result where `__exit__` finds it.
-        self._wait(self._pending, self._pump)
-        result, self._pending = self._pending.result(), None
+        self._place.check_thread()
+        call = self._pending
+        if call is None:
+            call = self._pending = Call(self._place, self._stream.receive, bell=self._bell)
+        # An interrupt leaves the pending result where the next call or `__exit__` finds it.
+        call.start()
+        call.wait(serve=self._pump.serve)
+        if call.error is not None:
+            self._pending = None
+        result = call.take()
+        self._pending = None
         if result is None:
+            if self._session.was_closed:
+                raise misconfigured("The client was closed, which stopped the stream: see its report.")
             raise StopIteration
         return result
 
+    @asynccontextmanager
+    async def _hold(self) -> AsyncIterator[BulkStream]:
+        try:
+            async with self._stream as stream:
+                yield stream
+        finally:
+            # Where the client was closed, this thread may be reading yet.
+            if not self._session.was_closed:
+                self._stream.leave_out(self._pump.rest())
+
+    def _attach(self, interrupt: BaseException) -> None:
+        attach(interrupt, self._stream.account())
+
     def _take_back(self) -> None:
-        if self._pending is not None and self._pending.done() and self._pending.exception() is None:
-            result = self._pending.result()
+        if not self._session.is_over:
+            return
+        self._stream.leave_out(self._pump.rest())
+        call = self._pending
+        if call is not None and call.done and call.error is None:
+            result = call.take()
             if result is not None:
                 self._stream.take_back(result)
         self._pending = None
-
-
-def _report_of(future: Future[BulkReport]) -> BulkReport | None:
-    error = future.exception()
-    return future.result() if error is None else vars(error).get("bulk_report")

@@ -43,7 +43,7 @@ class Courier:
         error: VavaSMSError
         for turn in range(1 + MAX_TURNED_AWAY):
             if not await self._may_send(len(batch)):
-                return self.untried(number, batch)
+                return untried(number, batch, self.halt)
             try:
                 lot = await send_text(self.transport, self.draft, batch, attempt)
                 return BatchResult(recipients=batch, outcome=Outcome.ACCEPTED, lot=lot, number=number)
@@ -58,11 +58,6 @@ class Courier:
             recipients=batch, outcome=error.outcome or Outcome.UNKNOWN, error=error, number=number
         )
 
-    def untried(self, number: int, batch: Batch) -> BatchResult:
-        """Build the result of a batch that nobody tried to send."""
-        error = self.halt.not_sent()
-        return BatchResult(recipients=batch, outcome=Outcome.NOT_SENT, error=error, number=number)
-
     async def _may_send(self, messages: int) -> bool:
         """Wait for this batch's turn; False where sending was stopped in the meantime."""
         wait = self.pace.reserve(messages, time.monotonic())
@@ -73,6 +68,11 @@ class Courier:
             # The gateway may have asked for a pause in the meantime.
             wait = self.pace.reserve(messages, now) if self.pace.held(now) else 0.0
         return not self.closing.is_set()
+
+
+def untried(number: int, batch: Batch, halt: Halt) -> BatchResult:
+    """Build the result of a batch that nobody tried to send."""
+    return BatchResult(recipients=batch, outcome=Outcome.NOT_SENT, error=halt.not_sent(), number=number)
 
 
 def is_refused_as_a_whole(result: BatchResult) -> bool:

@@ -4,57 +4,69 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from concurrent.futures import Future
-from contextlib import suppress
-from queue import Empty, SimpleQueue
-from typing import TypeVar
+from itertools import islice
+from queue import SimpleQueue
 
-from vavasms.bulk.recipients import ChunkedRecipients, ChunkReader
-
-T = TypeVar("T")
-
-#: Seconds.
-_PIECE = 1.0
+from vavasms.bulk.recipients import ChunkedRecipients
 
 
 class Pump(ChunkedRecipients):
     """Read the caller's iterable in the caller's own thread.
 
     A database cursor or a Django queryset belongs to the thread that made it, and a slow one must not
-    hold the event loop that every `VavaSMS` shares.
+    hold the event loop that every `VavaSMS` shares. That thread can be interrupted at any instant: what was
+    read lies in one list from the first moment on, and everything else it does may be repeated.
     """
 
     def __init__(self, recipients: Iterable[str]) -> None:
-        self._reader = ChunkReader(iter(recipients))
-        self._asked: SimpleQueue[tuple[Future[list[str]], int] | None] = SimpleQueue()
+        #: Rung where there is something to do for the reading thread.
+        self.bell: SimpleQueue[None] = SimpleQueue()
+        self._iterator = iter(recipients)
+        self._chunk: list[str] = []
+        self._wanted = 0
+        self._is_ready = self._is_exhausted = False
+        self._failure: Exception | None = None
+        self._answered = asyncio.Event()
 
     async def chunks(self, size: int) -> AsyncGenerator[list[str], None]:
-        while True:
-            answer: Future[list[str]] = Future()
-            self._asked.put((answer, size))
-            chunk = await asyncio.wrap_future(answer)
-            if not chunk:
-                return
-            yield chunk
+        self._loop = asyncio.get_running_loop()
+        while not self._is_exhausted:
+            chunk = await self._ask(size)
+            if chunk:
+                yield chunk
+            if self._failure is not None:
+                raise self._failure
 
-    def serve_until(self, done: Future[T]) -> None:
-        """Read whenever the sender asks, in this thread, until `done` is."""
-        done.add_done_callback(lambda _: self._asked.put(None))
-        while not done.done():
-            # In pieces: an endless wait cannot be interrupted on Windows.
-            with suppress(Empty):
-                asked = self._asked.get(timeout=_PIECE)
-                if asked is not None:
-                    self._serve(*asked)
-
-    def _serve(self, answer: Future[list[str]], size: int) -> None:
-        if not answer.set_running_or_notify_cancel():
+    def serve(self) -> None:
+        """Read what is wanted, if anything, in this thread."""
+        wanted = self._wanted
+        if wanted == 0:
             return
+        if not self._is_ready:
+            self._read(wanted)
+            self._is_ready = True
+        self._loop.call_soon_threadsafe(self._answered.set)
+
+    def rest(self) -> list[str]:
+        """Take what was read and reached nobody; the reading thread must be through with it."""
+        chunk, self._chunk = self._chunk, []
+        return chunk
+
+    def _read(self, size: int) -> None:
         try:
-            answer.set_result(self._reader.read(size))
+            # In one step of the interpreter: an interrupt is either inside the iterable or outside all this.
+            self._chunk.extend(islice(self._iterator, size - len(self._chunk)))
         except Exception as error:  # noqa: BLE001  the caller's iterable: the sender settles, then raises it
-            answer.set_exception(error)
-        except BaseException:
-            # An interrupt is this thread's: for the sender the input just ends.
-            answer.set_result([])
-            raise
+            self._failure = error
+        else:
+            self._is_exhausted = len(self._chunk) < size
+
+    async def _ask(self, size: int) -> list[str]:
+        self._wanted = size
+        self.bell.put(None)
+        while not self._is_ready:
+            await self._answered.wait()
+            self._answered.clear()
+        chunk = self.rest()
+        self._wanted, self._is_ready = 0, False
+        return chunk

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self
@@ -17,13 +17,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from vavasms.bulk.batches import Batch, BatchResult, BulkReport, Cutter, Tally
-from vavasms.bulk.courier import Courier, interrupted, is_refused_as_a_whole
+from vavasms.bulk.courier import Courier, interrupted, is_refused_as_a_whole, untried
 from vavasms.bulk.halt import Halt
 from vavasms.bulk.options import BulkOptions
 from vavasms.bulk.pace import Pace
 from vavasms.bulk.recipients import Recipients, read_chunks
 from vavasms.endpoints import Transport
-from vavasms.errors import InvalidInputError
+from vavasms.errors import InvalidInputError, Outcome
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import TextDraft
 
@@ -56,11 +56,27 @@ class BulkStream:
         self._halt = Halt()
         self._source_error: Exception | None = None
         self._tasks: TaskGroup | None = None
+        self._stopped = False
+        self._next_number = 0
+        #: Under way at this moment.
+        self._in_flight: dict[int, Batch] = {}
 
     @property
     def report(self) -> BulkReport:
         """The account as it stands; final once the block was left."""
         return self._tally.report()
+
+    def account(self) -> BulkReport:
+        """Return the account of a stream that was cut off, whether or not it has settled.
+
+        What is still under way is unknown in it, what nobody has begun not sent.
+        """
+        tally = self._tally.copy()
+        for number, batch in [*self._in_flight.items()]:
+            tally.add(interrupted(number, batch, Outcome.UNKNOWN))
+        for number, batch in enumerate([*self._cutter.ready], self._next_number):
+            tally.add(self._untried(number, batch))
+        return tally.report()
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
@@ -79,6 +95,8 @@ class BulkStream:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._produce)
+        if self._stopped:
+            self.stop()
         return self
 
     async def __aexit__(
@@ -130,13 +148,19 @@ class BulkStream:
 
     def stop(self) -> None:
         """Start no new batch; what is in flight goes on to its end."""
+        self._stopped = True
         if self._tasks is None:
             return
         self._closing.set()
         self._reading.cancel()
 
+    def leave_out(self, recipients: Sequence[str]) -> None:
+        """Account for recipients that were read and are not sent to any more."""
+        self._cutter.cut(recipients)
+        self._leave_ready()
+
     async def _produce(self) -> None:
-        ready, number = self._cutter.ready, 0
+        ready = self._cutter.ready
         try:
             async with self._out, anyio.create_task_group() as tasks, aclosing(self._batches()) as batches:
                 with self._reading:
@@ -144,13 +168,20 @@ class BulkStream:
                         while ready:
                             place = object()
                             await self._limiter.acquire_on_behalf_of(place)
-                            tasks.start_soon(self._carry, number, ready.pop(0), place)
-                            number += 1
+                            tasks.start_soon(self._carry, self._next_number, ready.pop(0), place)
+                            self._next_number += 1
         finally:
             # Read, and never started: still somebody's recipients.
-            self._cutter.flush()
-            for index, batch in enumerate(ready, number):
-                self._count(self._courier.untried(index, batch))
+            self._leave_ready()
+
+    def _leave_ready(self) -> None:
+        self._cutter.flush()
+        while self._cutter.ready:
+            self._count(self._untried(self._next_number, self._cutter.ready.pop(0)))
+            self._next_number += 1
+
+    def _untried(self, number: int, batch: Batch) -> BatchResult:
+        return untried(number, batch, self._halt)
 
     async def _batches(self) -> AsyncGenerator[None, None]:
         """Read on; after each turn there may be batches ready."""
@@ -189,16 +220,20 @@ class BulkStream:
                 await self._deliver(result)
         finally:
             for part in parts:
-                self._count(self._courier.untried(number, part))
+                self._count(self._untried(number, part))
 
     async def _try_watched(self, number: int, batch: Batch) -> BatchResult:
         attempt = Attempt()
+        self._in_flight[number] = batch
         try:
             return await self._courier.carry(number, batch, attempt)
         except BaseException:
             # Cancelled, or a fault of our own: the body knows how far it came.
+            self._in_flight.pop(number, None)
             self._count(interrupted(number, batch, attempt.outcome))
             raise
+        finally:
+            self._in_flight.pop(number, None)
 
     async def _deliver(self, result: BatchResult) -> None:
         self._count(result)

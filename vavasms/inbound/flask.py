@@ -15,6 +15,7 @@ from vavasms.inbound.replies import MAX_BODY, Reply
 from vavasms.inbound.seen import SeenStore
 from vavasms.inbound.stops import OptOuts
 from vavasms.inbound.tokens import HIDDEN, hide_in_environ
+from vavasms.portal import handlers
 
 #: All come here: with a wrong token each of them is 404.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -34,11 +35,12 @@ def inbound_view(
     """Make the view of `app.add_url_rule("/sms/<token>", view_func=inbound_view(on_sms, token=…))`.
 
     It does what `InboundApp` does, in a thread with an event loop that all such views share: the handler runs
-    there if it is async, else in a worker thread; `current_app` is at hand in both. The time for a body is
-    the server's to bound. Name the `seen` store by its place, and have `opt_outs` open what it needs
-    within its call. The view's `close()` closes that store and gives the thread up.
+    there if it is async, else in a worker thread; `current_app` is at hand in both, and so is a `VavaSMS`,
+    whose calls hold up the async handlers of other requests (those of an `AsyncVavaSMS` do not). The time
+    for a body is the server's to bound. Name the `seen` store by its place, and have `opt_outs` open what it
+    needs within its call. The view's `close()` closes that store and gives the thread up.
     """
-    home = Home()
+    home = Home(handlers)
     receiver = Receiver(
         handler,
         token=token,

@@ -13,15 +13,16 @@ from anyio.to_thread import run_sync
 
 from vavasms.inbound.opening import LazySeen, SeenPlace
 from vavasms.inbound.seen import LEASE, SeenStore, Standing
-from vavasms.portal import Lease, shared
+from vavasms.portal import Lease, SharedPortal, shared
 
 T = TypeVar("T")
 
 
 class Home:
-    """A share in the portal, from the first call on."""
+    """A share in a portal, from the first call on."""
 
-    def __init__(self) -> None:
+    def __init__(self, portal: SharedPortal = shared) -> None:
+        self._portal = portal
         self._lease: Lease | None = None
         self._guard = Lock()
 
@@ -29,7 +30,7 @@ class Home:
         """Run something in the portal's thread, with the context of the caller."""
         with self._guard:
             if self._lease is None:
-                self._lease = shared.lease()
+                self._lease = self._portal.lease()
             lease = self._lease
         return lease.start(call)
 

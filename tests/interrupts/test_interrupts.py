@@ -1,0 +1,42 @@
+"""Interrupts at random instants: everybody in the account, the interrupt itself comes out, nothing hangs."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.interrupts.stage import run_victim
+from vavasms.sandbox import SandboxServer
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no signals for one process on Windows")
+
+
+@pytest.fixture
+def sandbox(sandbox: SandboxServer) -> SandboxServer:
+    sandbox.gateway.set_balance(Decimal(10**9))
+    return sandbox
+
+
+def test_interrupts_at_any_instant_leave_nobody_out_of_the_account(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    figures = run_victim(sandbox, tmp_path, rounds=70, seed=11)
+    assert not figures.problems
+    assert (figures.rounds, figures.interrupted > 35) == (70, True)
+
+
+@pytest.mark.full
+def test_three_thousand_interrupts_leave_nobody_out_of_the_account(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    interrupted = 0
+    seed = 0
+    while interrupted < 3_000:
+        seed += 1
+        sandbox.gateway.journal.clear()
+        figures = run_victim(sandbox, tmp_path, rounds=700, seed=seed, first=2250700200000 + seed * 100_000)
+        assert not figures.problems
+        interrupted += figures.interrupted

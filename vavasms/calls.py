@@ -1,0 +1,308 @@
+"""Waiting in a thread for work in the portal's, through interrupts at any instant.
+
+An interrupt is whatever is raised into the waiting thread: Ctrl-C, a job queue's time limit, an exit. A call
+exists before anything is started, and starting it is part of what an interrupt ends: after it the work has
+either not begun, and never will, or has come to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from attrs import define, field, frozen
+
+from vavasms.config import misconfigured
+from vavasms.errors import NotSentError, Outcome, OutcomeUnknownError
+from vavasms.portal import PIECE, Lease, marked
+
+T = TypeVar("T")
+Bell = SimpleQueue[None]
+
+#: Seconds in which what was cut off has to settle.
+SETTLE_SECONDS = 5.0
+
+
+def _closed() -> Exception:
+    return misconfigured("The client is closed: make a new one.")
+
+
+@define(eq=False)
+class Workplace:
+    """What one client has under way in the portal's thread. Only the loop touches it."""
+
+    lease: Lease
+    running: set[Call] = field(factory=set)  # type: ignore[type-arg]
+    closing: bool = False
+    _changed: asyncio.Event = field(factory=asyncio.Event)
+
+    def check_thread(self) -> None:
+        """Refuse to wait in the thread that is waited for."""
+        if self.lease.thread.is_current:
+            raise misconfigured(
+                "A VavaSMS was used in the thread that does its work (a hook, `on_progress`): "
+                "it would wait for itself, so use it in another thread."
+            )
+
+    def left(self, call: Call[T]) -> None:
+        """Note that a call is over."""
+        self.running.discard(call)
+        self._changed.set()
+
+    async def close(self, last: Callable[[], Awaitable[object]]) -> None:
+        """Refuse what begins now, end what is held open, wait for the rest, and give the share up."""
+        self.closing = True
+        for call in tuple(self.running):
+            call.on_close()
+        while self.running:
+            self._changed.clear()
+            await self._changed.wait()
+        try:
+            await last()
+        finally:
+            self.lease.give_up()
+
+
+class Call(Generic[T]):
+    """Work for the portal's thread, with what the waiting thread has to know of it.
+
+    No lock is shared by the two threads: the loop writes plain attributes and rings the bell.
+    """
+
+    def __init__(
+        self,
+        place: Workplace,
+        work: Callable[[], Awaitable[T]],
+        *,
+        bell: Bell | None = None,
+        sends: bool = False,
+        on_close: Callable[[], object] = lambda: None,
+        is_last: bool = False,
+    ) -> None:
+        self.done = False
+        #: What it ended in, once it is done.
+        self.error: BaseException | None = None
+        self.on_close = on_close
+        self._result: T | None = None
+        self._place, self._thread, self._work = place, place.lease.thread, work
+        self._bell: Bell = SimpleQueue() if bell is None else bell
+        self._outcome = Outcome.UNKNOWN if sends else None
+        self._is_last = is_last
+        self._task: asyncio.Task[None] | None = None
+        self._began = self._withdrawn = False
+
+    def start(self) -> None:
+        """Have it begin. May be repeated."""
+        self._thread.post(self._begin)
+
+    def tell(self, how: Callable[[], object]) -> None:
+        """Have the loop call `how` if the work has begun; else it never will. May be repeated."""
+        self._thread.post(partial(self._hear, how))
+
+    def cancel(self) -> None:
+        """Cut the work off, in the portal's thread."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def wait(
+        self,
+        *,
+        serve: Callable[[], object] = lambda: None,
+        ready: Callable[[], bool] = lambda: False,
+        seconds: float = math.inf,
+    ) -> None:
+        """Wait for the end, until it is `ready` or the time is up; `serve` is called at each ring."""
+        deadline = time.monotonic() + seconds
+        while not (self.done or ready()):
+            serve()
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            try:
+                self._bell.get(timeout=min(left, PIECE))
+            except Empty:
+                if self._thread.ended and not self.done:
+                    self._lose()
+
+    def take(self) -> T:
+        """Return the result or raise the error, once it is done."""
+        if self.error is not None:
+            raise self.error
+        return self._result  # type: ignore[return-value]  # set where there is no error
+
+    def _begin(self) -> None:
+        if self._task is not None or self.done:
+            return
+        if self._place.closing:
+            self._end(_closed())
+            return
+        if not self._is_last:
+            self._place.running.add(self)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task.add_done_callback(lambda _: self._end(self.error))
+
+    async def _run(self) -> None:
+        if self._withdrawn:
+            self.error = _never_begun()
+            return
+        self._began = True
+        try:
+            self._result = await marked(self._work)
+        except asyncio.CancelledError as error:
+            self.error = self._cut_off(error)
+        except BaseException as error:  # noqa: BLE001  the waiting thread's: an exit must not end the loop
+            self.error = error
+
+    def _hear(self, how: Callable[[], object]) -> None:
+        if self.done:
+            return
+        if self._began:
+            how()
+        elif self._task is None:
+            self._end(_never_begun())
+        else:
+            self._withdrawn = True
+
+    def _cut_off(self, error: asyncio.CancelledError) -> Exception:
+        cut = OutcomeUnknownError(
+            "The call was cut off before its end: look before doing it again.", outcome=self._outcome
+        )
+        vars(cut).update(vars(error))
+        return cut
+
+    def _lose(self) -> None:
+        """The thread is gone: nothing that had not begun will."""
+        self._end(self._cut_off(asyncio.CancelledError()) if self._began else _closed())
+
+    def _end(self, error: BaseException | None) -> None:
+        self.error = error
+        self.done = True
+        self._place.left(self)
+        self._bell.put(None)
+
+
+def _never_begun() -> Exception:
+    return NotSentError("Nothing was sent: the call had not begun.", outcome=Outcome.NOT_SENT)
+
+
+@frozen
+class Step:
+    """What the next interrupt does to a call, and for how many seconds its end is waited for."""
+
+    how: Callable[[], object]
+    seconds: float = math.inf
+
+
+def cutting(call: Call[T]) -> tuple[Step, ...]:
+    """Return the steps that cut a call off; several, so that an interrupt of the wait has the account."""
+    return (Step(call.cancel, SETTLE_SECONDS),) * 3
+
+
+def run(
+    call: Call[T],
+    steps: Sequence[Step],
+    *,
+    annotate: Callable[[BaseException], object] = lambda _: None,
+    serve: Callable[[], object] = lambda: None,
+    ready: Callable[[], bool] = lambda: False,
+) -> T:
+    """Start a call and return its result; raise its error, or what this thread was interrupted by.
+
+    The first interrupt takes the first step and waits for the end, the next one the next step. `annotate`
+    puts the account on the interrupt that comes out. With `ready` only that is waited for.
+    """
+    try:
+        call.start()
+        call.wait(serve=serve, ready=ready)
+        result = call.take()
+    except BaseException as error:
+        if error is not call.error:
+            outlast(call, error, steps, annotate)
+        raise
+    return result
+
+
+def outlast(
+    call: Call[T],
+    interrupt: BaseException,
+    steps: Sequence[Step],
+    annotate: Callable[[BaseException], object],
+) -> None:
+    """Bring an interrupted call to its end; raise only the interrupts that come meanwhile."""
+    step, *later = steps
+    try:
+        call.tell(step.how)
+        call.wait(seconds=step.seconds)
+        annotate(interrupt)
+    except BaseException as another:
+        if later:
+            outlast(call, another, later, annotate)
+        raise
+
+
+class Session(Generic[T]):
+    """An async context manager that is entered and left in one task of the portal's, for a thread outside."""
+
+    def __init__(
+        self,
+        place: Workplace,
+        context: Callable[[], AbstractAsyncContextManager[T]],
+        *,
+        bell: Bell | None = None,
+        annotate: Callable[[BaseException], object] = lambda _: None,
+    ) -> None:
+        #: Closing the client ended it.
+        self.was_closed = False
+        self._context, self._annotate = context, annotate
+        self._bell: Bell = SimpleQueue() if bell is None else bell
+        self._call = Call(place, self._hold, bell=self._bell, on_close=self._close)
+        self._value: T | None = None
+        self._entered = False
+        self._leaving = False
+        self._exit: asyncio.Event | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """True once it was left, and everything in it settled."""
+        return self._call.done
+
+    def enter(self) -> T:
+        """Enter it and return its value. What interrupts this leaves it again."""
+        steps = (Step(self._leave), *cutting(self._call))
+        run(self._call, steps, annotate=self._annotate, ready=lambda: self._entered)
+        return self._value  # type: ignore[return-value]  # set once it was entered
+
+    def leave(self, *, was_interrupted: bool) -> None:
+        """Leave it and wait for the end. An interrupt of an exit that is one already cuts it off."""
+        cut = cutting(self._call)
+        steps = cut if was_interrupted else (Step(self._leave), *cut)
+        try:
+            self._call.tell(self._leave)
+            self._call.wait()
+        except BaseException as error:
+            outlast(self._call, error, steps, self._annotate)
+            raise
+        self._call.take()
+
+    async def _hold(self) -> None:
+        self._exit = asyncio.Event()
+        async with self._context() as self._value:
+            self._entered = True
+            self._bell.put(None)
+            if not self._leaving:
+                await self._exit.wait()
+
+    def _leave(self) -> None:
+        self._leaving = True
+        if self._exit is not None:
+            self._exit.set()
+
+    def _close(self) -> None:
+        self.was_closed = not self._leaving
+        self._leave()
