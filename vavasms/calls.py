@@ -220,12 +220,11 @@ def run(
     try:
         call.start()
         call.wait(serve=serve, ready=ready)
-        result = call.take()
+        return call.take()
     except BaseException as error:
         if error is not call.error:
             outlast(call, error, steps, annotate)
         raise
-    return result
 
 
 def outlast(

@@ -15,6 +15,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import RLock, Thread, get_ident
 from typing import TypeVar
+from weakref import finalize
 
 import anyio
 
@@ -22,14 +23,17 @@ T = TypeVar("T")
 
 #: Seconds. All waits are in pieces: an endless one cannot be interrupted on Windows.
 PIECE = 1.0
+#: Seconds between two looks whether a thread that ends is wanted again.
+_GLANCE = 0.05
 
 
 class PortalThread:
     """A daemon thread with an asyncio event loop."""
 
     def __init__(self, name: str) -> None:
-        self.leases: set[Lease] = set()
-        self.ended = False
+        #: A token for each share.
+        self.leases: set[object] = set()
+        self.is_stopping = self.ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: BaseException | None = None
         self._stop_wanted = False
@@ -48,33 +52,34 @@ class PortalThread:
         return self._loop
 
     def start(self) -> None:
-        """Start it and wait for its loop. Where that is interrupted it ends by itself."""
-        try:
-            self._thread.start()
-            while self._loop is None and not self.ended:
-                with suppress(Empty):
-                    self._ready.get(timeout=PIECE)
-        except BaseException:
-            self.stop()
-            raise
+        """Start it and wait for its loop. Whoever is interrupted in it is to stop it."""
+        self._thread.start()
+        while self._loop is None and not self.ended:
+            with suppress(Empty):
+                self._ready.get(timeout=PIECE)
         if self._failure is not None:
             raise self._failure
 
     def post(self, callback: Callable[[], object]) -> None:
         """Have the loop call something soon; nothing happens where it has ended."""
-        with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(callback)
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(callback)
 
     def stop(self) -> None:
         """Have the thread end, from any thread."""
         self._stop_wanted = True
-        if self._loop is not None:
-            self.post(self._wake)
+        self.post(self._end)
 
-    def join(self) -> None:
-        """Wait for the end of the thread."""
-        while self._thread.is_alive() and not self.is_current:
-            self._thread.join(PIECE)
+    def drop(self, token: object) -> None:
+        """Take a share back, and have the thread end if it was the last. May be repeated, from any thread."""
+        self.leases.discard(token)
+        self.post(self._end_unless_used)
+
+    def join_unless_used(self) -> None:
+        """Wait for the end of the thread, if nobody has a share in it."""
+        while self._thread.is_alive() and not self.leases and not self.is_current:
+            self._thread.join(_GLANCE)
 
     def _run(self) -> None:
         try:
@@ -92,15 +97,33 @@ class PortalThread:
         if not self._stop_wanted:
             await self._stopped.wait()
 
-    def _wake(self) -> None:
+    def _end(self) -> None:
+        self.is_stopping = True
         self._stopped.set()
+
+    def _end_unless_used(self) -> None:
+        # Who takes a share looks at this after it did, so one of both sees the other.
+        self.is_stopping = True
+        if self.leases:
+            self.is_stopping = False
+        else:
+            self._end()
 
 
 class Lease:
-    """A share in a portal's thread, until it is given up."""
+    """A share in a portal's thread, until it is given up or forgotten."""
 
-    def __init__(self, portal: SharedPortal, thread: PortalThread) -> None:
-        self._portal, self.thread = portal, thread
+    def __init__(self, thread: PortalThread) -> None:
+        self.thread = thread
+        self._token = object()
+        # Whoever is interrupted while taking a share forgets it.
+        self._forgotten = finalize(self, thread.drop, self._token)
+        self._forgotten.atexit = False
+
+    def take(self) -> bool:
+        """Take the share; False where the thread is about to end."""
+        self.thread.leases.add(self._token)
+        return not (self.thread.is_stopping or self.thread.ended)
 
     def start(self, call: Callable[[], Awaitable[T]]) -> Future[T]:
         """Run something in the portal's thread; to cancel the future cancels it.
@@ -112,12 +135,9 @@ class Lease:
 
     def give_up(self) -> None:
         """Have the thread end, if this was the last share. May be repeated, and from any thread."""
-        self._portal.release(self)
-
-    def join(self) -> None:
-        """Wait for the end of the thread, if the last share was given up."""
-        if not self.thread.leases:
-            self.thread.join()
+        # An interrupt that comes within a finalizer is lost: no other share needs one.
+        self._forgotten.detach()
+        self.thread.drop(self._token)
 
 
 async def marked(call: Callable[[], Awaitable[T]]) -> T:
@@ -145,26 +165,24 @@ class SharedPortal:
 
     def lease(self) -> Lease:
         """Take a share in it."""
+        # No loop ever waits for this lock.
         with self._guard:
-            thread = self._thread
-            if thread is None or thread.ended:
-                thread = PortalThread(self._name)
-                thread.start()
-                self._thread = thread
-            lease = Lease(self, thread)
-            thread.leases.add(lease)
+            lease = None if self._thread is None else Lease(self._thread)
+            if lease is None or not lease.take():
+                lease = self._start()
             return lease
 
-    def release(self, lease: Lease) -> None:
-        """Take a share back."""
-        thread = lease.thread
-        with self._guard:
-            thread.leases.discard(lease)
-            if thread.leases:
-                return
-            if self._thread is thread:
-                self._thread = None
-        thread.stop()
+    def _start(self) -> Lease:
+        thread = PortalThread(self._name)
+        lease = Lease(thread)
+        lease.take()
+        try:
+            thread.start()
+        except BaseException:
+            thread.stop()
+            raise
+        self._thread = thread
+        return lease
 
     def _forget(self) -> None:
         """Start afresh in a forked child: its copy of the thread runs nowhere."""

@@ -125,7 +125,7 @@ class VavaSMS:
             call.wait(seconds=SETTLE_SECONDS)
             raise
         call.take()
-        place.lease.join()
+        place.lease.thread.join_unless_used()
 
     @property
     def account(self) -> Account:
@@ -192,7 +192,7 @@ class VavaSMS:
 
         An iterable is read in this thread; `on_progress` is called in the portal's.
         """
-        return self.stream_bulk(
+        results = self.stream_bulk(
             recipients,
             message,
             sender_id=sender_id,
@@ -201,7 +201,8 @@ class VavaSMS:
             rate=rate,
             dedupe=dedupe,
             on_progress=on_progress,
-        ).collect()
+        )
+        return results.collect()
 
     @sealed
     def stream_bulk(
@@ -239,9 +240,7 @@ class VavaSMS:
         with self._lock:
             if self._closed:
                 raise misconfigured("The client is closed: make a new one.")
-            if self._place is None:
-                self._place = Workplace(shared.lease())
-            place = self._place
+            place = self._place = self._place or Workplace(shared.lease())
         place.check_thread()
         return place
 

@@ -74,11 +74,11 @@ class BulkResults:
         if call.error is not None:
             self._pending = None
         result = call.take()
-        self._pending = None
         if result is None:
             if self._session.was_closed:
                 raise misconfigured("The client was closed, which stopped the stream: see its report.")
             raise StopIteration
+        self._pending = None
         return result
 
     @asynccontextmanager
