@@ -71,6 +71,13 @@ class PortalThread:
         self._stop_wanted = True
         self.post(self._end)
 
+    def share(self) -> Lease | None:
+        """Take a share in it; None where it is about to end."""
+        if self.is_stopping:
+            return None
+        lease = Lease(self)
+        return lease if lease.take() else None
+
     def drop(self, token: object) -> None:
         """Take a share back, and have the thread end if it was the last. May be repeated, from any thread."""
         self.leases.discard(token)
@@ -87,7 +94,7 @@ class PortalThread:
         except BaseException as error:  # noqa: BLE001  raised where it was started; a hook's exit ends no process
             self._failure = error
         finally:
-            self.ended = True
+            self.ended = self.is_stopping = True
             self._ready.put(None)
 
     async def _serve(self) -> None:
@@ -103,6 +110,8 @@ class PortalThread:
 
     def _end_unless_used(self) -> None:
         # Who takes a share looks at this after it did, so one of both sees the other.
+        if self._stopped.is_set():
+            return
         self.is_stopping = True
         if self.leases:
             self.is_stopping = False
@@ -123,7 +132,10 @@ class Lease:
     def take(self) -> bool:
         """Take the share; False where the thread is about to end."""
         self.thread.leases.add(self._token)
-        return not (self.thread.is_stopping or self.thread.ended)
+        if not self.thread.is_stopping:
+            return True
+        self.give_up()
+        return False
 
     def start(self, call: Callable[[], Awaitable[T]]) -> Future[T]:
         """Run something in the portal's thread; to cancel the future cancels it.
@@ -167,10 +179,8 @@ class SharedPortal:
         """Take a share in it."""
         # No loop ever waits for this lock.
         with self._guard:
-            lease = None if self._thread is None else Lease(self._thread)
-            if lease is None or not lease.take():
-                lease = self._start()
-            return lease
+            lease = None if self._thread is None else self._thread.share()
+            return self._start() if lease is None else lease
 
     def _start(self) -> Lease:
         thread = PortalThread(self._name)
