@@ -11,15 +11,16 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+import anyio
 from attrs import define, field, frozen
 
 from vavasms.config import misconfigured
-from vavasms.errors import NotSentError, Outcome, OutcomeUnknownError
+from vavasms.errors import ConfigurationError, NotSentError, Outcome, OutcomeUnknownError
 from vavasms.portal import PIECE, Lease, marked
 
 T = TypeVar("T")
@@ -40,14 +41,15 @@ class Workplace:
     lease: Lease
     running: set[Call] = field(factory=set)  # type: ignore[type-arg]
     closing: bool = False
+    is_closed: bool = False
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
     def check_thread(self) -> None:
         """Refuse to wait in the thread that is waited for."""
         if self.lease.thread.is_current:
             raise misconfigured(
-                "A VavaSMS was used in the thread that does its work (a hook, `on_progress`): "
-                "it would wait for itself, so use it in another thread."
+                "This was called in the thread that does its work (by a hook, `on_progress`): "
+                "it would wait for itself, so call it in another thread."
             )
 
     def left(self, call: Call[T]) -> None:
@@ -66,6 +68,7 @@ class Workplace:
         try:
             await last()
         finally:
+            self.is_closed = True
             self.lease.give_up()
 
 
@@ -107,8 +110,8 @@ class Call(Generic[T]):
 
     def cancel(self) -> None:
         """Cut the work off, in the portal's thread."""
-        if self._task is not None:
-            self._task.cancel()
+        # Not the task: that would leave a thread at work that holds a lock for nobody.
+        self._scope.cancel()
 
     def wait(
         self,
@@ -151,9 +154,12 @@ class Call(Generic[T]):
         if self._withdrawn:
             self.error = _never_begun()
             return
-        self._began = True
+        self._began, self._scope = True, anyio.CancelScope()
         try:
-            self._result = await marked(self._work)
+            with self._scope:
+                self._result = await marked(self._work)
+            if self._scope.cancelled_caught:
+                self.error = self._cut_off(asyncio.CancelledError())
         except asyncio.CancelledError as error:
             self.error = self._cut_off(error)
         except BaseException as error:  # noqa: BLE001  the waiting thread's: an exit must not end the loop
@@ -204,6 +210,11 @@ def cutting(call: Call[T]) -> tuple[Step, ...]:
     return (Step(call.cancel, SETTLE_SECONDS),) * 3
 
 
+def outwaiting(call: Call[T]) -> tuple[Step, ...]:
+    """Return the steps that leave a call to its end, and cut it off at the second interrupt."""
+    return (Step(lambda: None), *cutting(call))
+
+
 def run(
     call: Call[T],
     steps: Sequence[Step],
@@ -245,6 +256,34 @@ def outlast(
         raise
 
 
+def close(place: Workplace, last: Callable[[], Awaitable[object]]) -> None:
+    """Close a place: see `Workplace.close`. May be repeated.
+
+    An interrupt does not wait for what is under way: the closing goes on without it.
+    """
+    place.check_thread()
+    call = Call(place, partial(place.close, last), is_last=True)
+    if place.is_closed or place.lease.thread.ended:
+        return
+    try:
+        call.start()
+        call.wait()
+    except BaseException:
+        call.start()
+        call.wait(seconds=SETTLE_SECONDS)
+        raise
+    # Where the thread ended before it came to this, somebody else had closed the place.
+    with suppress(ConfigurationError):
+        call.take()
+    place.lease.thread.join_unless_used()
+
+
+def inherit_account(interrupt: BaseException, earlier: BaseException | None) -> None:
+    """Have an interrupt that takes the place of an earlier one bear its account."""
+    if earlier is not None:
+        vars(interrupt).update(vars(earlier))
+
+
 class Session(Generic[T]):
     """An async context manager that is entered and left in one task of the portal's, for a thread outside."""
 
@@ -258,7 +297,7 @@ class Session(Generic[T]):
     ) -> None:
         #: Closing the client ended it.
         self.was_closed = False
-        self._context, self._annotate = context, annotate
+        self._place, self._context, self._annotate = place, context, annotate
         self._bell: Bell = SimpleQueue() if bell is None else bell
         self._call = Call(place, self._hold, bell=self._bell, on_close=self._close)
         self._value: T | None = None
@@ -273,12 +312,14 @@ class Session(Generic[T]):
 
     def enter(self) -> T:
         """Enter it and return its value. What interrupts this leaves it again."""
+        self._place.check_thread()
         steps = (Step(self._leave), *cutting(self._call))
         run(self._call, steps, annotate=self._annotate, ready=lambda: self._entered)
         return self._value  # type: ignore[return-value]  # set once it was entered
 
     def leave(self, *, was_interrupted: bool) -> None:
         """Leave it and wait for the end. An interrupt of an exit that is one already cuts it off."""
+        self._place.check_thread()
         cut = cutting(self._call)
         steps = cut if was_interrupted else (Step(self._leave), *cut)
         try:

@@ -20,7 +20,7 @@ from vavasms.bulk.blocking import BulkResults
 from vavasms.bulk.options import OnProgress
 from vavasms.bulk.pump import Pump
 from vavasms.bulk.recipients import HELD, Recipients
-from vavasms.calls import SETTLE_SECONDS, Call, Step, Workplace, cutting, run
+from vavasms.calls import Call, Step, Workplace, close, cutting, inherit_account, outwaiting, run
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
@@ -101,7 +101,11 @@ class VavaSMS:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except BaseException as interrupt:
+            inherit_account(interrupt, exc)
+            raise
 
     def close(self) -> None:
         """Close the connections, once what other threads have under way is over. May be called twice.
@@ -113,19 +117,8 @@ class VavaSMS:
             return
         with self._lock:
             place, self._closed = self._place, True
-        if place is None or place.lease.thread.ended:
-            return
-        place.check_thread()
-        call = Call(place, partial(place.close, self._client.aclose), is_last=True)
-        try:
-            call.start()
-            call.wait()
-        except BaseException:
-            call.start()
-            call.wait(seconds=SETTLE_SECONDS)
-            raise
-        call.take()
-        place.lease.thread.join_unless_used()
+        if place is not None:
+            close(place, self._client.aclose)
 
     @property
     def account(self) -> Account:
@@ -249,7 +242,7 @@ class VavaSMS:
         if not sends:
             return run(call, cutting(call))
         # As in a bulk send: what this thread was interrupted by is not the call's own end.
-        return run(call, (Step(_wait_on), *cutting(call)), annotate=partial(_add_note, call))
+        return run(call, outwaiting(call), annotate=partial(_add_note, call))
 
 
 def wait_for(
@@ -268,10 +261,6 @@ def wait_for(
 def open_place(client: VavaSMS) -> Workplace:
     """Return where a client has its work done. Raises `ConfigurationError` where it can have none done."""
     return client._open()  # noqa: SLF001  the client's own names are those of the async one
-
-
-def _wait_on() -> None:
-    """Leave a call to its end."""
 
 
 def _add_note(call: Call[T], interrupt: BaseException) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,19 +74,36 @@ def run_victim(sandbox: SandboxServer, folder: Path, **orders: Any) -> Figures:
     return figures
 
 
-def _check(line: dict[str, Any], counts: Any, figures: Figures) -> None:
+def interrupt_each_line(sandbox: SandboxServer, **orders: Any) -> tuple[int, list[str]]:
+    """Interrupt a process at its lines in turn; return how many there were, and what went wrong."""
+    gateway = sandbox.gateway
+    usual: dict[str, Any] = {
+        "username": gateway.username,
+        "password": gateway.password,
+        "url": sandbox.url,
+    }
+    usual |= {"first": 2250700200000, "from": 1, "step": 1, "again": []}
+    command = [sys.executable, str(VICTIM.with_name("every_line.py")), json.dumps({**usual, **orders})]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    _wait_for_quiet(sandbox)
+    problems = (
+        [] if process.returncode == 0 else [f"ended with {process.returncode}: {process.stderr[-5000:]}"]
+    )
+    lines = [json.loads(line) for line in process.stdout.splitlines()]
+    counts = gateway.journal.counts()
+    for line in lines:
+        wrong = [line["fault"]] if "fault" in line else []
+        if line["unknown"] and len(line["places"]) < 2:
+            wrong.append("unknown after one interrupt")
+        wrong += compare(line, counts)
+        problems += [f"{line['places']}: {why}" for why in wrong]
+    return len(lines), problems
+
+
+def compare(line: dict[str, Any], counts: Mapping[str, int]) -> list[str]:
+    """Return what the account of some phones and the journal do not agree on."""
     accepted, unknown = Counter(line["accepted"]), Counter(line["unknown"])
-    figures.rounds += 1
-    figures.interrupted += line["interrupted"]
-    figures.twice += line["twice"]
-    figures.slowest = max(figures.slowest, line["seconds"])
-    figures.by_kind[line["kind"]] += line["interrupted"]
-    figures.by_outcome.update(accepted=len(accepted), unknown=len(unknown))
-    problems = [line["fault"]] if "fault" in line else []
-    if unknown and not line["twice"]:
-        problems.append(f"{len(unknown)} unknown after one interrupt")
-    if line["seconds"] > SLOW:
-        problems.append(f"it took {line['seconds']:.1f} s")
+    problems = []
     for phone in line["phones"]:
         arrived = counts.get(phone, 0)
         if accepted[phone] + unknown[phone] > 1 or arrived > 1:
@@ -94,6 +112,22 @@ def _check(line: dict[str, Any], counts: Any, figures: Figures) -> None:
             problems.append(f"{phone}: accepted, and the gateway does not have it")
         elif arrived and not accepted[phone] and not unknown[phone]:
             problems.append(f"{phone}: not in the account, and the gateway has it")
+    return problems
+
+
+def _check(line: dict[str, Any], counts: Mapping[str, int], figures: Figures) -> None:
+    figures.rounds += 1
+    figures.interrupted += line["interrupted"]
+    figures.twice += line["twice"]
+    figures.slowest = max(figures.slowest, line["seconds"])
+    figures.by_kind[line["kind"]] += line["interrupted"]
+    figures.by_outcome.update(accepted=len(line["accepted"]), unknown=len(line["unknown"]))
+    problems = [line["fault"]] if "fault" in line else []
+    if line["unknown"] and not line["twice"]:
+        problems.append(f"{len(line['unknown'])} unknown after one interrupt")
+    if line["seconds"] > SLOW:
+        problems.append(f"it took {line['seconds']:.1f} s")
+    problems += compare(line, counts)
     if problems:
         about = {name: line[name] for name in ("round", "kind", "way", "twice", "interrupted")}
         figures.problems.append(f"{about}: {problems[:4]} ({len(problems)})")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interrupts.stage import run_victim
+from tests.interrupts.stage import interrupt_each_line, run_victim
 from vavasms.sandbox import SandboxServer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no signals for one process on Windows")
@@ -26,6 +26,35 @@ def test_interrupts_at_any_instant_leave_nobody_out_of_the_account(
     figures = run_victim(sandbox, tmp_path, rounds=70, seed=11)
     assert not figures.problems
     assert (figures.rounds, figures.interrupted > 35) == (70, True)
+
+
+@pytest.mark.parametrize("work", ["send", "bulk", "lazy", "stream"])
+def test_an_interrupt_at_any_line_of_ours_leaves_nobody_out_of_the_account(
+    sandbox: SandboxServer, work: str
+) -> None:
+    lines, problems = interrupt_each_line(sandbox, work=work, step=5)
+    assert not problems
+    assert lines > 8
+
+
+@pytest.mark.parametrize(("work", "again"), [("send", 1), ("bulk", 4), ("stream", 9)])
+def test_a_second_interrupt_soon_after_leaves_nobody_out_either(
+    sandbox: SandboxServer, work: str, again: int
+) -> None:
+    lines, problems = interrupt_each_line(sandbox, work=work, step=7, again=[again])
+    assert not problems
+    assert lines > 5
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("work", ["send", "bulk", "lazy", "stream"])
+@pytest.mark.parametrize("again", [[], [1], [2], [3], [5], [8], [13], [21]], ids=str)
+def test_interrupts_at_all_lines_leave_nobody_out(
+    sandbox: SandboxServer, work: str, again: list[int]
+) -> None:
+    lines, problems = interrupt_each_line(sandbox, work=work, again=again)
+    assert not problems
+    assert lines > 50
 
 
 @pytest.mark.full

@@ -63,7 +63,7 @@ def inbound_view(
         )
         if reply is None:
             body = request.stream.read(MAX_BODY + 1)
-            reply = home.start(partial(receiver.receive, body, request.content_type or "")).result()
+            reply = home.run(partial(receiver.receive, body, request.content_type or ""))
         return _answer(reply)
 
     # Flask looks for the first two.

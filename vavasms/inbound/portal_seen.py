@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from anyio.to_thread import run_sync
 
+from vavasms.calls import Call, Workplace, close, outwaiting, run
 from vavasms.inbound.opening import LazySeen, SeenPlace
 from vavasms.inbound.seen import LEASE, SeenStore, Standing
-from vavasms.portal import Lease, SharedPortal, shared
+from vavasms.portal import SharedPortal, shared
 
 T = TypeVar("T")
 
@@ -23,27 +24,32 @@ class Home:
 
     def __init__(self, portal: SharedPortal = shared) -> None:
         self._portal = portal
-        self._lease: Lease | None = None
+        self._place: Workplace | None = None
         self._guard = Lock()
 
     def start(self, call: Callable[[], Awaitable[T]]) -> Future[T]:
         """Run something in the portal's thread, with the context of the caller."""
-        with self._guard:
-            if self._lease is None:
-                self._lease = self._portal.lease()
-            lease = self._lease
-        return lease.start(call)
+        return self._open().lease.start(call)
+
+    def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do so, and wait for the end. Raises `ConfigurationError` in that very thread."""
+        place = self._open()
+        place.check_thread()
+        call = Call(place, work)
+        return run(call, outwaiting(call))
 
     def close(self, last: Callable[[], Awaitable[object]]) -> None:
         """Run `last` in the portal, wait for its end and give the share up. May be called twice."""
         with self._guard:
-            lease, self._lease = self._lease, None
-        if lease is None:
-            return
-        try:
-            lease.start(last).result()
-        finally:
-            lease.give_up()
+            place, self._place = self._place, None
+        if place is not None:
+            close(place, last)
+
+    def _open(self) -> Workplace:
+        with self._guard:
+            if self._place is None:
+                self._place = Workplace(self._portal.lease())
+            return self._place
 
 
 class PortalSeenStore:
