@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 
 from vavasms.config import misconfigured
 from vavasms.errors import ConfigurationError, NotSentError, Outcome, OutcomeUnknownError
-from vavasms.portal import PIECE, Lease, marked
+from vavasms.portal import PIECE, Lease, mark
 
 T = TypeVar("T")
 Bell = SimpleQueue[None]
@@ -154,10 +154,11 @@ class Call(Generic[T]):
         if self._withdrawn:
             self.error = _never_begun()
             return
+        mark()
         self._began, self._scope = True, anyio.CancelScope()
         try:
             with self._scope:
-                self._result = await marked(self._work)
+                self._result = await self._work()
             if self._scope.cancelled_caught:
                 self.error = self._cut_off(asyncio.CancelledError())
         except asyncio.CancelledError as error:

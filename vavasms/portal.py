@@ -154,11 +154,16 @@ class Lease:
 
 async def marked(call: Callable[[], Awaitable[T]]) -> T:
     """Await a call as what it is, asyncio's."""
+    mark()
+    return await call()
+
+
+def mark() -> None:
+    """Have this task known as asyncio's."""
     # The caller's context comes along, for what traces calls; and with it the mark of a trio that it runs in.
     sniffio = sys.modules.get("sniffio")
     if sniffio is not None:
         sniffio.current_async_library_cvar.set("asyncio")
-    return await call()
 
 
 class SharedPortal:
