@@ -175,6 +175,11 @@ def atomic_lots(_: SandboxServer) -> Iterator[dict[str, Any]]:
     yield {"lots_are_atomic": True}
 
 
+@contextmanager
+def refusals_final(_: SandboxServer) -> Iterator[dict[str, Any]]:
+    yield {"refusals_are_final": True}
+
+
 def after_body(name: str, fault: Fault, *, accepted: bool = False, scene: Any = None) -> Row:
     posts = {"send": 1, "otp": 1, "verify": 1, "balance": 3}
     return Row(
@@ -183,13 +188,12 @@ def after_body(name: str, fault: Fault, *, accepted: bool = False, scene: Any = 
     )  # fmt: skip
 
 
-def refused_by_http(code: int) -> Row:
+def refused_by_http(code: int, moment: Moment = Moment.AFTER_READING) -> Row:
     halts = code in {401, 403, 404, 405}
-    fate = Fate(GatewayError, Outcome.REJECTED, halts)
-    once = dict.fromkeys(CALLS, 1)
     return Row(
-        name=f"HTTP {code}", fault=status(code), read=Fate(GatewayError, None, halts), send=fate, verify=fate,
-        posts=once,
+        name=f"HTTP {code} {moment.value}", fault=status(code, moment), read=Fate(GatewayError, None, halts),
+        send=Fate(GatewayError, Outcome.UNKNOWN, halts=True), verify=Fate(GatewayError, Outcome.UNKNOWN, halts),
+        accepted=moment is Moment.AFTER_ACCEPTING, posts=dict.fromkeys(CALLS, 1),
     )  # fmt: skip
 
 
@@ -306,6 +310,13 @@ ROWS = [
     unreadable("success in lenient JSON", raw(b'{"code": 0, "data": {},}', Moment.AFTER_ACCEPTING), accepted=True),
     *[redirect(code) for code in (301, 302, 303, 307, 308)],
     *[refused_by_http(code) for code in (400, 401, 403, 404, 405, 411, 413, 414, 415, 422, 431)],
+    refused_by_http(403, Moment.AFTER_ACCEPTING),
+    *[Row(name=f"HTTP {code}, refusals are final", scene=refusals_final, fault=status(code), read=None,
+          send=Fate(GatewayError, Outcome.REJECTED, code == 404), verify=Fate(GatewayError, Outcome.REJECTED, code == 404),
+          calls=(*SENDS, "verify"), posts=dict.fromkeys(CALLS, 1)) for code in (404, 422)],
+    Row(name="a success under HTTP 404, refusals are final", scene=refusals_final, accepted=True,
+        fault=raw(CODE_0[:-1], Moment.AFTER_ACCEPTING, 404), read=None, verify=None, calls=SENDS,
+        send=Fate(GatewayError, Outcome.UNKNOWN, halts=True), posts=dict.fromkeys(CALLS, 1)),
     turned_away(429, "1"), turned_away(429, "Wed, 21 Oct 2015 07:28:00 GMT"), turned_away(429, "soon"),
     turned_away(421, None), turned_away(425, None),
     Row(name="429 as unknown", scene=refused_is_unknown, fault=Fault(kind=FaultKind.RATE_LIMIT),

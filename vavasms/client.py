@@ -41,6 +41,8 @@ class AsyncVavaSMS:
     :param tls: a CA bundle or an `ssl.SSLContext`. The checks cannot be turned off.
     :param lots_are_atomic: the vendor has told you that a lot refused for one number (903) went to nobody.
     :param retry_refused: take 421, 425 and 429 for "nothing was sent"; False makes them unknown.
+    :param refusals_are_final: your gateway is known to answer a bare 4xx only to what it did not send: such a
+        send is rejected where its body holds no sign of a success. False: it is unknown.
     :param on_request: called with a `CallInfo` before each attempt; a plain function, quick, without I/O.
     :param on_response: the same, after each attempt.
     """
@@ -64,6 +66,7 @@ class AsyncVavaSMS:
         trust_env: bool = True,
         lots_are_atomic: bool = False,
         retry_refused: bool = True,
+        refusals_are_final: bool = False,
         on_request: Hook | None = None,
         on_response: Hook | None = None,
     ) -> None:
@@ -75,7 +78,11 @@ class AsyncVavaSMS:
         self._transport = HttpTransport(
             self._settings,
             timeouts=self._timeouts,
-            policy=Policy(lots_are_atomic=lots_are_atomic, retry_refused=retry_refused),
+            policy=Policy(
+                lots_are_atomic=lots_are_atomic,
+                retry_refused=retry_refused,
+                refusals_are_final=refusals_are_final,
+            ),
             max_connections=max_connections,
             transport=transport,
             backend=backend,

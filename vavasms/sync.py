@@ -61,6 +61,7 @@ class VavaSMS:
         trust_env: bool = True,
         lots_are_atomic: bool = False,
         retry_refused: bool = True,
+        refusals_are_final: bool = False,
         on_request: Hook | None = None,
         on_response: Hook | None = None,
     ) -> None:
@@ -80,6 +81,7 @@ class VavaSMS:
             trust_env=trust_env,
             lots_are_atomic=lots_are_atomic,
             retry_refused=retry_refused,
+            refusals_are_final=refusals_are_final,
             on_request=on_request,
             on_response=on_response,
         )

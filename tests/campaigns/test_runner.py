@@ -85,11 +85,11 @@ FATES: dict[str, tuple[Fault, str, CampaignState]] = {
     "html": (Fault(kind=FaultKind.HTML), UNKNOWN, CampaignState.DONE),
     "empty": (Fault(kind=FaultKind.EMPTY), UNKNOWN, CampaignState.DONE),
     "too few ids": (Fault(kind=FaultKind.TOO_FEW_IDS), ACCEPTED, CampaignState.DONE),
-    "400": (Fault(kind=FaultKind.STATUS, status=400), REJECTED, CampaignState.DONE),
-    "9xx": (RAW(body=b'{"code": 920, "name": "INSUFFICIENT_CREDIT"}'), REJECTED, CampaignState.DONE),
-    "another code": (RAW(body=b'{"code": 17, "name": "ODD"}'), UNKNOWN, CampaignState.DONE),
+    "400": (Fault(kind=FaultKind.STATUS, status=400), UNKNOWN, CampaignState.PAUSED),
+    "9xx": (RAW(body=b'{"code": 920, "message": "INSUFFICIENT_CREDIT"}'), REJECTED, CampaignState.DONE),
+    "another code": (RAW(body=b'{"code": 17, "message": "ODD"}'), UNKNOWN, CampaignState.DONE),
     "redirect": (Fault(kind=FaultKind.REDIRECT), UNKNOWN, CampaignState.PAUSED),
-    "403": (Fault(kind=FaultKind.STATUS, status=403), QUEUED, CampaignState.PAUSED),
+    "403": (Fault(kind=FaultKind.STATUS, status=403), UNKNOWN, CampaignState.PAUSED),
 }
 
 

@@ -131,7 +131,7 @@ async def test_an_unknown_sender_id_pauses_it_until_the_gateway_knows_it(stage: 
 
 
 async def test_three_alike_of_an_undocumented_code_stop_it(stage: Stage) -> None:
-    odd = Fault(kind=FaultKind.RAW, body=b'{"code": 17, "name": "ODD"}')
+    odd = Fault(kind=FaultKind.RAW, body=b'{"code": 17, "message": "ODD"}')
     stage.sandbox.faults.script(*[odd] * 5, path=TEXT)
     run = await stage.run(10, batch_size=1, concurrency=1)
     assert (run.status.state, run.status.unknown, run.status.queued) == (CampaignState.PAUSED, 3, 7)
@@ -141,7 +141,7 @@ async def test_three_alike_of_an_undocumented_code_stop_it(stage: Stage) -> None
 
 
 async def test_undocumented_codes_with_successes_in_between_do_not_stop_it(stage: Stage) -> None:
-    odd = Fault(kind=FaultKind.RAW, body=b'{"code": 17, "name": "ODD"}')
+    odd = Fault(kind=FaultKind.RAW, body=b'{"code": 17, "message": "ODD"}')
     stage.sandbox.faults.script(odd, odd, None, odd, odd, path=TEXT)
     run = await stage.run(10, batch_size=1, concurrency=1)
     assert (run.status.state, run.status.unknown, run.status.accepted) == (CampaignState.DONE, 4, 6)

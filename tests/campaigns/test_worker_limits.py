@@ -149,7 +149,7 @@ async def test_an_account_that_is_refused_pauses_it_for_all_workers(crew: Crew) 
 
 
 async def test_three_alike_of_an_undocumented_code_pause_it_for_all_workers(crew: Crew) -> None:
-    odd = Fault(kind=FaultKind.RAW, body=b'{"code": 17, "name": "ODD"}')
+    odd = Fault(kind=FaultKind.RAW, body=b'{"code": 17, "message": "ODD"}')
     crew.stage.sandbox.faults.script(*[odd] * 50, path=TEXT)
     campaign_id = await crew.start(40, batch_size=1)
     async with crew.work(concurrency=1):

@@ -6,8 +6,6 @@ credentials nor the text; after it, whatever goes wrong, nobody knows what the g
 
 from __future__ import annotations
 
-import re
-
 from attrs import frozen
 
 from vavasms.errors import (
@@ -27,18 +25,16 @@ from vavasms.errors import (
 )
 from vavasms.wire.replies import Envelope, otp_reason, parse_envelope
 from vavasms.wire.requests import Call, Kind, Request
+from vavasms.wire.signs import may_hold_success
 
 #: Attempts in all: one, or the first with two more.
 ONCE, TWICE, THRICE = 1, 2, 3
 #: Turned away for the pace, unprocessed (RFC 9110, RFC 8470, RFC 6585).
 TURNED_AWAY = frozenset({421, 425, 429})
-#: Refused before anything was processed, by every reading of RFC 9110.
+#: Refused, says RFC 9110. A proxy's outbound rule or a notice of PHP's says so after the SMS went out.
 REFUSED = frozenset({400, 401, 403, 404, 405, 411, 413, 414, 415, 422, 431})
 #: Of these, the ones that every further request of the account would get as well.
 REFUSED_FOR_ALL = frozenset({401, 403, 404, 405})
-
-#: A success, readable or not.
-_CODE_0 = re.compile(rb'"code"\s*:\s*"?0\b')
 
 _ERROR_TYPES: dict[int, type[GatewayError]] = {
     901: AuthenticationError,
@@ -59,12 +55,14 @@ _SENTENCES = {
 
 @frozen(kw_only=True)
 class Policy:
-    """The two readings of the table that the documentation leaves to the account's owner."""
+    """The readings of the table that the documentation leaves to the account's owner."""
 
     #: 903 for several recipients means that none of them was sent.
     lots_are_atomic: bool = False
     #: 421, 425 and 429 mean that nothing was sent.
     retry_refused: bool = True
+    #: A bare 4xx, without a sign of a success in its body, means that nothing was sent.
+    refusals_are_final: bool = False
 
 
 @frozen(kw_only=True)
@@ -135,7 +133,7 @@ def judge_reply(request: Request, reply: Reply, policy: Policy) -> Envelope | Fa
     """Say what a reply means: the envelope of a success, or a failure."""
     kind, status = request.call.kind, reply.status
     envelope = parse_envelope(reply.body)
-    if envelope is not None and not envelope.success:
+    if envelope is not None and envelope.refuses:
         return _refused(request, envelope, status, policy)
     if 300 <= status < 400:
         text = (
@@ -143,11 +141,13 @@ def judge_reply(request: Request, reply: Reply, policy: Policy) -> Envelope | Fa
         )
         return _failure(ConfigurationError, text, kind, Outcome.UNKNOWN, halts=True)
     if 200 <= status < 300:
-        if envelope is not None and envelope.sound:
+        if envelope is not None and envelope.success and envelope.sound:
             return envelope
         return _unreadable(kind, f"The gateway's answer (HTTP {status}) cannot be read.", TWICE)
-    if envelope is not None:
+    if envelope is not None and envelope.success:
         return _unreadable(kind, f"The gateway answered a success under HTTP {status}.", ONCE)
+    if envelope is not None and status in TURNED_AWAY:
+        return _unreadable(kind, f"The gateway answered an envelope without a name (HTTP {status}).", ONCE)
     return _judge_status(kind, reply, policy)
 
 
@@ -159,23 +159,37 @@ def misshapen(kind: Kind) -> VavaSMSError:
 def _judge_status(kind: Kind, reply: Reply, policy: Policy) -> Failure:
     status = reply.status
     if status in TURNED_AWAY:
-        if _CODE_0.search(reply.body) or not reply.whole:
+        if _is_doubtful(reply):
             # It may be a success in disguise, and what is turned away is sent again.
-            return _unreadable(kind, f"The gateway answered an envelope under HTTP {status}.", ONCE)
+            return _unreadable(kind, f"The gateway answered HTTP {status} with what may be a success.", ONCE)
         return _turned_away(kind, reply, policy)
     if status in REFUSED:
-        error = GatewayError(
-            _say(f"The gateway refused the request (HTTP {status}).", kind, Outcome.REJECTED),
-            http_status=status,
-            outcome=_outcome(kind, Outcome.REJECTED),
-            halts=status in REFUSED_FOR_ALL,
-        )
-        return Failure(error=error)
+        return _refused_barely(kind, reply, policy)
     if status == 408 or 500 <= status < 600:
         text = f"The gateway, or a proxy before it, failed (HTTP {status})."
         cls = OutcomeUnknownError if kind is Kind.VERIFY else ServerError
         return _failure(cls, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, THRICE))
     return _unreadable(kind, f"The gateway answered HTTP {status}, which it does not document.", ONCE)
+
+
+def _is_doubtful(reply: Reply) -> bool:
+    return not reply.whole or may_hold_success(reply.body)
+
+
+def _refused_barely(kind: Kind, reply: Reply, policy: Policy) -> Failure:
+    """Build the failure of a 4xx without the gateway's own envelope: anybody may have written it."""
+    final = policy.refusals_are_final and not _is_doubtful(reply)
+    outcome = Outcome.REJECTED if final else Outcome.UNKNOWN
+    error = GatewayError(
+        _say(
+            f"The request was refused without the gateway's own words (HTTP {reply.status}).", kind, outcome
+        ),
+        http_status=reply.status,
+        outcome=_outcome(kind, outcome),
+        # A send of which nobody knows is one too many already: the first stops the others.
+        halts=reply.status in REFUSED_FOR_ALL or (kind is Kind.SEND and not final),
+    )
+    return Failure(error=error)
 
 
 def _turned_away(kind: Kind, reply: Reply, policy: Policy) -> Failure:

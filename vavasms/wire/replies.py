@@ -3,6 +3,7 @@
 A success must be strict JSON. An error may come in the documentation's own broken JSON (a trailing
 comma): a complete envelope that is not JSON is read leniently, and then believed only when it is an error.
 A success that is not to be believed is still told from no envelope at all: it speaks against "not sent".
+What refuses is the gateway's own envelope only, and only where nothing in the body speaks of a success.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from vavasms.models import (
     Balance,
@@ -25,6 +26,7 @@ from vavasms.models import (
 )
 from vavasms.numbers import Msisdn
 from vavasms.wire.converter import BalanceData, MisshapenError, ReportData, structure, text_or, texts_of
+from vavasms.wire.signs import CodeWatch, says_code_0
 
 #: json5 is recursive and slow: 64 KiB would hold the event loop for a second.
 MAX_LENIENT_BYTES = 4096
@@ -34,6 +36,8 @@ _PHP_DIAGNOSTIC = re.compile(
     r"(?:<br\s*/?>)?\s*(?:<b>)?(?:PHP )?(?:Warning|Notice|Deprecated|Strict Standards)(?:</b>)?:"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+#: The vendor writes it with one S.
+_SUCCESS = "OPERATION_SUCC"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z")
 
 
@@ -49,6 +53,8 @@ class Envelope:
     data: Any = field(default=None, repr=False)
     #: Strict JSON in UTF-8. Without it a success is no success, though an error is an error.
     sound: bool = True
+    #: The gateway's own refusal: a code that is not 0 with a name, and no sign of a success anywhere.
+    refuses: bool = field(default=False, eq=False, repr=False)
 
     @property
     def success(self) -> bool:
@@ -63,25 +69,38 @@ def parse_envelope(body: bytes) -> Envelope | None:
     except UnicodeDecodeError:
         text = body.decode("cp1252", errors="replace")
         sound = False
-    text = _step_over_diagnostics(text)
+    # What is stepped over may be a success of its own.
+    whole, text = text, _step_over_diagnostics(text)
     if not text.startswith("{"):
         return None
-    if text.count('"code"') > 1 and _load(json.loads, text, object_pairs_hook=_refuse_two_codes) is None:
+    watch = CodeWatch()
+    strict = _load(json.loads, text, parse_constant=_refuse_constant, object_pairs_hook=watch)
+    if watch.has_twins:
         # Which of them counts would be a guess.
         return None
-    strict = _load(json.loads, text, parse_constant=_refuse_constant)
     if isinstance(strict, dict):
-        return _read(strict, sound=sound)
-    return _parse_leniently(text)
+        return _judge(_read(strict, sound=sound), strict, doubtful=watch.has_zero or says_code_0(whole))
+    return _parse_leniently(text, whole)
 
 
-def _parse_leniently(text: str) -> Envelope | None:
+def _parse_leniently(text: str, whole: str) -> Envelope | None:
     if not text.endswith("}") or len(text.encode("utf-8", "replace")) > MAX_LENIENT_BYTES:
         return None
     import json5  # rarely needed: 10 ms that no import should cost
 
     loose = _load(json5.loads, text, allow_duplicate_keys=False)
-    return _read(loose, sound=False) if isinstance(loose, dict) else None
+    if not isinstance(loose, dict):
+        return None
+    return _judge(_read(loose, sound=False), loose, doubtful=says_code_0(whole))
+
+
+def _judge(envelope: Envelope | None, document: dict[Any, Any], *, doubtful: bool) -> Envelope | None:
+    """Mark what is the gateway's own refusal."""
+    if envelope is None or envelope.success:
+        return envelope
+    names = [name for name in (_clean(document.get("message")), _clean(document.get("status"))) if name]
+    succeeded = any(name.upper().startswith(_SUCCESS) for name in names)
+    return evolve(envelope, refuses=bool(names) and not (succeeded or doubtful))
 
 
 def _step_over_diagnostics(text: str) -> str:
@@ -101,12 +120,6 @@ def _load(loads: Callable[..., Any], text: str, **options: Any) -> Any:
 
 def _refuse_constant(constant: str) -> None:
     raise ValueError(constant)
-
-
-def _refuse_two_codes(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if sum(key == "code" for key, _ in pairs) > 1:
-        raise ValueError("two codes")
-    return dict(pairs)
 
 
 def _read(document: dict[Any, Any], *, sound: bool) -> Envelope | None:

@@ -1,0 +1,117 @@
+"""Signs of a success in what cannot be believed as one: they speak against every refusal. Pure.
+
+A gateway may accept a message and answer a 4xx all the same: a proxy's outbound rule, a notice of PHP's
+behind the envelope, a body cut short. A sign too many costs an unknown outcome, one too few a second SMS.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from typing import Any
+
+from attrs import define
+
+#: Beyond it nobody looks: searching would hold the event loop.
+MAX_LEGIBLE_BYTES = 256 * 1024
+#: JSON, JSON5, and the ways PHP prints an array; a code such as 0901 is none.
+_CODE_0 = re.compile(
+    r"""(?:["'\[]code["'\]]|[{,(]\s*code)\s*(?::|=>?)\s*["']?\s*[+-]?0+(?!\d)|<code>\s*0+(?!\d)""",
+    re.IGNORECASE,
+)
+_CODE = re.compile(r"""["']code["']\s*:|[{,]\s*code\s*:""", re.IGNORECASE)
+#: What only a success has.
+_SUCCESS = re.compile(r"OPERATION_SUCC|lot_id|message_id", re.IGNORECASE)
+_OBJECT = re.compile(r"""\{\s*(?:["']|\Z)""")
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@define
+class CodeWatch:
+    """Look at every object of a document as it is parsed, for `json.loads(object_pairs_hook=…)`.
+
+    Names are compared as they were parsed: `"c\\u006fde"` is a code.
+    """
+
+    #: An object has two codes: which of them counts would be a guess.
+    has_twins: bool = False
+    #: Some object has the code 0.
+    has_zero: bool = False
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """Return the object; the last of several values of a name wins, as everywhere in Python."""
+        codes = [value for name, value in pairs if name == "code"]
+        self.has_twins = self.has_twins or len(codes) > 1
+        self.has_zero = self.has_zero or any(_is_zero(code) for code in codes)
+        return dict(pairs)
+
+
+def says_code_0(text: str) -> bool:
+    """Return whether a code 0 stands anywhere in a text, nested and escaped ones too."""
+    return _CODE_0.search(_unescape(text)) is not None
+
+
+def may_hold_success(body: bytes) -> bool:
+    """Return whether a body that is no envelope may hold a success.
+
+    True as well for what cannot be read: another encoding, a compression, a document that is cut or that
+    another one follows.
+    """
+    text = _read(body)
+    if text is None:
+        return True
+    plain = _unescape(text)
+    if _CODE_0.search(plain) or _SUCCESS.search(plain):
+        return True
+    if text.startswith(("{", "[")):
+        return not _is_whole(text)
+    return _CODE.search(plain) is not None or _has_cut_object(text)
+
+
+def _read(body: bytes) -> str | None:
+    if len(body) > MAX_LEGIBLE_BYTES or body.startswith(_WIDE_MARKS):
+        return None
+    text = _decode(body)
+    return None if text is None or _CONTROL.search(text) else text.strip("\ufeff \t\r\n")
+
+
+def _decode(body: bytes) -> str | None:
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return body.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return None
+
+
+def _unescape(text: str) -> str:
+    plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), html.unescape(text))
+    return plain.replace("\\", "")
+
+
+def _is_whole(text: str) -> bool:
+    watch = CodeWatch()
+    try:
+        json.loads(text, object_pairs_hook=watch)
+    except (ValueError, RecursionError):
+        return False
+    return not (watch.has_twins or watch.has_zero)
+
+
+def _has_cut_object(text: str) -> bool:
+    decoder, at = json.JSONDecoder(), 0
+    while start := _OBJECT.search(text, at):
+        try:
+            _, at = decoder.raw_decode(text, start.start())
+        except (ValueError, RecursionError):
+            return True
+    return False
+
+
+def _is_zero(code: object) -> bool:
+    if isinstance(code, str):
+        return re.fullmatch(r"\s*[+-]?0+(?:\.0*)?\s*", code) is not None
+    return isinstance(code, int | float) and not isinstance(code, bool) and code == 0
