@@ -47,9 +47,9 @@ class Account:
     timeouts: Timeouts
 
 
-async def fetch_balance(transport: Transport) -> Balance:
+async def fetch_balance(transport: Transport, attempt: Attempt | None = None) -> Balance:
     """Ask for the credit (documentation: check/balance). Costs nothing; repeated on failure."""
-    envelope = await transport.exchange(requests.build_balance())
+    envelope = await transport.exchange(requests.build_balance(), attempt)
     try:
         return replies.parse_balance(envelope.data)
     except MisshapenError:

@@ -31,6 +31,8 @@ from vavasms import (
 from vavasms.bulk.pace import Pace
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
+TEXT = "/v1/text/single"
+
 
 def numbers(count: int, start: int = 0) -> list[str]:
     return [f"2250759{index:06d}" for index in range(start, start + count)]
@@ -265,9 +267,10 @@ async def test_a_failing_batch_neither_stops_nor_hides_another(sandbox: SandboxS
     sandbox.faults.script(
         Fault(kind=FaultKind.CLOSE_AFTER_ACCEPTING),
         None,
-        Fault(kind=FaultKind.STATUS, status=400),
+        Fault(kind=FaultKind.RAW, body=b'{"code": 920, "message": "NO"}'),
         Fault(kind=FaultKind.STATUS, status=503),
         Fault(kind=FaultKind.RAW, body=b'{"code": "903", "status": "INVALID_PHONE_NUMBER",}'),
+        path=TEXT,
     )
     async with client(sandbox) as sms:
         report = await sms.send_bulk(numbers(100), "Bonjour", batch_size=10, concurrency=1)
@@ -294,7 +297,7 @@ async def test_a_failing_batch_neither_stops_nor_hides_another(sandbox: SandboxS
 async def test_what_would_stop_every_batch_stops_the_rest_as_not_sent(
     sandbox: SandboxServer, fault: Fault, error: type[Exception] | None
 ) -> None:
-    sandbox.faults.script(None, None, fault)
+    sandbox.faults.script(None, None, fault, path=TEXT)
     async with client(sandbox) as sms:
         report = await sms.send_bulk(iter(numbers(1000)), "Bonjour", batch_size=10, concurrency=1)
     check_account(report, 1000)
@@ -307,7 +310,7 @@ async def test_what_would_stop_every_batch_stops_the_rest_as_not_sent(
 @pytest.mark.anyio
 async def test_three_alike_unknown_codes_in_a_row_stop_the_rest(sandbox: SandboxServer) -> None:
     odd = Fault(kind=FaultKind.RAW, body=b'{"code": 123, "message": "NOBODY_KNOWS"}')
-    sandbox.faults.script(odd, odd, None, odd, odd, odd)
+    sandbox.faults.script(odd, odd, None, odd, odd, odd, path=TEXT)
     async with client(sandbox) as sms:
         report = await sms.send_bulk(numbers(100), "Bonjour", batch_size=10, concurrency=1)
     check_account(report, 100)
@@ -317,7 +320,9 @@ async def test_three_alike_unknown_codes_in_a_row_stop_the_rest(sandbox: Sandbox
 @pytest.mark.anyio
 async def test_different_unknown_codes_do_not_stop_the_rest(sandbox: SandboxServer) -> None:
     for code in (123, 124, 123, 124):
-        sandbox.faults.script(Fault(kind=FaultKind.RAW, body=b'{"code": %d, "message": "ODD"}' % code))
+        sandbox.faults.script(
+            Fault(kind=FaultKind.RAW, body=b'{"code": %d, "message": "ODD"}' % code), path=TEXT
+        )
     async with client(sandbox) as sms:
         report = await sms.send_bulk(numbers(100), "Bonjour", batch_size=10, concurrency=1)
     assert (report.accepted, report.unknown) == (60, 40)
@@ -326,7 +331,7 @@ async def test_different_unknown_codes_do_not_stop_the_rest(sandbox: SandboxServ
 @pytest.mark.anyio
 async def test_a_batch_that_was_turned_away_is_tried_again_and_sent_once(sandbox: SandboxServer) -> None:
     slow_down = Fault(kind=FaultKind.RATE_LIMIT, retry_after="0")
-    sandbox.faults.script(*[slow_down] * 5)
+    sandbox.faults.script(*[slow_down] * 5, path=TEXT)
     async with client(sandbox) as sms:
         report = await sms.send_bulk(numbers(30), "Bonjour", batch_size=10, concurrency=1)
     assert report.accepted == 30
@@ -335,7 +340,7 @@ async def test_a_batch_that_was_turned_away_is_tried_again_and_sent_once(sandbox
 
 @pytest.mark.anyio
 async def test_a_batch_turned_away_six_times_is_not_sent(sandbox: SandboxServer) -> None:
-    sandbox.faults.script(*[Fault(kind=FaultKind.RATE_LIMIT, retry_after="0")] * 6)
+    sandbox.faults.script(*[Fault(kind=FaultKind.RATE_LIMIT, retry_after="0")] * 6, path=TEXT)
     async with client(sandbox) as sms:
         report = await sms.send_bulk(numbers(20), "Bonjour", batch_size=10, concurrency=1)
     assert (report.not_sent, report.accepted) == (10, 10)
@@ -347,7 +352,7 @@ async def test_a_batch_turned_away_six_times_is_not_sent(sandbox: SandboxServer)
 async def test_turned_away_is_unknown_and_not_tried_again_where_the_owner_says_so(
     sandbox: SandboxServer,
 ) -> None:
-    sandbox.faults.script(Fault(kind=FaultKind.RATE_LIMIT, retry_after="0"))
+    sandbox.faults.script(Fault(kind=FaultKind.RATE_LIMIT, retry_after="0"), path=TEXT)
     async with client(sandbox, retry_refused=False) as sms:
         report = await sms.send_bulk(numbers(20), "Bonjour", batch_size=10, concurrency=1)
     assert (report.unknown, report.accepted) == (10, 10)
@@ -355,7 +360,7 @@ async def test_turned_away_is_unknown_and_not_tried_again_where_the_owner_says_s
 
 @pytest.mark.anyio
 async def test_leaving_while_the_gateway_wants_a_pause_does_not_wait_for_it(sandbox: SandboxServer) -> None:
-    sandbox.faults.script(None, Fault(kind=FaultKind.RATE_LIMIT, retry_after="100"))
+    sandbox.faults.script(None, Fault(kind=FaultKind.RATE_LIMIT, retry_after="100"), path=TEXT)
     async with client(sandbox) as sms:
         with anyio.fail_after(5):
             async with sms.stream_bulk(numbers(100), "Bonjour", batch_size=10, concurrency=1) as results:
@@ -462,7 +467,7 @@ async def test_random_faults_never_send_twice_nor_lose_anyone(sandbox: SandboxSe
         Fault(kind=FaultKind.CUT, at=30),
         Fault(kind=FaultKind.STATUS, status=502),
         Fault(kind=FaultKind.STATUS, status=504, moment=Moment.AFTER_ACCEPTING),
-        Fault(kind=FaultKind.STATUS, status=400),
+        Fault(kind=FaultKind.RAW, body=b'{"code": 920, "message": "NO"}'),
         Fault(kind=FaultKind.HTML, moment=Moment.AFTER_ACCEPTING),
         Fault(kind=FaultKind.RATE_LIMIT, retry_after="0"),
         Fault(kind=FaultKind.TOO_FEW_IDS),
@@ -517,7 +522,9 @@ async def test_a_cancelled_wait_inside_the_iterable_is_an_error_and_no_silent_en
 @pytest.mark.anyio
 async def test_a_cancellation_while_halving_loses_nobody(sandbox: SandboxServer) -> None:
     refused = Fault(kind=FaultKind.RAW, body=b'{"code": "903", "status": "INVALID_PHONE_NUMBER",}')
-    sandbox.faults.script(refused, Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=30))
+    sandbox.faults.script(
+        refused, Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=30), path=TEXT
+    )
     async with client(sandbox, lots_are_atomic=True) as sms:
         stream = sms.stream_bulk(numbers(8), "Bonjour")
         with anyio.move_on_after(0.3):

@@ -18,7 +18,8 @@ from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window
 from vavasms.campaigns.routes import Route
 from vavasms.campaigns.states import BatchState, CampaignState
-from vavasms.sandbox import Fault, FaultKind, Gateway, SandboxServer
+from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
+from vavasms.transport.telling import CallInfo
 
 pytestmark = pytest.mark.anyio
 
@@ -130,6 +131,68 @@ async def test_workers_share_the_pace(crew: Crew) -> None:
         assert (await crew.settled(campaign_id)).accepted == 60
     times = [entry.time - begins for entry in crew.stage.sandbox.gateway.journal.entries]
     assert all(at >= 0.05 * place - 0.01 for place, at in enumerate(times))
+
+
+async def test_a_worker_reads_the_balance_first_and_has_one_batch_until_it_is_answered(crew: Crew) -> None:
+    calls: list[str] = []
+    under_way = 0
+    most: list[int] = []
+
+    def begins(info: CallInfo) -> None:
+        nonlocal under_way
+        calls.append(info.call)
+        under_way += info.call == "send_text"
+        most.append(under_way)
+
+    def ends(info: CallInfo) -> None:
+        nonlocal under_way
+        calls.append("answer")
+        under_way -= info.call == "send_text"
+
+    slow = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=0.2)
+    crew.stage.sandbox.faults.script(*[slow] * 10, path=TEXT)
+    campaign_id = await crew.start(20, batch_size=2)
+    async with crew.work(1, 8, on_request=begins, on_response=ends):
+        assert (await crew.settled(campaign_id)).accepted == 20
+    sends = [call for call in calls if call != "balance"]
+    assert calls[:2] == ["balance", "answer"]
+    assert [call for call in sends if call == "send_text"] == ["send_text"] * 10
+    assert max(most) > 2
+    first = calls.index("send_text")
+    assert "send_text" not in calls[first + 1 : calls.index("answer", first + 1)]
+
+
+async def test_a_gateway_that_refuses_the_balance_pauses_it_for_all_workers(crew: Crew) -> None:
+    campaign_id = await crew.start(20, batch_size=2)
+    gone = Fault(kind=FaultKind.STATUS, status=404)
+    crew.stage.sandbox.faults.script(*[gone] * 20, path="/v1/check/balance")
+    async with crew.work():
+        status = await crew.settled(campaign_id)
+    assert (status.state, status.queued, status.unknown) == (CampaignState.PAUSED, 20, 0)
+    assert "HTTP 404" in (status.reason or "")
+    assert not crew.stage.received()
+    crew.stage.sandbox.faults.clear()
+    assert await crew.ledger.start(campaign_id)
+    async with crew.work():
+        assert (await crew.settled(campaign_id)).accepted == 20
+    assert set(crew.stage.received().values()) == {1}
+
+
+async def test_the_first_bare_refusal_pauses_it_for_all_workers(crew: Crew) -> None:
+    campaign_id = await crew.start(60, batch_size=2)
+    large = Fault(kind=FaultKind.STATUS, status=413, moment=Moment.AFTER_ACCEPTING)
+    crew.stage.sandbox.faults.script(*[large] * 60, path=TEXT)
+    async with crew.work(3):
+        status = await crew.settled(campaign_id)
+    assert status.state is CampaignState.PAUSED
+    # Each worker has one under way until it is answered.
+    assert 2 <= status.unknown <= 6
+    assert status.unknown + status.queued == 60
+    crew.stage.sandbox.faults.clear()
+    assert await crew.ledger.start(campaign_id)
+    async with crew.work(3):
+        assert (await crew.settled(campaign_id)).state is CampaignState.DONE
+    assert crew.stage.received() == dict.fromkeys(phones(60), 1)
 
 
 async def test_an_account_that_is_refused_pauses_it_for_all_workers(crew: Crew) -> None:

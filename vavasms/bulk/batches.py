@@ -166,6 +166,11 @@ class Cutter:
             if len(self._rest) == self.size:
                 self.flush()
 
+    @property
+    def has_rest(self) -> bool:
+        """Whether there are recipients for a batch that is not full yet."""
+        return bool(self._rest)
+
     def flush(self) -> None:
         """Make a last batch of what is left."""
         if self._rest:

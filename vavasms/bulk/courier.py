@@ -37,6 +37,8 @@ class Courier:
     halt: Halt
     #: Set once nothing more is to be sent.
     closing: anyio.Event
+    #: Set once the first batch may leave.
+    cleared: anyio.Event
 
     async def carry(self, number: int, batch: Batch, attempt: Attempt) -> BatchResult:
         """Wait for its turn, send it, and again where the gateway turned it away unprocessed."""
@@ -60,6 +62,7 @@ class Courier:
 
     async def _may_send(self, messages: int) -> bool:
         """Wait for this batch's turn; False where sending was stopped in the meantime."""
+        await self.cleared.wait()
         wait = self.pace.reserve(messages, time.monotonic())
         while wait > 0 and not self.closing.is_set():
             with anyio.move_on_after(wait):

@@ -18,6 +18,8 @@ class Halt:
     cause: VavaSMSError | None = None
     #: How many batches in a row, up to the last, ended in one code that nobody documented.
     alike: int = 0
+    #: The cause was met before anything was sent.
+    is_early: bool = False
     _last: tuple[int | None, str | None] | None = field(default=None, init=False)
 
     def watch(self, error: VavaSMSError | None) -> bool:
@@ -32,11 +34,20 @@ class Halt:
             self.cause = self.cause or error
         return self.cause is not None
 
+    def end_early(self, error: VavaSMSError) -> None:
+        """Send nothing at all: reading the balance first met what every send would meet."""
+        self.cause, self.is_early = error, True
+
     def not_sent(self) -> NotSentError:
         """Build the error of a batch that was not tried any more."""
-        why = (
-            f"an earlier batch ended in {type(self.cause).__name__}" if self.cause else "sending was stopped"
-        )
+        name = type(self.cause).__name__
+        if self.cause is None:
+            why = "sending was stopped"
+        elif self.is_early:
+            # The gateway's or the network's own sentence: no batch carries that error itself.
+            why = f"reading the balance first ended in {name} ({str(self.cause).rstrip('.')})"
+        else:
+            why = f"an earlier batch ended in {name}"
         return NotSentError(f"Nothing was sent: {why}.", outcome=Outcome.NOT_SENT)
 
 

@@ -21,11 +21,16 @@ from vavasms.bulk.courier import Courier, interrupted, is_refused_as_a_whole, un
 from vavasms.bulk.halt import Halt
 from vavasms.bulk.options import BulkOptions
 from vavasms.bulk.pace import Pace
+from vavasms.bulk.preflight import look_ahead
 from vavasms.bulk.recipients import Recipients, read_chunks
 from vavasms.endpoints import Transport
 from vavasms.errors import InvalidInputError, Outcome
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import TextDraft
+
+#: Seconds for which the first batch waits until it is known whether there is a second: an iterable may be
+#: slow, or wait for that batch's result.
+_UNCOUNTED = 0.25
 
 logger = logging.getLogger("vavasms")
 
@@ -54,6 +59,8 @@ class BulkStream:
         )
         self._chunks = read_chunks(recipients, options.batch_size)
         self._halt = Halt()
+        #: All there is was read, and it is one batch.
+        self._is_one = False
         self._source_error: Exception | None = None
         self._tasks: TaskGroup | None = None
         self._stopped = False
@@ -82,13 +89,15 @@ class BulkStream:
         if self._tasks is not None:
             raise InvalidInputError("A bulk send is entered once: call stream_bulk again for another.")
         self._limiter = anyio.CapacityLimiter(min(self._options.concurrency, self._transport.max_connections))
-        self._closing = anyio.Event()
+        self._closing, self._cleared, self._counted = anyio.Event(), anyio.Event(), anyio.Event()
+        self._looking = anyio.CancelScope()
         self._courier = Courier(
             transport=self._transport,
             draft=self._draft,
             pace=Pace(rate=self._options.rate),
             halt=self._halt,
             closing=self._closing,
+            cleared=self._cleared,
         )
         self._reading = anyio.CancelScope()
         self._out, self._in = anyio.create_memory_object_stream[BatchResult](0)
@@ -153,6 +162,7 @@ class BulkStream:
             return
         self._closing.set()
         self._reading.cancel()
+        self._looking.cancel()
 
     def leave_out(self, recipients: Sequence[str]) -> None:
         """Account for recipients that were read and are not sent to any more."""
@@ -165,11 +175,17 @@ class BulkStream:
             async with self._out, anyio.create_task_group() as tasks, aclosing(self._batches()) as batches:
                 with self._reading:
                     async for _ in batches:
+                        if ready and not self._next_number:
+                            tasks.start_soon(self._look_ahead)
+                        if self._next_number or len(ready) > 1 or (ready and self._cutter.has_rest):
+                            self._counted.set()
                         while ready:
                             place = object()
                             await self._limiter.acquire_on_behalf_of(place)
                             tasks.start_soon(self._carry, self._next_number, ready.pop(0), place)
                             self._next_number += 1
+                self._is_one = self._next_number == 1
+                self._counted.set()
         finally:
             # Read, and never started: still somebody's recipients.
             self._leave_ready()
@@ -182,6 +198,19 @@ class BulkStream:
 
     def _untried(self, number: int, batch: Batch) -> BatchResult:
         return untried(number, batch, self._halt)
+
+    async def _look_ahead(self) -> None:
+        """Read the balance before the first of several batches: none leaves where all would be refused."""
+        try:
+            with self._looking:
+                with anyio.move_on_after(_UNCOUNTED):
+                    await self._counted.wait()
+                error = None if self._is_one else await look_ahead(self._transport)
+                if error is not None:
+                    self._halt.end_early(error)
+                    self._closing.set()
+        finally:
+            self._cleared.set()
 
     async def _batches(self) -> AsyncGenerator[None, None]:
         """Read on; after each turn there may be batches ready."""

@@ -9,9 +9,11 @@ from decimal import Decimal
 import anyio
 from attrs import define, field
 
+from vavasms.bulk.preflight import LONGEST, ends_sending
 from vavasms.campaigns.ledger.port import Ledger
 from vavasms.endpoints import Transport, fetch_balance
 from vavasms.errors import LedgerError, VavaSMSError
+from vavasms.transport.http import Attempt
 
 #: Seconds between two readings while a campaign runs.
 EVERY = 2.0
@@ -26,6 +28,9 @@ class BalanceReader:
     latest: Decimal | None = None
     #: When the request for it began, on the monotonic clock.
     asked_at: float = -float("inf")
+    #: What the last reading met that every send would meet as well; and when it ended.
+    _obstacle: VavaSMSError | None = field(default=None, init=False)
+    _ended_at: float = field(default=-float("inf"), init=False)
     _turn: anyio.Lock = field(factory=anyio.Lock, init=False)
 
     async def read(self, *, younger_than: float = 0.0) -> Decimal | None:
@@ -34,12 +39,46 @@ class BalanceReader:
             asked_at = time.monotonic()
             if self.latest is not None and asked_at - self.asked_at < younger_than:
                 return self.latest
-            try:
-                balance = await fetch_balance(self.transport)
-            except VavaSMSError:
-                return None
-            self.latest, self.asked_at = balance.amount, asked_at
-            return self.latest
+            return await self._read(asked_at)
+
+    async def look_ahead(self, stopping: anyio.Event) -> VavaSMSError | None:
+        """Return the error of a reading that every send would meet as well, None where there is none.
+
+        Asked before the first batch. It ends when `stopping` is set, and within `LONGEST` seconds: a
+        gateway that is slow to tell the balance says nothing about sends.
+        """
+        obstacle = None
+        with anyio.move_on_after(LONGEST):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_end_with, stopping, tasks.cancel_scope)
+                obstacle = await self._find_obstacle(time.monotonic())
+                tasks.cancel_scope.cancel()
+        return obstacle
+
+    async def _find_obstacle(self, began: float) -> VavaSMSError | None:
+        async with self._turn:
+            # A reading that was under way already will do.
+            if self._ended_at < began:
+                await self._read(time.monotonic())
+            return self._obstacle
+
+    async def _read(self, asked_at: float) -> Decimal | None:
+        attempt = Attempt()
+        self._obstacle = None
+        try:
+            balance = await fetch_balance(self.transport, attempt)
+        except VavaSMSError as error:
+            if ends_sending(error, attempt):
+                self._obstacle = error.with_traceback(None)
+            self._ended_at = time.monotonic()
+            return None
+        self.latest, self.asked_at, self._ended_at = balance.amount, asked_at, time.monotonic()
+        return self.latest
+
+
+async def _end_with(stopping: anyio.Event, scope: anyio.CancelScope) -> None:
+    await stopping.wait()
+    scope.cancel()
 
 
 @define(kw_only=True)

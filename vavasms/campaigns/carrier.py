@@ -30,6 +30,8 @@ from vavasms.errors import (
     OutcomeUnknownError,
     RateLimitedError,
     RejectedNumberError,
+    ServerError,
+    UnexpectedReplyError,
     VavaSMSError,
 )
 from vavasms.models import Lot
@@ -65,7 +67,16 @@ class Carried:
     #: Why the campaign should be paused; None where it may go on.
     stop: str | None = None
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether a reply was read."""
+        if self.error is None:
+            return self.way is Way.SETTLED
+        return isinstance(self.error, _REPLIES)
 
+
+#: Errors that a reply ends in.
+_REPLIES = (GatewayError, RateLimitedError, ServerError, UnexpectedReplyError)
 #: Writes an outcome that the ledger did not take; the claim's token keeps it from a newer attempt.
 Owed = Callable[[], Awaitable[object]]
 _NOT_CLAIMED = Carried(way=Way.NOT_CLAIMED)

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from vavasms.bulk.halt import Halt
 from vavasms.campaigns.carrier import Carried, Carrier
-from vavasms.campaigns.halting import UNREADABLE, at_floor, stop_reason
+from vavasms.campaigns.halting import UNREADABLE, at_floor, name_reason, stop_reason
 from vavasms.campaigns.ledger.port import QueuedBatch
 from vavasms.campaigns.states import CampaignState
 
@@ -43,6 +43,9 @@ class Feeder:
     _settled: anyio.Event = field(factory=anyio.Event, init=False)
     #: An error of the ledger's: nothing is begun after it.
     _failure: Exception | None = field(default=None, init=False)
+    #: The balance was read before the first batch; a batch was answered. Until then one goes at a time.
+    _has_looked: bool = field(default=False, init=False)
+    _is_answered: bool = field(default=False, init=False)
 
     async def run(self) -> None:
         """Carry until nothing is queued or somebody stopped it; settle what is in flight before returning.
@@ -100,6 +103,8 @@ class Feeder:
 
     async def _begin(self, batch: QueuedBatch, tasks: TaskGroup, limiter: anyio.CapacityLimiter) -> bool:
         """Start a batch once there is a place; False where its campaign is to be looked at first."""
+        if not self._is_answered:
+            await self._begin_slowly()
         place = object()
         await limiter.acquire_on_behalf_of(place)
         if self._ended or not await self._can_spend(batch):
@@ -110,11 +115,31 @@ class Feeder:
         tasks.start_soon(self._carry, batch, limiter, place)
         return True
 
+    async def _begin_slowly(self) -> None:
+        """Read the balance before the first batch, and let nothing go beside it until there is an answer.
+
+        A wrong address costs nothing then, and a gateway that answers nonsense one unknown batch.
+        """
+        if not self._has_looked:
+            error = await self.carrier.balance.reader.look_ahead(self.carrier.stopping)
+            self._has_looked = True
+            if error is not None:
+                self.halt.end_early(error)
+                self._stop(name_reason(error))
+        while self._in_flight and not (self._is_answered or self._ended):
+            await self._wait_for_settled()
+
     async def _carry(self, batch: QueuedBatch, limiter: anyio.CapacityLimiter, place: object) -> None:
         leave = partial(_leave, limiter, place)
+
+        def answered() -> None:
+            self._is_answered = True
+            leave()
+            self._settled.set()
+
         try:
             # The place goes to the next batch as soon as there is an answer: both commits are then one.
-            self._watch(await self.carrier.carry(batch, leave))
+            self._watch(await self.carrier.carry(batch, answered))
         except Exception as error:  # noqa: BLE001  the ledger's, or a fault of our own: raised once all is settled
             self._fail(error)
         finally:
@@ -129,6 +154,7 @@ class Feeder:
 
     def _watch(self, carried: Carried) -> None:
         """Stop where every further batch would fare alike."""
+        self._is_answered = self._is_answered or carried.is_answered
         stop = stop_reason(self.halt, carried)
         if stop is not None:
             self._stop(stop)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from vavasms.bulk.halt import Halt
 from vavasms.campaigns.carrier import Carried, Way
+from vavasms.errors import VavaSMSError
 
 
 def stop_reason(halt: Halt, carried: Carried) -> str | None:
@@ -18,10 +19,15 @@ def stop_reason(halt: Halt, carried: Carried) -> str | None:
     halted = halt.watch(carried.error)
     stop = carried.stop
     if stop is None and halted and carried.error is not None:
-        stop = f"{type(carried.error).__name__}: {carried.error}"
+        stop = name_reason(carried.error)
     if stop is not None:
         halt.cause = halt.cause or carried.error
     return stop
+
+
+def name_reason(error: VavaSMSError) -> str:
+    """Return an error as the reason of a pause."""
+    return f"{type(error).__name__}: {error}"
 
 
 UNREADABLE = "the balance could not be read, and there is a floor for it"

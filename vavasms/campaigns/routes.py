@@ -11,7 +11,7 @@ from attrs import define, field
 from vavasms.bulk.halt import Halt
 from vavasms.campaigns.balance import BalanceReader, BalanceWatch
 from vavasms.campaigns.carrier import Carried, Carrier, Owed
-from vavasms.campaigns.halting import stop_reason
+from vavasms.campaigns.halting import name_reason, stop_reason
 from vavasms.campaigns.ledger.port import Campaign, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.policy import Policy, load_policy
@@ -37,6 +37,10 @@ class Route:
     #: Set where nothing further of it is to be begun here.
     closed: anyio.Event = field(factory=anyio.Event, init=False)
     _halt: Halt = field(factory=Halt, init=False)
+    _first: anyio.Lock = field(factory=anyio.Lock, init=False)
+    #: The balance was read before the first batch; a batch was answered.
+    _has_looked: bool = field(default=False, init=False)
+    _is_answered: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.policy = load_policy(self.campaign.policy)
@@ -73,12 +77,38 @@ class Route:
         self.closed.set()
 
     async def carry(self, batch: QueuedBatch) -> Carried | None:
-        """Carry a batch; None outside of its hours. Pauses the campaign where all would fare alike."""
+        """Carry a batch; None outside of its hours, and where it was not begun.
+
+        Pauses the campaign where all would fare alike. Until this worker has read an answer it has one
+        batch of the campaign under way, and before that it reads the balance. Each worker does, since its
+        address, its network and its credentials are its own: what another was answered says nothing of them.
+        """
         if not self.is_open:
             return None
-        carried = await self.carrier.carry(batch)
+        if not self._is_answered:
+            async with self._first:
+                if not self._is_answered:
+                    return await self._carry(batch) if await self._may_begin() else None
+        return await self._carry(batch)
+
+    async def _may_begin(self) -> bool:
+        """Read the balance before the first batch; False where every send would be refused."""
+        if not self._has_looked:
+            error = await self.balance.reader.look_ahead(self.closed)
+            self._has_looked = True
+            if error is not None:
+                await self.ledger.pause(self.campaign.id, name_reason(error))
+                self.close()
+        return not self.closed.is_set()
+
+    async def _carry(self, batch: QueuedBatch) -> Carried:
+        carried = await self.carrier.carry(batch, self._note_answer)
+        self._is_answered = self._is_answered or carried.is_answered
         stop = stop_reason(self._halt, carried)
         if stop is not None:
             await self.ledger.pause(self.campaign.id, stop, revision=self.campaign.revision)
             self.close()
         return carried
+
+    def _note_answer(self) -> None:
+        self._is_answered = True

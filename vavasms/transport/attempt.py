@@ -64,6 +64,11 @@ class Attempt:
         begun = self._body is not None and (self._body.asked or self._blind)
         return Outcome.UNKNOWN if begun else Outcome.NOT_SENT
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it got a place among the connections; what it did there is another matter."""
+        return self._body is not None
+
     def forget(self) -> None:
         """Begin anew, after an attempt that is known to have sent nothing."""
         self._body = None
