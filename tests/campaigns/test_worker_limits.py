@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 
@@ -86,12 +87,14 @@ async def test_no_worker_takes_the_balance_further_below_its_floor_than_by_a_bat
 
 
 async def test_a_floor_counts_what_the_same_worker_has_under_way_of_another_campaign(poor: Crew) -> None:
-    stall(poor.stage.sandbox, 0.3, accepted=False)
+    stall(poor.stage.sandbox, 2.0, accepted=False)
     greedy = await poor.start(60, batch_size=5)
-    careful = await poor.start(
-        phones(60, first=100), batch_size=5, unit_price=PRICE, balance_floor=Decimal(500)
-    )
     async with poor.work(number=1, concurrency=24):
+        # From its first answer on all the rest is under way.
+        await accepted(poor.stage.sandbox, 1)
+        careful = await poor.start(
+            phones(60, first=100), batch_size=5, unit_price=PRICE, balance_floor=Decimal(500)
+        )
         status = await poor.settled(careful)
     assert (status.state, status.accepted) == (CampaignState.PAUSED, 0)
     assert (await poor.ledger.status(greedy)).accepted == 60
@@ -252,19 +255,26 @@ async def test_what_is_turned_away_has_a_job_that_is_due_when_the_gateway_said(c
 
 @pytest.mark.usefixtures("no_backoff")
 async def test_what_finds_the_gateway_out_of_reach_goes_out_when_it_is_back(crew: Crew) -> None:
-    campaign_id = await crew.start(6, batch_size=2)
+    campaign_id = await crew.start(8, batch_size=2)
+    away = ExitStack()
+
+    def go_away(info: CallInfo) -> None:
+        # After the first answer: a gateway that is away from the beginning ends the campaign.
+        if info.call == "send_text" and info.error is None and len(crew.stage.received()) == 2:
+            away.enter_context(crew.stage.sandbox.refuse())
 
     async def are_back() -> bool:
         tried = "SELECT count(*) FROM vavasms.batch WHERE state = 'queued' AND attempt > 0 AND not_before > 0"
         return crew.ask(tried) == [(3,)]
 
-    async with crew.work(1):
-        with crew.stage.sandbox.refuse():
+    with away:
+        async with crew.work(1, on_response=go_away):
             await until(are_back)
-            assert not crew.stage.received()
-        status = await crew.settled(campaign_id)
-    assert (status.state, status.accepted) == (CampaignState.DONE, 6)
-    assert crew.stage.received() == dict.fromkeys(phones(6), 1)
+            assert len(crew.stage.received()) == 2
+            away.close()
+            status = await crew.settled(campaign_id)
+    assert (status.state, status.accepted) == (CampaignState.DONE, 8)
+    assert crew.stage.received() == dict.fromkeys(phones(8), 1)
 
 
 async def test_a_lot_that_is_refused_as_a_whole_is_halved_and_both_halves_are_carried(crew: Crew) -> None:
