@@ -1,0 +1,83 @@
+"""A ledger that the version before wrote is upgraded when that is asked for, and goes on where it was."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from sqlite3 import connect
+
+import psycopg
+import pytest
+
+from vavasms.campaigns.ledger.port import BatchRecord, Ledger
+from vavasms.campaigns.ledger.postgres import MIGRATIONS as POSTGRES
+from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.ledger.sqlite import APPLICATION_ID, SqliteLedger
+from vavasms.campaigns.ledger.sqlite import MIGRATIONS as SQLITE
+from vavasms.campaigns.states import BatchEvent, CampaignState
+from vavasms.config import Secret
+from vavasms.errors import ConfigurationError
+from vavasms.storage.database import Database
+from vavasms.storage.postgres import PostgresDatabase
+
+pytestmark = pytest.mark.anyio
+
+CAMPAIGN = "(id, state, account, sender_id, message, policy, created_at)"
+BATCH = "(campaign, no, state, segments, n, message, token, sending_at, doubt)"
+#: As version 1 left them: accepted, unknown, waiting; of the last an attempt before may have gone out.
+STATEMENTS = (
+    f"INSERT INTO campaign {CAMPAIGN} VALUES ('c', 'paused', 'ops', 'ACME', 'Bonjour', '{{}}', 10)",
+    f"INSERT INTO batch {BATCH} VALUES (1, 0, 'accepted', 1, 1, 'Bonjour', 'a', 50, 0)",
+    f"INSERT INTO batch {BATCH} VALUES (1, 1, 'unknown', 1, 1, 'Bonjour', 'b', 50, 0)",
+    f"INSERT INTO batch {BATCH} VALUES (1, 2, 'queued', 1, 1, 'Bonjour', NULL, 50, 1)",
+    *(
+        f"INSERT INTO recipient (campaign, batch, idx, phone) VALUES (1, {number}, 0, 225070000010{number})"
+        for number in range(3)
+    ),
+    *(
+        f"INSERT INTO addressee (phone, campaign, batch) VALUES (225070000010{number}, 1, {number})"
+        for number in range(3)
+    ),
+    # A clock that was a year ahead had reserved this.
+    "INSERT INTO rate (account, tat) VALUES ('ops', 40000000)",
+)
+
+
+async def _goes_on(ledger: Ledger) -> None:
+    status = await ledger.status("c")
+    assert (status.accepted, status.unknown, status.queued, status.segments) == (1, 1, 1, 3)
+    assert (await ledger.campaign("c")).revision == 0
+    assert await ledger.start("c")
+    assert await ledger.reserve("ops", 1, rate=1.0, now=100.0) == pytest.approx(0.0)
+    claim = await ledger.claim("c", 2, token="new", worker="w", now=100.0, revision=1)
+    assert claim is not None
+    assert await ledger.settle(claim, BatchEvent.ACCEPT, BatchRecord())
+    assert await ledger.mark_sent("c", [1], note="seen") == 1
+    assert await ledger.finish("c")
+    assert (await ledger.status("c")).state is CampaignState.DONE
+
+
+async def test_a_file_of_the_version_before_is_upgraded(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    await (await Database.open(path, SQLITE[:1], application_id=APPLICATION_ID)).aclose()
+    with closing(connect(path)) as connection, connection:
+        for statement in STATEMENTS:
+            connection.execute(statement)
+    with pytest.raises(ConfigurationError, match="older vavasms: run `vavasms ledger migrate`"):
+        await SqliteLedger.open(path)
+    async with await SqliteLedger.open(path, upgrade=True) as ledger:
+        await _goes_on(ledger)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_database_of_the_version_before_is_upgraded(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
+        await (await PostgresDatabase.open(Secret(postgres), POSTGRES[:1])).aclose()
+        connection.execute("SET search_path TO vavasms")
+        for statement in STATEMENTS:
+            connection.execute(statement.encode())
+    with pytest.raises(ConfigurationError, match="older vavasms: run `vavasms ledger migrate`"):
+        await PostgresLedger.open(postgres)
+    async with await PostgresLedger.open(postgres, upgrade=True) as ledger:
+        await _goes_on(ledger)
