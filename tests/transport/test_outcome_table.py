@@ -407,7 +407,7 @@ SIGNS = [
     '{"code": 0}'.encode("utf-16"),
     '{"code": 0}'.encode("utf-16-le"),
     '{"code": 0}'.encode("utf-32-be"),
-    gzip.compress(b'{"code": 0}'),
+    gzip.compress(b'{"code": 0}', mtime=0),
     zlib.compress(b'{"code": 0}'),
     b"\x81\x8d",
     b" " * (MAX_LEGIBLE_BYTES + 1),
