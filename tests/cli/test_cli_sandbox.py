@@ -52,7 +52,8 @@ def test_its_lines_can_be_copied_into_a_shell_and_what_is_sent_is_shown(
     while "→" not in (line := process.stdout.readline()):
         assert line
     assert "SANDBOX → +2250700000001  Bonjour" in line
-    process.send_signal(signal.SIGTERM)
+    # As where its terminal is closed.
+    process.send_signal(signal.SIGHUP)
     _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (0, "")
 

@@ -183,8 +183,14 @@ class Cutter:
         except InvalidNumberError as error:
             # Its frames would keep the number, and a million of them the memory.
             fault = error.with_traceback(None)
-            self.tally.invalid.append(InvalidRecipient(index=self._index, text=_show(text), error=fault))
-            return None
+        except Exception:  # noqa: BLE001  an item's own methods: the others of its chunk are somebody's too
+            fault = InvalidNumberError("An item of the list is no text.", reason=NumberFault.NOT_TEXT.value)
+        else:
+            return self._deduplicate(number)
+        self.tally.invalid.append(InvalidRecipient(index=self._index, text=_show(text), error=fault))
+        return None
+
+    def _deduplicate(self, number: Msisdn) -> Msisdn | None:
         if not self.dedupe:
             return number
         # Numbers as ints: a third of the memory of the texts, and exact.

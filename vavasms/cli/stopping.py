@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM for what runs until it is stopped."""
+"""Ctrl-C, SIGTERM and a closed terminal for what runs until it is stopped."""
 
 from __future__ import annotations
 
@@ -14,9 +14,19 @@ from types import FrameType
 ONE_WISH = 0.3
 
 
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that ask a program to end: Ctrl-C, SIGTERM, and a terminal that was closed.
+
+    Where `nohup` had SIGHUP ignored it stays so; Windows has none.
+    """
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    is_heard = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *([hangup] if hangup is not None and is_heard else []))
+
+
 @contextmanager
 def stopping(stop: threading.Event) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into `stop`; another one does not wait, for whoever reads may not read on."""
+    """Turn what asks for an end into `stop`; another one does not wait, for whoever reads may not read on."""
     last = -math.inf
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
@@ -26,7 +36,7 @@ def stopping(stop: threading.Event) -> Iterator[None]:
             raise KeyboardInterrupt
         stop.set()
 
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = ending_signals()
     before = [signal.signal(one, handle) for one in signals]
     try:
         yield

@@ -35,7 +35,8 @@ def worker(
 ) -> int:
     """Carry the campaigns of a PostgreSQL ledger, beside other workers.
 
-    SIGTERM is how a worker ends: the exit code is 0. Ctrl-C, and a second signal, are interruptions.
+    SIGTERM, or a closed terminal, is how a worker ends: the exit code is 0. Ctrl-C, and a second signal, are
+    interruptions.
     """
     if concurrency < 1:
         raise InvalidInputError("--concurrency is a whole number, 1 or more.", outcome=None)

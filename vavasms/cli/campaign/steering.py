@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a campaign runs: the first finishes what is under way."""
+"""Ctrl-C, SIGTERM and a closed terminal while a campaign runs: the first finishes what is under way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from vavasms.campaigns.feeding import INTERRUPTED
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignState
-from vavasms.cli.stopping import ONE_WISH
+from vavasms.cli.stopping import ONE_WISH, ending_signals
 
 _NOTICE = "Interrupted: finishing what is under way. Ctrl-C again does not wait."
 _ABRUPT = "Interrupted again: what is under way and was not answered becomes unknown."
@@ -61,12 +61,11 @@ class _Steering:
     async def listen(self, signals: AsyncIterator[signal.Signals]) -> None:
         async for _ in signals:
             self.presses += 1
-            if self.presses == 1:
-                self.display.note(_NOTICE)
-                self.runner.stop()
-            else:
-                self.display.note(_ABRUPT)
-                self.scope.cancel()
+            first = self.presses == 1
+            # Before it is said: a terminal that was closed takes no words.
+            (self.runner.stop if first else self.scope.cancel)()
+            with suppress(OSError):
+                self.display.note(_NOTICE if first else _ABRUPT)
 
 
 async def run_steered(runner: CampaignRunner, campaign_id: str, display: Display) -> SteeredRun:
@@ -101,15 +100,16 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C where nothing runs yet: what was begun is put away."""
+    """Take SIGTERM and a closed terminal for Ctrl-C where nothing runs yet: what was begun is put away."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = {one: signal.signal(one, _interrupt) for one in ending_signals() if one is not signal.SIGINT}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 @define
@@ -133,11 +133,12 @@ def receive_signals() -> Iterator[AsyncIterator[signal.Signals] | None]:
     if threading.current_thread() is not threading.main_thread() or os.name == "nt":
         yield None
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {one: signal.getsignal(one) for one in ending_signals()}
     try:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(*before) as signals:
             yield _Wishes(signals)
     finally:
         # The event loop's own handler, which cancels: asyncio leaves Python's behind, and that one could
-        # raise in the middle of closing the ledger.
-        signal.signal(signal.SIGINT, before)
+        # raise in the middle of closing the ledger. Of the others it leaves those that kill.
+        for one, handler in before.items():
+            signal.signal(one, handler)

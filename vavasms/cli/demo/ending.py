@@ -26,18 +26,3 @@ def undisturbed() -> Iterator[None]:
             signal.signal(each, handler)
         if came:
             signal.raise_signal(came[0])
-
-
-@contextmanager
-def closable() -> Iterator[None]:
-    """Take a terminal that is closed for Ctrl-C, unless that was turned off (`nohup`)."""
-    hangup = getattr(signal, "SIGHUP", None)
-    is_main = threading.current_thread() is threading.main_thread()
-    if hangup is None or not is_main or signal.getsignal(hangup) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(hangup, signal.SIG_DFL)

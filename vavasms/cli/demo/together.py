@@ -25,7 +25,7 @@ from vavasms.cli.demo import together_report as say
 from vavasms.cli.demo.audit import audit, read_account, read_recipients
 from vavasms.cli.demo.crew import Crew
 from vavasms.cli.demo.database import serve_database
-from vavasms.cli.demo.ending import closable, undisturbed
+from vavasms.cli.demo.ending import undisturbed
 from vavasms.cli.demo.holding import HoldingFaults
 from vavasms.cli.demo.listing import write_contacts
 from vavasms.cli.demo.play import MESSAGE
@@ -44,7 +44,7 @@ _GLANCE, _SETTLED = 0.2, 0.4
 
 def play_workers(rows: int, workers: int, *, as_json: bool) -> int:
     """Play it; the exit code is 0 where every recipient is accounted for."""
-    with terminable(), closable(), ExitStack() as stack:
+    with terminable(), ExitStack() as stack:
         folder = Path(_enter_folder(stack))
         write_contacts(folder / "contacts.csv", rows, refused=False)
         if not as_json:
