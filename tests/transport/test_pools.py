@@ -40,36 +40,52 @@ async def test_a_pool_is_made_when_first_needed_and_kept(factory: Factory) -> No
     pools = Pools(factory.make, factory.close, 3)
     assert factory.made == []
     for _ in range(5):
-        pools.give_back(await pools.take(1))
+        pools.give_back(await pools.take())
     assert len(factory.made) == 1
 
 
 async def test_the_pool_used_last_is_taken_first(factory: Factory) -> None:
     pools = Pools(factory.make, factory.close, 3)
-    lent = [await pools.take(1) for _ in range(3)]
+    lent = [await pools.take() for _ in range(3)]
     for pool in (lent[1], lent[0], lent[2]):
         pools.give_back(pool)
-    assert [(await pools.take(1)).number for _ in range(3)] == [2, 0, 1]
+    assert [(await pools.take()).number for _ in range(3)] == [2, 0, 1]
 
 
-async def test_who_finds_no_place_waits_and_then_gives_up(factory: Factory) -> None:
+async def test_who_finds_no_place_waits_as_long_as_it_takes(factory: Factory) -> None:
     pools = Pools(factory.make, factory.close, 1)
-    lent = await pools.take(1)
-    with pytest.raises(TimeoutError):
-        await pools.take(0.01)
-    with pytest.raises(TimeoutError):
-        await pools.take(0)
+    lent = await pools.take()
+    with anyio.move_on_after(0.05) as scope:
+        await pools.take()
+    assert scope.cancelled_caught
     pools.give_back(lent)
-    assert await pools.take(0) is lent
+    assert await pools.take() is lent
+
+
+async def test_who_came_first_is_served_first(factory: Factory) -> None:
+    pools = Pools(factory.make, factory.close, 1)
+    lent, served = await pools.take(), []
+
+    async def wait(name: int) -> None:
+        pool = await pools.take()
+        served.append(name)
+        pools.give_back(pool)
+
+    async with anyio.create_task_group() as tasks:
+        for name in range(5):
+            tasks.start_soon(wait, name)
+            await anyio.wait_all_tasks_blocked()
+        pools.give_back(lent)
+    assert served == [0, 1, 2, 3, 4]
 
 
 async def test_who_waits_gets_the_place_that_comes_free(factory: Factory) -> None:
     pools = Pools(factory.make, factory.close, 1)
-    lent = await pools.take(1)
+    lent = await pools.take()
     got: list[Pool] = []
 
     async def wait() -> None:
-        got.append(await pools.take(5))
+        got.append(await pools.take())
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
@@ -81,23 +97,24 @@ async def test_who_waits_gets_the_place_that_comes_free(factory: Factory) -> Non
 
 async def test_a_discarded_pool_is_closed_and_replaced(factory: Factory) -> None:
     pools = Pools(factory.make, factory.close, 1)
-    first = await pools.take(1)
+    first = await pools.take()
     await pools.discard(first)
     assert first.closed == 1
-    second = await pools.take(1)
+    second = await pools.take()
     assert second is not first
-    with pytest.raises(TimeoutError):
-        await pools.take(0)
+    with anyio.move_on_after(0) as scope:
+        await pools.take()
+    assert scope.cancelled_caught
 
 
 async def test_a_cancelled_task_still_closes_what_it_discards(factory: Factory) -> None:
     pools = Pools(factory.make, factory.close, 1)
-    pool = await pools.take(1)
+    pool = await pools.take()
     with anyio.CancelScope() as scope:
         scope.cancel()
         await pools.discard(pool)
     assert pool.closed == 1
-    pools.give_back(await pools.take(0))
+    pools.give_back(await pools.take())
 
 
 async def test_a_pool_that_does_not_close_holds_nobody_for_ever() -> None:
@@ -109,9 +126,9 @@ async def test_a_pool_that_does_not_close_holds_nobody_for_ever() -> None:
 
     pools = Pools(object, close, 1)
     with anyio.fail_after(5):
-        await pools.discard(await pools.take(1))
+        await pools.discard(await pools.take())
         assert closing.is_set()
-        await pools.take(0)
+        await pools.take()
 
 
 async def test_a_factory_that_fails_costs_no_place() -> None:
@@ -128,23 +145,23 @@ async def test_a_factory_that_fails_costs_no_place() -> None:
     pools = Pools(make, close, 1)
     for _ in range(3):
         with pytest.raises(OSError, match="no more files"):
-            await pools.take(0)
+            await pools.take()
     fail = False
-    await pools.take(0)
+    await pools.take()
 
 
 async def test_a_cancelled_wait_costs_no_place(factory: Factory) -> None:
     pools = Pools(factory.make, factory.close, 1)
-    lent = await pools.take(1)
+    lent = await pools.take()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pools.take, 5)
+        tasks.start_soon(pools.take)
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
     # Cancelled at the very moment the place came free: it may have been taken, or not.
     got: list[Pool] = []
 
     async def wait() -> None:
-        got.append(await pools.take(5))
+        got.append(await pools.take())
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
@@ -153,7 +170,7 @@ async def test_a_cancelled_wait_costs_no_place(factory: Factory) -> None:
         tasks.cancel_scope.cancel()
     for pool in got:
         pools.give_back(pool)
-    assert await pools.take(0) is lent
+    assert await pools.take() is lent
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7])
@@ -166,9 +183,9 @@ async def test_never_more_are_lent_than_there_are_places(factory: Factory, limit
     async def work() -> None:
         nonlocal most
         for _ in range(10):
-            try:
-                pool = await pools.take(dice.choice([0, 5, 5, 5]))
-            except TimeoutError:
+            with anyio.move_on_after(dice.choice([0, 5, 5, 5])) as scope:
+                pool = await pools.take()
+            if scope.cancelled_caught:
                 continue
             assert pool.number not in lent
             assert pool.closed == 0
@@ -190,12 +207,12 @@ async def test_never_more_are_lent_than_there_are_places(factory: Factory, limit
     assert most == limit
     # Every place is free again.
     for _ in range(limit):
-        await pools.take(0)
+        await pools.take()
 
 
 async def test_closing_closes_what_is_idle_once(factory: Factory) -> None:
     pools = Pools(factory.make, factory.close, 3)
-    lent = [await pools.take(1) for _ in range(3)]
+    lent = [await pools.take() for _ in range(3)]
     for pool in lent[:2]:
         pools.give_back(pool)
     await pools.aclose()

@@ -27,6 +27,7 @@ from vavasms.transport.headers import MAX_LENGTHS as MAX_LENGTHS
 from vavasms.transport.headers import Headers
 from vavasms.transport.inside import is_quiet, join_writes
 from vavasms.transport.lifetime import Lifetime
+from vavasms.transport.loops import PerLoop
 from vavasms.transport.outcome import Policy, Problem, Reply
 from vavasms.transport.pools import Pools
 from vavasms.transport.proxy import proxy_from_environment
@@ -117,7 +118,11 @@ class HttpTransport:
         if transport is not None:
             make = _one_for_all(transport)
         self._given = transport
-        self._pools: Pools[httpx.AsyncBaseTransport] = Pools(make, self._close_pool, max_connections)
+        self._pools: PerLoop[Pools[httpx.AsyncBaseTransport]] = PerLoop(
+            lambda: Pools(make, self._close_pool, max_connections),
+            # httpx's own connections belong to the loop that opened them.
+            is_bound=isinstance(transport, httpx.AsyncHTTPTransport),
+        )
         self._client = _Client(transport=_Spread(), trust_env=False)
         self._deadlines = {kind: deadlines_of(self._timeouts, kind) for kind in Kind}
 
@@ -127,7 +132,7 @@ class HttpTransport:
         READ and VERIFY calls are attempted anew where the outcome table allows it, a SEND only
         where its body was never asked for. `attempt` tells the caller of a cancelled call how far it came.
         """
-        self._lifetime.check(request.call.kind)
+        self._lifetime.check(request.call.kind, self._pools.refusal())
         return await self._exchange.run(request, attempt or Attempt())
 
     async def aclose(self) -> None:
@@ -135,16 +140,16 @@ class HttpTransport:
         self._lifetime.closed = True
         if self._lifetime.is_forked:
             return
-        await self._pools.aclose()
+        pools = self._pools.current()
+        if pools is not None:
+            await pools.aclose()
         if self._given is not None:
             await self._given.aclose()
         await self._client.aclose()
 
     async def _attempt(self, request: Request, attempt: Attempt) -> Reply | Problem:
-        try:
-            pool = await self._pools.take(self._timeouts.pool)
-        except TimeoutError:
-            return Problem(name="PoolTimeout", asked=False, crowded=True)
+        pools = self._pools.get()
+        pool = await pools.take()
         body = _Stream(self._credentials, request.form)
         attempt.watch(body, blind=self._blind)
         failed = True
@@ -158,9 +163,9 @@ class HttpTransport:
             body.revoke()
             # Once the client is closed nobody else would close it.
             if failed or self._lifetime.closed:
-                await self._pools.discard(pool)
+                await pools.discard(pool)
             else:
-                self._pools.give_back(pool)
+                pools.give_back(pool)
 
     async def _post(self, request: Request, body: _Stream, pool: httpx.AsyncBaseTransport) -> Reply | Problem:
         extensions, deadline = self._deadlines[request.call.kind]

@@ -25,9 +25,12 @@ class Lifetime:
         """Whether this is a copy, in a child process, of a transport that the parent may be using."""
         return os.getpid() != self._pid
 
-    def check(self, kind: Kind) -> None:
-        """Refuse a call with a `ConfigurationError` where it cannot be made; nothing was sent then."""
-        why = "The client is closed: make a new one." if self.closed else None
+    def check(self, kind: Kind, refusal: str | None = None) -> None:
+        """Refuse a call with a `ConfigurationError` where it cannot be made; nothing was sent then.
+
+        `refusal` says why it cannot be made in this event loop.
+        """
+        why = "The client is closed: make a new one." if self.closed else refusal
         # Asked at each call: a client may be made outside of any event loop.
         if self._asyncio_only and anyio.get_cancelled_exc_class() is not CancelledError:
             why = "backend='aiohttp' runs on asyncio only."

@@ -26,13 +26,16 @@ class Pools(Generic[PoolT]):
         self._idle: list[PoolT] = []
         self._places = anyio.Semaphore(limit, fast_acquire=True)
 
-    async def take(self, patience: float) -> PoolT:
-        """Wait at most `patience` seconds for a free pool; raise `TimeoutError` where none came."""
+    async def take(self) -> PoolT:
+        """Wait for a free pool, first come first served.
+
+        Without a deadline: whoever holds one has a deadline of its own, and a time-out here would call
+        `not_sent` what one's own calls merely kept waiting.
+        """
         try:
             self._places.acquire_nowait()
         except anyio.WouldBlock:
-            with anyio.fail_after(patience):
-                await self._places.acquire()
+            await self._places.acquire()
         try:
             return self._idle.pop() if self._idle else self._make()
         except BaseException:
