@@ -8,7 +8,7 @@ from attrs import define, field, frozen
 
 from vavasms.errors import InvalidNumberError, Outcome, VavaSMSError
 from vavasms.models import Lot
-from vavasms.numbers import Msisdn, parse_msisdn
+from vavasms.numbers import Msisdn, NumberFault, parse_msisdn
 
 Batch = tuple[Msisdn, ...]
 

@@ -22,7 +22,7 @@ from vavasms.errors import (
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import TextDraft
 
-#: How often a batch that the gateway turned away unprocessed is tried anew.
+#: How often a batch that the gateway turns away unprocessed is tried.
 MAX_TURNED_AWAY = 5
 
 
@@ -43,7 +43,7 @@ class Courier:
     async def carry(self, number: int, batch: Batch, attempt: Attempt) -> BatchResult:
         """Wait for its turn, send it, and again where the gateway turned it away unprocessed."""
         error: VavaSMSError
-        for turn in range(1 + MAX_TURNED_AWAY):
+        for turn in range(MAX_TURNED_AWAY):
             if not await self._may_send(len(batch)):
                 return untried(number, batch, self.halt)
             try:

@@ -38,7 +38,7 @@ from vavasms.models import Lot
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
 
-#: How often a batch that went nowhere is tried anew before its campaign is paused.
+#: How often a batch that goes nowhere is tried before its campaign is paused.
 MAX_TURNS = 5
 #: Seconds before the first and the longest new try, where the gateway named no delay.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
@@ -233,7 +233,7 @@ class Carrier:
         # After the outcome: a ledger that fails here must not leave the batch as being sent.
         if isinstance(error, RateLimitedError):
             await self.ledger.hold(self.campaign.account, self._held_until, now=self.clock())
-        tired = error is not None and claim.attempt > MAX_TURNS
+        tired = error is not None and claim.attempt >= MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
         stop = _say(error) if error is not None and (tired or hopeless) else None
         return Carried(way=Way.TURNED_BACK, error=error, stop=stop)
@@ -265,7 +265,7 @@ def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:
     named = error.retry_after if isinstance(error, RateLimitedError) else None
     if named is not None:
         return named
-    return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**claim.attempt))  # noqa: S311
+    return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (claim.attempt - 1)))  # noqa: S311
 
 
 def _record(error: VavaSMSError) -> BatchRecord:
