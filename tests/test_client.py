@@ -305,6 +305,10 @@ REFUSED: dict[str, tuple[type[VavaSMSError], Call]] = {
         InvalidSenderIdError,
         lambda sms: sms.verify_otp(PRIVATE, "1234", sender_id="X"),
     ),
+    "empty sender ID of a check": (
+        InvalidSenderIdError,
+        lambda sms: sms.verify_otp(PRIVATE, "1234", sender_id=""),
+    ),
     "OTP to None": (InvalidInputError, lambda sms: sms.send_otp(None)),
     "OTP to a list": (InvalidInputError, lambda sms: sms.send_otp([PRIVATE])),
     "OTP to a bad number": (InvalidNumberError, lambda sms: sms.send_otp("12 34")),
@@ -528,6 +532,8 @@ async def test_a_bulk_send_is_cut_into_requests_like_those_of_send() -> None:
     assert (report.accepted, outcomes) == (3, [Outcome.ACCEPTED])
     prefix = LOGIN + b"&sender_id=ACME&message=x&phone="
     assert [body for _, body in server.requests] == [
+        # Before several batches the balance is read.
+        LOGIN,
         prefix + b"2250709000001%2C2250709000002",
         prefix + b"2250709000003",
         prefix + b"2250709000001%2C2250709000002%2C2250709000003",

@@ -248,6 +248,8 @@ def interrupt_script(sandbox: SandboxServer, body: str) -> str:
 
 
 def stall(sandbox: SandboxServer) -> None:
+    # Not the balance, which is read before a bulk send.
+    sandbox.faults.script(None, path="/v1/check/balance")
     sandbox.faults.set_rates({Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=0.5): 1.0})
 
 

@@ -29,13 +29,18 @@ from vavasms.wire.requests import draft_text
 class AsyncVavaSMS:
     """A client of the VavaSMS gateway, for asyncio and trio.
 
+    It may be used in one event loop after the other, and in several at a time, each with connections of its
+    own; not under asyncio and trio both.
+
     Make one for the life of the program: a new one costs a TLS context, about 30 ms. Credentials and
     settings that are not given come from `VAVASMS_USERNAME`, `VAVASMS_PASSWORD`, `VAVASMS_SENDER_ID`,
     `VAVASMS_BASE_URL` and `VAVASMS_STATUS_PATH`. Raises `ConfigurationError` where they do not suffice.
 
     :param region: the country of national numbers such as `0709000001`, of its current numbering plan.
     :param max_connections: the most requests under way at once.
-    :param transport: any `httpx.AsyncBaseTransport` instead of the built-in one; closed with the client.
+    :param transport: any `httpx.AsyncBaseTransport` instead of the built-in one; closed with the client. It
+        has to ask for a request's body before it answers, to hand out no reply of an earlier request, and,
+        where it is not httpx's own, to stand being used in every event loop that the client is used in.
     :param backend: `"aiohttp"` for more speed, with the extra of that name.
     :param proxy: a proxy's URL; without one `HTTPS_PROXY` and `NO_PROXY` count, unless `trust_env=False`.
     :param tls: a CA bundle or an `ssl.SSLContext`. The checks cannot be turned off.
@@ -202,8 +207,12 @@ class AsyncVavaSMS:
         """Send one text to any number of recipients, and account for each of them.
 
         `recipients` is read lazily; duplicates are sent to once, invalid ones reported. `rate` is in
-        messages a second. Never raises for a batch's fate: read it in the report. An exception that ends
-        it early (a cancellation, a fault of `recipients` itself) carries the account as `bulk_report`.
+        messages a second. Before the first of several batches the balance is read once, within 30 s: a
+        bare 4xx, a redirect, 901, TLS or no connection there ends it with nothing sent, and the first bare
+        4xx of a batch ends the rest.
+
+        Never raises for a batch's fate: read it in the report. An exception that ends it early (a
+        cancellation, a fault of `recipients` itself) carries the account as `bulk_report`.
         """
         return await collect(
             self.stream_bulk(

@@ -197,6 +197,9 @@ class CampaignRunner:
     async def run(self, campaign_id: str, *, on_progress: OnProgress | None = None) -> CampaignRun:
         """Send what is queued of a campaign, until it is done, paused or cancelled.
 
+        Before its first batch the balance is read once: a bare 4xx, a redirect, 901, TLS or no connection
+        there pauses it with nothing sent. One batch is in flight until the first answer.
+
         Never raises for a batch's fate: that is in the status. `on_progress` is called four times a second.
         Raises `InvalidInputError` for a campaign that has ended, `LedgerError` where the ledger takes no
         more: then nothing further was sent. A cancellation settles what is in flight, as unknown where it
