@@ -1,57 +1,80 @@
-"""Take out of an error what the gateway's own words repeat of the request: no error may hold it."""
+"""Take out of an error what the gateway's own words repeat of the request: no error may hold it.
+
+What can be pointed at is masked where it stands. Then the words are compared in every spelling, and where one
+of them still holds a run of a secret, they are left out altogether.
+"""
 
 from __future__ import annotations
 
 import re
-from os.path import commonprefix
-from urllib.parse import parse_qsl, quote_plus
+from collections.abc import Callable, Iterator
+from itertools import islice
+from urllib.parse import quote_plus
 
 from vavasms.errors import GatewayError
-from vavasms.wire.requests import Request
+from vavasms.transport.request_secrets import FoldedSecrets, fold_secrets, hide_runs
+from vavasms.transport.spellings import spellings, unescaped
+from vavasms.wire.requests import Call, Request
 
-_PRIVATE_FIELDS = frozenset({"message", "otp"})
-#: Below this length a text is no secret, and taking it out would only garble other words.
-_SHORTEST_SECRET = 4
-#: How much of a text, from its beginning, tells that it is that text.
-_LEAST_PART = 12
-_LONG_NUMBER = re.compile(r"\+?[0-9](?:[ .\-]?[0-9]){7,}")
-_SPACES = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+_MASK = "***"
+#: Stand for masks until all is compared, so that nothing is a run across one: first `***`, then numbers.
+_HOLE, _FIRST_NUMBER = "\ue000", 0xE001
+_HOLES = re.compile("([\ue000-\uf8ff])")
+_LONG_NUMBER = re.compile(r"\+?[0-9](?:[\s.\-/]{0,2}[0-9]){7,}")
+#: A code of the gateway's own, where the template around it stood.
+_CODE = r"[0-9](?:[\s.,\-/]?[0-9]){3,8}"
+_CODE_IN_TEMPLATE = re.compile(rf"{_CODE}\W{{0,6}}{_HOLE}|{_HOLE}\W{{0,6}}{_CODE}")
 
 
 def scrub(error: GatewayError, request: Request, password: str) -> None:
     """Mask the password, the text or code, and the numbers (their national form too) of `request`."""
-    texts = [text for name, text in parse_qsl(request.form) if name in _PRIVATE_FIELDS]
-    # The last eight digits are those of the national form as well.
-    masks = {number[-8:]: number.masked for number in request.recipients}
-
-    def clean(words: str) -> str:
-        for secret in (password, quote_plus(password)):
-            words = words.replace(secret, "***")
-        for text in texts:
-            words = _hide_text(words, " ".join(_SPACES.split(text)).strip())
-        return _LONG_NUMBER.sub(lambda found: masks.get(_digits(found[0])[-8:], found[0]), words)
-
+    scrubber = _Scrubber(request, password)
     sentence = str(error)
     for words in (error.description, error.name):
         if words is not None:
             # The sentence ends the gateway's words with a full stop of its own.
-            sentence = sentence.replace(words.rstrip("."), clean(words).rstrip("."))
+            sentence = sentence.replace(words.rstrip("."), scrubber.clean(words).rstrip("."))
     error.args = (sentence,)
-    error.name = None if error.name is None else clean(error.name)
-    error.description = None if error.description is None else clean(error.description)
+    error.name = None if error.name is None else scrubber.clean(error.name)
+    error.description = None if error.description is None else scrubber.clean(error.description)
 
 
-def _hide_text(words: str, text: str) -> str:
-    if len(text) < _SHORTEST_SECRET:
-        return words
-    words = words.replace(text, "***")
-    # The gateway's words are cut at a length: a text that was begun and not ended is a text all the same.
-    start = words.find(text[:_LEAST_PART]) if len(text) > _LEAST_PART else -1
-    if start < 0:
-        return words
-    shared = commonprefix([words[start:], text])  # noqa: RUF071  by characters is what is meant
-    return words.replace(shared, "***")
+class _Scrubber:
+    """Cleans the words that answer one request."""
 
+    def __init__(self, request: Request, password: str) -> None:
+        self._literal = tuple(filter(None, (password, quote_plus(password))))
+        # The last eight digits are those of the national form as well.
+        self._masks = {number[-8:]: number.masked for number in request.recipients}
+        self._secrets: tuple[FoldedSecrets, ...] = fold_secrets(request, password)
+        self._is_template = request.call is Call.SEND_OTP
 
-def _digits(text: str) -> str:
-    return "".join(filter(str.isdigit, text))
+    def clean(self, words: str) -> str:
+        """Return `words` with masks; the mask alone where a part of a secret would be left."""
+        words = _HOLES.sub(" ", words)
+        for secret in self._literal:
+            words = words.replace(secret, _HOLE)
+        masks: dict[str, str] = {}
+        words = _LONG_NUMBER.sub(lambda match: self._hide_number(match[0], masks), words)
+        # What an escape is part of cannot be pointed at: a mask in the middle of it would leave its ends.
+        if self._is_telling(words, unescaped, begin=1):
+            return _MASK
+        words = "".join([hide_runs(part, self._secrets, _HOLE) for part in _HOLES.split(words)])
+        if self._is_template:
+            words = _CODE_IN_TEMPLATE.sub(_HOLE, words)
+        if self._is_telling(words, spellings):
+            return _MASK
+        return _HOLES.sub(lambda match: masks.get(match[0], _MASK), words)
+
+    def _hide_number(self, written: str, masks: dict[str, str]) -> str:
+        mask = self._masks.get("".join(filter(str.isdigit, written))[-8:])
+        if mask is None:
+            return written
+        hole = chr(_FIRST_NUMBER + len(masks))
+        masks[hole] = mask
+        return hole
+
+    def _is_telling(self, words: str, spell: Callable[[str], Iterator[str]], *, begin: int = 0) -> bool:
+        """Say whether what stands between masks tells a secret, by its spellings from number `begin` on."""
+        texts = [text for part in _HOLES.split(words) for text in islice(spell(part), begin, None)]
+        return any(secrets.find(text) for text in texts for secrets in self._secrets)

@@ -1,0 +1,210 @@
+"""No error repeats what was private in its request, however the gateway spells it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.echoes import CODE, LAYERS, NUMBER, PARTS, PASSWORD, RUN, TEXT, WAYS, left_of
+from vavasms import AsyncVavaSMS, GatewayError
+from vavasms.numbers import Msisdn
+from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.transport.scrub import scrub
+from vavasms.transport.spellings import ascii_only, plain, unescaped
+from vavasms.wire.replies import parse_envelope
+from vavasms.wire.requests import Call, Request, build_send_otp, build_verify_otp, draft_text
+
+TO = Msisdn(NUMBER)
+TEMPLATE = f"{TEXT} ##OTP## merci de votre visite"
+CALLS = {"number": "send", "text": "send", "password": "send", "code": "verify", "template": "otp"}
+
+
+def request_with(part: str, text: str = TEXT, code: str = CODE) -> Request:
+    if CALLS[part] == "verify":
+        return build_verify_otp(TO, code, sender_id=None)
+    if CALLS[part] == "send":
+        return draft_text(text, "ACME").address((TO, Msisdn("2250700000001")))
+    return build_send_otp(TO, sender_id="ACME", length=None, valid_for=None, template=TEMPLATE, language=None)
+
+
+def scrubbed(words: str, request: Request, password: str = PASSWORD, name: str = "NO") -> GatewayError:
+    """Return the error of a gateway that says so, as it comes off the wire."""
+    body = json.dumps({"code": 950, "message": name, "description": words}).encode()
+    envelope = parse_envelope(body)
+    assert envelope is not None
+    sentence = f"The gateway refused ({envelope.name}, 950): {envelope.description}."
+    error = GatewayError(sentence, name=envelope.name, description=envelope.description)
+    scrub(error, request, password)
+    return error
+
+
+def shown(error: BaseException) -> Iterator[str]:
+    """Yield all that an error and what hangs on it may show."""
+    while True:
+        yield from (str(error), repr(error), repr(error.args), repr(vars(error)))
+        yield repr(vars(pickle.loads(pickle.dumps(error))))
+        if (cause := error.__cause__ or error.__context__) is None:
+            return
+        error = cause
+
+
+def on_the_wire(echo: str) -> str:
+    """Return what is left of an echo once its line breaks and its length are bounded."""
+    envelope = parse_envelope(json.dumps({"code": 950, "description": echo}).encode())
+    assert envelope is not None
+    return envelope.description or ""
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("way", WAYS)
+def test_no_spelling_of_a_secret_stays_in_an_error(way: str, part: str) -> None:
+    echo = WAYS[way](PARTS[part])
+    for error in (
+        scrubbed(f"Refus : {echo} (lot 77)", request_with(part)),
+        scrubbed("Refus.", request_with(part), name=f"Refus de {echo}"),
+    ):
+        for words in shown(error):
+            assert left_of(on_the_wire(echo), words) == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("way", WAYS)
+async def test_no_spelling_of_a_secret_comes_off_the_wire(
+    way: str, sandbox: SandboxServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told: list[Any] = []
+    account: dict[str, Any] = {"base_url": sandbox.url, "sender_id": "ACME", "trust_env": False}
+    async with AsyncVavaSMS("a@example.com", PASSWORD, on_response=told.append, **account) as sms:
+        for part, secret in PARTS.items():
+            echo = WAYS[way](secret)
+            body = json.dumps({"code": 950, "message": "NO", "description": f"Refus : {echo}"})
+            sandbox.faults.script(Fault(kind=FaultKind.RAW, body=body.encode()))
+            call = sms.verify_otp(NUMBER, CODE) if part == "code" else sms.send(NUMBER, TEXT)
+            with pytest.raises(GatewayError) as caught:
+                await call
+            for words in (*shown(caught.value), *map(repr, told), caplog.text):
+                assert left_of(on_the_wire(echo), words) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_code_in_a_template_that_is_repeated_does_not_stay_either(way: str) -> None:
+    said = WAYS[way](TEMPLATE.replace("##OTP##", CODE)[-60:])
+    error = scrubbed(f"Refus : {said}", request_with("template"))
+    for words in shown(error):
+        assert left_of(WAYS[way](CODE), words) == []
+
+
+@pytest.mark.parametrize("code", ["1234", "0000", "482913", "123456789"])
+@pytest.mark.parametrize(
+    "spelled", ["{}", "({})", "1/{}", "<b>{}</b>", "&#34;{}&#34;", "code={};", "«\u00a0{}\u00a0»"]
+)
+def test_a_short_code_is_masked_where_it_stands_alone(spelled: str, code: str) -> None:
+    error = scrubbed(f"Refus : {spelled.format(code)}", request_with("code", code=code))
+    assert all(code not in words for words in shown(error))
+
+
+@pytest.mark.parametrize("words", ["Erreur E12345 au lot 91234", "Le 12 mars a 34 refus", "Lot A1234B"])
+def test_what_only_holds_the_digits_of_a_short_code_stays(words: str) -> None:
+    assert scrubbed(words, request_with("code", code="1234")).description == words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Votre solde est insuffisant.",
+        "Le format du numéro n'est pas valide (E.164).",
+        "Lot 20240712153000, refusé à 100 % le 12/07/2024 &agrave; 15h30",
+        "Erreur <b>SQL</b> : l'identifiant n'existe pas",
+    ],
+)
+@pytest.mark.parametrize("part", CALLS)
+def test_words_that_repeat_nothing_stay_as_they_are(part: str, words: str) -> None:
+    assert scrubbed(words, request_with(part)).description == words
+
+
+def test_a_text_in_another_script_does_not_take_the_years_out() -> None:
+    request = request_with("text", text="مرحبا بكم في متجرنا 2024")
+    assert scrubbed("Refus de 2024", request).description == "Refus de 2024"
+    assert "متجرنا" not in str(scrubbed("Refus : مرحبا بكم في متجرنا", request).description)
+
+
+@pytest.mark.parametrize("password", ["!!##$$%%&&", "p@$$w0rd!", "a1b2c", "日本語のパスワード", "+\\"])
+@pytest.mark.parametrize("way", ["as it is", "htmlspecialchars", "urlencode", "strtoupper", "addslashes"])
+def test_a_password_of_any_characters_does_not_stay(way: str, password: str) -> None:
+    echo = WAYS[way](password)
+    for words in shown(scrubbed(f"Refus : {echo}", request_with("password"), password)):
+        assert echo not in words
+
+
+# --- laws -------------------------------------------------------------------------------------------
+
+secrets = st.text(
+    st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=10, max_size=24
+)
+ways = st.lists(st.sampled_from(sorted(LAYERS)), max_size=3)
+
+
+@settings(max_examples=300, deadline=None)
+@given(secrets, ways, st.booleans())
+@example("Rendez-vous demain", ["htmlentities", "chunk_split"], True)
+@example("l'&eacute;té &amp; %41", ["urlencode", "htmlspecialchars"], False)
+def test_no_composition_of_spellings_leaves_a_run(secret: str, layers: list[str], is_password: bool) -> None:
+    echo = secret
+    for layer in layers:
+        echo = LAYERS[layer](echo)
+    request = request_with("text", text="x" if is_password or not secret.strip() else secret)
+    error = scrubbed(echo, request, secret if is_password else "another password")
+    runs = {fold: "".join(map(fold, secret)) for fold in (plain, ascii_only)}
+    seen = on_the_wire(echo)
+    whole = seen == error.description and not layers
+    for fold, run in runs.items():
+        left = "".join(map(fold, error.description or ""))
+        assert not any(run[at : at + RUN] in left for at in range(len(run) - RUN + 1)), error.description
+    assert not whole or not secret.strip()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=400), st.text(max_size=60))
+def test_scrubbing_never_fails_and_never_adds_but_masks(words: str, name: str) -> None:
+    error = scrubbed(words, request_with("text"), name=name or "NO")
+    assert len(error.description or "") <= 3 * len(words)
+
+
+@pytest.mark.parametrize("text", ["&amp;" * 2000, "%25" * 3000, "é" * 9000, "<a " * 3000, "a&#38;" * 1500])
+def test_the_time_of_scrubbing_is_linear_in_the_request(text: str) -> None:
+    def seconds(share: int) -> float:
+        form = draft_text(text[: len(text) // share], "ACME").prefix
+        request = Request(call=Call.SEND_TEXT, path="/", form=form, recipients=(TO,) * (20_000 // share))
+        started = time.process_time()
+        scrubbed("&amp;" * 10 + "é0712 34/56" * 30, request)
+        return time.process_time() - started
+
+    fourth, whole = min(seconds(4) for _ in range(3)), min(seconds(1) for _ in range(3))
+    assert whole < max(10 * fourth, 0.2)
+
+
+def test_a_body_of_nine_megabytes_is_scrubbed_in_no_time() -> None:
+    request = request_with("text")
+    started = time.process_time()
+    error = scrubbed(f"{TEXT} &amp;" * 130_000, request)
+    assert time.process_time() - started < 2
+    assert left_of(TEXT, str(error)) == []
+
+
+def test_escapes_without_end_are_undone_for_a_while_only() -> None:
+    text = "%41"
+    for _ in range(20):
+        text = text.replace("%", "&#37;").replace("&", "%26")
+    layers = list(unescaped(text))
+    assert len(layers) == 12
+    assert all(len(later) < len(sooner) for sooner, later in pairwise(layers))
