@@ -170,6 +170,13 @@ COMMANDS = (
         example="vavasms campaign resolve 3f9a1c07",
     ),
     Command(
+        name="campaign recover",
+        path="vavasms.cli.campaign.recovering:recover",
+        usage="[OPTIONS]",
+        sentence="Use a ledger without its log, a copy or a backup: what it had queued is unknown.",
+        example="vavasms campaign recover --ledger restored/ledger.db",
+    ),
+    Command(
         name="campaign track",
         path="vavasms.cli.campaign.tracking:track",
         usage="ID [OPTIONS]",

@@ -13,7 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 import anyio
 from anyio.to_thread import run_sync
@@ -21,6 +21,7 @@ from attrs import define
 
 from vavasms.errors import LedgerError
 from vavasms.storage.files import make_private
+from vavasms.storage.handles import FileHandle, hold_file
 from vavasms.storage.queries import Migration
 from vavasms.storage.schema import check_schema, migrate
 
@@ -52,6 +53,9 @@ class Database:
 
     def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
         self.path = path
+        #: None where there is no file.
+        self.handle: FileHandle | None = None
+        self._on_commit: str | None = None
         self._writer, self._reader = writer, reader
         self._waiting: deque[_Job[Any]] = deque()
         self._turn, self._reading = anyio.Lock(), anyio.Lock()
@@ -69,15 +73,19 @@ class Database:
         application_id: int,
         upgrade: bool = False,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
+        check: Callable[[Path], None] | None = None,
+        on_commit: str | None = None,
     ) -> Self:
         """Open a file, or make it where there is none.
 
+        `check` is called before the first connection of this process; what it raises leaves the file as it
+        is. `on_commit` is a statement for every commit.
+
         Raises `ConfigurationError` for a file of something else, of a newer version, or, without
-        `upgrade`, of an older one; `LedgerError` where it cannot be read or made.
+        `upgrade`, of an older one; `LedgerError` where it cannot be read or made, or has two names.
         """
 
         def make() -> tuple[sqlite3.Connection, sqlite3.Connection]:
-            make_private(path)
             writer = _connect(path, connect)
             try:
                 check_schema(writer, path, migrations, application_id, upgrade=upgrade)
@@ -88,8 +96,21 @@ class Database:
                 writer.close()
                 raise
 
-        writer, reader = await run_sync(_translated(make))
-        return cls(path, writer, reader)
+        def hold() -> tuple[FileHandle, sqlite3.Connection, sqlite3.Connection]:
+            make_private(path)
+            handle = hold_file(path)
+            try:
+                if check is not None:
+                    handle.check(check)
+                return handle, *make()
+            except BaseException:
+                handle.release()
+                raise
+
+        handle, writer, reader = await run_sync(_translated(hold))
+        database = cls(path, writer, reader)
+        database.handle, database._on_commit = handle, on_commit
+        return database
 
     @classmethod
     def in_memory(cls, migrations: Sequence[Migration], *, application_id: int) -> Self:
@@ -136,16 +157,36 @@ class Database:
 
         Raises `LedgerError` where someone who reads keeps the log from being cut.
         """
+        if not await self.checkpoint("TRUNCATE"):
+            raise LedgerError(_STILL_LOGGED)
 
-        def work() -> None:
+    async def checkpoint(self, mode: Literal["FULL", "TRUNCATE"], *, wait: bool = True) -> bool:
+        """Move everything from the log into the file itself, durably; `TRUNCATE` also cuts the log.
+
+        Return False where someone else is in the way, for `BUSY_SECONDS` if it may `wait`.
+        """
+
+        def work() -> bool:
             with self._guard:
-                # Where it is busy it says so in its first column, and does not fail.
-                (busy, *_) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if busy:
-                raise LedgerError(_STILL_LOGGED)
+                return self._checkpoint(mode, BUSY_SECONDS if wait else 0.0)
 
         with anyio.CancelScope(shield=True):
-            await run_sync(_translated(work), limiter=self._limiter)
+            is_done = await run_sync(_translated(work), limiter=self._limiter)
+        return is_done  # noqa: RET504  a scope may swallow, for all that mypy knows
+
+    def _checkpoint(self, mode: str, patience: float) -> bool:
+        self._writer.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+        try:
+            # Where it is busy it says so in its first column, and does not fail.
+            (busy, *_) = self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+        return not busy
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
 
     async def aclose(self) -> None:
         """Close both connections. May be called twice."""
@@ -159,6 +200,9 @@ class Database:
         with self._guard:
             self._reader.close()
             self._writer.close()
+            if self.handle is not None:
+                # The last of all: closing a file drops SQLite's locks on it.
+                self.handle.release()
 
     def _run_waiting(self) -> None:
         with self._guard:
@@ -181,6 +225,8 @@ class Database:
         try:
             for job in jobs:
                 _run(writer, job)
+            if self._on_commit is not None:
+                writer.execute(self._on_commit)
             writer.execute("COMMIT")
         except BaseException:
             # Where SQLite has not rolled back already, as it does on a full disk.
@@ -216,6 +262,9 @@ def _prepare(writer: sqlite3.Connection) -> None:
     writer.execute("PRAGMA journal_mode = WAL")
     # NORMAL can lose the last commits at a power cut: an intent would be lost whose SMS was sent.
     writer.execute("PRAGMA synchronous = FULL")
+    # macOS: without it `fsync` leaves the data in the drive's cache. Elsewhere nothing changes.
+    writer.execute("PRAGMA fullfsync = ON")
+    writer.execute("PRAGMA checkpoint_fullfsync = ON")
     # What is deleted is overwritten: `purge` promises to forget.
     writer.execute("PRAGMA secure_delete = ON")
 

@@ -83,11 +83,12 @@ class Runner:
 class RunnerServer:
     """Forks runners; see `runner_process.py`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *prefix: str) -> None:
         script = Path(__file__).with_name("runner_process.py")
         root = str(script.parents[3])
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", str(script)],
+            # What comes before makes another world of it: another mount namespace.
+            [*prefix, sys.executable, "-W", "error", str(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # The package under test, wherever else one is installed.

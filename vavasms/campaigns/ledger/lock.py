@@ -1,4 +1,4 @@
-"""One runner at a time: an advisory lock on a file beside the ledger, gone with the process."""
+"""One runner at a time: advisory locks on the ledger's file and on one beside it, gone with the process."""
 
 from __future__ import annotations
 
@@ -6,41 +6,78 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, Protocol
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerBusyError, LedgerError, Outcome
+from vavasms.storage.handles import FileHandle
+
+
+class BaseFileLock(Protocol):
+    """What is used of `filelock`'s locks: an extra brings that library."""
+
+    def acquire(self, *, blocking: bool) -> Any:
+        """Take the lock, or raise `TimeoutError`."""
+        ...
+
+    def release(self) -> None:
+        """Give it up."""
+        ...
 
 
 @asynccontextmanager
-async def runner_lock(path: Path) -> AsyncIterator[None]:
-    """Hold the lock of the ledger at `path`.
+async def runner_lock(path: Path, handle: FileHandle) -> AsyncIterator[None]:
+    """Hold the lock of the ledger at `path`, whatever other names its file has.
 
-    Raises `LedgerBusyError` at once where another runner holds it, in this process or another.
+    The lock beside it is the one that older versions know.
+
+    Raises `LedgerBusyError` at once where another runner holds either, in this process or another.
     """
     if find_spec("filelock") is None:
         raise misconfigured("Campaigns in a file need one more library: pip install 'vavasms[campaigns]'.")
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
-    lock = FileLock(path.with_name(f"{path.name}.lock"), mode=0o600, thread_local=False, is_singleton=False)
-    why = ""
-    try:
-        await run_sync(lambda: lock.acquire(blocking=False))
-    except Timeout:
-        why = "busy"
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-    if why == "busy":
-        raise LedgerBusyError(
-            f"Another runner is at work on the ledger {path}: wait for its end. Nothing was sent.",
-            outcome=Outcome.NOT_SENT,
-        )
-    if why:
-        raise LedgerError(f"The lock of the ledger {path} cannot be taken: {why}.", outcome=Outcome.NOT_SENT)
+    beside = FileLock(path.with_name(f"{path.name}.lock"), mode=0o600, thread_local=False, is_singleton=False)
+    await _acquire(path, beside, handle)
     try:
         yield
     finally:
         with CancelScope(shield=True):
-            await run_sync(lock.release)
+            await run_sync(_release, beside, handle)
+
+
+async def _acquire(path: Path, beside: BaseFileLock, handle: FileHandle) -> None:
+    try:
+        if await run_sync(_acquire_both, beside, handle):
+            return
+        why = None
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    if why is None:
+        raise LedgerBusyError(
+            f"Another runner is at work on the ledger {path}: wait for its end. Nothing was sent.",
+            outcome=Outcome.NOT_SENT,
+        )
+    raise LedgerError(f"The lock of the ledger {path} cannot be taken: {why}.", outcome=Outcome.NOT_SENT)
+
+
+def _acquire_both(beside: BaseFileLock, handle: FileHandle) -> bool:
+    try:
+        beside.acquire(blocking=False)
+    except TimeoutError:
+        return False
+    is_ours = False
+    try:
+        is_ours = handle.lock()
+    finally:
+        if not is_ours:
+            beside.release()
+    return is_ours
+
+
+def _release(beside: BaseFileLock, handle: FileHandle) -> None:
+    handle.unlock()
+    beside.release()

@@ -24,6 +24,8 @@ from vavasms.numbers import Msisdn
 
 #: Of a batch whose worker died while it was sending.
 DIED = BatchRecord(error="OutcomeUnknownError: The process ended while this was being sent.")
+#: Of a batch that was queued in a file of which nobody knows what was sent since.
+RECOVERED = BatchRecord(error="The ledger was recovered: this may have been sent.")
 #: Of a batch that was queued to be sent again, and was dropped.
 DROPPED = BatchRecord(error="It was to be sent again and was not; the earlier attempt's outcome is unknown.")
 #: Of a batch that was to be sent again, by why one of its recipients may not be sent to.
@@ -34,6 +36,7 @@ HINDERED: Mapping[Exclusion, BatchRecord] = MappingProxyType(
     }
 )
 LOADING_ENDED = "loading was interrupted; nothing was sent"
+LEDGER_RECOVERED = "the ledger was recovered"
 OVER_BUDGET = "the budget does not suffice for the next batch"
 #: The seconds of a day, as a recipient's cap counts it: rolling.
 DAY = 86_400.0

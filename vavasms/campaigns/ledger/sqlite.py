@@ -13,11 +13,13 @@ from pathlib import Path
 from sqlite3 import Connection, IntegrityError, connect
 from typing import Any, Self
 
+from anyio import CancelScope
 from anyio.to_thread import run_sync
 from attrs import asdict
 
 from vavasms.campaigns.ledger import transactions as tx
-from vavasms.campaigns.ledger.lock import runner_lock
+from vavasms.campaigns.ledger.custody import examine, hold_apart, recover, tidy, use_file
+from vavasms.campaigns.ledger.identity import check_file, read_identity, write_beside
 from vavasms.campaigns.ledger.port import (
     RESERVE_AHEAD,
     BatchRecord,
@@ -76,16 +78,53 @@ class SqliteLedger:
     ) -> Self:
         """Open a ledger, or make one where there is no file yet (mode 0600, its folder 0700).
 
-        Links are followed: two names of one file are one ledger.
+        Symbolic links are followed: two names of one file are one ledger. It is several files in one
+        folder: move, mount and back up the folder.
 
         Raises `ConfigurationError` for what names no file or is no ledger, for one of a newer version, or of
-        an older one without `upgrade`; `LedgerError` where it cannot be read or made.
+        an older one without `upgrade`; `LedgerError` where it cannot be read or made, has a second hard
+        link, was in use and is without its log, or is a copy of one in use: see `recover`.
         """
-        found = await run_sync(resolve, path)
         database = await Database.open(
-            found, MIGRATIONS, application_id=APPLICATION_ID, upgrade=upgrade, connect=connect
+            await run_sync(resolve, path),
+            MIGRATIONS,
+            application_id=APPLICATION_ID,
+            upgrade=upgrade,
+            connect=connect,
+            check=check_file,
+            on_commit=SQL["count_commit"],
         )
         return cls(database)
+
+    @classmethod
+    async def examine(cls, path: str | Path) -> str | None:
+        """Return why a ledger's file is refused, the end of a sentence, or None. Changes nothing.
+
+        Raises `LedgerError` where it is not there, or open in this process.
+        """
+        return await run_sync(examine, await run_sync(resolve, path))
+
+    @classmethod
+    async def recover(cls, path: str | Path) -> int:
+        """Make usable a ledger that is refused, or a backup; return how many messages became unknown.
+
+        What is queued or under way of every campaign that has not ended becomes unknown, since it may have
+        been sent: `unknown`, `mark_sent` and `resend` decide on it. Campaigns that were in the lost log only
+        are lost. A log of another file is renamed. May be repeated.
+
+        Raises `LedgerBusyError` beside a runner, `LedgerError` where the file is not there or open in this
+        process.
+        """
+        found = await run_sync(resolve, path)
+        async with hold_apart(found) as handle:
+            # Without a check: whoever recovers knows.
+            database = await Database.open(
+                found, MIGRATIONS, application_id=APPLICATION_ID, upgrade=True, on_commit=SQL["count_commit"]
+            )
+            try:
+                return await _recover(database, handle.inode)
+            finally:
+                await database.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,7 +134,11 @@ class SqliteLedger:
 
     async def aclose(self) -> None:
         """Close the file. May be called twice."""
-        await self._database.aclose()
+        handle = self._database.handle
+        with CancelScope(shield=True):
+            if handle is not None and not self._database.is_closed:
+                await tidy(self._database, handle)
+            await self._database.aclose()
 
     async def create(self, campaign: NewCampaign) -> None:
         """Keep a new campaign: see `Ledger.create`."""
@@ -177,7 +220,10 @@ class SqliteLedger:
                 connection.execute(SQL["forget_attempts"], {"campaign": seq})
             return started
 
-        return await self._database.write(work)
+        started = await self._database.write(work)
+        # Who loses the log still finds the campaign, and that it ran.
+        await self._database.checkpoint("FULL", wait=False)
+        return started
 
     async def set_policy(self, campaign_id: str, policy: str, *, max_segments: int | None) -> bool:
         """Give a campaign other limits: see `Ledger.set_policy`."""
@@ -225,7 +271,8 @@ class SqliteLedger:
     async def take_over(self, now: float) -> AsyncIterator[Mapping[str, Sequence[int]]]:
         """Be the one runner: see `Ledger.take_over`."""
         del now
-        async with runner_lock(self.path):
+        assert self._database.handle is not None
+        async with use_file(self._database, self._database.handle):
             yield await self._database.write(reap_orphans)
 
     async def reap_dead(self, *, now: float) -> Mapping[str, Sequence[int]]:
@@ -396,6 +443,8 @@ class SqliteLedger:
 
         await self._database.write(work)
         await self._database.flush()
+        # In a file that is marked an empty log would pass for a lost one.
+        await self._database.write(read_identity)
 
     async def opt_outs(self, *, after: Msisdn | None = None, limit: int) -> Sequence[OptOut]:
         """Give the opt-out list: see `Ledger.opt_outs`."""
@@ -442,6 +491,17 @@ def _batches(connection: Connection, query: str, values: dict[str, Any]) -> list
 def _arrival(connection: Connection, account: str, now: float) -> tuple[float, float]:
     row = connection.execute(SQL["select_tat"], {"account": account}).fetchone()
     return (now, now) if row is None else shift_arrival(row[0], row[1], now)
+
+
+async def _recover(database: Database, inode: int) -> int:
+    def work(connection: Connection) -> int:
+        reap_orphans(connection)
+        return recover(connection, inode=inode, now=time.time(), path=database.path)
+
+    count = await database.write(work)
+    await database.flush()
+    await run_sync(write_beside, database.path, await database.read(read_identity))
+    return count
 
 
 def reap_orphans(connection: Connection) -> Mapping[str, Sequence[int]]:

@@ -1,0 +1,147 @@
+"""Using a ledger's file: marked before the first claim, unmarked once everything is in the file itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from anyio import CancelScope
+from anyio.to_thread import run_sync
+from attrs import asdict, evolve
+
+from vavasms.campaigns.ledger.identity import (
+    OTHER_LOG,
+    Identity,
+    check_latest,
+    find_older,
+    find_problem,
+    latest_of,
+    log_path,
+    read_beside,
+    read_identity,
+    write_beside,
+)
+from vavasms.campaigns.ledger.lock import runner_lock
+from vavasms.campaigns.ledger.rows import LEDGER_RECOVERED, RECOVERED, dump_record
+from vavasms.campaigns.ledger.transactions import SQL
+from vavasms.errors import LedgerError, Outcome, VavaSMSError
+from vavasms.storage.database import Database
+from vavasms.storage.handles import FileHandle, hold_file
+
+_BUSY = (
+    "Somebody reads the ledger {path} all the time, so that it cannot be marked as in use: close what reads "
+    "it. Nothing was sent."
+)
+
+
+@asynccontextmanager
+async def use_file(database: Database, handle: FileHandle) -> AsyncIterator[None]:
+    """Be the one runner, with the mark in the file itself.
+
+    Raises `LedgerBusyError` where another one is, `LedgerError` for the older of two copies.
+    """
+    path = database.path
+    async with runner_lock(path, handle):
+        identity = await database.read(read_identity)
+        await run_sync(check_latest, path, identity)
+        if identity.in_use and not await unmark(database):
+            raise _too_busy(path)
+        new = identity.follow(inode=handle.inode)
+        # A crash at any instant leaves a file that is one of those beside it.
+        await run_sync(write_beside, path, new, identity)
+        await database.write(partial(_write, identity=new))
+        # Not cut: in a file that is marked an empty log passes for a lost one.
+        if not await database.checkpoint("FULL"):
+            raise _too_busy(path)
+        await run_sync(write_beside, path, new)
+        try:
+            yield
+        finally:
+            with CancelScope(shield=True), suppress(LedgerError):
+                await unmark(database)
+
+
+async def unmark(database: Database, *, wait: bool = True) -> bool:
+    """Move everything into the file itself, then take the mark off it.
+
+    Return False where a reader was in the way: then the mark stays, and with it the log. Under the lock.
+    """
+    # Cut only once the mark is off.
+    if not await database.checkpoint("FULL", wait=wait):
+        return False
+    await database.write(_unmark)
+    return await database.checkpoint("TRUNCATE", wait=wait)
+
+
+async def tidy(database: Database, handle: FileHandle) -> None:
+    """Take the mark of a runner that died off a file that is about to be closed.
+
+    The last to close it deletes the log. Beside a runner nothing is done.
+    """
+    with suppress(VavaSMSError):
+        if (await database.read(read_identity)).in_use:
+            async with runner_lock(database.path, handle):
+                await unmark(database, wait=False)
+
+
+def examine(path: Path) -> str | None:
+    """Return why a ledger's file cannot be trusted, or None. Changes nothing."""
+    with _sole(path):
+        return find_problem(path) or find_older(path)
+
+
+@asynccontextmanager
+async def hold_apart(path: Path) -> AsyncIterator[FileHandle]:
+    """Hold the lock of a file that cannot be trusted, its log out of the way if it is another's."""
+    with _sole(path) as handle:
+        async with runner_lock(path, handle):
+            if await run_sync(find_problem, path) == OTHER_LOG:
+                await run_sync(_rename_log, path)
+            yield handle
+
+
+@contextmanager
+def _sole(path: Path) -> Iterator[FileHandle]:
+    handle = hold_file(path)
+    try:
+        if handle.users > 1:
+            raise LedgerError(f"The ledger {path} is open in this program: close it first.")
+        yield handle
+    finally:
+        handle.release()
+
+
+def recover(connection: sqlite3.Connection, *, path: Path, inode: int, now: float) -> int:
+    """Make unknown what is queued of every campaign that may have been run, and the file the latest.
+
+    Return how many messages became unknown.
+    """
+    (count,) = connection.execute(SQL["count_recovered"]).fetchone()
+    connection.execute(SQL["commit_recovered"])
+    connection.execute(SQL["recover_queued"], {"result": dump_record(RECOVERED), "now": now})
+    connection.execute(SQL["pause_recovered"], {"reason": LEDGER_RECOVERED})
+    after = latest_of(read_beside(path))
+    identity = read_identity(connection).follow(inode=inode, in_use=False, after=after)
+    _write(connection, identity=identity)
+    return int(count)
+
+
+def _write(connection: sqlite3.Connection, *, identity: Identity) -> None:
+    connection.execute(SQL["set_identity"], asdict(identity))
+
+
+def _unmark(connection: sqlite3.Connection) -> None:
+    _write(connection, identity=evolve(read_identity(connection), in_use=False))
+
+
+def _rename_log(path: Path) -> None:
+    log = log_path(path)
+    log.replace(log.with_name(f"{log.name}.other"))
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+
+
+def _too_busy(path: Path) -> LedgerError:
+    return LedgerError(_BUSY.format(path=path), outcome=Outcome.NOT_SENT)

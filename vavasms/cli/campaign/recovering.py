@@ -1,0 +1,49 @@
+"""`campaign recover`: use a ledger's file of which nobody can say what was sent from it since."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.cli import exits, show
+from vavasms.cli.campaign.beside import Yes, confirm
+from vavasms.cli.ledgers import LedgerPath, find_ledger
+from vavasms.cli.options import JsonFlag
+from vavasms.errors import InvalidInputError
+
+_WORD = "recover"
+
+
+def recover(*, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = False) -> int:
+    """Make unknown what a ledger that is refused, or was restored, has queued."""
+    place = find_ledger(ledger)
+    if not isinstance(place, Path):
+        raise InvalidInputError(
+            "A PostgreSQL database is recovered by its own means: name a file.", outcome=None
+        )
+    if not place.exists():
+        raise InvalidInputError(f"There is no ledger at {place} yet.", outcome=None)
+    return anyio.run(_recover, place, yes, as_json)
+
+
+async def _recover(path: Path, yes: bool, as_json: bool) -> int:
+    problem = await SqliteLedger.examine(path)
+    confirm(_question(path, problem), word=_WORD, yes=yes)
+    count = await SqliteLedger.recover(path)
+    if as_json:
+        show.print_json({"ledger": str(path), "problem": problem, "unknown": count})
+    else:
+        messages = show.count(count, "message")
+        show.say(f"Recovered; unknown now: {messages}. `vavasms campaign list` names the campaigns,")
+        show.say("`vavasms campaign resolve ID` decides on them.")
+    return exits.UNKNOWN if count else exits.DONE
+
+
+def _question(path: Path, problem: str | None) -> str:
+    why = problem or "looks whole: recover it only if it is a back-up that was put back"
+    return (
+        f"The ledger {show.clean(str(path))} {why}. What its campaigns have queued becomes unknown, since it "
+        "may have been sent; campaigns that are not in the file are lost."
+    )

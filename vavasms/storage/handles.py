@@ -1,0 +1,150 @@
+"""One handle on a database's file for everyone in this process, and a lock on the file itself.
+
+A file is its inode: hard links, bind mounts, symbolic links and names that differ in case only meet the same
+lock. The handle is shared, and closed after every connection: on POSIX, closing any descriptor of a file
+drops all locks that SQLite has on it in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from vavasms.errors import LedgerError, Outcome
+
+#: In SQLite's lock-byte page, which never holds data, behind the bytes that SQLite locks itself.
+_LOCK_BYTE = 0x4000_0400
+
+_GUARD = threading.Lock()
+#: By process, since a child has its parent's, and by device and inode.
+_HANDLES: dict[tuple[int, int, int], FileHandle] = {}
+
+
+class FileHandle:
+    """A database's file, open as long as anyone in this process uses it."""
+
+    def __init__(self, path: Path, key: tuple[int, int, int], descriptor: int) -> None:
+        self.path, self.key = path, key
+        self.users = 0
+        self._descriptor = descriptor
+        self._is_locked = self._is_checked = False
+        self._checking = threading.Lock()
+
+    @property
+    def inode(self) -> int:
+        """The number of the file in its file system: a copy has another one."""
+        # SQLite's whole numbers have a sign.
+        return self.key[2] & 0x7FFF_FFFF_FFFF_FFFF
+
+    def check(self, check: Callable[[Path], None]) -> None:
+        """Run `check` before the first connection of this process to the file, and never beside one."""
+        with self._checking:
+            if not self._is_checked:
+                check(self.path)
+                self._is_checked = True
+
+    def lock(self) -> bool:
+        """Lock the file for one holder; return False where another has it. Raises `OSError`."""
+        with _GUARD:
+            if self._is_locked or not _try_lock(self._descriptor):
+                return False
+            self._is_locked = True
+            return True
+
+    def unlock(self) -> None:
+        """Give the lock up."""
+        with _GUARD:
+            _unlock(self._descriptor)
+            self._is_locked = False
+
+    def release(self) -> None:
+        """Close the file if nobody else in this process uses it."""
+        with _GUARD:
+            self.users -= 1
+            if not self.users:
+                del _HANDLES[self.key]
+                os.close(self._descriptor)
+
+
+def hold_file(path: Path) -> FileHandle:
+    """Return the handle of a file that exists.
+
+    Raises `LedgerError` for a file with more than one name: the log is found by the name, so that each name
+    would have a log of its own.
+    """
+    try:
+        with _GUARD:
+            handle = _find(path)
+            if os.fstat(handle._descriptor).st_nlink <= 1 and handle.path == path:  # noqa: SLF001  ours
+                handle.users += 1
+                return handle
+            if not handle.users:
+                del _HANDLES[handle.key]
+                os.close(handle._descriptor)  # noqa: SLF001
+    except OSError as error:
+        why = f"cannot be opened: {error.strerror or type(error).__name__}"
+    else:
+        why = "has more than one name, and each would have its own log: keep one name, in a folder of its own"
+    raise LedgerError(f"The file {path} {why}.", outcome=Outcome.NOT_SENT)
+
+
+def _find(path: Path) -> FileHandle:
+    status = path.stat()
+    key = (os.getpid(), status.st_dev, status.st_ino)
+    handle = _HANDLES.get(key)
+    if handle is None:
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+        handle = _HANDLES[key] = FileHandle(path, key, descriptor)
+    return handle
+
+
+if sys.platform == "win32":  # pragma: no cover - Windows
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        os.lseek(descriptor, _LOCK_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, _LOCK_BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+elif sys.platform == "linux":
+    import fcntl
+
+    # Of the open file, not of the process: no `close` of somebody else's drops it, as it would a POSIX lock.
+    # Not `flock`, which takes the whole file: some systems hold it against SQLite's own locks.
+    def _change_lock(descriptor: int, kind: int) -> None:
+        lock = struct.pack("hhqqi", kind, os.SEEK_SET, _LOCK_BYTE, 1, 0)
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            _change_lock(descriptor, fcntl.F_WRLCK)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        _change_lock(descriptor, fcntl.F_UNLCK)
+
+else:  # pragma: no cover - macOS and the BSDs: a lock of the process, kept by closing the handle last
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCK_BYTE)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _LOCK_BYTE)
