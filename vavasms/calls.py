@@ -274,9 +274,9 @@ def close(place: Workplace, last: Callable[[], Awaitable[object]]) -> None:
         call.wait(seconds=SETTLE_SECONDS)
         raise
     # Where the thread ended before it came to this, somebody else had closed the place.
+    place.lease.thread.join_unless_used()
     with suppress(ConfigurationError):
         call.take()
-    place.lease.thread.join_unless_used()
 
 
 def inherit_account(interrupt: BaseException, earlier: BaseException | None) -> None:

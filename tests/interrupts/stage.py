@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -59,7 +60,12 @@ def run_victim(sandbox: SandboxServer, folder: Path, **orders: Any) -> Figures:
     }
     command = [orders.pop("python", sys.executable), "-W", "error", str(VICTIM)]
     process = subprocess.run(
-        [*command, json.dumps({**usual, **orders})], capture_output=True, text=True, timeout=3600, check=False
+        [*command, json.dumps({**usual, **orders})],
+        capture_output=True,
+        text=True,
+        timeout=3600,
+        check=False,
+        env=_untraced(),
     )
     _wait_for_quiet(sandbox)
     lines = [json.loads(line) for line in process.stdout.splitlines()]
@@ -84,7 +90,9 @@ def interrupt_each_line(sandbox: SandboxServer, **orders: Any) -> tuple[int, lis
     }
     usual |= {"first": 2250700200000, "from": 1, "step": 1, "again": []}
     command = [sys.executable, str(VICTIM.with_name("every_line.py")), json.dumps({**usual, **orders})]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    process = subprocess.run(
+        command, capture_output=True, text=True, timeout=900, check=False, env=_untraced()
+    )
     _wait_for_quiet(sandbox)
     problems = (
         [] if process.returncode == 0 else [f"ended with {process.returncode}: {process.stderr[-5000:]}"]
@@ -131,6 +139,11 @@ def _check(line: dict[str, Any], counts: Mapping[str, int], figures: Figures) ->
     if problems:
         about = {name: line[name] for name in ("round", "kind", "way", "twice", "interrupted")}
         figures.problems.append(f"{about}: {problems[:4]} ({len(problems)})")
+
+
+def _untraced() -> dict[str, str]:
+    """Return the environment without coverage: where a tracer runs, an interrupt can leave a `with` unended."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
 
 
 def _wait_for_quiet(sandbox: SandboxServer) -> None:

@@ -20,13 +20,14 @@ from tests.inbound.posting import TOKEN
 from vavasms import ConfigurationError, OutcomeUnknownError, VavaSMS
 from vavasms.blocking import BlockingCampaignRunner
 from vavasms.bulk.batches import BatchResult, BulkReport
-from vavasms.calls import SETTLE_SECONDS
+from vavasms.calls import SETTLE_SECONDS, inherit_account
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun
 from vavasms.errors import Outcome
 from vavasms.inbound.flask import inbound_view
 from vavasms.models import InboundMessage
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
+from vavasms.transport.http import AsyncBaseTransport
 
 FIELDS = {"message_id": "SM-1", "form": "+2250700000101", "content": "Bonjour"}
 PHONE = "2250700300000"
@@ -383,6 +384,53 @@ def test_a_view_called_in_the_thread_of_its_handlers_is_refused() -> None:
     finally:
         view.close()
     assert statuses == [500]
+
+
+def test_a_failing_close_raises_its_own_error_and_gives_the_thread_up(
+    sandbox: SandboxServer, make: Callable[..., VavaSMS]
+) -> None:
+    class Transport(AsyncBaseTransport):
+        async def aclose(self) -> None:
+            raise LookupError("it does not close")
+
+    before = threading.active_count()
+    sms = make(transport=Transport())
+    sms._open()
+    with pytest.raises(LookupError, match="does not close"):
+        sms.close()
+    sms.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGALRM on Windows")
+def test_an_interrupted_close_goes_on_without_the_thread_that_was_interrupted(
+    sandbox: SandboxServer, make: Callable[..., VavaSMS], alarm: Alarm
+) -> None:
+    stall(sandbox, 0.5)
+    sms, started = make(), threading.Event()
+
+    def interrupt() -> None:
+        assert started.wait(10)
+        alarm.fire()
+
+    with ThreadPoolExecutor(2) as threads:
+        lot = threads.submit(sms.send, PHONE, "Bonjour")
+        assert sandbox.gateway.journal.wait_for(1)
+        threads.submit(interrupt)
+        started.set()
+        with pytest.raises(JobTimeoutError), sms:
+            pass
+        assert [str(phone) for phone in lot.result(10).recipients] == [PHONE]
+    with pytest.raises(ConfigurationError, match="closed"):
+        sms.balance()
+
+
+def test_an_interrupt_that_takes_the_place_of_another_bears_its_account() -> None:
+    first, second = KeyboardInterrupt(), KeyboardInterrupt()
+    vars(first)["bulk_report"] = report = BulkReport()
+    inherit_account(second, None)
+    inherit_account(second, first)
+    assert vars(second)["bulk_report"] is report
 
 
 def test_a_call_cut_off_by_the_end_of_its_thread_has_an_outcome(
