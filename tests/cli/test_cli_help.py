@@ -82,7 +82,12 @@ ACCOUNT = "sandbox@example.com loopback"
 #: The place that examples name; the test has another, which may hold a password.
 DATABASE = " --ledger postgresql://localhost/sms"
 #: The state that the campaign of an example is in before it is run; `queued` where none is named.
-STATES = {"campaign resume": "paused", "campaign purge": "done", "campaign report": "done"}
+STATES = {
+    "campaign resume": "paused",
+    "campaign recover": "done",
+    "campaign purge": "done",
+    "campaign report": "done",
+}
 
 
 async def keep_campaign(path: Path, state: str) -> None:

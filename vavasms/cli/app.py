@@ -174,7 +174,7 @@ COMMANDS = (
         path="vavasms.cli.campaign.recovering:recover",
         usage="[OPTIONS]",
         sentence="Use a ledger without its log, a copy or a backup: what it had queued is unknown.",
-        example="vavasms campaign recover --ledger restored/ledger.db",
+        example="vavasms campaign recover --yes",
     ),
     Command(
         name="campaign track",
