@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from enum import Enum
 from secrets import token_hex
@@ -18,6 +18,7 @@ from attrs import define, field, frozen
 
 from vavasms.campaigns.balance import BalanceWatch
 from vavasms.campaigns.ledger.port import RESERVE_AHEAD, BatchRecord, Campaign, Claim, Ledger, QueuedBatch
+from vavasms.campaigns.owed import Owed
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import BatchEvent
 from vavasms.campaigns.takeover import FRESH, LEAVES_WITHIN
@@ -77,8 +78,6 @@ class Carried:
 
 #: Errors that a reply ends in.
 _REPLIES = (GatewayError, RateLimitedError, ServerError, UnexpectedReplyError)
-#: Writes an outcome that the ledger did not take; the claim's token keeps it from a newer attempt.
-Owed = Callable[[], Awaitable[object]]
 _NOT_CLAIMED = Carried(way=Way.NOT_CLAIMED)
 
 

@@ -10,10 +10,11 @@ from attrs import define, field
 
 from vavasms.bulk.halt import Halt
 from vavasms.campaigns.balance import BalanceReader, BalanceWatch
-from vavasms.campaigns.carrier import Carried, Carrier, Owed
+from vavasms.campaigns.carrier import Carried, Carrier
 from vavasms.campaigns.halting import name_reason, stop_reason
 from vavasms.campaigns.ledger.port import Campaign, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.owed import Owed
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.purse import Purse
 from vavasms.endpoints import Account

@@ -18,11 +18,12 @@ import anyio
 from attrs import evolve, frozen
 
 from vavasms.campaigns.balance import BalanceReader, BalanceWatch
-from vavasms.campaigns.carrier import Carrier, Owed
+from vavasms.campaigns.carrier import Carrier
 from vavasms.campaigns.clocks import SharedClock
 from vavasms.campaigns.feeding import Feeder
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, Ledger, NewCampaign
 from vavasms.campaigns.loading import Listing, plan_listing
+from vavasms.campaigns.owed import Owed, write_last, write_owed
 from vavasms.campaigns.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy
 from vavasms.campaigns.states import CampaignState
@@ -117,6 +118,7 @@ class CampaignRunner:
             while self._running:
                 self.stop()
                 await self._ended.wait()
+            await write_last(self._owed)
             await self._stack.__aexit__(exc_type, exc, traceback)
 
     @sealed_async
@@ -233,10 +235,7 @@ class CampaignRunner:
             raise InvalidInputError("Enter the runner with `async with` first: it is one at a time.")
 
     async def _start(self, campaign_id: str) -> None:
-        for owed in [*self._owed]:
-            await owed()
-            if owed in self._owed:
-                self._owed.remove(owed)
+        await write_owed(self._owed)
         campaign = await self.ledger.campaign(campaign_id)
         if campaign.account != self._account.name:
             raise InvalidInputError(f"The campaign {campaign_id!r} is another account's. Nothing was sent.")

@@ -15,11 +15,12 @@ from anyio.abc import TaskGroup
 
 from vavasms.campaigns.balance import EVERY as READ_EVERY
 from vavasms.campaigns.balance import BalanceReader
-from vavasms.campaigns.carrier import Carried, Owed, Way
+from vavasms.campaigns.carrier import Carried, Way
 from vavasms.campaigns.engine import BatchJob, Engine
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.ledger.postgres_jobs import queue_of
+from vavasms.campaigns.owed import Owed, write_last, write_owed
 from vavasms.campaigns.routes import Route
 from vavasms.campaigns.runner import HasAccount
 from vavasms.campaigns.states import CampaignState
@@ -33,8 +34,6 @@ logger = logging.getLogger("vavasms")
 
 #: Connections for the jobs.
 _JOB_CONNECTIONS = 4
-#: Seconds for which a worker that ends tries to write the outcomes that the ledger did not take.
-_LAST_WORDS = 10.0
 
 OnCampaign = Callable[[CampaignStatus], object]
 
@@ -184,7 +183,7 @@ class CampaignWorker:
         while not self._stopping.is_set():
             try:
                 with suppress(Exception):
-                    await self._write_owed()
+                    await write_owed(self._owed)
                 await self._sweeper.sweep()
                 await self._leave()
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
@@ -216,31 +215,8 @@ class CampaignWorker:
         except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
             logger.warning("Whoever was told of a campaign's end failed (%s).", type(error).__name__)
 
-    async def _write_owed(self) -> None:
-        """Write the outcomes that the ledger did not take. Raises where it still does not."""
-        problems: list[Exception] = []
-
-        async def work(write: Owed) -> None:
-            try:
-                await write()
-                self._owed.remove(write)
-            except Exception as error:  # noqa: BLE001  raised below: the others need not wait for it
-                problems.append(error)
-
-        # At once: each may wait for a server that is away, and none of that can be cancelled.
-        async with anyio.create_task_group() as tasks:
-            for each in [*self._owed]:
-                tasks.start_soon(work, each)
-        if problems:
-            raise problems[0]
-
     async def _end(self) -> None:
-        with anyio.move_on_after(_LAST_WORDS):
-            while self._owed:
-                with suppress(Exception):
-                    await self._write_owed()
-                await anyio.sleep(_LAST_WORDS / 20)
-        if not self._owed:
+        if await write_last(self._owed):
             with suppress(LedgerError):
                 await self._leave()
 

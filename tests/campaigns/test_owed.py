@@ -1,0 +1,144 @@
+"""An answer that was read comes into the ledger, though somebody else writes for longer than it waits."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.to_thread import run_sync
+
+from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
+from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.owed import Owed, write_last, write_owed
+from vavasms.campaigns.runner import CampaignRunner
+from vavasms.campaigns.states import CampaignState
+from vavasms.errors import LedgerError
+from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
+from vavasms.storage.database import BUSY_SECONDS
+
+pytestmark = pytest.mark.anyio
+
+#: Holds the file's lock from a line on, and for so many seconds after the next.
+_HOLDER = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+for line in sys.stdin:
+    connection.execute("BEGIN IMMEDIATE")
+    print("held", flush=True)
+    time.sleep(float(sys.stdin.readline()))
+    connection.execute("ROLLBACK")
+    print("left", flush=True)
+"""
+
+
+class Holder:
+    """Another process that writes in the ledger's file for a long time."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+@contextmanager
+def another_process(path: Path) -> Iterator[Holder]:
+    command = [sys.executable, "-c", _HOLDER, str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield Holder(process)
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_runner_that_leaves_writes_the_answers_it_read(
+    cancelled: bool, sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    stall = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=2.0)
+    sandbox.faults.script(*[stall] * 4, path=TEXT)
+    path = tmp_path / "ledger.db"
+    async with await SqliteLedger.open(path) as ledger, connect(sandbox) as sms:
+        with another_process(path) as holder, anyio.fail_after(60):
+            async with CampaignRunner(sms, ledger) as runner:
+                stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
+                campaign_id = await stage.submit(80, batch_size=10, concurrency=4)
+                problems: list[BaseException] = []
+
+                async def run() -> None:
+                    try:
+                        await runner.run(campaign_id)
+                    except LedgerError as error:
+                        problems.append(error)
+
+                with anyio.CancelScope() as scope:
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(run)
+                        await accepted(sandbox, 4 if not cancelled else 1)
+                        holder.tell("hold")
+                        assert await run_sync(holder.hear) == "held"
+                        if cancelled:
+                            scope.cancel()
+                # The busy time-out is over, and the file is still held.
+                assert cancelled or "locked" in str(problems[0])
+                holder.tell("2.0")
+            status = await ledger.status(campaign_id)
+        entered = sum(entry.recipients for entry in sandbox.gateway.journal.entries)
+        assert (status.sending, status.accepted + status.unknown) == (0, entered)
+        assert cancelled or status.unknown == 0
+        sandbox.faults.clear()
+        async with CampaignRunner(sms, ledger) as runner:
+            end = (await runner.run(campaign_id)).status
+    assert BUSY_SECONDS < 12
+    assert (end.state, end.queued, end.sending) == (CampaignState.DONE, 0, 0)
+    assert stage.received() == dict.fromkeys(phones(80), 1)
+
+
+async def test_what_the_ledger_never_takes_is_said_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    tries: list[int] = []
+
+    async def refuse() -> None:
+        tries.append(1)
+        raise LedgerError("The database did not take it.")
+
+    owed: list[Owed] = [refuse, refuse]
+    with caplog.at_level(logging.WARNING), anyio.fail_after(5):
+        assert not await write_last(owed, 0.2)
+    assert "did not take 2 outcome(s): they are unknown" in caplog.text
+    assert len(tries) > 2
+    with pytest.raises(LedgerError):
+        await write_owed(owed)
+    assert owed == [refuse, refuse]
+
+
+async def test_what_is_written_by_two_at_a_time_is_forgotten_once() -> None:
+    written: list[str] = []
+    first = anyio.Event()
+
+    async def write(name: str) -> None:
+        written.append(name)
+        if len(written) == 4:
+            first.set()
+        await first.wait()
+
+    owed: list[Owed] = [partial(write, "one"), partial(write, "two")]
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write_owed, owed)
+            tasks.start_soon(write_owed, owed)
+    assert (owed, sorted(written)) == ([], ["one", "one", "two", "two"])
