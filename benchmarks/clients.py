@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Literal
 
 import aiohttp
 import httpx
@@ -25,9 +24,9 @@ def build_form(numbers: list[str]) -> dict[str, str]:
     return {"username": USERNAME, "password": SECRET, "sender_id": SENDER, "message": TEXT, "phone": phone}
 
 
-def ours(recipients: int, backend: Literal["httpx", "aiohttp"] = "httpx") -> Client:
+def ours(recipients: int) -> Client:
     """Choose `AsyncVavaSMS.send`."""
-    return partial(_ours, recipients, backend)
+    return partial(_ours, recipients)
 
 
 def httpx_by_hand(recipients: int) -> Client:
@@ -41,12 +40,10 @@ def aiohttp_by_hand(recipients: int) -> Client:
 
 
 @asynccontextmanager
-async def _ours(
-    recipients: int, backend: Literal["httpx", "aiohttp"], url: str, connections: int
-) -> AsyncIterator[One]:
+async def _ours(recipients: int, url: str, connections: int) -> AsyncIterator[One]:
     numbers = make_wire_numbers(recipients)
     async with AsyncVavaSMS(
-        USERNAME, SECRET, sender_id=SENDER, base_url=url, max_connections=connections, backend=backend
+        USERNAME, SECRET, sender_id=SENDER, base_url=url, max_connections=connections
     ) as sms:
 
         async def one() -> object:

@@ -13,7 +13,6 @@ PACKAGES = (
     "vavasms",
     "httpx",
     "httpcore",
-    "httpx-aiohttp",
     "aiohttp",
     "anyio",
     "attrs",

@@ -23,7 +23,7 @@ def draw_all(collected: dict[str, Any], folder: Path) -> None:
     """Draw every plot that the measured rows allow."""
     rows = {name: row for name, row in collected["rows"].items() if "values" in row}
     foot = _foot(collected)
-    if {"throughput-httpx", "throughput-aiohttp", "throughput-extra"} <= rows.keys():
+    if {"throughput-httpx", "throughput-aiohttp"} <= rows.keys():
         _draw(folder / "throughput.png", foot, lambda axes: _throughput(axes, rows))
     if any(name.startswith("bulk-") for name in rows):
         _draw(folder / "recipients.png", foot, lambda axes: _recipients(axes, rows))
@@ -33,12 +33,11 @@ def draw_all(collected: dict[str, Any], folder: Path) -> None:
 
 def _throughput(axes: Axes, rows: dict[str, Any]) -> None:
     ceiling = 64 / 0.05
-    httpx, bare, extra = (rows[f"throughput-{name}"] for name in ("httpx", "aiohttp", "extra"))
+    httpx, bare = (rows[f"throughput-{name}"] for name in ("httpx", "aiohttp"))
     bars: list[Bar] = [
         ("httpx by hand,\none pool", httpx["theirs"], THEIRS),
         ("vavasms", [*httpx["ours"], *bare["ours"]], OURS),
-        ('vavasms,\nbackend="aiohttp"', extra["ours"], OURS),
-        ("bare aiohttp\nby hand", [*bare["theirs"], *extra["theirs"]], THEIRS),
+        ("bare aiohttp\nby hand", bare["theirs"], THEIRS),
     ]
     _bars(axes, [(name, [rate / ceiling for rate in rates], colour) for name, rates, colour in bars])
     axes.axvline(1, color="black", linewidth=0.8, linestyle=":")

@@ -45,7 +45,7 @@ def test_there_is_no_circle(graph: grimp.ImportGraph) -> None:
     assert circles == []
 
 
-@pytest.mark.parametrize("package", ["httpx", "httpcore", "httpx_aiohttp", "h11"])
+@pytest.mark.parametrize("package", ["httpx", "httpcore", "h11"])
 def test_only_the_thin_edge_knows_the_http_library(graph: grimp.ImportGraph, package: str) -> None:
     known = package in graph.modules
     importers = graph.find_modules_that_directly_import(package) if known else set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from vavasms import endpoints
 from vavasms.bulk.batches import BulkReport
@@ -38,10 +38,11 @@ class AsyncVavaSMS:
 
     :param region: the country of national numbers such as `0709000001`, of its current numbering plan.
     :param max_connections: the most requests under way at once.
-    :param transport: any `httpx.AsyncBaseTransport` instead of the built-in one; closed with the client. It
-        has to ask for a request's body before it answers, to hand out no reply of an earlier request, and,
-        where it is not httpx's own, to stand being used in every event loop that the client is used in.
-    :param backend: `"aiohttp"` for more speed, with the extra of that name.
+    :param transport: an `httpx.AsyncBaseTransport` instead of the built-in one; closed with the client. It
+        answers for what the built-in one does: the body is asked for once, and before a reply is read;
+        nothing is sent anew, no redirect followed; no reply left over from an earlier request, a
+        cancelled one above all, is ever taken for that of a later one; and, where it is not httpx's own,
+        it stands being used in every event loop that the client is used in.
     :param proxy: a proxy's URL; without one `HTTPS_PROXY` and `NO_PROXY` count, unless `trust_env=False`.
     :param tls: a CA bundle or an `ssl.SSLContext`. The checks cannot be turned off.
     :param lots_are_atomic: the vendor has told you that a lot refused for one number (903) went to nobody.
@@ -64,7 +65,6 @@ class AsyncVavaSMS:
         region: str = "CI",
         max_connections: int = 32,
         transport: AsyncBaseTransport | None = None,
-        backend: Literal["httpx", "aiohttp"] = "httpx",
         timeouts: Timeouts | None = None,
         proxy: str | None = None,
         tls: TLS = None,
@@ -90,7 +90,6 @@ class AsyncVavaSMS:
             ),
             max_connections=max_connections,
             transport=transport,
-            backend=backend,
             proxy=proxy,
             tls=tls,
             trust_env=trust_env,

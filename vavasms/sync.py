@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from threading import RLock
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 from vavasms.bulk.batches import BulkReport
 from vavasms.bulk.blocking import BulkResults
@@ -54,7 +54,6 @@ class VavaSMS:
         region: str = "CI",
         max_connections: int = 32,
         transport: AsyncBaseTransport | None = None,
-        backend: Literal["httpx", "aiohttp"] = "httpx",
         timeouts: Timeouts | None = None,
         proxy: str | None = None,
         tls: TLS = None,
@@ -74,7 +73,6 @@ class VavaSMS:
             region=region,
             max_connections=max_connections,
             transport=transport,
-            backend=backend,
             timeouts=timeouts,
             proxy=proxy,
             tls=tls,

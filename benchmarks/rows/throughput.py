@@ -21,12 +21,6 @@ def measure_against_aiohttp(bench: Bench) -> Sample:
     return _compare(bench, ours(RECIPIENTS), aiohttp_by_hand(RECIPIENTS), bench.size(2_000, 128))
 
 
-def measure_extra_against_aiohttp(bench: Bench) -> Sample:
-    """Compare the `aiohttp` extra on 64 connections with bare aiohttp, by hand."""
-    client = ours(RECIPIENTS, "aiohttp")
-    return _compare(bench, client, aiohttp_by_hand(RECIPIENTS), bench.size(2_000, 128))
-
-
 def measure_ceiling(bench: Bench) -> Sample:
     """Compare 32 connections with what they could carry if a client cost nothing."""
     bench.gateway.set_delay(DELAY)
@@ -72,13 +66,6 @@ ROWS = (
         against="bare aiohttp by hand",
         goal=0.62,
         measure=measure_against_aiohttp,
-    ),
-    Row(
-        name="throughput-extra",
-        figure=f'{_FIGURE}, `backend="aiohttp"`',
-        against="bare aiohttp by hand",
-        goal=0.75,
-        measure=measure_extra_against_aiohttp,
     ),
     Row(
         name="throughput-ceiling",

@@ -67,17 +67,6 @@ async def test_every_kind_of_call_is_stopped_before_a_connection(dead_end: tuple
         listener.accept()
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_the_aiohttp_backend_is_stopped_too(dead_end: tuple[socket.socket, str]) -> None:
-    pytest.importorskip("httpx_aiohttp")
-    listener, proxy = dead_end
-    async with connect(backend="aiohttp", proxy=proxy) as sms:
-        await stopped(sms.send(ONE, "x"), Outcome.NOT_SENT)
-        await stopped(sms.balance(), None)
-    with pytest.raises(BlockingIOError):
-        listener.accept()
-
-
 async def test_a_transport_that_was_given_is_stopped_where_it_goes_to_the_network() -> None:
     async with connect(transport=httpx.AsyncHTTPTransport()) as sms:
         await stopped(sms.send(ONE, "x"), Outcome.NOT_SENT)
@@ -122,7 +111,6 @@ async def test_loopback_and_names_of_nobody_are_no_gateway() -> None:
 def test_the_gate_knows_them_by_their_names(url: str) -> None:
     assert not Gate(url).is_shut
     assert Gate(url).extensions == {}
-    assert Gate(url).traces() == []
 
 
 @pytest.mark.parametrize("is_up", [True, False])

@@ -254,7 +254,7 @@ LEAKS = [
     KeyError("raw"),
     TimeoutError("raw"),
     httpx.ConnectError("after all"),
-    httpx.ConnectTimeout("as aiohttp calls a disconnect"),
+    httpx.ConnectTimeout("what another engine may call a disconnect"),
     httpx.PoolTimeout("after all"),
     httpx.UnsupportedProtocol("after all"),
     httpx.DecodingError("x"),

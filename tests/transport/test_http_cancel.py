@@ -7,7 +7,7 @@ import gc
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote_plus
 
 import anyio
@@ -25,16 +25,9 @@ USERNAME, PASSWORD = "sentinel@example.com", "S3ntinel pass&word"
 ONE, TEXT = "2250759123456", "sentinel-texte"
 SECRETS = (USERNAME, quote_plus(USERNAME), PASSWORD, quote_plus(PASSWORD), TEXT, ONE[3:])
 
-#: Loop, how it cancels, and the engine. asyncio's own `task.cancel()` knows no shield.
-WAYS = [
-    ("asyncio", "scope", "httpx"),
-    ("asyncio", "task", "httpx"),
-    ("trio", "scope", "httpx"),
-    ("asyncio", "scope", "aiohttp"),
-    ("asyncio", "task", "aiohttp"),
-]
-every_way = pytest.mark.parametrize(("anyio_backend", "way", "backend"), WAYS)
-Backend = Literal["httpx", "aiohttp"]
+#: Loop, and how it cancels. asyncio's own `task.cancel()` knows no shield.
+WAYS = [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")]
+every_way = pytest.mark.parametrize(("anyio_backend", "way"), WAYS)
 
 # httpcore 1.0 leaves the socket of a cancelled handshake to the garbage collector.
 left_to_gc = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
@@ -110,16 +103,12 @@ class Count:
         self.posts += 1
 
 
-def carry(base_url: str, backend: Backend, **settings: Any) -> HttpTransport:
-    return HttpTransport(
-        load_settings(USERNAME, PASSWORD, base_url=base_url), backend=backend, trust_env=False, **settings
-    )
+def carry(base_url: str, **settings: Any) -> HttpTransport:
+    return HttpTransport(load_settings(USERNAME, PASSWORD, base_url=base_url), trust_env=False, **settings)
 
 
-def connect(base_url: str, backend: Backend) -> AsyncVavaSMS:
-    return AsyncVavaSMS(
-        USERNAME, PASSWORD, sender_id="ACME", base_url=base_url, backend=backend, trust_env=False
-    )
+def connect(base_url: str) -> AsyncVavaSMS:
+    return AsyncVavaSMS(USERNAME, PASSWORD, sender_id="ACME", base_url=base_url, trust_env=False)
 
 
 def text() -> Request:
@@ -132,12 +121,10 @@ def stall() -> Fault:
 
 @left_to_gc
 @every_way
-async def test_cancelled_before_the_body_was_asked_for_nothing_was_sent(
-    way: str, backend: Backend, anyio_backend: str
-) -> None:
+async def test_cancelled_before_the_body_was_asked_for_nothing_was_sent(way: str, anyio_backend: str) -> None:
     attempt, count = Attempt(), Count()
     with silent() as (base_url, begun):
-        transport = carry(base_url, backend, on_request=count, timeouts=Timeouts(connect=9))
+        transport = carry(base_url, on_request=count, timeouts=Timeouts(connect=9))
         await cancel(lambda: transport.exchange(text(), attempt), begun, way)
         assert attempt.outcome is Outcome.NOT_SENT
         await transport.aclose()
@@ -147,11 +134,11 @@ async def test_cancelled_before_the_body_was_asked_for_nothing_was_sent(
 
 @every_way
 async def test_cancelled_after_the_body_was_asked_for_the_outcome_is_unknown(
-    way: str, backend: Backend, anyio_backend: str, server: SandboxServer
+    way: str, anyio_backend: str, server: SandboxServer
 ) -> None:
     server.faults.script(stall())
     attempt, count = Attempt(), Count()
-    transport = carry(server.url, backend, on_request=count, max_connections=1)
+    transport = carry(server.url, on_request=count, max_connections=1)
 
     async def accepted() -> None:
         assert await anyio.to_thread.run_sync(server.gateway.journal.wait_for, 1)
@@ -170,10 +157,10 @@ async def test_cancelled_after_the_body_was_asked_for_the_outcome_is_unknown(
 
 @every_way
 async def test_cancelled_while_waiting_for_a_place_nothing_was_sent(
-    way: str, backend: Backend, anyio_backend: str, server: SandboxServer
+    way: str, anyio_backend: str, server: SandboxServer
 ) -> None:
     server.faults.script(stall())
-    transport = carry(server.url, backend, max_connections=1)
+    transport = carry(server.url, max_connections=1)
     attempt = Attempt()
 
     async def first() -> None:
@@ -198,7 +185,7 @@ async def test_cancelled_between_two_attempts_nothing_was_sent() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         base_url = f"http://127.0.0.1:{taken.getsockname()[1]}/api"
-        transport = carry(base_url, "httpx", on_request=count, on_response=lambda _: failed.set())
+        transport = carry(base_url, on_request=count, on_response=lambda _: failed.set())
         await cancel(lambda: transport.exchange(text(), attempt), failed.wait, "scope")
         await transport.aclose()
     assert attempt.outcome is Outcome.NOT_SENT
@@ -213,7 +200,7 @@ async def test_an_attempt_that_begins_anew_forgets_the_one_that_was_turned_away(
     server: SandboxServer,
 ) -> None:
     attempt = Attempt()
-    transport = carry(server.url, "httpx")
+    transport = carry(server.url)
     await transport.exchange(text(), attempt)
     outcomes = [attempt.outcome]
     attempt.forget()
@@ -237,7 +224,6 @@ async def test_the_traceback_of_a_cancellation_tells_no_secret(
     phase: str,
     call: str,
     way: str,
-    backend: Backend,
     anyio_backend: str,
     server: SandboxServer,
     all_tracebacks: Callable[[BaseException], Iterator[str]],
@@ -250,7 +236,7 @@ async def test_the_traceback_of_a_cancellation_tells_no_secret(
 
     with silent() as (base_url, begun):
         early = phase == "handshake"
-        async with connect(base_url if early else server.url, backend) as sms:
+        async with connect(base_url if early else server.url) as sms:
             error = await cancel(lambda: CALLS[call](sms), begun if early else stalled, way)
     for shown in all_tracebacks(error):
         for secret in (*SECRETS, "042317"):

@@ -8,7 +8,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import pytest
 import trustme
@@ -17,12 +17,7 @@ from attrs import frozen
 from vavasms import AsyncVavaSMS, ConfigurationError, NotSentError, Outcome, Timeouts, VavaSMSError
 from vavasms.sandbox import Gateway, SandboxServer
 
-pytestmark = [
-    pytest.mark.anyio,
-    # httpx-aiohttp 0.2 hands a proxy's password over in the way of the older aiohttp.
-    pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:The 'proxy_auth' parameter is deprecated:DeprecationWarning"),
-]
+pytestmark = pytest.mark.anyio
 
 ONE = "2250759123456"
 HOST = "gateway.invalid"
@@ -234,16 +229,9 @@ def test_a_bundle_of_the_environment_that_cannot_be_read_is_said_so(monkeypatch:
 # --- proxies -----------------------------------------------------------------------------------------
 
 
-#: aiohttp is asyncio's.
-BACKENDS = [("httpx", "asyncio"), ("httpx", "trio"), ("aiohttp", "asyncio")]
-
-
-@pytest.mark.parametrize(("backend", "anyio_backend"), BACKENDS)
-async def test_a_proxy_sees_the_host_and_never_the_credentials(
-    backend: Literal["httpx", "aiohttp"], secured: Secured, anyio_backend: str
-) -> None:
+async def test_a_proxy_sees_the_host_and_never_the_credentials(secured: Secured) -> None:
     with ConnectProxy(secured.server.port) as proxy:
-        settings: dict[str, Any] = {"backend": backend, "tls": secured.bundle, "trust_env": False}
+        settings: dict[str, Any] = {"tls": secured.bundle, "trust_env": False}
         given = f"http://someone:pr0xy@{proxy.address}"
         async with connect(f"https://{HOST}/api", proxy=given, **settings) as sms:
             await sms.send(ONE, "sentinel-texte")
@@ -350,14 +338,11 @@ def test_a_socks_proxy_says_which_package_it_needs(way: str, monkeypatch: pytest
     ],
     ids=lambda reply: reply[:12].decode() or "closed",
 )
-@pytest.mark.parametrize(("backend", "anyio_backend"), BACKENDS)
-async def test_a_proxy_that_refuses_let_nothing_through(
-    backend: Literal["httpx", "aiohttp"], reply: bytes, secured: Secured, anyio_backend: str
-) -> None:
+async def test_a_proxy_that_refuses_let_nothing_through(reply: bytes, secured: Secured) -> None:
     quick = Timeouts(connect=0.3, write=0.1, send=0.3)
     with ConnectProxy(secured.server.port, refuse=reply) as proxy:
         given = f"http://me:pr0xy@{proxy.address}"
-        settings: dict[str, Any] = {"backend": backend, "timeouts": quick, "tls": secured.bundle}
+        settings: dict[str, Any] = {"timeouts": quick, "tls": secured.bundle}
         error = await refused(connect(f"https://{HOST}/api", proxy=given, **settings))
     assert not error.halts
     assert "pr0xy" not in str(error)

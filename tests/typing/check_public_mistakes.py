@@ -10,7 +10,7 @@ from vavasms import AsyncVavaSMS, Balance, Lot, Outcome, VavaSMS, parse_inbound,
 async def mistakes(client: AsyncVavaSMS, plain: VavaSMS, lot: Lot) -> None:
     AsyncVavaSMS(sender="ACME")  # type: ignore[call-arg]
     AsyncVavaSMS("me", "word", "ACME")  # type: ignore[call-arg]
-    AsyncVavaSMS(backend="requests")  # type: ignore[arg-type]
+    AsyncVavaSMS(backend="aiohttp")  # type: ignore[call-arg]
     await client.send(2250709000001, "Bonjour")  # type: ignore[arg-type]
     await client.send("x", "Bonjour", "ACME")  # type: ignore[call-arg]
     await client.send_otp("x", valid_for=10)  # type: ignore[arg-type]

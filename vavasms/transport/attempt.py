@@ -13,7 +13,7 @@ from vavasms.errors import Outcome
 class Body:
     """A body that notes the moment it is asked for.
 
-    httpcore asks after the headers, and never for a proxy's CONNECT. aiohttp takes the iterator
+    httpcore asks after the headers, and never for a proxy's CONNECT. A transport may take the iterator
     early and its first chunk late: what counts is the chunk.
     """
 

@@ -75,15 +75,5 @@ class Gate:
         # Whatever comes first stops it: the names of the events may change, and no open connection is used.
         return {"trace": self._stop} if self.is_shut else {}
 
-    def traces(self) -> list[Any]:
-        """Give the same for a session of aiohttp, which knows no such extension."""
-        if not self.is_shut:
-            return []
-        from aiohttp import TraceConfig
-
-        config = TraceConfig()
-        config.on_request_start.append(self._stop)
-        return [config]
-
     async def _stop(self, *_event: object) -> None:
         barrier.stop(self._sentence)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterable, Callable, Mapping
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -83,7 +83,6 @@ class HttpTransport:
         policy: Policy | None = None,
         max_connections: int = 32,
         transport: httpx.AsyncBaseTransport | None = None,
-        backend: Literal["httpx", "aiohttp"] = "httpx",
         proxy: str | None = None,
         tls: TLS = None,
         trust_env: bool = True,
@@ -108,14 +107,10 @@ class HttpTransport:
         self._urls: dict[str, httpx.URL] = {}
         # Of a transport that once answered without asking for the body nothing can be told.
         self._blind = False
-        self._lifetime = Lifetime(asyncio_only=transport is None and backend == "aiohttp")
+        self._lifetime = Lifetime()
         if transport is None:
-            options = _options(settings.base_url, proxy, tls, trust_env=trust_env)
-            if backend == "httpx":
-                make = _small_pools(options)
-            else:
-                transport = _aiohttp_transport(backend, options, max_connections, self._gate)
-        if transport is not None:
+            make = _small_pools(_options(settings.base_url, proxy, tls, trust_env=trust_env))
+        else:
             make = _one_for_all(transport)
         self._given = transport
         self._pools: PerLoop[Pools[httpx.AsyncBaseTransport]] = PerLoop(
@@ -285,24 +280,6 @@ def _small_pools(options: dict[str, Any]) -> Callable[[], httpx.AsyncBaseTranspo
         return transport
 
     return make
-
-
-def _aiohttp_transport(backend: str, options: dict[str, Any], limit: int, gate: Gate) -> AsyncBaseTransport:
-    """Build the one transport of the `aiohttp` extra, whose own pool scales."""
-    if backend != "aiohttp":
-        raise misconfigured("backend is 'httpx' or 'aiohttp'.")
-    if find_spec("httpx_aiohttp") is None:
-        raise misconfigured("backend='aiohttp' needs the extra: pip install 'vavasms[aiohttp]'.")
-    from aiohttp import ClientSession, DummyCookieJar, TCPConnector
-    from httpx_aiohttp import AiohttpTransport
-
-    def open_session() -> ClientSession:
-        connector = TCPConnector(limit=limit, keepalive_timeout=KEEPALIVE_EXPIRY, ssl=options["verify"])
-        # Left to itself, aiohttp sends cookies back and asks for encodings that httpx may not know.
-        bare: dict[str, Any] = {"cookie_jar": DummyCookieJar(), "skip_auto_headers": ("Accept-Encoding",)}
-        return ClientSession(connector=connector, trace_configs=gate.traces(), **bare)
-
-    return AiohttpTransport(client=open_session, **options)
 
 
 def _one_for_all(transport: httpx.AsyncBaseTransport) -> Callable[[], httpx.AsyncBaseTransport]:

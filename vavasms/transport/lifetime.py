@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from asyncio import CancelledError
-
-import anyio
 
 from vavasms.config import misconfigured
 from vavasms.errors import Outcome
@@ -15,9 +12,8 @@ from vavasms.wire.requests import Kind
 class Lifetime:
     """From the making of a transport to its closing, in one process."""
 
-    def __init__(self, *, asyncio_only: bool = False) -> None:
+    def __init__(self) -> None:
         self.closed = False
-        self._asyncio_only = asyncio_only
         self._pid = os.getpid()
 
     @property
@@ -31,9 +27,6 @@ class Lifetime:
         `refusal` says why it cannot be made in this event loop.
         """
         why = "The client is closed: make a new one." if self.closed else refusal
-        # Asked at each call: a client may be made outside of any event loop.
-        if self._asyncio_only and anyio.get_cancelled_exc_class() is not CancelledError:
-            why = "backend='aiohttp' runs on asyncio only."
         if self.is_forked:
             # Its connections are shared with the parent: each would read the other's replies.
             why = "The client was made before a fork: make a new one in the child process."
