@@ -4,38 +4,119 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import anyio
 import httpx
 import pytest
+import trustme
+from attrs import frozen
 
 from vavasms import AsyncVavaSMS, ConfigurationError, NotSentError, Outcome
 from vavasms.sandbox import SandboxServer
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 NUMBERS = ["2250759000001", "2250759000002", "2250759000003"]
 
 
-def success(lot: int) -> bytes:
-    body = b'{"code":0,"message":"OPERATION_SUCCES","data":{"lot_id":"L%d","message_id":["S%d"]}}' % (
-        lot,
-        lot,
+def success(lot: int, length: int = 0) -> bytes:
+    """Build a reply, of `length` bytes where it is not longer."""
+    data = b'"data":{"lot_id":"L%d","message_id":["S%d"]}' % (lot, lot)
+    body = b'{"code":0,"message":"OPERATION_SUCCES",%s}' % data
+    # Spaces before the end, as many as the head leaves room for.
+    body = (
+        body[:-1]
+        + b" " * (length - len(b"HTTP/1.1 200 OK\r\nContent-Length: 65000\r\n\r\n") - len(body))
+        + b"}"
     )
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
-class DoubleAnswering:
-    """Answers the first request twice, in one segment."""
+class Plain:
+    """The server's side of a connection."""
 
-    def __init__(self, extra: bytes) -> None:
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._received = b""
+
+    def read_request(self) -> bool:
+        """Read one; False where the client has gone."""
+        while b"\r\n\r\n" not in self._received:
+            if not self._read_more():
+                return False
+        head, _, rest = self._received.partition(b"\r\n\r\n")
+        [length] = [
+            int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+        ]
+        self._received = rest
+        while len(self._received) < length:
+            assert self._read_more()
+        self._received = self._received[length:]
+        return True
+
+    def _read_more(self) -> bool:
+        try:
+            data = self.receive()
+        except (OSError, ssl.SSLError):
+            # Closed by the client, with something unread.
+            return False
+        self._received += data
+        return bool(data)
+
+    def receive(self) -> bytes:
+        return self._connection.recv(65536)
+
+    def send(self, *replies: bytes) -> None:
+        """Write in one system call."""
+        self._connection.sendall(b"".join(replies))
+
+
+class Encrypted(Plain):
+    """The same over TLS, each reply in records of its own."""
+
+    def __init__(self, connection: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(connection)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+        self._retried(self._tls.do_handshake)
+        connection.sendall(self._out.read())
+
+    def _retried(self, step: Callable[[], T]) -> T:
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                self._connection.sendall(self._out.read())
+                data = super().receive()
+                if not data:
+                    raise ConnectionResetError from None
+                self._in.write(data)
+
+    def receive(self) -> bytes:
+        return self._retried(lambda: self._tls.read(65536))
+
+    def send(self, *replies: bytes) -> None:
+        for reply in replies:
+            self._tls.write(reply)
+        self._connection.sendall(self._out.read())
+
+
+class DoubleAnswering:
+    """Answers the first request twice: at once, or when it is told to."""
+
+    def __init__(self, first: bytes, extra: bytes, context: ssl.SSLContext | None, *, later: bool) -> None:
         self.posts = 0
-        self._extra = extra
+        self.told, self.strayed = threading.Event(), threading.Event()
+        self._first, self._extra, self._context, self._later = first, extra, context, later
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"
+        scheme = "http" if context is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}/api"
         self._threads: list[threading.Thread] = []
 
     def serve(self) -> None:
@@ -49,17 +130,21 @@ class DoubleAnswering:
             thread.start()
 
     def _answer(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
-            while True:
-                length = 0
-                while (line := stream.readline()) not in {b"\r\n", b""}:
-                    if line.lower().startswith(b"content-length:"):
-                        length = int(line[15:])
-                if not line:
-                    return
-                stream.read(length)
+        # What is written leaves at once, whether or not what was before it has been acknowledged.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connection:
+            side = Plain(connection) if self._context is None else Encrypted(connection, self._context)
+            while side.read_request():
                 self.posts += 1
-                connection.sendall(success(self.posts) + (self._extra if self.posts == 1 else b""))
+                if self.posts > 1:
+                    side.send(success(self.posts))
+                elif self._later:
+                    side.send(self._first)
+                    assert self.told.wait(10)
+                    side.send(self._extra)
+                    self.strayed.set()
+                else:
+                    side.send(self._first, self._extra)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -69,8 +154,10 @@ class DoubleAnswering:
 
 
 @contextmanager
-def double_answering(extra: bytes) -> Iterator[DoubleAnswering]:
-    server = DoubleAnswering(extra)
+def double_answering(
+    extra: bytes, *, first: bytes = success(1), context: ssl.SSLContext | None = None, later: bool = False
+) -> Iterator[DoubleAnswering]:
+    server = DoubleAnswering(first, extra, context, later=later)
     thread = threading.Thread(target=server.serve)
     thread.start()
     try:
@@ -80,17 +167,72 @@ def double_answering(extra: bytes) -> Iterator[DoubleAnswering]:
         thread.join(5)
 
 
-@pytest.mark.parametrize(
-    "extra",
-    [success(99), b"HTTP/1.1 429 Slow\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n"],
-    ids=["200", "429"],
-)
-async def test_a_second_reply_is_not_taken_for_that_of_the_next_send(extra: bytes) -> None:
-    with double_answering(extra) as server:
-        async with AsyncVavaSMS("a@example.com", "x", sender_id="ACME", base_url=server.url) as sms:
+async def something_arrived(sms: AsyncVavaSMS) -> None:
+    """Wait until the idle connection's socket can be read: written is not yet received."""
+    [pool] = idle_pools(sms)
+    [connection] = pool._pool.connections
+    with anyio.fail_after(5):
+        while not connection._connection._network_stream.get_extra_info("is_readable"):
+            await anyio.sleep(0.001)
+
+
+def idle_pools(sms: AsyncVavaSMS) -> list[Any]:
+    return list(sms._transport._pools._idle)
+
+
+@frozen
+class Trust:
+    """Both sides of TLS, or of none."""
+
+    server: ssl.SSLContext | None = None
+    client: ssl.SSLContext | None = None
+
+
+@pytest.fixture(params=["plain", "TLS"])
+def trust(request: pytest.FixtureRequest) -> Trust:
+    if request.param == "plain":
+        return Trust()
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    return Trust(server, client)
+
+
+SLOW = b"HTTP/1.1 429 Slow\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n"
+#: As much as httpcore reads at once: what came with it waits outside of h11.
+PIECE = success(1, length=65536)
+
+
+@pytest.mark.parametrize("extra", [success(99), SLOW], ids=["200", "429"])
+@pytest.mark.parametrize("first", [success(1), PIECE], ids=["short", "64 KiB"])
+async def test_a_second_reply_is_not_taken_for_that_of_the_next_send(
+    first: bytes, extra: bytes, trust: Trust
+) -> None:
+    with double_answering(extra, first=first, context=trust.server) as server:
+        async with AsyncVavaSMS(
+            "a@example.com", "x", sender_id="ACME", base_url=server.url, tls=trust.client
+        ) as sms:
             report = await sms.send_bulk(NUMBERS, "Bonjour", batch_size=1, concurrency=1)
         assert server.posts == 3
     assert [result.lot and result.lot.lot_id for result in report.results] == ["L1", "L2", "L3"]
+
+
+@pytest.mark.parametrize("extra", [success(99), SLOW, b"HTTP"], ids=["200", "429", "the beginning of one"])
+async def test_a_second_reply_that_comes_before_the_next_send_is_not_taken_for_its_own(
+    extra: bytes, trust: Trust
+) -> None:
+    with double_answering(extra, context=trust.server, later=True) as server:
+        async with AsyncVavaSMS(
+            "a@example.com", "x", sender_id="ACME", base_url=server.url, tls=trust.client
+        ) as sms:
+            lots = [await sms.send(NUMBERS[0], "Bonjour")]
+            server.told.set()
+            assert await anyio.to_thread.run_sync(server.strayed.wait, 10)
+            await something_arrived(sms)
+            lots += [await sms.send(number, "Bonjour") for number in NUMBERS[1:]]
+        assert server.posts == 3
+    assert [lot.lot_id for lot in lots] == ["L1", "L2", "L3"]
 
 
 async def test_a_sound_connection_is_kept(sandbox: SandboxServer) -> None:
