@@ -177,7 +177,8 @@ async def something_arrived(sms: AsyncVavaSMS) -> None:
 
 
 def idle_pools(sms: AsyncVavaSMS) -> list[Any]:
-    return list(sms._transport._pools._idle)
+    pools: Any = sms._transport._pools.current()
+    return list(pools._idle)
 
 
 @frozen

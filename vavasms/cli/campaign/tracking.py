@@ -18,6 +18,7 @@ from vavasms.campaigns.tracking import TrackSummary
 from vavasms.campaigns.tracking import track as track_campaign
 from vavasms.cli import account, show
 from vavasms.cli.campaign.beside import CampaignId, open_existing, repeat_option
+from vavasms.cli.campaign.steering import terminable
 from vavasms.cli.ledgers import LedgerPath
 from vavasms.cli.options import JsonFlag
 from vavasms.errors import InvalidInputError
@@ -50,7 +51,7 @@ def track(
     """Ask for the delivery reports of a campaign until they are final."""
     if not 0 <= seconds < float("inf"):
         raise InvalidInputError("--for takes a number of seconds, 0 or more.", outcome=None)
-    with _progress(quiet=as_json) as tell:
+    with terminable(), _progress(quiet=as_json) as tell:
         summary = anyio.run(partial(_track, ledger, campaign_id, rate, seconds, tell))
     if as_json:
         show.print_json(_as_json(summary))
