@@ -214,9 +214,9 @@ async def test_a_second_reply_is_not_taken_for_that_of_the_next_send(
         async with AsyncVavaSMS(
             "a@example.com", "x", sender_id="ACME", base_url=server.url, tls=trust.client
         ) as sms:
-            report = await sms.send_bulk(NUMBERS, "Bonjour", batch_size=1, concurrency=1)
+            lots = [await sms.send(number, "Bonjour") for number in NUMBERS]
         assert server.posts == 3
-    assert [result.lot and result.lot.lot_id for result in report.results] == ["L1", "L2", "L3"]
+    assert [lot.lot_id for lot in lots] == ["L1", "L2", "L3"]
 
 
 @pytest.mark.parametrize("extra", [success(99), SLOW, b"HTTP"], ids=["200", "429", "the beginning of one"])
