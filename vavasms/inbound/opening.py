@@ -7,6 +7,7 @@ from pathlib import Path
 from anyio import Lock
 
 from vavasms.config import Secret
+from vavasms.inbound.forks import forget_at_fork
 from vavasms.inbound.seen import SeenStore
 from vavasms.inbound.seen_memory import MemorySeenStore
 from vavasms.storage.places import Place, read_place
@@ -48,6 +49,16 @@ class LazySeen:
         else:
             self._store = MemorySeenStore() if place is None else place
         self._opening = Lock()
+        #: The parent's: it must be neither used nor closed here.
+        self._lost: list[SeenStore] = []
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        """Begin afresh in a forked child; a store that was opened elsewhere refuses by itself."""
+        self._opening = Lock()
+        if self._place is not None and self._store is not None:
+            self._lost.append(self._store)
+            self._store = None
 
     async def get(self) -> SeenStore:
         """Give the store. Raises what opening it raises; the next call tries again."""

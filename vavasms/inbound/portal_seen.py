@@ -12,6 +12,7 @@ from typing import TypeVar
 from anyio.to_thread import run_sync
 
 from vavasms.calls import Call, Workplace, close, outwaiting, run
+from vavasms.inbound.forks import forget_at_fork
 from vavasms.inbound.opening import LazySeen, SeenPlace
 from vavasms.inbound.seen import LEASE, SeenStore, Standing
 from vavasms.portal import SharedPortal, shared
@@ -24,6 +25,11 @@ class Home:
 
     def __init__(self, portal: SharedPortal = shared) -> None:
         self._portal = portal
+        self.forget()
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        """Begin afresh in a forked child: the portal's thread, and who held the lock, live in the parent."""
         self._place: Workplace | None = None
         self._guard = Lock()
 

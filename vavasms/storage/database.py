@@ -21,6 +21,7 @@ from attrs import define
 
 from vavasms.errors import LedgerError
 from vavasms.storage.files import make_private
+from vavasms.storage.forks import Process
 from vavasms.storage.handles import FileHandle, hold_file
 from vavasms.storage.queries import Migration
 from vavasms.storage.schema import check_schema, migrate
@@ -63,6 +64,7 @@ class Database:
         # A native cancellation leaves a thread at work: the next one waits for it here.
         self._guard = threading.Lock()
         self._closed = False
+        self._process = Process()
 
     @classmethod
     async def open(
@@ -131,6 +133,7 @@ class Database:
         Raises what `work` raises, after taking it back, and `LedgerError` where the disk or another process
         did not let it through.
         """
+        self._process.check()
         job = _Job(work)
         self._waiting.append(job)
         with anyio.CancelScope(shield=True):
@@ -141,6 +144,7 @@ class Database:
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on what is committed, beside the writing."""
+        self._process.check()
         with anyio.CancelScope(shield=True):
             async with self._reading:
                 result = await run_sync(_translated(lambda: self._read(work)), limiter=self._limiter)
@@ -190,7 +194,7 @@ class Database:
 
     async def aclose(self) -> None:
         """Close both connections. May be called twice."""
-        if self._closed:
+        if self._closed or not self._process.is_this:
             return
         self._closed = True
         with anyio.CancelScope(shield=True):

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from vavasms.config import Secret, misconfigured
 from vavasms.errors import VavaSMSError
+from vavasms.storage.forks import Process
 from vavasms.storage.postgres_link import (
     AsyncConnectionPool,
     Connection,
@@ -97,6 +98,7 @@ class PostgresDatabase:
 
     def __init__(self, link: _Link, pool: AsyncConnectionPool[Connection]) -> None:
         self._link, self._pool, self._patience = link, pool, link.patience
+        self._process = Process()
 
     @classmethod
     async def open(
@@ -169,6 +171,7 @@ class PostgresDatabase:
         return await self._run(work, None, STATEMENT_SECONDS)
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]], first: str | None, seconds: float) -> T:
+        self._process.check()
         with CancelScope(shield=True):
             try:
                 with fail_after(self._patience + seconds + _SPARE_SECONDS):
@@ -194,6 +197,9 @@ class PostgresDatabase:
 
     async def aclose(self) -> None:
         """Close the connections. May be called twice."""
+        if not self._process.is_this:
+            # It would say goodbye to the server on the parent's connections.
+            return
         with CancelScope(shield=True):
             await self._pool.close()
 
