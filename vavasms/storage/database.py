@@ -189,12 +189,12 @@ class Database:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed."""
-        return self._closed
+        """Whether it was closed, or belongs to the parent of this process."""
+        return self._closed or not self._process.is_this
 
     async def aclose(self) -> None:
         """Close both connections. May be called twice."""
-        if self._closed or not self._process.is_this:
+        if self.is_closed:
             return
         self._closed = True
         with anyio.CancelScope(shield=True):

@@ -135,8 +135,10 @@ class SqliteLedger:
     async def aclose(self) -> None:
         """Close the file. May be called twice."""
         handle = self._database.handle
+        if self._database.is_closed:
+            return
         with CancelScope(shield=True):
-            if handle is not None and not self._database.is_closed:
+            if handle is not None:
                 await tidy(self._database, handle)
             await self._database.aclose()
 
