@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from pathlib import Path
 
 import anyio
 import pytest
 
-from tests.campaigns.staging import Stage, accepted, phones, stall
+from tests.campaigns.staging import Stage, accepted, connect, phones, stall
+from vavasms.campaigns.ledger.memory import MemoryLedger
+from vavasms.campaigns.ledger.port import Campaign, NewCampaign
 from vavasms.campaigns.limits import change_limits
-from vavasms.campaigns.policy import load_policy
+from vavasms.campaigns.policy import Policy, dump_policy, load_policy
+from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError
+from vavasms.sandbox import SandboxServer
 
 pytestmark = pytest.mark.anyio
 
@@ -90,3 +96,72 @@ async def test_a_runner_that_is_stopped_leaves_a_start_that_is_not_its_own(stage
     assert run.status.queued
     again = await stage.runner.run(campaign_id)
     assert (again.status.state, again.status.accepted) == (CampaignState.DONE, 20)
+
+
+class Watched(MemoryLedger):
+    """Something happens just when a campaign was looked at."""
+
+    then: Callable[[], Awaitable[None]] | None = None
+    #: What is to happen at the look after a runner saw whether the campaign is at its end.
+    after_end: Callable[[], Awaitable[None]] | None = None
+
+    async def campaign(self, campaign_id: str) -> Campaign:
+        campaign, (then, self.then) = await super().campaign(campaign_id), (self.then, None)
+        if then is not None:
+            await then()
+        return campaign
+
+    async def finish(self, campaign_id: str) -> bool:
+        finished = await super().finish(campaign_id)
+        self.then, self.after_end = self.after_end, None
+        return finished
+
+
+async def test_a_stop_is_heard_while_a_runner_looks_whether_it_was_started_anew(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    stall(sandbox, 0.05)
+    ledger = Watched()
+    async with connect(sandbox) as sms, CampaignRunner(sms, ledger) as runner:
+        stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
+        campaign_id = await stage.submit(60, batch_size=1, concurrency=1)
+
+        async def stop() -> None:
+            runner.stop()
+
+        async def resume() -> None:
+            await accepted(sandbox, 3)
+            ledger.after_end = stop
+            await ledger.pause(campaign_id, "lunch")
+            assert await ledger.start(campaign_id)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(resume)
+            run = await runner.run(campaign_id)
+    assert ledger.after_end is ledger.then is None
+    assert run.status.queued > 0
+
+
+async def test_two_who_change_different_limits_at_once_both_have_their_way() -> None:
+    ledger = Watched()
+    policy = dump_policy(Policy(unit_price=PRICE, budget=Decimal(100), balance_floor=Decimal(1)))
+    await ledger.create(
+        NewCampaign(
+            id="c",
+            account="ops",
+            sender_id="ACME",
+            message="Hi",
+            policy=policy,
+            created_at=1.0,
+            max_segments=10,
+        )
+    )
+    await ledger.finish_loading("c", plan="{}", plan_hash="hash")
+
+    async def change_as_well() -> None:
+        await change_limits(ledger, "c", balance_floor=Decimal(500))
+
+    ledger.then = change_as_well
+    await change_limits(ledger, "c", budget=Decimal(900))
+    changed = load_policy((await ledger.campaign("c")).policy)
+    assert (changed.budget, changed.balance_floor) == (Decimal(900), Decimal(500))

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 from attrs import define, frozen
 
 from tests.campaigns.crew import Crew, muster, until
-from tests.campaigns.staging import TEXT, Clock, accepted, phones, stall
+from tests.campaigns.staging import TEXT, Clock, accepted, connect, phones, stall
 from vavasms.campaigns.balance import BalanceReader
-from vavasms.campaigns.ledger.port import QueuedBatch, StoredBatch
+from vavasms.campaigns.ledger.port import Campaign, Claim, QueuedBatch, StoredBatch
+from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window
 from vavasms.campaigns.routes import Route
 from vavasms.campaigns.states import BatchState, CampaignState
+from vavasms.campaigns.worker import CampaignWorker
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
 from vavasms.transport.telling import CallInfo
 
@@ -306,23 +310,24 @@ class Hours:
         return sent
 
 
+def make_route(crew: Crew, campaign: Campaign, worker: str, clock: Callable[[], float]) -> Route:
+    return Route(
+        ledger=crew.ledger,
+        campaign=campaign,
+        account=crew.account,
+        worker=worker,
+        clock=clock,
+        owed=[],
+        reader=BalanceReader(transport=crew.account.transport),
+    )
+
+
 async def test_a_window_that_closes_holds_for_all_workers(crew: Crew) -> None:
     window = parse_window("08:00-20:00", tz="UTC")
     campaign_id = await crew.start(6, batch_size=1, window=window)
     campaign = await crew.ledger.campaign(campaign_id)
-    clock, account = Clock(TWENTY - 1), crew.account
-    routes = [
-        Route(
-            ledger=crew.ledger,
-            campaign=campaign,
-            account=account,
-            worker=name,
-            clock=clock,
-            owed=[],
-            reader=BalanceReader(transport=account.transport),
-        )
-        for name in ("one", "two")
-    ]
+    clock = Clock(TWENTY - 1)
+    routes = [make_route(crew, campaign, name, clock) for name in ("one", "two")]
     hours = Hours(clock=clock, routes=(routes[0], routes[1]))
     assert await hours.carry((0, 1)) == [True, True]
     clock.now = TWENTY
@@ -331,6 +336,59 @@ async def test_a_window_that_closes_holds_for_all_workers(crew: Crew) -> None:
     assert crew.stage.received() == dict.fromkeys(phones(2), 1)
     clock.now = TWENTY + 12 * 3600
     assert await hours.carry((2, 3)) == [True, True]
+    assert crew.stage.received() == dict.fromkeys(phones(4), 1)
+
+
+@pytest.mark.parametrize("obstacle", ["balance", "send", "floor"])
+async def test_a_worker_pauses_only_the_start_that_it_carried(crew: Crew, obstacle: str) -> None:
+    floor = {"unit_price": PRICE, "balance_floor": Decimal(10**9)} if obstacle == "floor" else {}
+    campaign_id = await crew.start(4, batch_size=1, **floor)
+    ours = make_route(crew, await crew.ledger.campaign(campaign_id), "one", time.time)
+    # A person puts right what is in the way, before this worker comes to it.
+    assert await crew.ledger.pause(campaign_id, "lunch")
+    assert await crew.ledger.start(campaign_id)
+    gone = Fault(kind=FaultKind.STATUS, status=404)
+    if obstacle == "balance":
+        crew.stage.sandbox.faults.script(gone, path="/v1/check/balance")
+    elif obstacle == "send":
+        crew.stage.sandbox.faults.script(gone, path=TEXT)
+    await ours.carry(QueuedBatch(no=0, messages=1, segments=1, not_before=0.0))
+    campaign = await crew.ledger.campaign(campaign_id)
+    assert (campaign.state, campaign.reason) == (CampaignState.RUNNING, None)
+    assert (await crew.ledger.status(campaign_id)).queued == 4
+    assert not crew.stage.received()
+
+
+class Faulty(PostgresLedger):
+    """A worker's own fault, while a person has the campaign start anew."""
+
+    is_broken: bool = True
+
+    async def claim(self, campaign_id: str, no: int, **options: Any) -> Claim | None:
+        if self.is_broken:
+            self.is_broken = False
+            assert await self.pause(campaign_id, "lunch")
+            assert await self.start(campaign_id)
+            raise RuntimeError("a fault")
+        return await super().claim(campaign_id, no, **options)
+
+
+async def test_a_fault_of_a_workers_own_pauses_only_the_start_that_it_carried(crew: Crew) -> None:
+    campaign_id = await crew.start(4, batch_size=1)
+    async with (
+        connect(crew.stage.sandbox) as sms,
+        await Faulty.open(crew.url) as ledger,
+        anyio.create_task_group() as tasks,
+    ):
+        worker = CampaignWorker(sms, ledger, concurrency=1)
+
+        async def is_done() -> bool:
+            return (await crew.ledger.status(campaign_id)).state is CampaignState.DONE
+
+        tasks.start_soon(worker.run)
+        await until(is_done, 20.0)
+        worker.stop()
+    assert not ledger.is_broken
     assert crew.stage.received() == dict.fromkeys(phones(4), 1)
 
 

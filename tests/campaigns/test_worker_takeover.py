@@ -14,6 +14,7 @@ import pytest
 from tests.campaigns.crew import Crew, ask, muster, until
 from tests.campaigns.staging import TEXT, accepted, phones, stall
 from vavasms.campaigns.ledger.port import BatchRecord, Claim, StoredBatch
+from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
@@ -328,3 +329,12 @@ async def test_a_campaign_whose_loading_broke_off_a_day_ago_is_cancelled(crew: C
         async with crew.sweeper() as sweeper:
             await sweeper.sweep()
         assert (await crew.ledger.campaign(campaign_id)).state is state
+
+
+async def test_a_resend_needs_no_second_connection(postgres: str, crew: Crew) -> None:
+    campaign_id = await crew.start(2)
+    await take(crew, campaign_id, ago=7200.0)
+    assert await crew.ledger.reap(campaign_id, 0, sent_before=inf)
+    async with await PostgresLedger.open(postgres, connections=1) as narrow:
+        with anyio.fail_after(10):
+            assert await narrow.resend(campaign_id, [0], sent_before=inf) == 1

@@ -255,3 +255,14 @@ async def test_only_its_own_start_is_paused_by_a_runner(
     assert await claim(token="old", revision=before) is None
     assert await claim(token="new", revision=campaign.revision) is not None
     assert await ledger.pause("c", "interrupted", revision=campaign.revision)
+
+
+async def test_limits_are_changed_only_from_what_whoever_changes_them_has_seen(
+    ledger: Ledger, create: Run
+) -> None:
+    await create("c", 1)
+    await ledger.finish_loading("c", plan="{}", plan_hash="hash")
+    seen = (await ledger.campaign("c")).policy
+    assert await ledger.set_policy("c", '{"rate": 5}', max_segments=None, replacing=seen)
+    assert not await ledger.set_policy("c", '{"rate": 9}', max_segments=None, replacing=seen)
+    assert (await ledger.campaign("c")).policy == '{"rate": 5}'

@@ -21,11 +21,20 @@ async def change_limits(
 ) -> None:
     """Give a campaign that is queued or paused another budget or floor, in XOF; None leaves it as it is.
 
-    The budget is of the whole campaign, what is spent already included. Raises `InvalidInputError` where the
-    campaign runs or has ended, and for a budget where it was begun without: what it spent was not counted.
+    The budget is of the whole campaign, what is spent already included. What somebody else changes at
+    the same time stays. Raises `InvalidInputError` where the campaign runs or has ended, and for a budget
+    where it was begun without: what it spent was not counted.
     """
     if budget is None and balance_floor is None:
         return
+    while not await _change(ledger, campaign_id, budget, balance_floor):
+        pass
+
+
+async def _change(
+    ledger: Ledger, campaign_id: str, budget: Decimal | None, balance_floor: Decimal | None
+) -> bool:
+    """Change the limits as they are now; False where somebody else did meanwhile."""
     campaign = await ledger.campaign(campaign_id)
     before = load_policy(campaign.policy)
     if budget is not None and before.budget is None:
@@ -35,8 +44,12 @@ async def change_limits(
         budget=before.budget if budget is None else budget,
         balance_floor=before.balance_floor if balance_floor is None else balance_floor,
     )
-    if await ledger.set_policy(campaign_id, dump_policy(policy), max_segments=policy.max_segments):
-        return
-    state = (await ledger.campaign(campaign_id)).state
+    text, segments = dump_policy(policy), policy.max_segments
+    if await ledger.set_policy(campaign_id, text, max_segments=segments, replacing=campaign.policy):
+        return True
+    latest = await ledger.campaign(campaign_id)
+    if latest.state in (CampaignState.QUEUED, CampaignState.PAUSED) and latest.policy != campaign.policy:
+        return False
+    state = latest.state
     hint = ": pause it first" if state is CampaignState.RUNNING else ", and has its limits for good"
     raise InvalidInputError(f"The campaign {campaign_id!r} is {state.value}{hint}. Nothing was changed.")

@@ -98,7 +98,7 @@ class Route:
             error = await self.balance.reader.look_ahead(self.closed)
             self._has_looked = True
             if error is not None:
-                await self.ledger.pause(self.campaign.id, name_reason(error))
+                await self.ledger.pause(self.campaign.id, name_reason(error), revision=self.campaign.revision)
                 self.close()
         return not self.closed.is_set()
 

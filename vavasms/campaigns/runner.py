@@ -255,9 +255,10 @@ class CampaignRunner:
     async def _was_restarted(self, feeder: Feeder) -> bool:
         """Return whether a person paused and started it meanwhile, maybe with other limits."""
         ours = feeder.carrier.campaign
-        if ours.id in self._stopped or not self._is_open:
-            return False
         campaign = await self.ledger.campaign(ours.id)
+        if ours.id in self._stopped or not self._is_open:
+            # Asked last: a stop that came during the look is not to be lost.
+            return False
         return campaign.state is CampaignState.RUNNING and campaign.revision != ours.revision
 
     async def _make_feeder(self, campaign_id: str) -> Feeder:

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from secrets import token_hex
 
 import anyio
@@ -129,16 +129,12 @@ class CampaignWorker:
             # Whatever it was, what is left gets another job once the ledger is there.
             logger.warning("A batch was left: %s", error)
             self._sweeper.hurry()
-        except Exception as error:
-            # A fault of our own: it would befall every batch, and cost the outcome of each.
-            await self._ledger.pause(job.campaign_id, f"{type(error).__name__}: a fault of the worker's own")
-            raise
         return True
 
     async def _carry_batch(self, campaign_id: str, batch: QueuedBatch) -> Carried | None:
         """Carry a batch by the limits that its campaign has now; None where it does not run."""
         route = await self._find_route(campaign_id)
-        carried = None if route is None else await route.carry(batch)
+        carried = None if route is None else await self._carry_by(route, batch)
         if route is None or carried is None or carried.way is not Way.NOT_CLAIMED:
             return carried
         if (await self._ledger.campaign(campaign_id)).revision == route.campaign.revision:
@@ -146,7 +142,23 @@ class CampaignWorker:
         # It was paused, given other limits and started again.
         route.close()
         route = await self._find_route(campaign_id)
-        return None if route is None else await route.carry(batch)
+        return None if route is None else await self._carry_by(route, batch)
+
+    async def _carry_by(self, route: Route, batch: QueuedBatch) -> Carried | None:
+        async with self._paused_by_a_fault(route.campaign):
+            return await route.carry(batch)
+
+    @asynccontextmanager
+    async def _paused_by_a_fault(self, campaign: Campaign) -> AsyncIterator[None]:
+        """Pause this start of a campaign at a fault of our own: it would cost the outcome of every batch."""
+        try:
+            yield
+        except LedgerError:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: a fault of the worker's own"
+            await self._ledger.pause(campaign.id, reason, revision=campaign.revision)
+            raise
 
     async def _find_route(self, campaign_id: str) -> Route | None:
         """Give the way of a campaign; None where it does not run, or this worker ends."""
@@ -158,7 +170,8 @@ class CampaignWorker:
         campaign = await self._ledger.campaign(campaign_id)
         if campaign.state is not CampaignState.RUNNING or campaign.account != self._account.name:
             return None
-        return self._open(campaign)
+        async with self._paused_by_a_fault(campaign):
+            return self._open(campaign)
 
     def _open(self, campaign: Campaign) -> Route:
         route = self._routes.get(campaign.id)

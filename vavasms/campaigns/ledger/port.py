@@ -232,10 +232,13 @@ class Ledger(Protocol):
         """Count the recipients of every campaign, the latest first."""
         ...
 
-    async def set_policy(self, campaign_id: str, policy: str, *, max_segments: int | None) -> bool:
+    async def set_policy(
+        self, campaign_id: str, policy: str, *, max_segments: int | None, replacing: str | None = None
+    ) -> bool:
         """Give a campaign other limits; False where it is not `queued` or `paused`.
 
         False, too, where a budget would come or go: segments are counted from the beginning or not at all.
+        With `replacing`, False where its policy is another one by now: somebody else changed it.
         """
         ...
 

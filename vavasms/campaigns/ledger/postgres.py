@@ -107,12 +107,15 @@ class PostgresLedger(PostgresSending):
 
         return await self._database.write(work, is_long=True)
 
-    async def set_policy(self, campaign_id: str, policy: str, *, max_segments: int | None) -> bool:
+    async def set_policy(
+        self, campaign_id: str, policy: str, *, max_segments: int | None, replacing: str | None = None
+    ) -> bool:
         """Give a campaign other limits: see `Ledger.set_policy`."""
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id, alone=True)
             values = {"campaign": campaign.seq, "policy": policy, "max_segments": max_segments}
+            values["replacing"] = replacing
             return await change(connection, SQL["set_policy"], values) == 1
 
         return await self._database.write(work)
@@ -195,9 +198,8 @@ class PostgresLedger(PostgresSending):
             if campaign.closed:
                 raise no_resending(campaign_id, purged=campaign.purged)
             # Whoever claimed it may live, and still send.
-            latest = await self.now() - GRACE
             key = {"campaign": campaign.seq, "numbers": list(numbers)}
-            key["sent_before"] = min(sent_before, latest)
+            key |= {"sent_before": sent_before, "grace": GRACE}
             (rows,) = await ask(connection, (SQL["resend"], key))
             await tx.requeued(connection, campaign, sorted(no for (no,) in rows))
             return len(rows)

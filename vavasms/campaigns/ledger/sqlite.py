@@ -227,12 +227,15 @@ class SqliteLedger:
         await self._database.checkpoint("FULL", wait=False)
         return started
 
-    async def set_policy(self, campaign_id: str, policy: str, *, max_segments: int | None) -> bool:
+    async def set_policy(
+        self, campaign_id: str, policy: str, *, max_segments: int | None, replacing: str | None = None
+    ) -> bool:
         """Give a campaign other limits: see `Ledger.set_policy`."""
 
         def work(connection: Connection) -> bool:
             seq = tx.hold(connection, campaign_id).seq
             values = {"campaign": seq, "policy": policy, "max_segments": max_segments}
+            values["replacing"] = replacing
             return connection.execute(SQL["set_policy"], values).rowcount == 1
 
         return await self._database.write(work)

@@ -63,6 +63,7 @@ WHERE seq = %(campaign)s AND state = ANY(%(sources)s::TEXT[])
 -- With a budget its segments are counted from the beginning: none comes later, and none goes.
 UPDATE vavasms.campaign SET policy = %(policy)s, max_segments = %(max_segments)s::BIGINT
 WHERE seq = %(campaign)s AND state IN ('queued', 'paused') AND (max_segments IS NULL) = (%(max_segments)s::BIGINT IS NULL)
+    AND policy = coalesce(%(replacing)s::TEXT, policy)
 
 -- name: set_plan
 UPDATE vavasms.campaign SET plan = %(plan)s, plan_hash = %(plan_hash)s WHERE seq = %(campaign)s
@@ -280,7 +281,7 @@ WHERE batch.campaign = %(campaign)s AND batch.no = marked.no AND batch.state = '
 UPDATE vavasms.batch SET state = 'queued', token = NULL, result = NULL, attempt = 0, not_before = 0,
     doubt = doubt + 1
 WHERE campaign = %(campaign)s AND no = ANY(%(numbers)s::INTEGER[]) AND state = 'unknown'
-    AND sending_at < %(sent_before)s
+    AND sending_at < least(%(sent_before)s::FLOAT8, extract(epoch FROM clock_timestamp())::FLOAT8 - %(grace)s::FLOAT8)
 RETURNING no
 
 -- name: select_batches

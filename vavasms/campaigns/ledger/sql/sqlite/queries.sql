@@ -39,6 +39,7 @@ WHERE seq = :campaign AND state IN (SELECT value FROM json_each(:sources))
 -- With a budget its segments are counted from the beginning: none comes later, and none goes.
 UPDATE campaign SET policy = :policy, max_segments = :max_segments
 WHERE seq = :campaign AND state IN ('queued', 'paused') AND (max_segments IS NULL) = (:max_segments IS NULL)
+    AND policy = coalesce(:replacing, policy)
 
 -- name: set_plan
 UPDATE campaign SET plan = :plan, plan_hash = :plan_hash WHERE seq = :campaign
