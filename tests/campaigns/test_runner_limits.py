@@ -166,6 +166,43 @@ async def test_the_pace_is_kept_over_all_batches(stage: Stage) -> None:
     assert time.time() - begins < 10
 
 
+class Counted(MemoryLedger):
+    """Tells when so many batches asked for their share of a rate."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.left = most
+        self.asked = anyio.Event()
+
+    async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
+        wait = await super().reserve(account, messages, rate=rate, now=now)
+        self.left -= 1
+        if self.left <= 0:
+            self.asked.set()
+        return wait
+
+
+async def test_a_rate_so_slow_that_a_batch_takes_hours_lets_one_batch_through(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    # Twelve of them would take more than a day, which once was taken for a clock's fault.
+    ledger = Counted(12)
+    async with connect(sandbox) as sms, CampaignRunner(sms, ledger) as runner:
+        stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
+        campaign_id = await stage.submit(3000, batch_size=100, rate=0.01)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runner.run, campaign_id)
+            with anyio.fail_after(20):
+                await ledger.asked.wait()
+            runner.stop()
+        status = await ledger.status(campaign_id)
+        # What only waited took nothing: the next share is the one after the first batch.
+        account = (await ledger.campaign(campaign_id)).account
+        assert 9_900 < await ledger.reserve(account, 100, rate=0.01, now=time.time()) < 10_000
+    assert (status.accepted, status.queued) == (100, 2900)
+    assert len(stage.received()) == 100
+
+
 async def test_two_campaigns_of_one_account_share_the_pace(stage: Stage) -> None:
     first = await stage.submit(20, batch_size=5, rate=50.0)
     second = await stage.submit(phones(20, 20), batch_size=5, rate=50.0)

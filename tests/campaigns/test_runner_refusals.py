@@ -6,22 +6,29 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from attrs import evolve, frozen
 
 from tests.campaigns.staging import TEXT, Clock, HastyLedger, Stage, connect, phones
 from vavasms.campaigns.carrier import MAX_TURNS
 from vavasms.campaigns.ledger.memory import MemoryLedger
-from vavasms.campaigns.ledger.port import Claim, Ledger
+from vavasms.campaigns.ledger.port import LONGEST_DELAY, BatchRecord, Claim, Ledger
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import BatchState, CampaignState
+from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
+from vavasms.endpoints import Account, Transport
 from vavasms.errors import (
     AuthenticationError,
     GatewayError,
     NotSentError,
+    Outcome,
     RateLimitedError,
     UnknownSenderIdError,
 )
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.transport.http import Attempt
+from vavasms.wire.replies import Envelope
+from vavasms.wire.requests import Request
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +60,63 @@ async def test_after_a_retry_after_nothing_leaves_before_it(sandbox: SandboxServ
     created = (await runner.ledger.campaign(campaign_id)).created_at
     assert all(each - created >= 1 for each in claims)
     assert all(entry.time - created >= 1 for entry in sandbox.gateway.journal.entries)
+
+
+@frozen
+class Strict:
+    """A transport of one's own that has every send wait for a quarter of an hour."""
+
+    inner: Transport
+    max_connections: int = 4
+
+    async def exchange(self, request: Request, attempt: Attempt | None = None) -> Envelope:
+        if request.path == TEXT:
+            raise RateLimitedError("Later.", retry_after=900.0, outcome=Outcome.NOT_SENT)
+        return await self.inner.exchange(request, attempt)
+
+
+@frozen
+class Client:
+    """All that a runner needs of one."""
+
+    account: Account
+
+
+class Delays(MemoryLedger):
+    """Tells for how long a batch was put off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.put_off: list[float] = []
+        self.is_put_off = anyio.Event()
+
+    async def settle(
+        self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
+    ) -> bool:
+        settled = await super().settle(claim, event, record, not_before=not_before)
+        self.put_off.append(not_before - claim.at)
+        self.is_put_off.set()
+        return settled
+
+
+async def test_what_is_put_off_for_longer_than_anything_is_waits_for_the_longest_delay(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    ledger = Delays()
+    clock = Clock()
+    async with connect(sandbox) as sms:
+        client = Client(evolve(sms.account, transport=Strict(sms.account.transport)))
+        async with CampaignRunner(client, ledger, clock=clock) as runner, anyio.create_task_group() as tasks:
+            campaign_id = await Stage(runner=runner, sandbox=sandbox, folder=tmp_path).submit(2)
+            tasks.start_soon(runner.run, campaign_id)
+            with anyio.fail_after(20):
+                await ledger.is_put_off.wait()
+            (batch,) = await ledger.queued(campaign_id, after=-1, limit=9)
+            runner.stop()
+    # Neither tried again at once, as what a clock put off would be, nor beyond what is waited for.
+    assert ledger.put_off == [LONGEST_DELAY]
+    assert not batch.is_due(clock())
+    assert batch.is_due(clock() + LONGEST_DELAY)
 
 
 async def test_what_is_turned_away_four_times_is_sent_the_fifth_time(hasty: Stage) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from vavasms.campaigns.ledger.port import BatchRecord, Claim, Ledger, StoredBatch
+from vavasms.campaigns.ledger.port import LONGEST_DELAY, BatchRecord, Claim, Ledger, StoredBatch
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.numbers import Msisdn
 
@@ -92,6 +92,21 @@ async def test_what_is_turned_back_waits_until_its_time(
     assert (await ledger.queued("c", after=-1, limit=1))[0].not_before == 1060.0
     assert await claim("c", now=1059.9) is None
     assert (await take("c", now=1060.0)).attempt == 2
+
+
+@pytest.mark.parametrize("hours", [1, 6, 24 * 400])
+async def test_a_clock_that_is_set_back_does_not_keep_what_was_turned_back(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim, hours: int
+) -> None:
+    await run("c", 2)
+    before = 1000.0 + hours * 3600.0
+    longest = before + LONGEST_DELAY
+    await ledger.settle(await take("c", now=before), BatchEvent.TURN_BACK, NOTHING, not_before=longest)
+    (waiting,) = await ledger.queued("c", after=-1, limit=1)
+    assert not waiting.is_due(before)
+    assert await claim("c", now=before) is None
+    assert waiting.is_due(1000.0)
+    assert (await take("c", now=1000.0)).attempt == 2
 
 
 async def test_attempts_count_anew_after_a_start(ledger: Ledger, run: Run, take: Take) -> None:

@@ -21,7 +21,7 @@ from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn
 
 IDS = ("a", "b")
-SIZES, SEGMENTS, BUDGET, CAP = (3, 1, 4), 2, 14, 1
+SIZES, SEGMENTS, BUDGET, DAY = (3, 1, 4), 2, 14, 86_400.0
 EVENTS = (BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.LOSE, BatchEvent.TURN_BACK)
 SPENT = (BatchState.SENDING, BatchState.ACCEPTED, BatchState.UNKNOWN)
 #: The claims come more often than each of the others: without them nothing happens.
@@ -38,6 +38,7 @@ STEPS = [
     "start",
     "start",
     "pause",
+    "interrupt",
     "cancel",
 ]
 STEPS += ["finish", "resend", "mark_sent", "opt_out", "opt_in", "day", "purge"]
@@ -49,6 +50,8 @@ class Walker:
 
     ledger: Ledger
     orphan: Callable[[Ledger], AbstractAsyncContextManager[object]]
+    #: Messages a day of the second campaign's recipients.
+    cap: int = 1
     now: float = 1000.0
     claims: list[Claim] = field(factory=list)
     #: Who has, or may have, a message of a campaign. Leaves it only by proof or by a person's word.
@@ -58,12 +61,18 @@ class Walker:
     out: set[Msisdn] = field(factory=set)
     #: How many earlier attempts of what was sent again may have gone out.
     doubts: Counter[tuple[str, Msisdn]] = field(factory=Counter)
+    #: Of `reached`, who was refused: they have no message, and nothing is sent to them any more.
+    refused: set[tuple[str, Msisdn]] = field(factory=set)
+    #: When each was last sent to.
+    latest: dict[tuple[str, Msisdn], float] = field(factory=dict)
+    #: How often each campaign was started while it did not run.
+    starts: Counter[str] = field(factory=Counter)
     purged: set[str] = field(factory=set)
     tokens: count[int] = field(factory=count)
 
     async def prepare(self) -> None:
         """Have two campaigns run, the same people in both; the second with a budget and a cap."""
-        limits = {"a": (None, None), "b": (BUDGET, CAP)}
+        limits = {"a": (None, None), "b": (BUDGET, self.cap)}
         for key, (budget, cap) in limits.items():
             new = NewCampaign(
                 id=key,
@@ -77,7 +86,7 @@ class Walker:
             await self.ledger.create(new)
             await self.ledger.load(key, list(_batches()))
             await self.ledger.finish_loading(key, plan="{}", plan_hash=key)
-            await self.ledger.start(key)
+            await self.start(key, 0)
 
     async def step(self, name: str, key: str, at: int) -> None:
         """Do one step, with what `at` picks."""
@@ -90,9 +99,15 @@ class Walker:
         queued = await self.ledger.queued(key, after=-1, limit=20)
         no = queued[at % len(queued)].no if queued else at
         token = f"token-{next(self.tokens)}"
-        made = await self.ledger.claim(key, no, token=token, worker="w", now=self.now)
+        # Now and then by limits that may be others by now, now and then by none.
+        revision = (None, self.starts[key], self.starts[key] - 1)[at % 3]
+        made = await self.ledger.claim(key, no, token=token, worker="w", now=self.now, revision=revision)
         if made is None:
             return
+        assert revision in (None, self.starts[key]), "claimed under limits that were changed"
+        if key == "b":
+            assert all(self.count_day(phone) < self.cap for phone in made.recipients), "over the daily cap"
+        self.latest |= {(key, phone): self.now for phone in made.recipients}
         wanted = {(key, phone) for phone in made.recipients}
         assert wanted
         assert not wanted & self.reached, "sent twice"
@@ -101,12 +116,22 @@ class Walker:
         self.claims.append(made)
         self.live[key, made.no] = made.token
 
+    def count_day(self, phone: Msisdn) -> int:
+        """Count the messages that someone had, or may have had, in a day, over all campaigns."""
+        count = 0
+        for key in IDS:
+            if key not in self.purged and self.latest.get((key, phone), 0.0) > self.now - DAY:
+                count += self.doubts[key, phone] + ((key, phone) in self.reached - self.refused)
+        return count
+
     async def settle(self, key: str, at: int) -> None:
         for made in self.picked(at):
             event = EVENTS[at % len(EVENTS)]
             if await self.ledger.settle(made, event, BatchRecord(error="what was answered")):
                 refused = event is BatchEvent.REJECT and self.doubts[made.campaign_id, made.recipients[0]] > 0
                 self.answered(made, nothing_left=refused or event is BatchEvent.TURN_BACK)
+                if event is BatchEvent.REJECT and not refused:
+                    self.refused |= {(made.campaign_id, phone) for phone in made.recipients}
 
     async def abandon(self, key: str, at: int) -> None:
         for made in self.picked(at):
@@ -135,10 +160,21 @@ class Walker:
                 assert (await self.ledger.status(each)).sending == 0
 
     async def start(self, key: str, at: int) -> None:
-        await self.ledger.start(key)
+        was_running = (await self.ledger.campaign(key)).state is CampaignState.RUNNING
+        if await self.ledger.start(key) and not was_running:
+            self.starts[key] += 1
+        assert (await self.ledger.campaign(key)).revision == self.starts[key]
 
     async def pause(self, key: str, at: int) -> None:
         await self.ledger.pause(key, "lunch")
+
+    async def interrupt(self, key: str, at: int) -> None:
+        """Have a runner pause it, one that carried this start or the one before."""
+        before, old = await self.ledger.campaign(key), at % 2
+        paused = await self.ledger.pause(key, "interrupted", revision=self.starts[key] - old)
+        after = await self.ledger.campaign(key)
+        if old:
+            assert (paused, after) == (False, before), "paused what somebody else had started"
 
     async def cancel(self, key: str, at: int) -> None:
         # Not every time: most of what can go wrong needs a campaign that lives.
@@ -174,7 +210,7 @@ class Walker:
         self.out.clear()
 
     async def day(self, key: str, at: int) -> None:
-        self.now += 86_400.0
+        self.now += DAY
 
     async def purge(self, key: str, at: int) -> None:
         if at % 3 == 0:
@@ -266,7 +302,7 @@ def test_every_recipient_is_in_one_place_whatever_happens(
 ) -> None:
     async def go(walk: Walk) -> None:
         async with factory.open(tmp_path_factory.mktemp("walk")) as ledger:
-            walker = Walker(ledger=ledger, orphan=factory.orphan)
+            walker = Walker(ledger=ledger, orphan=factory.orphan, cap=1 + len(walk) % 2)
             await walker.prepare()
             for name, key, at in walk:
                 await walker.step(name, key, at)
@@ -279,6 +315,17 @@ def test_every_recipient_is_in_one_place_whatever_happens(
     # Turned back by a worker taken for dead, after the campaign was done.
     @example([*[("claim", "a", 0)] * 3, ("crash", "a", 0), ("finish", "a", 0), ("settle", "a", 3)])
     @example([*[("claim", "a", 0)] * 3, ("crash", "a", 0), ("finish", "a", 0), ("split", "a", 0)])
+    # Two of the first campaign may have come, one of them for sure: under a cap of two there is no third.
+    @example(
+        [
+            *[("claim", "a", 0), ("crash", "a", 0), ("resend", "a", 0), ("claim", "a", 0)],
+            *[("settle", "a", 4), ("claim", "b", 0), ("claim", "b", 0)],
+        ]
+    )
+    # A runner goes by a start that is over.
+    @example(
+        [("pause", "a", 0), ("start", "a", 0), ("claim", "a", 2), ("interrupt", "a", 1), ("claim", "a", 1)]
+    )
     # Left out in one half of a batch that was split.
     @example(
         [("opt_out", "b", 1), ("claim", "b", 0), ("split", "b", 0), ("opt_in", "b", 0), ("claim", "b", 2)]

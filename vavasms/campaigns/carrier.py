@@ -17,7 +17,15 @@ import anyio
 from attrs import define, field, frozen
 
 from vavasms.campaigns.balance import BalanceWatch
-from vavasms.campaigns.ledger.port import RESERVE_AHEAD, BatchRecord, Campaign, Claim, Ledger, QueuedBatch
+from vavasms.campaigns.ledger.port import (
+    LONGEST_DELAY,
+    RESERVE_AHEAD,
+    BatchRecord,
+    Campaign,
+    Claim,
+    Ledger,
+    QueuedBatch,
+)
 from vavasms.campaigns.owed import Owed
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import BatchEvent
@@ -43,8 +51,6 @@ from vavasms.wire.requests import draft_text
 MAX_TURNS = 5
 #: Seconds before the first and the longest new try, where the gateway named no delay.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
-#: Seconds; the most that the gateway is let ask for.
-_LONGEST_PAUSE = 120.0
 
 
 class Way(Enum):
@@ -127,7 +133,7 @@ class Carrier:
     async def _wait_for_turn(self, batch: QueuedBatch) -> bool:
         """Wait for the rate, before the claim: nothing is `sending` meanwhile. False where stopped."""
         # Bounded: a clock that was put back must not make a pause of seconds one of hours.
-        wait = min(max(self._held_until - self.clock(), 0.0), _LONGEST_PAUSE)
+        wait = min(max(self._held_until - self.clock(), 0.0), LONGEST_DELAY)
         share = await self._reserve(batch)
         while share > RESERVE_AHEAD and not self.stopping.is_set():
             # Nothing was taken: what is waited for could be spent by nobody else.
@@ -263,7 +269,7 @@ def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:
         return 0.0
     named = error.retry_after if isinstance(error, RateLimitedError) else None
     if named is not None:
-        return named
+        return min(named, LONGEST_DELAY)
     return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (claim.attempt - 1)))  # noqa: S311
 
 

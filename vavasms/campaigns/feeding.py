@@ -95,7 +95,7 @@ class Feeder:
                 break
             for batch in page:
                 after = batch.no
-                if batch.not_before > carrier.clock():
+                if not batch.is_due(carrier.clock()):
                     due = min(due, batch.not_before)
                 elif batch.no not in self._in_flight and not await self._begin(batch, tasks, limiter):
                     return not self._ended

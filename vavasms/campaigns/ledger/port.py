@@ -23,6 +23,8 @@ from vavasms.numbers import Msisdn
 
 #: Seconds of a rate that can be reserved ahead: whoever dies while it waits leaves no longer a gap behind.
 RESERVE_AHEAD = 60.0
+#: Seconds; no batch is put off for longer. What seems to be was put off by a clock that was set back since.
+LONGEST_DELAY = 120.0
 
 
 class Exclusion(Enum):
@@ -118,8 +120,12 @@ class QueuedBatch:
     messages: int
     #: SMS to pay per recipient.
     segments: int
-    #: Not to be tried before.
+    #: Not to be tried before; more than `LONGEST_DELAY` ahead it says nothing.
     not_before: float
+
+    def is_due(self, now: float) -> bool:
+        """Return whether it may be tried now."""
+        return not now < self.not_before <= now + LONGEST_DELAY
 
 
 @frozen(kw_only=True)
@@ -325,12 +331,13 @@ class Ledger(Protocol):
     ) -> Claim | None:
         """TX1: commit the intent to send a batch, under a token that was never used before.
 
-        None where it is not `queued`, not due, or its campaign not `running`, or `revision` is given and no
-        longer the campaign's: a batch is never claimed under limits that were changed. Recipients that opted
-        out or are over the daily cap are left out for good; where nobody is left the batch is cancelled.
-        Where the budget does not suffice, the campaign is paused with its reason. Of a batch that a person
-        had sent again nobody is left out: it goes back to `unknown` whole, with the reason in its record,
-        where someone opted out or is over the cap; its own earlier attempts count for the cap.
+        None where it is not `queued`, not due by `QueuedBatch.is_due`, or its campaign not `running`, or
+        `revision` is given and no longer the campaign's: a batch is never claimed under limits that were
+        changed. Recipients that opted out or are over the daily cap are left out for good; where nobody is
+        left the batch is cancelled. Where the budget does not suffice, the campaign is paused with its
+        reason. Of a batch that a person had sent again nobody is left out: it goes back to `unknown` whole,
+        with the reason in its record, where someone opted out or is over the cap; its own earlier attempts
+        count for the cap.
         """
         ...
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from vavasms.campaigns.ledger.port import BatchRecord, Claim, Exclusion
+from vavasms.campaigns.ledger.port import LONGEST_DELAY, BatchRecord, Claim, Exclusion
 from vavasms.campaigns.ledger.postgres_jobs import wake
 from vavasms.campaigns.ledger.rows import (
     DAY,
@@ -189,6 +189,7 @@ async def claim(connection: Connection, intent: Intent) -> Claim | None:
     """TX1: write the intent, with whom it is for; find out why it cannot be."""
     name = {"id": intent.campaign_id}
     due = {**name, "no": intent.no, "now": intent.now, "revision": intent.revision}
+    due["latest"] = intent.now + LONGEST_DELAY
     _, rows, found = await ask(
         connection,
         (SQL["lock_shared"], name),

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from vavasms.campaigns.ledger.port import BatchRecord, Claim, Exclusion, NewBatch
+from vavasms.campaigns.ledger.port import LONGEST_DELAY, BatchRecord, Claim, Exclusion, NewBatch
 from vavasms.campaigns.ledger.rows import (
     DAY,
     DROPPED,
@@ -154,7 +154,8 @@ def claim(connection: Connection, intent: Intent) -> Claim | None:
     """TX1: write the intent, with whom it is for."""
     campaign = hold(connection, intent.campaign_id)
     key = {"campaign": campaign.seq, "no": intent.no}
-    row = connection.execute(SQL["select_due"], {**key, "now": intent.now}).fetchone()
+    due = {"now": intent.now, "latest": intent.now + LONGEST_DELAY}
+    row = connection.execute(SQL["select_due"], {**key, **due}).fetchone()
     if row is None or campaign.state is not CampaignState.RUNNING:
         return None
     if intent.revision not in (None, campaign.revision):

@@ -156,11 +156,14 @@ FROM vavasms.claim_plainly(%(id)s, %(nos)s::INTEGER[], %(tokens)s::TEXT[], %(wor
     %(balances)s::TEXT[], %(revisions)s::INTEGER[])
 
 -- name: select_due
--- Locked: who comes second sees that it is no longer queued.
+-- Locked: who comes second sees that it is no longer queued. What is put off beyond "latest" was put off by a clock
+-- that was set back since.
 SELECT batch.message, batch.segments, batch.attempt, batch.doubt
 FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
 WHERE campaign.id = %(id)s AND campaign.state = 'running'
-    AND campaign.revision = coalesce(%(revision)s::INTEGER, campaign.revision) AND batch.no = %(no)s AND batch.state = 'queued' AND batch.not_before <= %(now)s
+    AND campaign.revision = coalesce(%(revision)s::INTEGER, campaign.revision)
+    AND batch.no = %(no)s AND batch.state = 'queued'
+    AND (batch.not_before <= %(now)s OR batch.not_before > %(latest)s)
 FOR NO KEY UPDATE OF batch
 
 -- name: before_exclusions

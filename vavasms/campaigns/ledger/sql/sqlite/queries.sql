@@ -120,8 +120,9 @@ ON CONFLICT (account) DO UPDATE SET tat = excluded.tat, at = excluded.at
 UPDATE rate SET tat = max(tat - :seconds, 0.0) WHERE account = :account
 
 -- name: select_due
+-- What is put off beyond :latest was put off by a clock that was set back since.
 SELECT message, segments, attempt, doubt FROM batch
-WHERE campaign = :campaign AND no = :no AND state = 'queued' AND not_before <= :now
+WHERE campaign = :campaign AND no = :no AND state = 'queued' AND (not_before <= :now OR not_before > :latest)
 
 -- name: exclude_opted_out
 UPDATE recipient SET exclusion = 'opted_out'
