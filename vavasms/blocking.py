@@ -146,9 +146,9 @@ class BlockingCampaignRunner:
         return self._wait(self._ledger.statuses)
 
     @sealed
-    def pause(self, campaign_id: str, reason: str) -> bool:
+    def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
         """Have no further batch claimed: see `Ledger.pause`."""
-        return self._wait(partial(self._ledger.pause, campaign_id, reason))
+        return self._wait(partial(self._ledger.pause, campaign_id, reason, revision=revision))
 
     @sealed
     def cancel(self, campaign_id: str, reason: str) -> bool:
