@@ -55,8 +55,13 @@ def kill_at_random(stage: Stage, kills: int, seed: int, *, ledger_kind: str = ""
 
 def kill_one(campaign: Staged, draw: random.Random, toll: Toll, ledger_kind: str) -> None:
     """Start a runner and kill it: at any moment of its life, its start and the first calls included."""
+    journal = campaign.stage.gateway.gateway.journal
+    before = len(journal)
     runner = campaign.start(ledger_kind=ledger_kind)
-    runner.listen("exit", timeout=draw.uniform(0.0, 1.0))
+    # Most of them while it sends, however long this machine takes to get there.
+    if draw.random() < 0.8:
+        journal.wait_for(before + 1, timeout=5)
+    runner.listen("exit", timeout=draw.uniform(0.0, 0.5))
     toll.kills += runner.kill()
     toll.heard(runner)
 
