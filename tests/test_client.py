@@ -391,7 +391,6 @@ async def test_a_message_of_255_segments_is_sent() -> None:
         {"region": "XX"},
         {"region": "Côte d'Ivoire"},
         {"region": 225},
-        {"backend": "requests"},
         {"transport": object()},
         {"base_url": "http://vavasms.com/api"},
         {"base_url": "vavasms.com/api"},

@@ -212,6 +212,8 @@ async def test_an_error_in_the_block_comes_out_as_it_is(sandbox: SandboxServer) 
 @pytest.mark.anyio
 async def test_a_cancellation_leaves_a_true_report(sandbox: SandboxServer) -> None:
     sandbox.faults.set_rates({Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=30): 0.3})
+    # The balance is read first.
+    sandbox.faults.script(None, path="/v1/check/balance")
     taken: list[BatchResult] = []
     async with client(sandbox) as sms:
         stream = sms.stream_bulk(iter(numbers(3000)), "Bonjour", batch_size=10, concurrency=8)

@@ -59,6 +59,8 @@ def stall(sandbox: SandboxServer, seconds: float) -> None:
     sandbox.faults.set_rates(
         {Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=seconds): 1.0}
     )
+    # The balance, which is read before the first of several batches, is told at once.
+    sandbox.faults.script(*[None] * 100, path="/v1/check/balance")
 
 
 class JobTimeoutError(Exception):
