@@ -193,12 +193,17 @@ def test_the_time_of_scrubbing_is_linear_in_the_request(text: str) -> None:
     assert whole < max(10 * fourth, 0.2)
 
 
-def test_a_body_of_nine_megabytes_is_scrubbed_in_no_time() -> None:
+def test_ten_times_the_body_is_scrubbed_in_some_ten_times_the_time() -> None:
     request = request_with("text")
-    started = time.process_time()
-    error = scrubbed(f"{TEXT} &amp;" * 130_000, request)
-    assert time.process_time() - started < 2
-    assert left_of(TEXT, str(error)) == []
+
+    def measure(repeats: int) -> float:
+        started = time.process_time()
+        error = scrubbed(f"{TEXT} &amp;" * repeats, request)
+        assert left_of(TEXT, str(error)) == []
+        return time.process_time() - started
+
+    # Quadratic it would be a hundred times.
+    assert measure(130_000) < 40 * measure(13_000)
 
 
 def test_escapes_without_end_are_undone_for_a_while_only() -> None:
