@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import anyio
+import anyio.lowlevel
 import pytest
 from attrs import evolve
 
@@ -310,6 +312,48 @@ async def test_a_purge_forgets_numbers_and_texts_and_keeps_the_counts(
     assert stored[1].record.error == "ServerError: It broke."
     assert await ledger.deliveries("c", ["m1"]) == {}
     assert int(phones(1)[0]) in await ledger.opted_out()
+
+
+async def _keep_a_long_one(ledger: Ledger, run: Run) -> None:
+    """Keep a campaign of more than two parts of a purge, cancelled."""
+    await run("c", *[900] * 50)
+    await ledger.cancel("c", "enough")
+
+
+async def test_a_long_purge_lets_others_write_in_between(ledger: Ledger, run: Run, phones: Phones) -> None:
+    await _keep_a_long_one(ledger, run)
+    before, done = await ledger.status("c"), anyio.Event()
+    #: Batches of which recipients were left, after each write.
+    left: list[int] = []
+
+    async def purge() -> None:
+        await ledger.purge("c")
+        done.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(purge)
+        while not done.is_set():
+            await ledger.add_opt_outs(phones(1, len(left)), source="cli", now=1.0)
+            left.append(
+                sum(1 for batch in await ledger.batches("c", after=-1, limit=100) if batch.recipients)
+            )
+    assert len({number for number in left if 0 < number < 50}) >= 1
+    assert await ledger.status("c") == before
+    assert not any(batch.recipients for batch in await ledger.batches("c", after=-1, limit=100))
+
+
+async def test_a_purge_that_is_cut_off_is_finished_by_another(ledger: Ledger, run: Run) -> None:
+    await _keep_a_long_one(ledger, run)
+    before = await ledger.status("c")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ledger.purge, "c")
+        while (await ledger.campaign("c")).message:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert await ledger.status("c") == before
+    await ledger.purge("c")
+    assert await ledger.status("c") == before
+    assert not any(batch.recipients for batch in await ledger.batches("c", after=-1, limit=100))
 
 
 async def test_a_ledger_can_be_closed_twice(ledger: Ledger) -> None:

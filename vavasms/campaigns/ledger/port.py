@@ -412,6 +412,9 @@ class Ledger(Protocol):
     async def purge(self, campaign_id: str) -> None:
         """Forget a campaign's numbers and texts, keep its counts; the daily cap forgets them too.
 
+        In parts, between which others write. Where it is cut off nothing of it is sent any more, and another
+        purge goes on.
+
         Raises `InvalidInputError` where it is neither `done` nor `cancelled`; `LedgerError` where it is
         forgotten, and what was there could not be erased yet: purge again.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Self
 
 from attrs import asdict, evolve
@@ -13,7 +14,14 @@ from vavasms.campaigns.ledger import postgres_transactions as tx
 from vavasms.campaigns.ledger.port import NewBatch, NewCampaign
 from vavasms.campaigns.ledger.postgres_jobs import forget_jobs
 from vavasms.campaigns.ledger.postgres_jobs_schema import SCHEMA, prepare_jobs
-from vavasms.campaigns.ledger.postgres_loading import copy_batches, discard, finish_loading, forget
+from vavasms.campaigns.ledger.postgres_loading import (
+    begin_purge,
+    copy_batches,
+    discard,
+    finish_loading,
+    purge_batches,
+    purge_rows,
+)
 from vavasms.campaigns.ledger.postgres_sending import PostgresSending
 from vavasms.campaigns.ledger.postgres_transactions import SQL
 from vavasms.campaigns.ledger.rows import dump_record, load_record, no_resending
@@ -211,7 +219,13 @@ class PostgresLedger(PostgresSending):
 
         The server's own files hold them until it vacuums the tables, its log and its backups for longer.
         """
-        await self._database.write(lambda c: forget(c, campaign_id), is_long=True)
+        write = self._database.write
+        await write(lambda c: begin_purge(c, campaign_id))
+        after: int | None = -1
+        while after is not None:
+            after = await write(partial(purge_batches, campaign_id=campaign_id, after=after), is_long=True)
+        while await write(lambda c: purge_rows(c, campaign_id), is_long=True):
+            pass
 
 
 async def _wake_all(connection: Connection, campaign: tx.Held) -> None:

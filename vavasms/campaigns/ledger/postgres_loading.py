@@ -9,7 +9,7 @@ from attrs import evolve
 from vavasms.campaigns.ledger import postgres_transactions as tx
 from vavasms.campaigns.ledger.port import NewBatch
 from vavasms.campaigns.ledger.postgres_transactions import SQL
-from vavasms.campaigns.ledger.rows import dump_record, load_record, still_going
+from vavasms.campaigns.ledger.rows import PURGE_ROWS, PURGE_STEPS, dump_record, load_record, still_going
 from vavasms.campaigns.states import CampaignEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.storage.postgres import ask, change
@@ -76,23 +76,36 @@ async def discard(connection: Connection, campaign_id: str) -> None:
         await ask(connection, *[(SQL[name], key) for name in names])
 
 
-async def forget(connection: Connection, campaign_id: str) -> None:
-    """Forget the numbers and texts of a campaign that has ended."""
+async def begin_purge(connection: Connection, campaign_id: str) -> None:
+    """Forget the text of a campaign that has ended; nothing of it is kept or sent from now on."""
     campaign = await tx.hold(connection, campaign_id, alone=True)
     if campaign.state not in (CampaignState.DONE, CampaignState.CANCELLED):
         raise still_going(campaign_id, campaign.state, "purged")
-    key = {"campaign": campaign.seq}
-    await ask(connection, *[(SQL[name], key) for name in (*_PERSONAL, "purge_campaign")])
-    after = -1
-    while True:
-        page = {**key, "after": after, "limit": _CHUNK}
-        (rows,) = await ask(connection, (SQL["select_results"], page))
-        if not rows:
-            return
-        after = rows[-1][0]
-        results = [_without_ids(result) for _, result in rows]
-        kept = {"numbers": [no for no, _ in rows], "results": results}
-        await change(connection, SQL["purge_batches"], {**key, **kept})
+    await change(connection, SQL["purge_campaign"], {"campaign": campaign.seq})
+
+
+async def purge_batches(connection: Connection, campaign_id: str, after: int) -> int | None:
+    """Forget the texts and ids of some batches of a purged campaign.
+
+    Return the number of the last; None where there was none after `after`.
+    """
+    campaign = await tx.hold(connection, campaign_id, alone=True)
+    page = {"campaign": campaign.seq, "after": after, "limit": _CHUNK}
+    (rows,) = await ask(connection, (SQL["select_results"], page))
+    if not rows:
+        return None
+    kept = {"numbers": [no for no, _ in rows], "results": [_without_ids(result) for _, result in rows]}
+    await change(connection, SQL["purge_batches"], {"campaign": campaign.seq, **kept})
+    return int(rows[-1][0])
+
+
+async def purge_rows(connection: Connection, campaign_id: str) -> bool:
+    """Delete some of a purged campaign's recipients and deliveries; return whether there may be more."""
+    campaign = await tx.hold(connection, campaign_id, alone=True)
+    key = {"campaign": campaign.seq, "rows": PURGE_ROWS}
+    # In this order: addressees are found through the recipients.
+    counts = [await change(connection, SQL[name], key) for name in PURGE_STEPS]
+    return max(counts) >= PURGE_ROWS
 
 
 def _without_ids(result: str | None) -> str | None:

@@ -40,6 +40,11 @@ LEDGER_RECOVERED = "the ledger was recovered"
 OVER_BUDGET = "the budget does not suffice for the next batch"
 #: The seconds of a day, as a recipient's cap counts it: rolling.
 DAY = 86_400.0
+#: Rows that a purge deletes in one transaction: whoever sends meanwhile writes in between.
+PURGE_ROWS = 20_000
+PURGE_STEPS = ("purge_addressees", "purge_recipients", "purge_deliveries")
+#: Seconds between two of them.
+PURGE_PAUSE = 0.1
 #: Seconds by which the clocks of those who share a rate may differ; one that goes back further was set back.
 CLOCK_SKEW = 5.0
 

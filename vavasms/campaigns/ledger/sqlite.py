@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlite3 import Connection, IntegrityError, connect
 from typing import Any, Self
 
-from anyio import CancelScope
+from anyio import CancelScope, sleep
 from anyio.to_thread import run_sync
 from attrs import asdict
 
@@ -36,6 +36,7 @@ from vavasms.campaigns.ledger.port import (
 from vavasms.campaigns.ledger.rows import (
     DIED,
     LOADING_ENDED,
+    PURGE_PAUSE,
     dump_record,
     no_resending,
     read_batch,
@@ -438,15 +439,12 @@ class SqliteLedger:
 
     async def purge(self, campaign_id: str) -> None:
         """Forget numbers and texts, on the disk as well: see `Ledger.purge`."""
-
-        def work(connection: Connection) -> None:
-            campaign = tx.hold(connection, campaign_id)
-            if campaign.state not in (CampaignState.DONE, CampaignState.CANCELLED):
-                raise still_going(campaign_id, campaign.state, "purged")
-            for name in (*_PERSONAL, "purge_batches", "purge_campaign"):
-                connection.execute(SQL[name], {"campaign": campaign.seq})
-
-        await self._database.write(work)
+        await self._database.write(lambda c: tx.begin_purge(c, campaign_id))
+        is_more = True
+        while is_more:
+            is_more = await self._database.write(lambda c: tx.purge_rows(c, campaign_id))
+            # Another process, too, is to come in between.
+            await sleep(PURGE_PAUSE if is_more else 0.0)
         await self._database.flush()
         # In a file that is marked an empty log would pass for a lost one.
         await self._database.write(read_identity)

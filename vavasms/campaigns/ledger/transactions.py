@@ -16,8 +16,11 @@ from vavasms.campaigns.ledger.rows import (
     DROPPED,
     HINDERED,
     OVER_BUDGET,
+    PURGE_ROWS,
+    PURGE_STEPS,
     dump_record,
     no_campaign,
+    still_going,
     waiting_again,
 )
 from vavasms.campaigns.states import (
@@ -252,6 +255,23 @@ def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
         drop_queued(connection, campaign.seq)
     give_back(connection, campaign.seq, segments * len(claim.recipients))
     return last + 1, last + 2
+
+
+def begin_purge(connection: Connection, campaign_id: str) -> None:
+    """Forget the texts of a campaign that has ended; nothing of it is kept or sent from now on."""
+    campaign = hold(connection, campaign_id)
+    if campaign.state not in (CampaignState.DONE, CampaignState.CANCELLED):
+        raise still_going(campaign_id, campaign.state, "purged")
+    for name in ("purge_batches", "purge_campaign"):
+        connection.execute(SQL[name], {"campaign": campaign.seq})
+
+
+def purge_rows(connection: Connection, campaign_id: str) -> bool:
+    """Delete some of a purged campaign's recipients and deliveries; return whether there may be more."""
+    key = {"campaign": hold(connection, campaign_id).seq, "rows": PURGE_ROWS}
+    # In this order: addressees are found through the recipients.
+    counts = [connection.execute(SQL[name], key).rowcount for name in PURGE_STEPS]
+    return max(counts) >= PURGE_ROWS
 
 
 def give_back(connection: Connection, seq: int, segments: int) -> None:

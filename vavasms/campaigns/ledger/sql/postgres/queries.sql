@@ -322,6 +322,27 @@ WHERE batch.campaign = %(campaign)s AND batch.no = kept.no
 -- name: purge_campaign
 UPDATE vavasms.campaign SET message = '' WHERE seq = %(campaign)s
 
+-- name: purge_addressees
+-- Those of the batches that the next query deletes.
+DELETE FROM vavasms.addressee WHERE campaign = %(campaign)s AND phone IN (
+    SELECT phone FROM vavasms.recipient WHERE campaign = %(campaign)s AND batch <= coalesce((
+        SELECT batch FROM vavasms.recipient WHERE campaign = %(campaign)s
+        ORDER BY batch, idx LIMIT 1 OFFSET %(rows)s
+    ), batch)
+)
+
+-- name: purge_recipients
+-- Whole batches, up to the one in which the limit falls.
+DELETE FROM vavasms.recipient WHERE campaign = %(campaign)s AND batch <= coalesce((
+    SELECT batch FROM vavasms.recipient WHERE campaign = %(campaign)s
+    ORDER BY batch, idx LIMIT 1 OFFSET %(rows)s
+), batch)
+
+-- name: purge_deliveries
+DELETE FROM vavasms.delivery WHERE campaign = %(campaign)s AND message_id IN (
+    SELECT message_id FROM vavasms.delivery WHERE campaign = %(campaign)s LIMIT %(rows)s
+)
+
 -- name: delete_recipients
 DELETE FROM vavasms.recipient WHERE campaign = %(campaign)s
 

@@ -251,6 +251,25 @@ WHERE campaign = :campaign
 -- name: purge_campaign
 UPDATE campaign SET message = '' WHERE seq = :campaign
 
+-- name: purge_addressees
+-- Those of the batches that the next query deletes.
+DELETE FROM addressee WHERE campaign = :campaign AND phone IN (
+    SELECT phone FROM recipient WHERE campaign = :campaign AND batch <= coalesce((
+        SELECT batch FROM recipient WHERE campaign = :campaign ORDER BY batch, idx LIMIT 1 OFFSET :rows
+    ), batch)
+)
+
+-- name: purge_recipients
+-- Whole batches, up to the one in which the limit falls.
+DELETE FROM recipient WHERE campaign = :campaign AND batch <= coalesce((
+    SELECT batch FROM recipient WHERE campaign = :campaign ORDER BY batch, idx LIMIT 1 OFFSET :rows
+), batch)
+
+-- name: purge_deliveries
+DELETE FROM delivery WHERE campaign = :campaign AND message_id IN (
+    SELECT message_id FROM delivery WHERE campaign = :campaign LIMIT :rows
+)
+
 -- name: delete_recipients
 DELETE FROM recipient WHERE campaign = :campaign
 
