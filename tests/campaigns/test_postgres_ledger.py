@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
@@ -460,3 +463,53 @@ async def test_a_nul_in_what_the_gateway_said_hides_nothing(ledger: PostgresLedg
     assert [row.message_id async for row in read_report(ledger, "c")] == ["a\0b", "c"]
     found = await ledger.deliveries("c", ["a\0b", "c"])
     assert {key: each.raw_status for key, each in found.items()} == {"c": "se\ufffdnt"}
+
+
+_OPEN_TWICE = """
+import asyncio, sys
+from vavasms import PostgresLedger
+
+async def main():
+    for _ in range(2):
+        async with await PostgresLedger.open(sys.argv[1]):
+            pass
+
+asyncio.run(main())
+"""
+
+
+def _settings(url: str) -> dict[str, str]:
+    with psycopg.connect(url) as connection:
+        return {
+            name: (connection.execute(f"SHOW {name}".encode()).fetchone() or ("",))[0]
+            for name in ("fsync", "full_page_writes")
+        }
+
+
+@pytest.mark.parametrize("setting", ["on", "off"])
+def test_a_server_that_can_forget_what_it_committed_is_warned_of_once(postgres: str, setting: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        before = connection.execute("SHOW full_page_writes").fetchone()
+        assert before is not None
+        connection.execute(f"ALTER SYSTEM SET full_page_writes = {setting}".encode())
+        connection.execute("SELECT pg_reload_conf()")
+    try:
+        shown = _settings(postgres)
+        deadline = time.monotonic() + 10
+        while shown["full_page_writes"] != setting and time.monotonic() < deadline:
+            shown = _settings(postgres)
+        opened = subprocess.run(
+            [sys.executable, "-c", _OPEN_TWICE, postgres],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    finally:
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"ALTER SYSTEM SET full_page_writes = {before[0]}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+    names = " and ".join(name for name, value in shown.items() if value == "off")
+    assert setting == shown["full_page_writes"]
+    assert opened.stderr.count("\n") == (1 if names else 0)
+    assert f"runs with {names} = off" in opened.stderr or not names

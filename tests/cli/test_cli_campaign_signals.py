@@ -34,11 +34,17 @@ RUN = ("campaign", "run", "contacts.csv", "--message", "Bonjour", "--unit-price"
 IN_TENS = ("--batch-size", "10", "--concurrency", "4")
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+@contextmanager
+def start(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "vavasms", *arguments]
-    return subprocess.Popen(
+    with subprocess.Popen(
         command, env=os.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            # Where the test failed nobody else would end it.
+            process.kill()
 
 
 def slow_down(server: SandboxServer, seconds: float) -> None:
@@ -91,11 +97,8 @@ def test_a_campaign_whose_terminal_is_closed_leaves_no_unknown(inside: Run, serv
 def test_a_campaign_under_nohup_outlives_its_terminal(server: SandboxServer) -> None:
     slow_down(server, 0.5)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        process = start(*RUN, *IN_TENS, "--yes", "--json")
-    finally:
+    with start(*RUN, *IN_TENS, "--yes", "--json") as process:
         signal.signal(signal.SIGHUP, before)
-    with process:
         assert server.gateway.journal.wait_for(5, timeout=20)
         process.send_signal(signal.SIGHUP)
         out, _ = process.communicate(timeout=30)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Self
 
 from attrs import asdict, evolve
@@ -36,6 +37,8 @@ MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.postgres")
 #: Batches that get their jobs at a time when a campaign starts.
 CHUNK = 5000
 
+logger = logging.getLogger("vavasms")
+
 
 class PostgresLedger(PostgresSending):
     """A ledger in a database. Open it with `PostgresLedger.open`; an async context manager."""
@@ -51,7 +54,8 @@ class PostgresLedger(PostgresSending):
 
         Raises `ConfigurationError` under trio, for a connection string that cannot be read, where the server
         turns us away, for a ledger of a newer version, or of an older one without `upgrade`; `LedgerError`
-        where the server is not at hand.
+        where the server is not at hand. Warns once, by the logger `vavasms`, of a server with `fsync` or
+        `full_page_writes` off.
         """
         secret = Secret(url)
         # No local that an error's traceback could show.
@@ -65,7 +69,11 @@ class PostgresLedger(PostgresSending):
             search_path=SCHEMA,
             connections=connections,
         )
-        return cls(database)
+        ledger = cls(database)
+        settings = [name for (name,) in await database.call(SQL["select_unsafe"], {})]
+        if settings:
+            _warn_of_losses(" and ".join(settings))
+        return ledger
 
     async def __aenter__(self) -> Self:
         return self
@@ -226,6 +234,16 @@ class PostgresLedger(PostgresSending):
             after = await write(partial(purge_batches, campaign_id=campaign_id, after=after), is_long=True)
         while await write(lambda c: purge_rows(c, campaign_id), is_long=True):
             pass
+
+
+@cache
+def _warn_of_losses(settings: str) -> None:
+    """Warn of what a server may lose: once, however often a ledger is opened."""
+    logger.warning(
+        "The PostgreSQL server runs with %s = off: at a power cut it can forget what was sent, and have it "
+        "sent again.",
+        settings,
+    )
 
 
 async def _wake_all(connection: Connection, campaign: tx.Held) -> None:

@@ -1,3 +1,7 @@
+-- name: select_unsafe
+-- Settings with which a server that loses power forgets what it said was committed, or cannot read it.
+SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name
+
 -- name: lock_shared
 -- "VAVA". Whoever claims and settles shares a campaign; whoever starts, pauses or cancels it has it alone. The
 -- locks of a row would let a stream of claims starve a pause: these queue. What follows must be a statement of
