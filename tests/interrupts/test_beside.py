@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -175,13 +175,14 @@ def test_close_waits_for_the_send_of_another_thread(
     sandbox: SandboxServer, make: Callable[..., VavaSMS]
 ) -> None:
     stall(sandbox, 0.4)
-    sms = make()
+    answers: list[object] = []
+    sms = make(on_response=answers.append)
     with ThreadPoolExecutor(2) as threads:
         lot = threads.submit(sms.send, PHONE, "Bonjour")
         assert sandbox.gateway.journal.wait_for(1)
         sms.close()
-        assert lot.done()
-        assert [str(phone) for phone in lot.result().recipients] == [PHONE]
+        assert len(answers) == 1
+        assert [str(phone) for phone in lot.result(10).recipients] == [PHONE]
     with pytest.raises(ConfigurationError, match="closed") as raised:
         sms.send(PHONE, "Bonjour")
     assert raised.value.outcome is Outcome.NOT_SENT
@@ -255,7 +256,7 @@ def test_close_stops_the_campaign_of_another_thread(
         with pytest.raises(ConfigurationError, match="closed"):
             runner.status(campaign.id)
         runner.__exit__(None, None, None)
-        assert run.done()
+        assert wait([run], 10).done
     with BlockingCampaignRunner(make(), ledger) as again:
         status = again.status(campaign.id)
     assert (status.sending, status.unknown) == (0, 0)
@@ -264,13 +265,15 @@ def test_close_stops_the_campaign_of_another_thread(
 
 def test_closing_twice_at_once_closes_once(sandbox: SandboxServer, make: Callable[..., VavaSMS]) -> None:
     stall(sandbox, 0.3)
-    sms = make()
+    answers: list[object] = []
+    sms = make(on_response=answers.append)
     with ThreadPoolExecutor(4) as threads:
         lot = threads.submit(sms.send, PHONE, "Bonjour")
         assert sandbox.gateway.journal.wait_for(1)
         for closing in [threads.submit(sms.close) for _ in range(3)]:
             closing.result(10)
-        assert lot.done()
+            assert len(answers) == 1
+        assert lot.result(10).message_ids
     sms.close()
 
 
