@@ -8,7 +8,7 @@ after the `except` block is over.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -178,7 +178,9 @@ class HttpTransport:
                     # Asked for nothing, httpx looks for a user in the URL at each request.
                     auth=_NO_AUTH,
                 )
-                return await read(response, _chunks_of(response))
+                # Not by httpx's decoding layers: they only cost, and do not say what they leave out.
+                assert isinstance(response.stream, httpx.AsyncByteStream)
+                return await read(response, response.stream)
         except Exception as error:  # noqa: BLE001  httpx's types do not cover what leaks: raw ssl.SSLError for one
             body.revoke()
             return _problem(error, asked=body.asked or self._blind)
@@ -220,13 +222,6 @@ async def post_form(url: str, fields: Mapping[str, str], *, timeout: float = 10.
     except (httpx.HTTPError, TimeoutError) as error:
         failure = OutcomeUnknownError(f"There was no answer ({type(error).__name__}).")
     raise failure
-
-
-def _chunks_of(response: httpx.Response) -> AsyncIterable[bytes]:
-    # Nothing asks for an encoding; without one httpx's decoding layers only cost.
-    if "content-encoding" in response.headers or not isinstance(response.stream, httpx.AsyncByteStream):
-        return response.aiter_bytes()
-    return response.stream
 
 
 def _problem(error: BaseException, *, asked: bool) -> Problem:

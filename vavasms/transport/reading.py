@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Mapping
 from typing import Protocol
 
+from vavasms.transport.decoding import decode
 from vavasms.transport.outcome import Reply
 from vavasms.transport.retry import read_retry_after
 
@@ -29,9 +30,10 @@ class Response(Protocol):
 
 
 async def read(response: Response, chunks: AsyncIterable[bytes]) -> Reply:
-    """Read the body's `chunks` to the end and close `response`, whatever comes.
+    """Read the body's `chunks` to the end, as they were sent, and close `response`, whatever comes.
 
-    Of a body that is too long nothing is kept, and the connection is closed.
+    Of a body that is too long or cannot be decoded nothing is kept, and the connection of a long one is
+    closed.
     """
     kept: list[bytes] = []
     size = 0
@@ -50,9 +52,10 @@ async def read(response: Response, chunks: AsyncIterable[bytes]) -> Reply:
             raise
     finally:
         await response.aclose()
+    body = decode(b"".join(kept), response.headers.get("content-encoding"), MAX_REPLY_BYTES)
     return Reply(
         status=response.status_code,
         retry_after=read_retry_after(response.headers.get("retry-after")),
-        body=b"".join(kept),
-        whole=size <= MAX_REPLY_BYTES,
+        body=body or b"",
+        whole=size <= MAX_REPLY_BYTES and body is not None,
     )
