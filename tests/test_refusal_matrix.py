@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,9 @@ SUCCESS = json.dumps(
 ).encode()
 NOTICE = b"<br />\n<b>Notice</b>:  Undefined index: x in <b>/srv/x.php</b> on line <b>3</b><br />\n"
 PAGE = b"<html><head><style>b{margin:0}</style></head><body>Request blocked.</body></html>"
+#: What makes a campaign send again, once its password is right.
+REFUSAL = b'{"code": 901, "message": "INVALID_CREDENTIALS"}'
+GZIP, DEFLATE = {"Content-Encoding": "gzip"}, {"Content-Encoding": "deflate"}
 
 
 @frozen(kw_only=True)
@@ -60,7 +64,11 @@ BODIES = {
     "two documents, the success first": Body(content=SUCCESS + b'\n{"code": 904, "message": "REFUSED"}'),
     "UTF-16": Body(content=SUCCESS.decode().encode("utf-16")),
     "UTF-16 without a mark": Body(content=SUCCESS.decode().encode("utf-16-le")),
-    "compressed": Body(content=gzip.compress(SUCCESS), headers={"Content-Encoding": "gzip"}),
+    "compressed": Body(content=gzip.compress(SUCCESS), headers=GZIP),
+    "compressed, behind a page": Body(content=gzip.compress(PAGE) + gzip.compress(SUCCESS), headers=GZIP),
+    "compressed, behind a refusal": Body(content=gzip.compress(REFUSAL) + SUCCESS, headers=GZIP),
+    "compressed, behind another": Body(content=zlib.compress(REFUSAL) + SUCCESS, headers=DEFLATE),
+    "compressed and cut": Body(content=gzip.compress(PAGE + SUCCESS)[:60], headers=GZIP),
     "compressed, and nobody says so": Body(content=gzip.compress(SUCCESS)),
     "9 MB": Body(content=SUCCESS + b" " * 9_000_000),
     "9 MB of a page": Body(content=PAGE * 120_000),
@@ -70,6 +78,14 @@ BODIES = {
     "in a refusal": Body(content=b'{"code": 904, "message": "REFUSED", "data": ' + SUCCESS + b"}"),
     "in a refusal, escaped": Body(content=b'{"code": 904, "message": "REFUSED", "data": {"c\\u006fde": 0}}'),
     "a refusal without a name": Body(content=b'{"code": 904}', is_silent=True),
+    "a refusal with a lot": Body(
+        content=REFUSAL[:-1] + b', "data": {"lot_id": "L-1", "message_id": ["SM-1"]}}'
+    ),
+    "a refusal with two names": Body(content=b'{"message": "OPERATION_SUCCES",' + REFUSAL[1:]),
+    "a refusal behind a success that is cut": Body(content=b"Notice: " + SUCCESS[11:-20] + b"\n" + REFUSAL),
+    "a refusal with a success that only a parser sees": Body(
+        content=REFUSAL[:-1] + b", data: {c\\u006fde: .0},}"
+    ),
     "a refusal in broken JSON with a success": Body(
         content=b'{"code": "904", "status": "REFUSED", "data": {"code": 0},}'
     ),

@@ -348,10 +348,25 @@ def test_a_code_in_words_is_an_error_that_settles_nothing(code: str, status: int
         b'{"code": 901, "c\\u006fde": 0, "message": "A_NAME"}',
         b'{"code": 0, "c\\u006fde": 901, "message": "A_NAME"}',
         b'{"code": 901, "c\\u006fde": 0, "message": "A_NAME",}',
+        # Spelled so that only a parser sees it.
+        b'{"code": 901, "message": "A_NAME", "data": {"c\\x6fde": 0},}',
+        b'{"code": 901, "message": "A_NAME", "data": {"co\\\nde": 0},}',
+        b'{"code": 901, "message": "A_NAME", "data": {"code" /* x */ : 0},}',
+        b'{"code": 901, "message": "A_NAME", "data": {/**/ code: .0},}',
+        b'{"code": 901, "message": "OPERATION_SUCCES", "message": "A_NAME"}',
+        b'{"code": 901, "message": "A_NAME", "description": "OPERATION_SUCCES"}',
+        {"code": 901, "message": "A_NAME", "data": 'a:1:{s:4:"code";i:0;}'},
+        {"code": 901, "message": "A_NAME", "data": 'array(1) { ["code"]=> int(0) }'},
+        # The ids of what was taken.
+        {"code": 901, "message": "A_NAME", "data": {"lot_id": "L", "message_id": ["SM-1"]}},
+        {"code": 901, "message": "A_NAME", "data": [{"message_id": "SM-1"}]},
+        b'{"code": "901", "status": "A_NAME", "lot_id": "L",}',
         b'{"code": 901, "message": "A_NAME"}{"code": 0}',
         b'{"code": 901, "message": "A_NAME"}\n<br /><b>Notice</b>: x',
         b'Notice: x\n{"code": 901, "message": "A_NAME"}\n{"code": 0}',
         b'Notice: {"code": 0}\n{"code": 901, "message": "A_NAME"}',
+        b'Notice: {"message": "OPERATION_SUCCES", "da\n{"code": 901, "message": "A_NAME"}',
+        b'Notice: x\n[message] => OPERATION_SUCCES\n{"code": 901, "message": "A_NAME"}',
         b'{"code": 901, "message": "A_NAME", "data": [',
     ],
 )
@@ -365,6 +380,24 @@ def test_what_is_not_the_gateways_own_refusal_refuses_no_send(
             continue
         assert result.error.outcome is UNKNOWN
         assert result.attempts == 1
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], {}, "", {"lot_id": "", "message_id": []}, {"lot_id": None, "message_id": None}]
+)
+@pytest.mark.parametrize("call", SENDS)
+def test_a_refusal_with_places_for_ids_and_none_in_them_is_one(call: Call, data: object) -> None:
+    body = {"code": 904, "message": "A_NAME", "description": "message_id: lot inconnu", "data": data}
+    assert fate_of(judge(call, 200, body)) == Fate(GatewayError, REJECTED)
+    noticed = b"Notice: Undefined index: lot_id in /srv/x.php on line 3\n" + json.dumps(body).encode()
+    assert fate_of(judge(call, 200, noticed)) == Fate(GatewayError, REJECTED)
+
+
+def test_a_verdict_on_a_code_may_name_its_message() -> None:
+    body = {"code": 913, "message": "INVALID_OTP", "data": {"message_id": "OTP-20190621-2250698"}}
+    result = judge(VERIFY, 200, body)
+    assert isinstance(result, Envelope)
+    assert parse_verification(result).message_id == "OTP-20190621-2250698"
 
 
 @pytest.mark.parametrize("status", REFUSED)
@@ -400,6 +433,11 @@ SIGNS = [
     b"<pre>{&quot;code&quot;:0}</pre>",
     b"<code>0</code>",
     b"Array ( [code] => 0 )",
+    b'array(1) {\n  ["code"]=>\n  int(0)\n}',
+    b'array(1) { ["code"]=> string(1) "0" }',
+    b'a:1:{s:4:"code";i:0;}',
+    b"<p>LOT-20190623-1217676</p>",
+    b"<p>(SM-20190623-1217879)</p>",
     b'"{\\"code\\": 0}"',
     b"{'code': '0'}",
     b"{code: 0}",

@@ -102,7 +102,7 @@ class Reply:
     #: Seconds, read from Retry-After; None where it was absent or nonsense.
     retry_after: float | None
     body: bytes
-    #: False where it was too long to be read to its end.
+    #: False where it was too long to be read to its end, or compressed and not whole.
     whole: bool = True
 
 
@@ -208,7 +208,7 @@ def _refused(request: Request, envelope: Envelope, status: int, policy: Policy) 
     if request.call is Call.VERIFY_OTP and otp_reason(envelope) is not None:
         return envelope
     code, kind = envelope.code, request.call.kind
-    outcome = _refused_outcome(request, code, policy)
+    outcome = _refused_outcome(request, envelope, policy)
     cls = _ERROR_TYPES.get(code or 0, GatewayError)
     if code == 709 and request.call is Call.DELIVERY_STATUS:
         cls = MessageNotFoundError
@@ -226,7 +226,11 @@ def _refused(request: Request, envelope: Envelope, status: int, policy: Policy) 
     return Failure(error=error)
 
 
-def _refused_outcome(request: Request, code: int | None, policy: Policy) -> Outcome:
+def _refused_outcome(request: Request, envelope: Envelope, policy: Policy) -> Outcome:
+    code = envelope.code
+    if envelope.has_ids:
+        # What was refused has no message: somebody may have one.
+        return Outcome.UNKNOWN
     if code == 903 and len(request.recipients) > 1:
         # Not documented: whether the lot's other numbers went out.
         return Outcome.REJECTED if policy.lots_are_atomic else Outcome.UNKNOWN

@@ -26,7 +26,7 @@ from vavasms.models import (
 )
 from vavasms.numbers import Msisdn
 from vavasms.wire.converter import BalanceData, MisshapenError, ReportData, structure, text_or, texts_of
-from vavasms.wire.signs import CodeWatch, says_code_0
+from vavasms.wire.signs import CodeWatch, says_success
 
 #: json5 is recursive and slow: 64 KiB would hold the event loop for a second.
 MAX_LENIENT_BYTES = 4096
@@ -36,8 +36,6 @@ _PHP_DIAGNOSTIC = re.compile(
     r"(?:<br\s*/?>)?\s*(?:<b>)?(?:PHP )?(?:Warning|Notice|Deprecated|Strict Standards)(?:</b>)?:"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
-#: The vendor writes it with one S.
-_SUCCESS = "OPERATION_SUCC"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z")
 
 
@@ -55,6 +53,8 @@ class Envelope:
     sound: bool = True
     #: The gateway's own refusal: a code that is not 0 with a name, and no sign of a success anywhere.
     refuses: bool = field(default=False, eq=False, repr=False)
+    #: It names a lot or a message, which only what was taken has.
+    has_ids: bool = field(default=False, eq=False, repr=False)
 
     @property
     def success(self) -> bool:
@@ -79,7 +79,7 @@ def parse_envelope(body: bytes) -> Envelope | None:
         # Which of them counts would be a guess.
         return None
     if isinstance(strict, dict):
-        return _judge(_read(strict, sound=sound), strict, doubtful=watch.has_zero or says_code_0(whole))
+        return _judge(_read(strict, sound=sound), strict, watch, whole)
     return _parse_leniently(text, whole)
 
 
@@ -88,19 +88,23 @@ def _parse_leniently(text: str, whole: str) -> Envelope | None:
         return None
     import json5  # rarely needed: 10 ms that no import should cost
 
-    loose = _load(json5.loads, text, allow_duplicate_keys=False)
+    watch = CodeWatch()
+    loose = _load(json5.loads, text, allow_duplicate_keys=False, object_pairs_hook=watch)
     if not isinstance(loose, dict):
         return None
-    return _judge(_read(loose, sound=False), loose, doubtful=says_code_0(whole))
+    return _judge(_read(loose, sound=False), loose, watch, whole)
 
 
-def _judge(envelope: Envelope | None, document: dict[Any, Any], *, doubtful: bool) -> Envelope | None:
+def _judge(
+    envelope: Envelope | None, document: dict[Any, Any], watch: CodeWatch, whole: str
+) -> Envelope | None:
     """Mark what is the gateway's own refusal."""
     if envelope is None or envelope.success:
         return envelope
     names = [name for name in (_clean(document.get("message")), _clean(document.get("status"))) if name]
-    succeeded = any(name.upper().startswith(_SUCCESS) for name in names)
-    return evolve(envelope, refuses=bool(names) and not (succeeded or doubtful))
+    # What is parsed may spell names as no text shows, and what is stepped over is not parsed.
+    doubtful = watch.has_zero or says_success(whole) or any(says_success(name) for name in names)
+    return evolve(envelope, refuses=bool(names) and not doubtful, has_ids=watch.has_ids)
 
 
 def _step_over_diagnostics(text: str) -> str:

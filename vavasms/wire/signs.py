@@ -17,12 +17,16 @@ from attrs import define
 MAX_LEGIBLE_BYTES = 256 * 1024
 #: JSON, JSON5, and the ways PHP prints an array; a code such as 0901 is none.
 _CODE_0 = re.compile(
-    r"""(?:["'\[]code["'\]]|[{,(]\s*code)\s*(?::|=>?)\s*["']?\s*[+-]?0+(?!\d)|<code>\s*0+(?!\d)""",
+    r"""(?:["'\[]code(?:["']\]?|\])|[{,(]\s*code)\s*(?::|=>?|;)\s*(?:int\(|i:|string\(\d\)\s*|s:\d:)?"""
+    r"""["']?\s*[+-]?\.?0+(?!\d)|<code>\s*0+(?!\d)""",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"""["']code["']\s*:|[{,]\s*code\s*:""", re.IGNORECASE)
-#: What only a success has.
-_SUCCESS = re.compile(r"OPERATION_SUCC|lot_id|message_id", re.IGNORECASE)
+#: What only a success is called; the vendor writes it with one S.
+_NAME = re.compile(r"OPERATION_SUCC", re.IGNORECASE)
+#: What only a success has: its ids, and what they look like.
+_IDS = re.compile(r"lot_id|message_id|\b(?:LOT|SM|OTP)-\d{6}", re.IGNORECASE)
+_ID_NAMES = frozenset({"lot_id", "message_id"})
 _OBJECT = re.compile(r"""\{\s*(?:["']|\Z)""")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
@@ -40,18 +44,21 @@ class CodeWatch:
     has_twins: bool = False
     #: Some object has the code 0.
     has_zero: bool = False
+    #: Some object has the id of a lot or of a message.
+    has_ids: bool = False
 
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         """Return the object; the last of several values of a name wins, as everywhere in Python."""
         codes = [value for name, value in pairs if name == "code"]
+        self.has_ids = self.has_ids or any(name in _ID_NAMES and value for name, value in pairs)
         self.has_twins = self.has_twins or len(codes) > 1
         self.has_zero = self.has_zero or any(_is_zero(code) for code in codes)
         return dict(pairs)
 
 
-def says_code_0(text: str) -> bool:
-    """Return whether a code 0 stands anywhere in a text, nested and escaped ones too."""
-    return _CODE_0.search(_unescape(text)) is not None
+def says_success(text: str) -> bool:
+    """Return whether a success's code or name stands anywhere in a text, nested and escaped ones too."""
+    return _says_success(_unescape(text))
 
 
 def may_hold_success(body: bytes) -> bool:
@@ -64,11 +71,15 @@ def may_hold_success(body: bytes) -> bool:
     if text is None:
         return True
     plain = _unescape(text)
-    if _CODE_0.search(plain) or _SUCCESS.search(plain):
+    if _says_success(plain) or _IDS.search(plain):
         return True
     if text.startswith(("{", "[")):
         return not _is_whole(text)
     return _CODE.search(plain) is not None or _has_cut_object(text)
+
+
+def _says_success(plain: str) -> bool:
+    return _CODE_0.search(plain) is not None or _NAME.search(plain) is not None
 
 
 def _read(body: bytes) -> str | None:
