@@ -46,6 +46,24 @@ def thousands(text: str) -> str:
     return f"{int(text):,}" if text.isdigit() else chunks(3, ",")(text)
 
 
+def addcslashes(text: str) -> str:
+    """Do what `addcslashes(…, "\\x80..\\xff")` does."""
+    return "".join([f"\\{byte:03o}" if byte > 0x7F else chr(byte) for byte in text.encode()])
+
+
+LIGATURES: Mapping[int, str] = {ord("œ"): "oe", ord("Œ"): "OE", ord("æ"): "ae", ord("€"): "EUR"}
+
+
+def transliterated(text: str) -> str:
+    """Do what `iconv(…, 'ASCII//TRANSLIT')` does to ligatures and signs, too."""
+    return unaccented(text).translate(LIGATURES)
+
+
+def by_points(before: str, after: str, between: str = "") -> Way:
+    """Name each character by its code point."""
+    return lambda text: between.join(f"{before}{ord(each):04x}{after}" for each in text)
+
+
 def unaccented(text: str) -> str:
     """Do what `iconv(…, 'ASCII//TRANSLIT')` does."""
     return text.translate(str.maketrans("éàö«»", "eao<>"))
@@ -94,6 +112,17 @@ WAYS: Mapping[str, Way] = {
     "strrev": lambda text: text[::-1],
     "base64_encode": lambda text: base64.b64encode(text.encode()).decode(),
     "bin2hex": lambda text: text.encode().hex(),
+    "bin2hex with colons": lambda text: text.encode().hex(":"),
+    "bytes of 0x": lambda text: " ".join(f"0x{byte:02X}" for byte in text.encode()),
+    "UCS-2 in hexadecimal digits": lambda text: text.encode("utf-16-be").hex().upper(),
+    "addcslashes": addcslashes,
+    "iconv TRANSLIT of ligatures": transliterated,
+    "code points of intl": by_points("\\u{", "}"),
+    "code points by name": by_points("U+", "", " "),
+    "comments between": chunks(5, "<!-- x -->"),
+    "long tags between": chunks(5, f'<span style="{"color:red;" * 9}">'),
+    "base64_encode behind a word": lambda text: "v1_" + base64.b64encode(text.encode()).decode(),
+    "digits of ar": lambda text: text.translate({48 + at: 0x660 + at for at in range(10)}),
     "var_export": lambda text: f"'{addslashes(text)}'",
 }
 

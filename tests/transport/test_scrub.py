@@ -18,6 +18,7 @@ from tests.echoes import CODE, LAYERS, NUMBER, PARTS, PASSWORD, RUN, TEXT, WAYS,
 from vavasms import AsyncVavaSMS, GatewayError
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.transport.outcome import Failure, Policy, Reply, judge_reply
 from vavasms.transport.scrub import scrub
 from vavasms.transport.spellings import ascii_only, plain, unescaped
 from vavasms.wire.replies import parse_envelope
@@ -111,6 +112,89 @@ def test_the_code_in_a_template_that_is_repeated_does_not_stay_either(way: str) 
 def test_a_short_code_is_masked_where_it_stands_alone(spelled: str, code: str) -> None:
     error = scrubbed(f"Refus : {spelled.format(code)}", request_with("code", code=code))
     assert all(code not in words for words in shown(error))
+
+
+@pytest.mark.parametrize("spelled", ["OTP{}", "{}invalide", "0{}", "SM-12{}45", "{}.00", "4.82913E+5"])
+def test_a_long_code_is_masked_wherever_it_stands(spelled: str) -> None:
+    echo = spelled.format(CODE)
+    error = scrubbed(f"Refus : {echo}", request_with("code"))
+    assert not any(part in words for words in shown(error) for part in (CODE, "4.82913"))
+
+
+@pytest.mark.parametrize(("code", "number"), [("048291", "48291"), ("00123456", "123456"), ("01234", "1234")])
+def test_a_code_that_lost_its_zeros_is_masked(code: str, number: str) -> None:
+    error = scrubbed(f"Le code {number} est faux", request_with("code", code=code))
+    assert error.description == "Le code *** est faux"
+
+
+@pytest.mark.parametrize("code", ["1234", "12345", "482913"])
+@pytest.mark.parametrize("way", ["base64_encode", "bin2hex", "bin2hex with colons"])
+def test_a_code_out_of_digits_of_another_kind_is_masked(way: str, code: str) -> None:
+    echo = WAYS[way](code)
+    assert echo not in str(scrubbed(f"Refus : {echo}", request_with("code", code=code)))
+
+
+def test_the_code_in_the_gateways_own_template_does_not_stay() -> None:
+    request = build_send_otp(TO, sender_id="ACME", length=None, valid_for=None, template=None, language=None)
+    error = scrubbed(f"« Votre code OTP est : {CODE} » non remis", request)
+    assert all(CODE not in words for words in shown(error))
+
+
+@pytest.mark.parametrize(
+    "text", ["L'été, à Bouaké, réservé", "Cœur de bœuf : 5 € l'œuf", "مرحبا بكم في متجرنا"]
+)
+@pytest.mark.parametrize(
+    "way", ["addcslashes", "iconv TRANSLIT of ligatures", "UCS-2 in hexadecimal digits", "bytes of 0x"]
+)
+def test_a_text_of_many_accents_does_not_stay(way: str, text: str) -> None:
+    echo = WAYS[way](text)
+    assert left_of(on_the_wire(echo), str(scrubbed(echo, request_with("text", text=text)))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("REFUS abcdefgh ijklmnop", "abcdefgh"),
+        ("abcdefgh", "abcdefgh ijklmnop"),
+        ("Le mot abcdefghijkl est faux ijklmnopq", "Le mot abcdefghijkl est"),
+        ("abcdefghij.", "abcdefghij"),
+        ("abcdefghij", "..."),
+    ],
+)
+def test_a_name_and_a_sentence_that_hold_one_another_hide_nothing(name: str, words: str) -> None:
+    error = scrubbed(words, request_with("text"), "abcdefghijklmnop", name=name)
+    for said in shown(error):
+        assert left_of("abcdefghijklmnop", said) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "part"),
+    [(482913, "code"), ("482913", "code"), (2250759123456, "number"), ("759123456", "number")],
+)
+def test_what_is_private_is_no_code_of_the_gateways(code: int | str, part: str) -> None:
+    body = json.dumps({"code": code, "message": "NO"}).encode()
+    result = judge_reply(request_with(part), Reply(status=200, retry_after=None, body=body), Policy())
+    assert isinstance(result, Failure)
+    error = result.error
+    assert isinstance(error, GatewayError)
+    scrub(error, request_with(part), PASSWORD)
+    assert (error.code, error.name) == (None, "NO")
+    assert all(str(code) not in words for words in shown(error))
+
+
+@pytest.mark.parametrize("code", [901, 5001, 123456])
+def test_a_code_that_repeats_nothing_stays(code: int) -> None:
+    error = GatewayError(f"The gateway refused (NO, {code}).", code=code, name="NO")
+    scrub(error, request_with("code"), "901")
+    assert (error.code, str(error)) == (code, f"The gateway refused (NO, {code}).")
+
+
+def test_a_documented_name_stays_whatever_the_text_says() -> None:
+    for text in ("INVALID_SENDER_ID", "Invalid phone number, invalid credentials!"):
+        for name in ("INVALID_CREDENTIALS", "INVALID_SENDER_ID", "INVALID_PHONE_NUMBER"):
+            error = scrubbed("Refus.", request_with("text", text=text), name=name)
+            assert error.name == name
+            assert name in str(error)
 
 
 @pytest.mark.parametrize("words", ["Erreur E12345 au lot 91234", "Le 12 mars a 34 refus", "Lot A1234B"])

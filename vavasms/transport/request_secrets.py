@@ -9,11 +9,13 @@ from urllib.parse import parse_qsl
 from attrs import field, frozen
 
 from vavasms.transport.spellings import FOLDS, Fold, compact, fold, misread, plain, unescaped
-from vavasms.wire.requests import OTP_TAG, Request
+from vavasms.wire.requests import DEFAULT_TEMPLATE, OTP_TAG, Call, Request
 
 _PRIVATE_FIELDS = frozenset({"message", "otp"})
 #: Below this length a text is no secret, and taking it out would only garble other words.
 _SHORTEST = 4
+#: A code so long is met by chance nowhere, and counts within a word and a number as well.
+_LONG_CODE = 6
 #: So many characters in a row are a part of a secret; a shorter secret counts whole.
 _RUN = 8
 
@@ -28,7 +30,7 @@ class FoldedSecrets:
     fold: Fold
     #: Those that have a run, a line each.
     long: str
-    #: Passwords that are shorter than a run: they count wherever they stand.
+    #: Passwords and long codes that are shorter than a run: they count wherever they stand.
     short: tuple[str, ...]
     #: Codes and texts that are shorter: they count as words of their own.
     words: tuple[str, ...]
@@ -93,6 +95,11 @@ def fold_secrets(request: Request, password: str) -> tuple[FoldedSecrets, ...]:
     Linear in their length.
     """
     values = [value for name, value in parse_qsl(request.form) if name in _PRIVATE_FIELDS]
+    if request.call is Call.SEND_OTP:
+        values.append(DEFAULT_TEMPLATE)
+    if request.call is Call.VERIFY_OTP:
+        # As a number, which is what the documentation calls a code.
+        values += [value.lstrip("0") for value in values]
     texts = _all_forms(chain.from_iterable(value.split(OTP_TAG) for value in values))
     passwords = _all_forms([password])
     numbers = "\n".join(request.recipients)
@@ -106,13 +113,17 @@ def _fold_by(by: Fold, passwords: Sequence[str], texts: Sequence[str], numbers: 
     return FoldedSecrets(
         fold=by,
         long="\n".join([*long, numbers, numbers[::-1]]),
-        short=_short(secrets, passwords),
+        short=(*_short(secrets, passwords), *_long_codes(by, folded)),
         words=tuple([word for word in _short(folded, texts) if by is compact or _is_code(by, word)]),
     )
 
 
 def _is_code(by: Fold, word: str) -> bool:
     return by is plain and word.isdigit()
+
+
+def _long_codes(by: Fold, folded: Sequence[str]) -> tuple[str, ...]:
+    return tuple([word for word in folded if _is_code(by, word) and _LONG_CODE <= len(word) < _RUN])
 
 
 def _short(folded: Sequence[str], whole: Sequence[str]) -> tuple[str, ...]:

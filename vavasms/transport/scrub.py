@@ -7,7 +7,7 @@ of them still holds a run of a secret, they are left out altogether.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from urllib.parse import quote_plus
 
@@ -17,26 +17,44 @@ from vavasms.transport.spellings import spellings, unescaped
 from vavasms.wire.requests import Call, Request
 
 _MASK = "***"
+#: Names of the documentation's: whatever the text says, they tell nothing.
+_NAMES = frozenset(
+    {"INVALID_CREDENTIALS", "INVALID_SENDER_ID", "INVALID_PHONE_NUMBER", "INVALID_OTP", "EXECUTION_ERROR"}
+)
+#: The digits of the longest code that was ever seen.
+_LONGEST_CODE = 3
 #: Stand for masks until all is compared, so that nothing is a run across one: first `***`, then numbers.
 _HOLE, _FIRST_NUMBER = "\ue000", 0xE001
 _HOLES = re.compile("([\ue000-\uf8ff])")
 _LONG_NUMBER = re.compile(r"\+?[0-9](?:[\s.\-/]{0,2}[0-9]){7,}")
 #: A code of the gateway's own, where the template around it stood.
-_CODE = r"[0-9](?:[\s.,\-/]?[0-9]){3,8}"
+_CODE = r"\d(?:[\s.,\-/]?\d){3,8}"
 _CODE_IN_TEMPLATE = re.compile(rf"{_CODE}\W{{0,6}}{_HOLE}|{_HOLE}\W{{0,6}}{_CODE}")
 
 
 def scrub(error: GatewayError, request: Request, password: str) -> None:
     """Mask the password, the text or code, and the numbers (their national form too) of `request`."""
     scrubber = _Scrubber(request, password)
-    sentence = str(error)
-    for words in (error.description, error.name):
-        if words is not None:
-            # The sentence ends the gateway's words with a full stop of its own.
-            sentence = sentence.replace(words.rstrip("."), scrubber.clean(words).rstrip("."))
-    error.args = (sentence,)
-    error.name = None if error.name is None else scrubber.clean(error.name)
-    error.description = None if error.description is None else scrubber.clean(error.description)
+    said = {words: scrubber.clean(words) for words in (error.description, error.name) if words is not None}
+    if error.name in _NAMES:
+        said[error.name] = error.name
+    code = str(error.code)
+    if len(code) > _LONGEST_CODE and scrubber.clean(code) != code:
+        # It is none: a number or a one-time code in the wrong place.
+        said[code], error.code = _MASK, None
+    error.args = (_replace(str(error), said),)
+    error.name = None if error.name is None else said[error.name]
+    error.description = None if error.description is None else said[error.description]
+
+
+def _replace(sentence: str, said: Mapping[str, str]) -> str:
+    """Put the masked words in the place of the gateway's: at once, since one may be a part of the other."""
+    # The sentence ends the gateway's words with a full stop of its own.
+    masked = {words.rstrip("."): clean.rstrip(".") for words, clean in said.items() if words.rstrip(".")}
+    longest_first = sorted(masked, key=len, reverse=True)
+    if not longest_first:
+        return sentence
+    return re.sub("|".join(map(re.escape, longest_first)), lambda match: masked[match[0]], sentence)
 
 
 class _Scrubber:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from html.entities import html5
-from unicodedata import category, normalize
+from unicodedata import category, decimal, normalize
 
 #: What one character comes to in a comparison; nothing for what a spelling may add, drop or change.
 Fold = Callable[[str], str]
@@ -17,21 +17,26 @@ Fold = Callable[[str], str]
 #: Escapes stand within escapes; each round undoes one layer, and a text is shorter after each.
 _ROUNDS = 12
 _ENTITIES = {name.rstrip(";").lower(): value for name, value in html5.items()}
-_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,60}>")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,160}>|<!--[^<>]{0,160}>")
 _ENTITY = re.compile(r"&([a-zA-Z][a-zA-Z0-9]{1,30});")
 _BYTES = re.compile(r"(?:[%=][0-9a-fA-F]{2}|\\+[xX][0-9a-fA-F]{2})+")
 _UNITS = re.compile(r"(?:[\\%]*[uU](?:0[0-9a-fA-F]{3}|[dD][89a-fA-F][0-9a-fA-F]{2}|2[0-9a-fA-F]{3}))+")
+_POINTS = re.compile(r"(?:\\+[uU]\{|[uU]\+)0*([0-9a-fA-F]{2,5})\}?")
+_OCTAL = re.compile(r"(?:\\+[0-3][0-7]{2})+")
 _SOFT_BREAK = re.compile(r"=\s{1,3}")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}")
-_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){4,}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{6,}")
+_HEX = re.compile(r"(?:(?:0?[xX])?[0-9a-fA-F]{2}[\s:,;.-]{0,2}){4,}")
+_NO_HEX = re.compile(r"0?[xX]|[^0-9a-fA-F]")
 _SPACE = re.compile(r"\s+")
+#: What transliteration takes apart, and Unicode does not.
+_LETTERS = {"œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l", "€": "eur"}
 _CP1252 = [bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(256)]
 
 
 @lru_cache(maxsize=4096)
 def plain(character: str) -> str:
-    """Fold to letters and digits, without case and accents."""
-    return "".join(filter(str.isalnum, normalize("NFKD", character).casefold()))
+    """Fold to letters and digits of any script, without case, accents and ligatures."""
+    return "".join([_plain(part) for part in normalize("NFKD", character).casefold()])
 
 
 @lru_cache(maxsize=4096)
@@ -47,6 +52,12 @@ def compact(character: str) -> str:
 
 
 FOLDS: tuple[Fold, ...] = (plain, ascii_only, compact)
+
+
+def _plain(part: str) -> str:
+    if part.isdecimal():
+        return str(decimal(part))
+    return _LETTERS.get(part) or (part if part.isalnum() else "")
 
 
 def fold(text: str, by: Fold) -> str:
@@ -100,11 +111,20 @@ def _unescape(text: str) -> str:
     text = _ENTITY.sub(lambda match: _ENTITIES.get(match[1].lower(), match[0]), text)
     text = html.unescape(text)
     text = _BYTES.sub(lambda match: _from_bytes(match[0]), _SOFT_BREAK.sub("", text))
+    text = _OCTAL.sub(lambda match: _from_octal(match[0]), text)
+    text = _POINTS.sub(lambda match: chr(int(match[1], 16)), text)
     return _UNITS.sub(lambda match: _from_units(match[0]), text)
 
 
 def _from_bytes(escapes: str) -> str:
-    raw = bytes.fromhex("".join(re.findall(r"[0-9a-fA-F]{2}", escapes)))
+    return _read(bytes.fromhex("".join(re.findall(r"[0-9a-fA-F]{2}", escapes))))
+
+
+def _from_octal(escapes: str) -> str:
+    return _read(bytes([int(digits, 8) for digits in re.findall(r"[0-7]{3}", escapes)]))
+
+
+def _read(raw: bytes) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -119,7 +139,19 @@ def _from_units(escapes: str) -> str:
 def _decode_runs(text: str) -> Iterator[str]:
     for match in _BASE64.finditer(text):
         digits = match[0].translate({ord("-"): "+", ord("_"): "/"})
-        with_end = digits[: len(digits) // 4 * 4]
-        yield base64.b64decode(with_end).decode("utf-8", "ignore")
+        # It may begin with the end of a word that stood before it.
+        for begin in range(4):
+            yield _from_base64(digits[begin:])
     for match in _HEX.finditer(text):
-        yield binascii.unhexlify(match[0]).decode("utf-8", "ignore")
+        digits = _NO_HEX.sub("", match[0])
+        for begin in range(2):
+            raw = binascii.unhexlify(digits[begin : len(digits) - (len(digits) - begin) % 2])
+            yield raw.decode("utf-8", "ignore")
+            # What a modem is sent for a text beyond GSM-7.
+            yield from (raw[odd:].decode("utf-16-be", "ignore") for odd in range(2))
+
+
+def _from_base64(digits: str) -> str:
+    # One digit beyond whole bytes holds none.
+    digits = digits[: len(digits) - (len(digits) % 4 == 1)]
+    return base64.b64decode(digits + "=" * (-len(digits) % 4)).decode("utf-8", "ignore")

@@ -21,6 +21,8 @@ from vavasms.text import count_segments
 MAX_SEGMENTS = 255
 #: The tag that the gateway replaces by the code.
 OTP_TAG = "##OTP##"
+#: What the gateway sends where it is given no text, says its documentation.
+DEFAULT_TEMPLATE = f"Votre code OTP est : {OTP_TAG}"
 
 
 class Kind(Enum):
