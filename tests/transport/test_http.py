@@ -541,6 +541,16 @@ async def test_the_log_has_one_line_for_each_attempt(
         assert secret not in caplog.text
 
 
+async def test_what_a_reply_says_in_its_first_line_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    answer = reply(b'{"code": 950, "message": "NO"}', f"403 {PASSWORD} {ONE} {TEXT}")
+    with RawServer(lambda connection: connection.sendall(answer)) as server:
+        async with connect(server.url) as sms:
+            await fails(sms.send(ONE, TEXT), GatewayError, Outcome.REJECTED)
+    assert '"HTTP/1.1 403 Forbidden"' in caplog.text
+    assert not any(secret in caplog.text for secret in (PASSWORD, ONE, TEXT))
+
+
 ECHOES = {
     "the password": PASSWORD,
     "the password as it travelled": quote_plus(PASSWORD),

@@ -54,7 +54,10 @@ class _Spread(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         pool: httpx.AsyncBaseTransport = request.extensions["vavasms.pool"]
-        return await pool.handle_async_request(request)
+        response = await pool.handle_async_request(request)
+        # httpx logs it, and PHP may write anything there. Without it the status has its usual name.
+        response.extensions.pop("reason_phrase", None)
+        return response
 
 
 _NO_AUTH = httpx.Auth()
