@@ -17,7 +17,7 @@ import pytest
 import trustme
 from attrs import frozen
 
-from vavasms import AsyncVavaSMS, ConfigurationError, NotSentError, Outcome
+from vavasms import AsyncVavaSMS, AuthenticationError, ConfigurationError, NotSentError, Outcome
 from vavasms.sandbox import SandboxServer
 
 pytestmark = pytest.mark.anyio
@@ -217,6 +217,37 @@ async def test_a_second_reply_is_not_taken_for_that_of_the_next_send(
             lots = [await sms.send(number, "Bonjour") for number in NUMBERS]
         assert server.posts == 3
     assert [lot.lot_id for lot in lots] == ["L1", "L2", "L3"]
+
+
+REFUSAL = b'{"code": 901, "message": "INVALID_CREDENTIALS"}'
+REFUSED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(REFUSAL), REFUSAL)
+#: The same, with as much before it as httpcore reads at once.
+REFUSED_IN_A_PIECE = REFUSED.replace(b"\r\n\r\n", b"\r\nX: %s\r\n\r\n" % (b"x" * (65536 - 5 - len(REFUSED))))
+
+
+@pytest.mark.parametrize("first", [SLOW, REFUSED, REFUSED_IN_A_PIECE], ids=["429", "901", "64 KiB of 901"])
+async def test_a_refusal_that_a_second_reply_follows_is_not_believed(
+    first: bytes, trust: Trust, anyio_backend_name: str
+) -> None:
+    if (anyio_backend_name, first, trust.server) == ("trio", REFUSED_IN_A_PIECE, None):
+        pytest.skip("trio reads no more than it is asked for: the second reply is in the socket yet")
+    with double_answering(success(1), first=first, context=trust.server) as server:
+        async with AsyncVavaSMS(
+            "a@example.com", "x", sender_id="ACME", base_url=server.url, tls=trust.client
+        ) as sms:
+            report = await sms.send_bulk(NUMBERS[:1], "Bonjour")
+        assert (server.posts, report.unknown) == (1, 1)
+
+
+@pytest.mark.parametrize("extra", [b"\n", b"\r\n\r\n"])
+async def test_a_refusal_that_only_line_ends_follow_is_one(extra: bytes, trust: Trust) -> None:
+    with double_answering(extra, first=REFUSED, context=trust.server) as server:
+        async with AsyncVavaSMS(
+            "a@example.com", "x", sender_id="ACME", base_url=server.url, tls=trust.client
+        ) as sms:
+            with pytest.raises(AuthenticationError) as caught:
+                await sms.send(NUMBERS[0], "Bonjour")
+    assert caught.value.outcome is Outcome.REJECTED
 
 
 @pytest.mark.parametrize("extra", [success(99), SLOW, b"HTTP"], ids=["200", "429", "the beginning of one"])

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx
+from attrs import evolve
 
 from vavasms.config import Secret, Settings, Timeouts, misconfigured
 from vavasms.errors import InvalidInputError, NotSentError, OutcomeUnknownError, VavaSMSError
@@ -25,7 +26,7 @@ from vavasms.transport.deadlines import deadlines_of
 from vavasms.transport.exchange import Exchange
 from vavasms.transport.headers import MAX_LENGTHS as MAX_LENGTHS
 from vavasms.transport.headers import Headers
-from vavasms.transport.inside import is_quiet, join_writes
+from vavasms.transport.inside import is_followed, is_quiet, join_writes
 from vavasms.transport.lifetime import Lifetime
 from vavasms.transport.loops import PerLoop
 from vavasms.transport.outcome import Policy, Problem, Reply
@@ -155,6 +156,8 @@ class HttpTransport:
             reply = await self._post(request, body, pool)
             foreign = not isinstance(pool, httpx.AsyncHTTPTransport)
             failed = isinstance(reply, Problem) or not (foreign or is_quiet(pool))
+            if failed and isinstance(reply, Reply) and is_followed(pool):
+                reply = evolve(reply, whole=False)
             self._blind = self._blind or not (isinstance(reply, Problem) or body.asked)
             return reply
         finally:

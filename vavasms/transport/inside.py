@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 from vavasms.transport.joined import JoinedBackend
@@ -31,6 +32,37 @@ def is_quiet(transport: Any) -> bool:
         )
     except AttributeError:
         return False
+
+
+def is_followed(transport: Any) -> bool:
+    """Return whether more than line ends came behind the reply that was read: it may not be the last word.
+
+    Asked of connections that are not quiet and will not be used again, since it takes what waits in them.
+    """
+    try:
+        connections: list[Any] = [connection._connection for connection in transport._pool.connections]  # noqa: SLF001
+        left = [
+            connection._h11_state.trailing_data[0] + _take(connection._network_stream)  # noqa: SLF001
+            for connection in connections
+        ]
+    except AttributeError:
+        return False
+    return any(data.strip() for data in left)
+
+
+def _take(stream: Any) -> bytes:
+    """Take what was received and waits in `stream`, one of httpcore's, or in what it wraps, decrypted."""
+    if hasattr(stream, "_protocol"):
+        return b"".join(stream._protocol.read_queue)  # noqa: SLF001
+    if hasattr(stream, "_ssl_object"):
+        received = stream._read_bio if hasattr(stream, "_read_bio") else stream._incoming  # noqa: SLF001
+        received.write(_take(stream.transport_stream))
+        try:
+            return bytes(stream._ssl_object.read(256))  # noqa: SLF001
+        except ssl.SSLError:
+            # A ticket for the next session, the end, or not yet a whole record.
+            return b""
+    return b"" if hasattr(stream, "setsockopt") else _take(stream._stream)  # noqa: SLF001
 
 
 def _is_drained(stream: Any) -> bool:

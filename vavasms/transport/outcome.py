@@ -102,7 +102,7 @@ class Reply:
     #: Seconds, read from Retry-After; None where it was absent or nonsense.
     retry_after: float | None
     body: bytes
-    #: False where it was too long to be read to its end, or compressed and not whole.
+    #: False where it was too long to be read to its end, compressed and not whole, or followed by more.
     whole: bool = True
 
 
@@ -133,7 +133,7 @@ def judge_reply(request: Request, reply: Reply, policy: Policy) -> Envelope | Fa
     """Say what a reply means: the envelope of a success, or a failure."""
     kind, status = request.call.kind, reply.status
     envelope = parse_envelope(reply.body)
-    if envelope is not None and envelope.refuses:
+    if envelope is not None and envelope.refuses and (reply.whole or kind is not Kind.SEND):
         return _refused(request, envelope, status, policy)
     if 300 <= status < 400:
         text = (
