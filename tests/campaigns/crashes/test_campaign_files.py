@@ -269,3 +269,26 @@ def test_an_older_copy_that_is_put_back_is_refused(stage: Stage, rounds: int) ->
         refuse(campaign, "LedgerError", "is older than the one that was used last here")
         recover(campaign)
         assert_once(campaign)
+
+
+def test_a_copy_with_its_log_that_is_put_back_into_the_same_file_is_refused(
+    stage: Stage, rounds: int
+) -> None:
+    for _ in range(rounds):
+        campaign, runner = begin(stage)
+        kept = campaign.path.parent.with_name(f"kept{campaign.path.parent.name}")
+        os.kill(runner.pid, signal.SIGSTOP)
+        shutil.copytree(campaign.path.parent, kept)
+        os.kill(runner.pid, signal.SIGCONT)
+        assert runner.wait() == 0
+        before = campaign.path.stat().st_ino
+        for name in (campaign.path.name, f"{campaign.path.name}-wal"):
+            # Written over: it is the file that was used, by its number as well.
+            shutil.copy(kept / name, campaign.path.with_name(name))
+        assert campaign.path.stat().st_ino == before
+        refuse(campaign, "LedgerError", "is older than the one that was used last here")
+        # A look at it changes nothing of that.
+        assert campaign.status().queued > 0
+        refuse(campaign, "LedgerError", "is older than the one that was used last here")
+        recover(campaign)
+        assert_once(campaign)

@@ -16,6 +16,7 @@ from vavasms.campaigns.ledger.identity import (
     OTHER_LOG,
     Identity,
     check_latest,
+    find_later,
     find_older,
     find_problem,
     latest_of,
@@ -47,8 +48,10 @@ async def use_file(database: Database, handle: FileHandle) -> AsyncIterator[None
     async with runner_lock(path, handle):
         identity = await database.read(read_identity)
         await run_sync(check_latest, path, identity)
-        if identity.in_use and not await unmark(database):
-            raise _too_busy(path)
+        if identity.in_use:
+            if not await unmark(database):
+                raise _too_busy(path)
+            identity = await database.read(read_identity)
         new = identity.follow(inode=handle.inode)
         # A crash at any instant leaves a file that is one of those beside it.
         await run_sync(write_beside, path, new, identity)
@@ -67,13 +70,24 @@ async def use_file(database: Database, handle: FileHandle) -> AsyncIterator[None
 async def unmark(database: Database, *, wait: bool = True) -> bool:
     """Move everything into the file itself, then take the mark off it.
 
-    Return False where a reader was in the way: then the mark stays, and with it the log. Under the lock.
+    It has another generation from then on: a copy from while it was in use is older. Return False where a
+    reader was in the way: then the mark stays, and with it the log. Under the lock.
     """
     # Cut only once the mark is off.
     if not await database.checkpoint("FULL", wait=wait):
         return False
-    await database.write(_unmark)
-    return await database.checkpoint("TRUNCATE", wait=wait)
+    path, identity = database.path, await database.read(read_identity)
+    if await run_sync(find_later, path, identity) is not None:
+        # An older copy: it stays one, whoever looked at it.
+        await database.write(partial(_write, identity=evolve(identity, in_use=False)))
+        return await database.checkpoint("TRUNCATE", wait=wait)
+    new = identity.follow(inode=identity.inode, in_use=False)
+    # As at the beginning.
+    await run_sync(write_beside, path, new, identity)
+    await database.write(partial(_write, identity=new))
+    is_cut = await database.checkpoint("TRUNCATE", wait=wait)
+    await run_sync(write_beside, path, new)
+    return is_cut
 
 
 async def tidy(database: Database, handle: FileHandle) -> None:
@@ -131,10 +145,6 @@ def recover(connection: sqlite3.Connection, *, path: Path, inode: int, now: floa
 
 def _write(connection: sqlite3.Connection, *, identity: Identity) -> None:
     connection.execute(SQL["set_identity"], asdict(identity))
-
-
-def _unmark(connection: sqlite3.Connection) -> None:
-    _write(connection, identity=evolve(read_identity(connection), in_use=False))
 
 
 def _rename_log(path: Path) -> None:

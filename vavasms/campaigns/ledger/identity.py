@@ -6,15 +6,15 @@ Against that the file itself holds, durably, from before the first claim until e
 
 - that it is *in use*: without its log it is not whole;
 - its inode: a copy that was taken while it was used has another;
-- its generation, which changes at each opening by a runner and is kept beside it as well: of a file that
-  was put back into its folder it is the older one.
+- its generation, which changes as a runner begins and as it ends, and is kept beside it as well: of a file
+  that was put back into its folder it is the older one.
 
 A log is the file's own if it has the same generation, which is why every commit writes the row.
 
-What cannot be told: a copy of the whole folder that was made while nobody used it, and an older log of the
-same opening. A crashed ledger whose folder was copied to another file system is taken for a copy. Programs
-other than this one that open a crashed ledger write the log into the file and delete it: that, too, looks
-like a loss.
+What cannot be told: a copy of the whole folder that was made while nobody used it, and an older log of an
+opening that did not end. A crashed ledger whose folder was copied to another file system is taken for a copy.
+Programs other than this one that open a crashed ledger write the log into the file and delete it: that, too,
+looks like a loss.
 """
 
 from __future__ import annotations
@@ -132,12 +132,12 @@ def log_path(path: Path) -> Path:
 def find_older(path: Path) -> str | None:
     """Return why a file that is whole is not the latest of its folder, or None. Not beside a connection."""
     identity = _read(path, "mode=ro" if has_log(path) else "immutable=1")
-    return None if identity is None else _compare(path, identity)
+    return None if identity is None else find_later(path, identity)
 
 
 def check_latest(path: Path, identity: Identity) -> None:
     """Raise `LedgerError` for the older of two copies, as what is kept beside it tells."""
-    problem = _compare(path, identity)
+    problem = find_later(path, identity)
     if problem is not None:
         raise LedgerError(f"The ledger {path} {problem}. {_RECOVER}", outcome=Outcome.NOT_SENT)
 
@@ -197,7 +197,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _compare(path: Path, identity: Identity) -> str | None:
+def find_later(path: Path, identity: Identity) -> str | None:
+    """Return why a file that says this of itself is not the latest of its folder, or None."""
     beside = read_beside(path)
     # A later one was used elsewhere meanwhile, as where the file alone is mounted, and is whole.
     if identity.name in beside or identity.generation > latest_of(beside):
@@ -210,12 +211,12 @@ def _beside(path: Path) -> Path:
 
 
 def _belongs(file: Identity, whole: Identity) -> bool:
-    """Return whether a file and what its log makes of it are one, at any instant of a runner's opening."""
+    """Return whether a file and what its log makes of it are one, as a runner begins, works and ends."""
     if whole.commits < file.commits:
         return False
     same = (whole.generation, whole.nonce) == (file.generation, file.nonce)
     is_next = whole.generation > file.generation and whole.previous == file.nonce
-    return same or (is_next and not file.in_use)
+    return same or (is_next and not (file.in_use and whole.in_use))
 
 
 def _inode(path: Path) -> int:
