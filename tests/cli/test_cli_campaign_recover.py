@@ -83,6 +83,34 @@ def test_a_file_that_looks_whole_may_be_recovered_too(inside: Run) -> None:
     assert anyio.run(_status, LEDGER).unknown == 3
 
 
+def test_nothing_says_that_what_was_loading_was_not_sent(inside: Run) -> None:
+    async def build() -> None:
+        """Copy a file while a campaign is loaded, and run the campaign."""
+        async with await SqliteLedger.open(LEDGER) as ledger, ledger.take_over(1.0):
+            values = {"account": "ops", "sender_id": "ACME", "message": "Salut", "created_at": 1.75e9}
+            await ledger.create(NewCampaign(id="later", **values))  # type: ignore[arg-type]
+            batch = NewBatch(no=0, message="Salut", segments=1, recipients=(Msisdn(2250700000200),))
+            await ledger.load("later", [batch])
+            async with await SqliteLedger.open(LEDGER) as other:
+                await other._database.checkpoint("FULL")
+            shutil.copy(LEDGER, COPY)
+            await ledger.finish_loading("later", plan="{}", plan_hash="later")
+            await ledger.start("later")
+            assert await ledger.claim("later", 0, token="t", worker="w", now=1.75e9)
+
+    anyio.run(build)
+    done = inside("campaign", "recover", "--ledger", str(COPY), "--yes", "--json")
+    assert json.loads(done.stdout)["unknown"] == 3
+
+    async def look() -> CampaignStatus:
+        async with await SqliteLedger.open(COPY) as ledger:
+            return await ledger.status("later")
+
+    status = anyio.run(look)
+    assert (status.state, status.reason) == (CampaignState.CANCELLED, "the ledger was recovered")
+    assert (status.unknown, status.not_sent) == (1, 0)
+
+
 def test_a_place_without_a_ledger_and_a_database_are_refused(inside: Run) -> None:
     none = inside("campaign", "recover", "--ledger", "none.db", "--yes")
     assert "There is no ledger" in none.stderr

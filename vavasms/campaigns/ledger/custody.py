@@ -137,6 +137,8 @@ def recover(connection: sqlite3.Connection, *, path: Path, inode: int, now: floa
     connection.execute(SQL["commit_recovered"])
     connection.execute(SQL["recover_queued"], {"result": dump_record(RECOVERED), "now": now})
     connection.execute(SQL["pause_recovered"], {"reason": LEDGER_RECOVERED})
+    # Of these the rest of the list may be missing: they are never run.
+    connection.execute(SQL["cancel_loading"], {"reason": LEDGER_RECOVERED})
     after = latest_of(read_beside(path))
     identity = read_identity(connection).follow(inode=inode, in_use=False, after=after)
     _write(connection, identity=identity)

@@ -110,8 +110,9 @@ class SqliteLedger:
         """Make usable a ledger that is refused, or a backup; return how many messages became unknown.
 
         What is queued or under way of every campaign that has not ended becomes unknown, since it may have
-        been sent: `unknown`, `mark_sent` and `resend` decide on it. Campaigns that were in the lost log only
-        are lost. A log of another file is renamed. May be repeated.
+        been sent: `unknown`, `mark_sent` and `resend` decide on it. One that was `loading` is cancelled as
+        well, since the rest of its list may be missing. Campaigns that were in the lost log only are lost. A
+        log of another file is renamed. May be repeated.
 
         Raises `LedgerBusyError` beside a runner, `LedgerError` where the file is not there or open in this
         process.
@@ -498,8 +499,10 @@ def _arrival(connection: Connection, account: str, now: float) -> tuple[float, f
 
 async def _recover(database: Database, inode: int) -> int:
     def work(connection: Connection) -> int:
+        # In this order: of what was loading here nobody knows that nothing was sent.
+        count = recover(connection, inode=inode, now=time.time(), path=database.path)
         reap_orphans(connection)
-        return recover(connection, inode=inode, now=time.time(), path=database.path)
+        return count
 
     count = await database.write(work)
     await database.flush()

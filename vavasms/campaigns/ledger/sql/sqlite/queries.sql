@@ -305,19 +305,20 @@ UPDATE identity SET commits = commits + 1
 
 -- name: count_recovered
 SELECT coalesce(sum(batch.n - batch.excluded), 0) FROM batch JOIN campaign ON campaign.seq = batch.campaign
-WHERE batch.state = 'queued' AND campaign.state IN ('queued', 'running', 'paused')
+WHERE batch.state = 'queued' AND campaign.state IN ('loading', 'queued', 'running', 'paused')
 
 -- name: commit_recovered
 -- What becomes unknown counts as spent.
 UPDATE campaign SET committed = committed + (
     SELECT coalesce(sum(segments * (n - excluded)), 0) FROM batch
     WHERE batch.campaign = campaign.seq AND batch.state = 'queued'
-) WHERE state IN ('queued', 'running', 'paused') AND max_segments IS NOT NULL
+) WHERE state IN ('loading', 'queued', 'running', 'paused') AND max_segments IS NOT NULL
 
 -- name: recover_queued
 -- The token goes: nothing of this file can answer for what another one sent.
 UPDATE batch SET state = 'unknown', token = NULL, result = :result, sending_at = :now
-WHERE state = 'queued' AND campaign IN (SELECT seq FROM campaign WHERE state IN ('queued', 'running', 'paused'))
+WHERE state = 'queued'
+    AND campaign IN (SELECT seq FROM campaign WHERE state IN ('loading', 'queued', 'running', 'paused'))
 
 -- name: pause_recovered
 UPDATE campaign SET state = 'paused', reason = :reason WHERE state IN ('queued', 'running')
