@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vavasms.errors import LedgerError, Outcome
+from vavasms.storage.numbers import number_of
 
 #: In SQLite's lock-byte page, which never holds data, behind the bytes that SQLite locks itself.
 _LOCK_BYTE = 0x4000_0400
@@ -36,9 +37,8 @@ class FileHandle:
 
     @property
     def inode(self) -> int:
-        """The number of the file in its file system: a copy has another one."""
-        # SQLite's whole numbers have a sign.
-        return self.key[2] & 0x7FFF_FFFF_FFFF_FFFF
+        """The number of the file: a copy has another one."""
+        return number_of(self._descriptor)
 
     def check(self, check: Callable[[Path], None]) -> None:
         """Run `check` before the first connection of this process to the file, and never beside one."""

@@ -292,3 +292,28 @@ def test_a_copy_with_its_log_that_is_put_back_into_the_same_file_is_refused(
         refuse(campaign, "LedgerError", "is older than the one that was used last here")
         recover(campaign)
         assert_once(campaign)
+
+
+def test_a_copy_that_has_the_number_of_what_it_replaces_is_refused(stage: Stage, rounds: int) -> None:
+    for _ in range(rounds):
+        campaign, runner = begin(stage)
+        folder, before = campaign.path.parent, campaign.path.stat().st_ino
+        kept = folder.with_name(f"kept{folder.name}")
+        os.kill(runner.pid, signal.SIGSTOP)
+        shutil.copytree(folder, kept)
+        os.kill(runner.pid, signal.SIGCONT)
+        assert runner.wait() == 0
+        shutil.rmtree(folder)
+        folder.mkdir()
+        # What is deleted leaves its number to a new file.
+        for each in range(100):
+            shutil.copy(kept / campaign.path.name, campaign.path)
+            if campaign.path.stat().st_ino == before:
+                break
+            campaign.path.rename(folder.with_name(f"{folder.name}-{each}"))
+        else:
+            pytest.skip("this file system gives no number twice")
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        refuse(campaign, "LedgerError", "a copy that was taken while")
+        recover(campaign)
+        assert_once(campaign)

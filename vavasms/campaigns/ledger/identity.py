@@ -5,7 +5,7 @@ without what it sent last: moved by itself, out of a container into which it alo
 Against that the file itself holds, durably, from before the first claim until everything is in it again:
 
 - that it is *in use*: without its log it is not whole;
-- its inode: a copy that was taken while it was used has another;
+- its inode, and when that was made: a copy that was taken while it was used has another;
 - its generation, which changes as a runner begins and as it ends, and is kept beside it as well: of a file
   that was put back into its folder it is the older one.
 
@@ -31,6 +31,7 @@ from attrs import evolve, frozen
 
 from vavasms.campaigns.ledger.transactions import SQL
 from vavasms.errors import LedgerError, Outcome
+from vavasms.storage.numbers import number_of
 
 _RECOVER = (
     "Put the folder back as it was, or let `vavasms campaign recover` make unknown what may have been sent. "
@@ -111,7 +112,7 @@ def find_problem(path: Path) -> str | None:
     whole = _read(path, "mode=ro")
     if whole is None or not _belongs(file, whole):
         return OTHER_LOG
-    if whole.in_use and whole.inode != _inode(path):
+    if whole.in_use and whole.inode != number_of(path):
         return "is a copy that was taken while the ledger was in use"
     return None
 
@@ -217,10 +218,6 @@ def _belongs(file: Identity, whole: Identity) -> bool:
     same = (whole.generation, whole.nonce) == (file.generation, file.nonce)
     is_next = whole.generation > file.generation and whole.previous == file.nonce
     return same or (is_next and not (file.in_use and whole.in_use))
-
-
-def _inode(path: Path) -> int:
-    return path.stat().st_ino & 0x7FFF_FFFF_FFFF_FFFF
 
 
 def _read(path: Path, how: str) -> Identity | None:
