@@ -164,7 +164,7 @@ class Call(Generic[T]):
         except asyncio.CancelledError as error:
             self.error = self._cut_off(error)
         except BaseException as error:  # noqa: BLE001  the waiting thread's: an exit must not end the loop
-            self.error = error
+            self.error = _find_exit(error)
 
     def _hear(self, how: Callable[[], object]) -> None:
         if self.done:
@@ -192,6 +192,18 @@ class Call(Generic[T]):
         self.done = True
         self._place.left(self)
         self._bell.put(None)
+
+
+def _find_exit(error: BaseException) -> BaseException:
+    """Return the exit that a hook raised in a group, with the account of the group; else the error."""
+    exits = error.subgroup((SystemExit, KeyboardInterrupt)) if isinstance(error, BaseExceptionGroup) else None
+    if exits is None:
+        return error
+    found: BaseException = exits
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    inherit_account(found, error)
+    return found
 
 
 def _never_begun() -> Exception:

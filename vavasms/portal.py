@@ -17,8 +17,6 @@ from threading import RLock, Thread, get_ident
 from typing import TypeVar
 from weakref import finalize
 
-import anyio
-
 T = TypeVar("T")
 
 #: Seconds. All waits are in pieces: an endless one cannot be interrupted on Windows.
@@ -90,12 +88,21 @@ class PortalThread:
 
     def _run(self) -> None:
         try:
-            anyio.run(self._serve, backend="asyncio")
+            with asyncio.Runner() as runner:
+                self._keep_serving(runner.get_loop())
         except BaseException as error:  # noqa: BLE001  raised where it was started; a hook's exit ends no process
             self._failure = error
         finally:
             self.ended = self.is_stopping = True
             self._ready.put(None)
+
+    def _keep_serving(self, loop: asyncio.AbstractEventLoop) -> None:
+        serving = loop.create_task(self._serve())
+        while not serving.done():
+            # asyncio has an exit that a hook raises end the loop. The call it was raised in has it; the
+            # other calls go on.
+            with suppress(SystemExit, KeyboardInterrupt):
+                loop.run_until_complete(serving)
 
     async def _serve(self) -> None:
         self._stopped = asyncio.Event()

@@ -314,14 +314,18 @@ async def test_a_purge_forgets_numbers_and_texts_and_keeps_the_counts(
     assert int(phones(1)[0]) in await ledger.opted_out()
 
 
-async def _keep_a_long_one(ledger: Ledger, run: Run) -> None:
-    """Keep a campaign of more than two parts of a purge, cancelled."""
-    await run("c", *[900] * 50)
+@pytest.fixture
+async def long_one(ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a cancelled campaign that a purge forgets in fifty parts."""
+    for module in ("transactions", "postgres_loading"):
+        monkeypatch.setattr(f"vavasms.campaigns.ledger.{module}.PURGE_ROWS", 100)
+    await run("c", *[100] * 50)
     await ledger.cancel("c", "enough")
 
 
-async def test_a_long_purge_lets_others_write_in_between(ledger: Ledger, run: Run, phones: Phones) -> None:
-    await _keep_a_long_one(ledger, run)
+async def test_a_long_purge_lets_others_write_in_between(
+    ledger: Ledger, long_one: None, phones: Phones
+) -> None:
     before, done = await ledger.status("c"), anyio.Event()
     #: Batches of which recipients were left, after each write.
     left: list[int] = []
@@ -342,8 +346,7 @@ async def test_a_long_purge_lets_others_write_in_between(ledger: Ledger, run: Ru
     assert not any(batch.recipients for batch in await ledger.batches("c", after=-1, limit=100))
 
 
-async def test_a_purge_that_is_cut_off_is_finished_by_another(ledger: Ledger, run: Run) -> None:
-    await _keep_a_long_one(ledger, run)
+async def test_a_purge_that_is_cut_off_is_finished_by_another(ledger: Ledger, long_one: None) -> None:
     before = await ledger.status("c")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ledger.purge, "c")

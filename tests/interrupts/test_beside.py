@@ -351,6 +351,32 @@ def test_a_hook_that_exits_ends_its_call_and_no_other(
     assert other.balance().currency == "XOF"
 
 
+def test_on_progress_that_exits_leaves_a_whole_account_and_the_calls_of_others(
+    sandbox: SandboxServer, make: Callable[..., VavaSMS]
+) -> None:
+    def leave(_: object) -> None:
+        raise SystemExit(3)
+
+    stall(sandbox, 0.5)
+    sms, other = make(), make()
+    with ThreadPoolExecutor(1) as threads:
+        lot = threads.submit(other.send, "2250700399999", "Bonjour")
+        assert sandbox.gateway.journal.wait_for(1)
+        sandbox.faults.set_rates({})
+        with pytest.raises(SystemExit) as raised:
+            sms.send_bulk(phones(40), "Bonjour", batch_size=5, concurrency=2, on_progress=leave)
+        assert [str(phone) for phone in lot.result(10).recipients] == ["2250700399999"]
+    report: BulkReport = vars(raised.value)["bulk_report"]
+    # What was read and not begun is named too.
+    assert report.not_sent > 0
+    assert report.accepted + report.not_sent + report.unknown == sum(
+        len(one.recipients) for one in report.results
+    )
+    sent = {str(phone) for kind in (Outcome.ACCEPTED, Outcome.UNKNOWN) for phone in report.recipients(kind)}
+    assert set(sandbox.gateway.journal.counts()) - {"2250700399999"} <= sent
+    assert (sms.balance().currency, other.balance().currency) == ("XOF", "XOF")
+
+
 @pytest.mark.parametrize("kind", ["async", "plain"])
 def test_an_inbound_handler_of_flask_may_reply_with_the_facade(
     sandbox: SandboxServer, make: Callable[..., VavaSMS], kind: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self
@@ -182,6 +182,8 @@ class BulkStream:
                         while ready:
                             place = object()
                             await self._limiter.acquire_on_behalf_of(place)
+                            # Before its task runs: an account that is taken meanwhile must name it.
+                            self._in_flight[self._next_number] = ready[0]
                             tasks.start_soon(self._carry, self._next_number, ready.pop(0), place)
                             self._next_number += 1
                 self._is_one = self._next_number == 1
@@ -192,9 +194,18 @@ class BulkStream:
 
     def _leave_ready(self) -> None:
         self._cutter.flush()
-        while self._cutter.ready:
-            self._count(self._untried(self._next_number, self._cutter.ready.pop(0)))
-            self._next_number += 1
+        ready, first = self._cutter.ready[:], self._next_number
+        self._cutter.ready.clear()
+        self._next_number += len(ready)
+        self._leave(enumerate(ready, first))
+
+    def _leave(self, batches: Iterable[tuple[int, Batch]]) -> None:
+        """Account for batches that were not tried; `on_progress` may exit at any of them."""
+        results = [self._untried(number, batch) for number, batch in batches]
+        for result in results:
+            self._tally.add(result)
+        for result in results:
+            self._tell(result)
 
     def _untried(self, number: int, batch: Batch) -> BatchResult:
         return untried(number, batch, self._halt)
@@ -248,8 +259,7 @@ class BulkStream:
                     self._closing.set()
                 await self._deliver(result)
         finally:
-            for part in parts:
-                self._count(self._untried(number, part))
+            self._leave((number, part) for part in parts)
 
     async def _try_watched(self, number: int, batch: Batch) -> BatchResult:
         attempt = Attempt()
@@ -272,6 +282,9 @@ class BulkStream:
 
     def _count(self, result: BatchResult) -> None:
         self._tally.add(result)
+        self._tell(result)
+
+    def _tell(self, result: BatchResult) -> None:
         if self._options.on_progress is None:
             return
         try:

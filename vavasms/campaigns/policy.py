@@ -23,6 +23,10 @@ _EXACT = Context(prec=50)
 _CENTURY = 100 * 365 * 86_400
 
 
+#: Messages a second: at a smaller one a single batch would hold up the account's other campaigns for days.
+SLOWEST_RATE = 0.001
+
+
 @frozen(kw_only=True)
 class Policy:
     """The limits of one campaign. Raises `InvalidInputError` where one makes no sense."""
@@ -131,9 +135,11 @@ def _check_count(name: str, value: object) -> None:
 
 
 def _check_rate(rate: object) -> None:
-    fit = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < math.inf
+    fit = isinstance(rate, int | float) and not isinstance(rate, bool) and SLOWEST_RATE <= rate < math.inf
     if rate is not None and not fit:
-        raise InvalidInputError("rate must be a number of messages a second above 0; nothing was sent.")
+        raise InvalidInputError(
+            f"rate must be a number of messages a second, {SLOWEST_RATE} at least; nothing was sent."
+        )
 
 
 def _check_money(name: str, value: object, *, least: int | None) -> None:
