@@ -71,6 +71,17 @@ def test_names_that_come_again_or_are_empty_are_numbered() -> None:
     assert unique_names([" nom", "nom", "", "nom 2"]) == ("nom", "nom 2", "column 3", "nom 2 2")
 
 
+def test_no_name_is_there_twice() -> None:
+    assert unique_names(["nom", "nom", "nom"]) == ("nom", "nom 2", "nom 3")
+    assert unique_names(["nom", "nom 2", "nom", "", "column 4"]) == (
+        "nom",
+        "nom 2",
+        "nom 3",
+        "column 4",
+        "column 4 2",
+    )
+
+
 def test_a_row_of_numbers_is_data_and_a_row_of_names_is_not() -> None:
     assert is_data(["07 09 00 00 01", ""])
     assert not is_data(["Tel 1"])

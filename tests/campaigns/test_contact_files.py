@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 import pytest
 
 from vavasms.campaigns.contacts import read_contacts
-from vavasms.campaigns.contacts.reader import split_numbers
+from vavasms.campaigns.contacts.columns import split_numbers
 from vavasms.errors import InvalidInputError
 
 Write = Callable[[bytes], Path]
@@ -107,13 +107,23 @@ def test_empty_rows_are_passed_over_and_still_counted(write: Write) -> None:
     assert contact.row == 4
 
 
-def test_short_rows_have_empty_cells_and_long_ones_lose_none_that_is_named(write: Write) -> None:
-    with read_contacts(write(b"nom;tel;ville\nAwa\nYao;0700000001;Man;more\n")) as contacts:
-        short, long = contacts
+def test_short_rows_have_empty_cells_and_long_ones_keep_theirs_to_be_refused(write: Write) -> None:
+    content = b"nom;tel;ville\nAwa\nYao;0700000001;Man;;\nKoffi; Jean;0700000002;Man\n"
+    with read_contacts(write(content)) as contacts:
+        short, padded, long = contacts
     assert short.phone == ""
-    assert (short.cells, long.cells) == (("Awa", "", ""), ("Yao", "0700000001", "Man"))
+    assert (short.cells, padded.cells) == (("Awa", "", ""), ("Yao", "0700000001", "Man"))
     assert short.columns == {"nom": "Awa", "tel": "", "ville": ""}
-    assert long.columns == {"nom": "Yao", "tel": "0700000001", "ville": "Man"}
+    assert (short.fault, padded.fault, long.fault) == (None, None, "too_many_cells")
+    assert long.cells == ("Koffi", "Jean", "0700000002", "Man")
+    assert long.columns == {"nom": "Koffi", "tel": "Jean", "ville": "0700000002"}
+
+
+@pytest.mark.parametrize("cell", [' "Koffi, Jean"', '   "Koffi, Jean"', '"Koffi, Jean"'])
+def test_a_blank_before_a_quote_is_passed_over(write: Write, cell: str) -> None:
+    with read_contacts(write(f"tel,prenom,ville\n0700000001,{cell}, Man\n".encode())) as contacts:
+        (contact,) = contacts
+    assert contact.cells == ("0700000001", "Koffi, Jean", "Man")
 
 
 @pytest.mark.parametrize(
@@ -178,17 +188,22 @@ def test_a_pipe_is_read_like_a_file() -> None:
     [
         (b"", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
-        (b" \n;;\n\n", "has no column"),
+        (b" \n;;\n\n", "is empty"),
+        (b" \n;\xc2\xa0;\n\n", "has no column"),
         (b"\r\n\r\n", "is empty"),
         (b"tel\n07\0\n", "binary"),
         (b"PK\x03\x04\x14", "no spreadsheet: save it as CSV first"),
         (b"\xd0\xcf\x11\xe0\xa1", "no spreadsheet: save it as CSV first"),
         (b"%PDF-1.7", "a PDF"),
-        (codecs.BOM_UTF16_LE + "tel\n07".encode("utf-16-le"), "save it as CSV UTF-8"),
+        (codecs.BOM_UTF16_LE + "nom\nAwa".encode("utf-16-le"), "its columns are nom"),
         (b"nom;ville\nAwa;Man\n", "its columns are nom, ville. Name it: phone_column"),
         (b"Awa;0700000001\n", "2 without names (its first row is data"),
-        (b"Export 2026\nphone;parrain\n0700000001;0500000002\n", "its columns are Export 2026. Name it:"),
-        (b"Export 20260701\nphone;parrain\n0700000001;0500000002\n", "has its header in row 2: remove"),
+        (b"Export 2026\nnom;parrain\nAwa;0500000002\n", "its columns are Export 2026. Name it:"),
+        (
+            b"mobile;whatsapp\n0700000001;0500000002\n",
+            "two columns full of numbers, mobile and whatsapp. Name",
+        ),
+        (b"tel;tel\n0700000001;0500000002\n", "two columns full of numbers, tel and tel 2. Name it:"),
         (b"\x1b]0\x07\x1b[31mnom;\xe2\x80\xaeville\nAwa;Man\n", "its columns are ]0[31mnom, ville."),
         (b"tel\n", "a header and no rows"),
         (b"tel;nom\n;\n", "a header and no rows"),

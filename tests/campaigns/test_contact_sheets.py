@@ -127,7 +127,7 @@ def test_cells_of_every_type_become_the_text_that_was_meant() -> None:
     }
     with read_contacts(io.BytesIO(build_xlsx({"S": sheet}))) as contacts:
         first, second = contacts
-    assert first.cells == ("+2250700000101", "1990-05-17", "TRUE", "12.5", "")
+    assert first.cells == ("+2250700000101", "17/05/1990", "TRUE", "12.5", "")
     assert second.cells == ("0700000102", "", "", "", "Man")
 
 
@@ -140,15 +140,24 @@ def test_cells_of_every_type_become_the_text_that_was_meant() -> None:
         (-0.0, "0"),
         (707000101.5, "707000101.5"),
         (2.0**53 - 1, "9007199254740991"),
-        (2.0**60, "1.152921504606847e+18"),
+        (2.0**60, "1.15292150460685e+18"),
         (float("inf"), "inf"),
         (False, "FALSE"),
-        (datetime.combine(date(2025, 1, 2), time(3, 4)), "2025-01-02T03:04:00"),
-        (time(8, 30), "08:30:00"),
-        (timedelta(hours=3), "3:00:00"),
+        (datetime.combine(date(2025, 1, 2), time(3, 4)), "02/01/2025 03:04"),
+        (time(8, 30), "08:30"),
+        (timedelta(hours=3), "3:00"),
+        (timedelta(days=1, hours=2, minutes=5), "26:05"),
+        (3479.9999999999995, "3480"),
+        (0.1 + 0.2, "0.3"),
+        (0.00001, "0.00001"),
+        (123456789012345.6, "123456789012346"),
+        (float("nan"), "nan"),
+        (datetime(2026, 1, 5, 14, 30), "05/01/2026 14:30"),  # noqa: DTZ001
+        (datetime(2026, 1, 5, 14, 29, 59, 999_999), "05/01/2026 14:30"),  # noqa: DTZ001
+        (datetime(2026, 1, 5), "05/01/2026"),  # noqa: DTZ001
     ],
 )
-def test_a_typed_value_is_written_without_a_loss(value: object, text: str) -> None:
+def test_a_typed_value_is_written_as_the_sheet_shows_it(value: object, text: str) -> None:
     assert to_text(value) == text
 
 
@@ -168,6 +177,14 @@ def test_a_sheet_that_is_not_there_is_said_with_those_that_are() -> None:
     many = {f"S{number}": LIST for number in range(12)}
     with pytest.raises(InvalidInputError, match="S9, …"):
         read(build_xlsx(many), sheet="T")
+
+
+def test_the_sheet_that_was_read_is_known_and_an_encoding_is_refused() -> None:
+    book = build_xlsx({"Empty": {}, "Clients": LIST})
+    with read_contacts(io.BytesIO(book)) as contacts:
+        assert (contacts.sheet, contacts.encoding) == ("Clients", None)
+    with pytest.raises(InvalidInputError, match="is a spreadsheet, whose encoding is known"):
+        read_contacts(io.BytesIO(book), encoding="cp1252")
 
 
 def test_a_csv_has_no_sheets() -> None:

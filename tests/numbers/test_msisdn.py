@@ -143,7 +143,7 @@ def test_a_spreadsheets_decimal_is_restored_only_on_demand() -> None:
         ("12", "too_short"),
         ("98164", "short_code"),
         ("bonjour", "letters"),
-        ("tel:+2250709000001", "letters"),
+        ("call:+2250709000001", "letters"),
         ("O709000001", "letters"),
         ("+2250709000001 ext. 5", "extension"),
         ("+2250709000001x5", "extension"),
@@ -316,3 +316,36 @@ def test_a_lost_zero_is_restored_only_where_the_caller_named_the_region() -> Non
         parse_msisdn("709000001", default_region="CI", repair=True)
     assert refused.value.reason == NumberFault.LOST_ZERO.value
     assert refused.value.suggestion == "2250709000001"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('="0709000001"', '= "07 09 00 00 01"', "'0709000001", "\u2019+2250709000001", '"0709000001"'),
+        *("tel:+225-07-09-00-00-01", "whatsapp:+2250709000001", "T\u00e9l. : 0709000001", "p:+2250709000001"),
+        *(
+            "07 09 00 00 01 (Orange)",
+            "+2250709000001 [MTN CI]",
+            "0709000001(perso)",
+            "'tel:0709000001 (Moov)",
+        ),
+    ],
+)
+def test_what_spreadsheets_and_links_put_around_a_number_is_taken_off(text: str) -> None:
+    assert parse_msisdn(text, default_region="CI") == "2250709000001"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("0709000001 (faux)", "letters"),
+        ("0709000001 (ne pas)", "letters"),
+        ("0709000001 ::: 0505000002", "several"),
+        ("tel:+2250709000001;ext=12", "extension"),
+        ("0709000001 (12)", "too_long"),
+        ('="0709000001', "characters"),
+        ("(0709000001" + " " * 300 + "9 (Orange)", "letters"),
+    ],
+)
+def test_what_is_around_a_number_and_says_more_than_that_is_not_passed_over(text: str, reason: str) -> None:
+    assert refused(text, default_region="CI").reason == reason

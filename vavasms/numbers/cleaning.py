@@ -11,9 +11,36 @@ _SCIENTIFIC = re.compile(r"[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+")
 # The head has no separators: "07.09.00.00.00" is how numbers are written in French.
 _DECIMAL = re.compile(r"(\+?\d{7,})[.,]0{1,2}")
 _EXTENSION = re.compile(r"[#*;]|\d\s*[(\[]?\s*(?:ext(?:n|ension)?|x|poste|post|p)[.:=\s]*\d", re.IGNORECASE)
-_SEVERAL = re.compile(r"\+.*\+|\d\s*[,/|&\n\r][\s,/|&]*[+\d]", re.DOTALL)
+_SEVERAL = re.compile(r"\+.*\+|:::|\d\s*[,/|&\n\r][\s,/|&]*[+\d]", re.DOTALL)
 # The patterns above take time in the square of a hostile text's length.
 _LOOKED_AT = 250
+#: A formula that makes a text of digits, as exports write it: `="0709000001"`.
+_FORMULA = re.compile(r'=\s*"([^"]*)"')
+#: What a link or a person writes before a number.
+_PREFIX = re.compile(
+    r"(?:tel|t\u00e9l|t\u00e9l\u00e9phone|telephone|phone|whatsapp|wa|sms|smsto|callto|mobile?|cel|cell|gsm|portable|p)"
+    r"\.?\s*:\s*",
+    re.IGNORECASE,
+)
+#: A word or two in brackets after it: `0709000001 (Orange)`.
+_REMARK = re.compile(r"\s*(?:\(([^\W\d_]+(?:[ '-][^\W\d_]+)?)\)|\[([^\W\d_]+(?:[ '-][^\W\d_]+)?)\])$")
+#: Words that take the number back.
+_DENIALS = frozenset(
+    {"faux", "fausse", "erron\u00e9", "errone", "invalide", "invalid", "wrong", "mauvais", "stop"}
+)
+_DENIALS |= {
+    "d\u00e9c\u00e9d\u00e9",
+    "decede",
+    "d\u00e9c\u00e9d\u00e9e",
+    "decedee",
+    "refus",
+    "no",
+    "non",
+    "pas",
+    "not",
+    "bad",
+}
+_QUOTES = "'\u2019\u2018`"
 # Spaces and dashes of every script, and what surrounds an area code.
 _SEPARATORS = {
     code: None
@@ -41,7 +68,21 @@ def normalize(text: str) -> str:
     """Compose, make every digit ASCII, drop what is invisible and what surrounds the number."""
     plain = text if text.isascii() else _normalize_unicode(text)
     # A leading apostrophe is how spreadsheets mark a text.
-    return plain.strip().lstrip("'’").strip()
+    plain = plain.strip().lstrip(_QUOTES).strip()
+    is_bare = plain[:1].isdecimal() and plain[-1:].isdecimal()
+    return plain if is_bare or len(plain) > _LOOKED_AT else _unwrap(plain)
+
+
+def _unwrap(plain: str) -> str:
+    """Take off what links, exports and people put around a number."""
+    formula = _FORMULA.fullmatch(plain)
+    plain = (formula[1] if formula else plain).strip(_QUOTES + '" ')
+    prefix = _PREFIX.match(plain)
+    plain = plain[prefix.end() :] if prefix else plain
+    remark = _REMARK.search(plain)
+    if remark and not _DENIALS & set(re.split(r"[ '-]", (remark[1] or remark[2]).casefold())):
+        plain = plain[: remark.start()]
+    return plain.strip()
 
 
 def _normalize_unicode(text: str) -> str:

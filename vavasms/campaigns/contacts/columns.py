@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import count
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z]+")
@@ -16,17 +17,61 @@ _PHONE = frozenset({"telephone", "telephonique", "tel", "phone", "phonenumber", 
 #: Words that mean a phone only where nothing else is said: `Numéro`, but not `Numéro de commande`.
 _VAGUE = frozenset({"numero", "num", "number", "contact"})
 _FILLERS = _VAGUE | {"n", "no", "de", "du", "d", "le", "la", "l", "the", "of", "client", "customer"}
-#: Phones that take no SMS: chosen only where there is no other.
-_FIXED = frozenset({"fixe", "fixed", "landline", "bureau", "office", "domicile", "home"})
+#: Phones that take no SMS.
+_FIXED = frozenset({"fixe", "fixed", "landline", "bureau", "office", "domicile", "home", "maison"})
+#: Phones of somebody else.
+_OTHERS = frozenset(
+    {"conjoint", "conjointe", "epoux", "epouse", "mari", "femme", "spouse", "husband", "wife"}
+)
+_OTHERS |= {
+    "urgence",
+    "emergency",
+    "secour",
+    "pere",
+    "mere",
+    "father",
+    "mother",
+    "parent",
+    "tuteur",
+    "tutrice",
+}
+_OTHERS |= {
+    "guardian",
+    "frere",
+    "soeur",
+    "garant",
+    "parrain",
+    "referent",
+    "secretaire",
+    "assistant",
+    "proche",
+}
+#: What is told of a phone rather than its number.
+_ASIDES = frozenset({"label", "code", "indicatif", "prefix", "prefixe", "consent", "consentement", "optin"})
+_ASIDES |= {"verified", "verifie", "valid", "valide", "status", "statut", "country", "pay", "date"}
+#: Chosen only where there is no other.
+_LAST = _FIXED | _OTHERS | _ASIDES
 #: Columns that speak of a mobile and hold no number.
 _OTHER = frozenset({"fax", "money", "operateur", "operator", "reseau", "network", "type", "marque"})
 _OTHER |= {"model", "modele", "os", "id"}
+
+#: What programs write where there is nothing, and what spreadsheets show for an error. No name is spelt so.
+NO_VALUES = frozenset(
+    {"nan", "NaN", "NULL", "null", "(null)", "None", "NaT", "<NA>", "undefined", "\\N", "N/A"}
+)
+NO_VALUES |= {"#N/A", "#NA", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"}
+NO_VALUES |= {"#VALEUR!", "#NOM?", "#NOMBRE!", "#NUL!", "#GETTING_DATA", "#FIELD!", "#ERROR!", "#ERREUR!"}
 
 #: Control characters, marks that turn the direction of text, half characters: terminals obey some of them.
 _HARMFUL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 _SHOWN_CHARACTERS = 40
+
+#: The second of a name's rank, where it says phone only for want of anything else.
+VAGUE = 2
+#: What parts several numbers in one cell; `:::` is Google's.
+_SEPARATORS = re.compile(r"[/,;|\n\r]+|\s(?:ou|or|et|and)\s|\s&\s|:::", re.IGNORECASE)
 
 #: Fewer digits are no number: the rest of one (`07 07 07 07/08`), or the year in a title.
 DIGITS_OF_A_NUMBER = 7
@@ -42,9 +87,28 @@ def cut_words(name: str) -> tuple[str, ...]:
 
 def find_phone_column(header: Sequence[str]) -> int | None:
     """Find the column whose name says phone, in French or English; the best of several, then the first."""
-    ranks = [(_rank(name), index) for index, name in enumerate(header)]
+    ranks = [(rank_name(name), index) for index, name in enumerate(header)]
     found = [(rank, index) for rank, index in ranks if rank is not None]
     return min(found)[1] if found else None
+
+
+def rank_name(name: str) -> tuple[bool, int, int] | None:
+    """Return a key to order names: mobiles before phones before vague ones, short before long.
+
+    Landlines, other people's phones and what is told of a phone come last. None for any other name.
+    """
+    parted, whole = cut_words(_CAMEL.sub(" ", name)), cut_words(name)
+    # Both `telMobile` and `WhatsApp`.
+    words = min(parted, whole, key=len)
+    found = frozenset(parted) | frozenset(whole)
+    if found & _OTHER:
+        return None
+    last = bool(found & _LAST)
+    if found & _MOBILE:
+        return last, 0, len(words)
+    if found & _PHONE:
+        return last, 1, len(words)
+    return (last, VAGUE, len(words)) if found & _VAGUE and _FILLERS.issuperset(parted) else None
 
 
 def find_named_column(header: Sequence[str], name: str) -> int | None:
@@ -62,12 +126,20 @@ def is_data(cells: Sequence[str]) -> bool:
     return bool(filled) and all(sum(map(str.isdecimal, cell)) >= DIGITS_OF_A_NUMBER for cell in filled)
 
 
+def split_numbers(text: str) -> tuple[str, ...]:
+    """Part a cell that holds several numbers; a text where only one part is a number stays whole."""
+    parts = tuple(part.strip() for part in _SEPARATORS.split(text) if part.strip())
+    whole = all(sum(map(str.isdecimal, part)) >= DIGITS_OF_A_NUMBER for part in parts)
+    return parts if parts and whole else (text,)
+
+
 def unique_names(header: Sequence[str]) -> tuple[str, ...]:
-    """Trim the names, and number those that come again or are empty: `nom`, `nom 2`, `column 3`."""
-    names: list[str] = []
+    """Trim the names, and number those that come again or are empty: `nom`, `nom 2`, `nom 3`, `column 4`."""
+    names: dict[str, None] = {}
     for place, name in enumerate(header, start=1):
         plain = name.strip() or f"column {place}"
-        names.append(plain if plain not in names else f"{plain} {names.count(plain) + 1}")
+        numbered = (f"{plain} {number}" for number in count(2))
+        names[plain if plain not in names else next(one for one in numbered if one not in names)] = None
     return tuple(names)
 
 
@@ -79,21 +151,6 @@ def show_name(name: str) -> str:
 def disarm(text: str) -> str:
     """Make a text one line, without what a terminal obeys."""
     return " ".join(_HARMFUL.sub("", " ".join(text.split())).split())
-
-
-def _rank(name: str) -> tuple[bool, int, int] | None:
-    """Order names: mobiles before phones before vague ones, short before long, landlines last."""
-    words = cut_words(_CAMEL.sub(" ", name))
-    # Parted and whole: both `telMobile` and `WhatsApp`.
-    found = frozenset(words) | frozenset(cut_words(name))
-    if found & _OTHER:
-        return None
-    fixed = bool(found & _FIXED)
-    if found & _MOBILE:
-        return fixed, 0, len(words)
-    if found & _PHONE:
-        return fixed, 1, len(words)
-    return (fixed, 2, len(words)) if found & _VAGUE and _FILLERS.issuperset(words) else None
 
 
 def _squeeze(name: str) -> str:

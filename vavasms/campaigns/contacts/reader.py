@@ -10,9 +10,12 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import IO, BinaryIO, Self
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from vavasms.campaigns.contacts import columns, csvfile
+from vavasms.campaigns.contacts.binary import is_spreadsheet, open_binary, refusal
+from vavasms.campaigns.contacts.encodings import decode, find_encoding
+from vavasms.campaigns.contacts.header import find_place, is_header
 from vavasms.config import misconfigured
 
 Records = Iterator[tuple[int, list[str]]]
@@ -21,9 +24,12 @@ Line = tuple[int, str, tuple[str, ...]]
 
 #: Nearly every number: there is nothing to part.
 _match_plain = re.compile(r"[0-9+ .()-]*").fullmatch
-#: What parts several numbers in one cell.
-_SEPARATORS = re.compile(r"[/,;|\n\r]+|\s(?:ou|or|et|and)\s|\s&\s", re.IGNORECASE)
 _COLUMNS_SHOWN = 10
+#: Records that are looked at before the first contact.
+_HEAD = 50
+_ADVICE = "Name it: phone_column=… (`--phone-column`)"
+#: Why a row is refused that has cells beyond its header: what stands where cannot be known.
+TOO_MANY_CELLS = "too_many_cells"
 
 
 @frozen(kw_only=True)
@@ -35,6 +41,7 @@ class Contact:
     #: The number as it was written.
     phone: str = field(repr=False)
     #: The cells of the row, the phone's too, one for each column; empty where the file is a plain list.
+    #: More than columns where the row has cells beyond its header.
     cells: tuple[str, ...] = field(repr=False, default=())
     _names: tuple[str, ...] = field(repr=False, default=())
 
@@ -42,20 +49,55 @@ class Contact:
     def columns(self) -> Mapping[str, str]:
         """The cells by the names of their columns."""
         # Made when asked: half of the time of reading would go into it.
-        return MappingProxyType(dict(zip(self._names, self.cells, strict=True)))
+        return MappingProxyType(dict(zip(self._names, self.cells, strict=False)))
+
+    @property
+    def fault(self) -> str | None:
+        """Why the row cannot be read, whatever its number: `too_many_cells`; None where it can."""
+        return TOO_MANY_CELLS if len(self.cells) > len(self._names) else None
+
+
+@frozen(kw_only=True)
+class Source:
+    """An open file, and how it is read."""
+
+    stream: BinaryIO | IO[str]
+    records: Records
+    #: None for a spreadsheet.
+    encoding: str | None = None
+    #: The sheet that is read; None for a text.
+    sheet: str | None = None
+    strays: csvfile.Strays = field(factory=csvfile.Strays)
 
 
 class ContactList:
     """The contacts of one file: a context manager to iterate over, once."""
 
-    def __init__(
-        self, stream: BinaryIO | IO[str], records: Records, *, names: tuple[str, ...], phone: int | None
-    ) -> None:
-        self._stream = stream
-        self._records = records
+    def __init__(self, source: Source, *, names: tuple[str, ...], phone: int | None) -> None:
+        self._source = source
         #: The names of the columns; empty where the file is a plain list of numbers.
         self.columns = names
         self._phone = phone
+
+    @property
+    def encoding(self) -> str | None:
+        """The encoding of the file, as Python names it; None for a spreadsheet."""
+        return self._source.encoding
+
+    @property
+    def sheet(self) -> str | None:
+        """The name of the sheet that is read; None where the file is no spreadsheet."""
+        return self._source.sheet
+
+    @property
+    def strays(self) -> csvfile.Strays:
+        """The records read so far that were not in the file's encoding."""
+        return self._source.strays
+
+    @property
+    def phone_index(self) -> int | None:
+        """The position of the phone column; None where the file is a plain list."""
+        return self._phone
 
     @property
     def phone_column(self) -> str | None:
@@ -71,7 +113,7 @@ class ContactList:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stream.close()
+        self._source.stream.close()
 
     def __iter__(self) -> Iterator[Contact]:
         names = self.columns
@@ -90,7 +132,7 @@ class ContactList:
     def _lines(self) -> Iterator[Line]:
         phone, width = self._phone, len(self.columns)
         cells: tuple[str, ...] = ()
-        for row, record in self._records:
+        for row, record in self._source.records:
             if phone is None:
                 text = ";".join(filter(None, record))
             else:
@@ -99,38 +141,41 @@ class ContactList:
             if text.isdecimal() or _match_plain(text):
                 yield row, text, cells
                 continue
-            for part in split_numbers(text):
+            if text.strip() in columns.NO_VALUES:
+                text = ""
+            for part in columns.split_numbers(text):
                 yield row, part, cells
 
 
 def read_contacts(
-    source: Path | BinaryIO, *, phone_column: str | None = None, sheet: str | None = None
+    source: Path | BinaryIO,
+    *,
+    phone_column: str | None = None,
+    sheet: str | None = None,
+    encoding: str | None = None,
 ) -> ContactList:
     """Open a contact list: CSV or a spreadsheet (XLSX) with a header, or one number a line.
 
-    Delimiter (`,` `;` tab `|`) and encoding (UTF-8, else cp1252) are found out; a CSV is never whole in
-    memory, and is read twice. `phone_column` names the column where its name does not say phone, `sheet` the
-    sheet where it is not the first that holds anything. Raises `InvalidInputError` before the first contact
-    for whatever is no such file, `ConfigurationError` for a spreadsheet without the extra `xlsx`.
+    Delimiter (`,` `;` tab `|`) and encoding are found out: UTF-16 by its mark, UTF-8, and cp1252 for each
+    record that is no UTF-8. Titles above the header are passed over. A CSV is never whole in memory, and is
+    read twice. `phone_column` names the column where it is not found, `sheet` the sheet where it is not the
+    first that holds anything, `encoding` what cannot be found out, such as `mac_roman` or `cp850`. Raises
+    `InvalidInputError` before the first contact for whatever is no such file, `ConfigurationError` for a
+    spreadsheet without the extra `xlsx`.
     """
     name = f"The file {columns.disarm(str(source))}" if isinstance(source, Path) else "The standard input"
-    stream = csvfile.open_binary(source, name)
+    stream = open_binary(source, name)
     try:
-        if csvfile.is_spreadsheet(stream, name):
+        if is_spreadsheet(stream, name):
+            if encoding is not None:
+                raise refusal(name, "is a spreadsheet, whose encoding is known")
             return _open_sheet(stream, name, phone_column, sheet)
         if sheet is not None:
-            raise csvfile.refusal(name, "is no spreadsheet and has no sheets")
-        return _open_text(stream, name, phone_column)
+            raise refusal(name, "is no spreadsheet and has no sheets")
+        return _open_text(stream, name, phone_column, encoding)
     except BaseException:
         stream.close()
         raise
-
-
-def split_numbers(text: str) -> tuple[str, ...]:
-    """Part a cell that holds several numbers; a text where only one part is a number stays whole."""
-    parts = tuple(part.strip() for part in _SEPARATORS.split(text) if part.strip())
-    whole = all(sum(map(str.isdecimal, part)) >= columns.DIGITS_OF_A_NUMBER for part in parts)
-    return parts if parts and whole else (text,)
 
 
 def _open_sheet(stream: BinaryIO, name: str, phone_column: str | None, sheet: str | None) -> ContactList:
@@ -139,57 +184,63 @@ def _open_sheet(stream: BinaryIO, name: str, phone_column: str | None, sheet: st
     # Here, for the extra may be missing.
     from vavasms.campaigns.contacts import xlsxfile
 
-    return _arrange(stream, xlsxfile.read_sheet(stream, name, sheet), name, phone_column)
+    title, records = xlsxfile.read_sheet(stream, name, sheet)
+    return _arrange(Source(stream=stream, records=records, sheet=title), name, phone_column)
 
 
-def _open_text(stream: BinaryIO, name: str, phone_column: str | None) -> ContactList:
-    text = csvfile.decode(stream, csvfile.find_encoding(stream, name))
-    delimiter = csvfile.find_delimiter(text, lambda header: _rate(header, phone_column))
-    return _arrange(text, csvfile.read_records(text, delimiter, name), name, phone_column)
+def _open_text(stream: BinaryIO, name: str, phone_column: str | None, wanted: str | None) -> ContactList:
+    encoding = find_encoding(stream, name, wanted)
+    text = decode(stream, encoding)
+    lines = csvfile.read_sample(text, name, encoding)
+    delimiter = csvfile.find_delimiter(lines, lambda header: _rate(header, phone_column))
+    strays = csvfile.Strays()
+    records = csvfile.read_records(text, delimiter, name, encoding, strays)
+    source = Source(stream=text, records=records, encoding=encoding.shown, strays=strays)
+    return _arrange(source, name, phone_column)
 
 
-def _arrange(
-    stream: BinaryIO | IO[str], records: Records, name: str, phone_column: str | None
-) -> ContactList:
-    """Take the first record as the header, or as the first number of a plain list."""
-    first = next(records, None)
-    if first is None:
-        raise csvfile.refusal(name, "is empty")
-    header = first[1]
-    phone = _locate(header, phone_column)
-    if phone is None and phone_column is None and columns.is_data(header):
-        following = list(islice(records, 1))
-        if any(columns.find_phone_column(cells) is not None for _, cells in following):
-            raise csvfile.refusal(
-                name, f"has its header in row {following[0][0]}: remove what stands above it"
-            )
-        return ContactList(stream, chain([first], following, records), names=(), phone=None)
-    if phone is None:
-        what = "that is named like a phone number" if phone_column is None else repr(phone_column)
-        shown = _show(header)
-        raise csvfile.refusal(
-            name, f"has no column {what}: its columns are {shown}. Name it: phone_column=… (`--phone-column`)"
+def _arrange(source: Source, name: str, phone_column: str | None) -> ContactList:
+    """Find the header, below titles, or take the first record as the first number of a plain list."""
+    head = list(islice(source.records, _HEAD))
+    if head and csvfile.is_declaration(head[0][1]):
+        del head[0]
+    if not head:
+        raise refusal(name, "is empty")
+    place = find_place([cells for _, cells in head], phone_column)
+    if place is None and phone_column is None and columns.is_data(head[0][1]):
+        return ContactList(evolve(source, records=chain(head, source.records)), names=(), phone=None)
+    if place is None:
+        raise refusal(name, _say_no_column(head[0][1], phone_column))
+    names = columns.unique_names(head[place.index][1])
+    if place.rival is not None:
+        both = " and ".join(
+            columns.show_name(names[column]) for column in sorted((place.column, place.rival))
         )
-    second = next(records, None)
-    if second is None:
-        raise csvfile.refusal(name, "has a header and no rows")
-    return ContactList(stream, chain([second], records), names=columns.unique_names(header), phone=phone)
+        raise refusal(name, f"has two columns full of numbers, {both}. {_ADVICE}")
+    rows = head[place.index + 1 :]
+    if not rows:
+        raise refusal(name, "has a header and no rows")
+    return ContactList(evolve(source, records=chain(rows, source.records)), names=names, phone=place.column)
+
+
+def _say_no_column(header: list[str], phone_column: str | None) -> str:
+    what = "that is named like a phone number" if phone_column is None else repr(phone_column)
+    return f"has no column {what}: its columns are {_show(header)}. {_ADVICE}"
 
 
 def _fit(record: list[str], width: int) -> list[str]:
-    """Fill a short row with empty cells, and cut off a long one what stands under no name."""
+    """Fill a short row with empty cells; of a long one cut off only what is empty."""
+    if any(map(str.strip, record[width:])):
+        return record
     return record[:width] + [""] * (width - len(record))
-
-
-def _locate(header: list[str], wanted: str | None) -> int | None:
-    if wanted is None:
-        return columns.find_phone_column(header)
-    return columns.find_named_column(header, wanted)
 
 
 def _rate(header: list[str], wanted: str | None) -> float:
     """Prefer the header where fewer words surround the phone's: `tel` to `prénom;tel`."""
-    found = _locate(header, wanted)
+    if wanted is not None:
+        found = columns.find_named_column(header, wanted)
+    else:
+        found = columns.find_phone_column(header) if is_header(header) else None
     return 0.0 if found is None else 1 / max(len(columns.cut_words(header[found])), 1)
 
 

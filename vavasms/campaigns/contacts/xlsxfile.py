@@ -6,7 +6,8 @@ Needs the extra: `pip install "vavasms[xlsx]"`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import BinaryIO
 
 from python_calamine import (
@@ -18,44 +19,83 @@ from python_calamine import (
     load_workbook,
 )
 
+from vavasms.campaigns.contacts.binary import refusal
 from vavasms.campaigns.contacts.columns import show_name
-from vavasms.campaigns.contacts.csvfile import refusal
+from vavasms.errors import InvalidInputError
 
 #: From here on a spreadsheet's number, which is a float, may have lost digits.
 _EXACT = 2**53
+#: As many digits of a number does a spreadsheet show.
+_DIGITS = 15
 _NAMES_SHOWN = 10
 
 
-def read_sheet(stream: BinaryIO, name: str, wanted: str | None) -> Iterator[tuple[int, list[str]]]:
-    """Give each record that holds anything, with its row as the spreadsheet counts it, from 1.
+def read_sheet(
+    stream: BinaryIO, name: str, wanted: str | None
+) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    """Return the name of a sheet, and each record that holds anything with its row, counted from 1.
 
     It is the sheet `wanted`, or the first visible one that holds anything; the library reads it whole.
     Raises `InvalidInputError` for a file or a sheet of no use.
     """
     try:
         sheet = _choose(load_workbook(stream), name, wanted)
+    except (CalamineError, OSError):
+        sheet = None
+    if sheet is None:
+        raise _damaged(name)
+    return sheet.name, _read_rows(sheet, name)
+
+
+def _read_rows(sheet: CalamineSheet, name: str) -> Iterator[tuple[int, list[str]]]:
+    try:
         # Rows are given from the first of the sheet on, empty or not.
         for row, cells in enumerate(sheet.iter_rows(), start=1):
             record = [cell if isinstance(cell, str) else to_text(cell) for cell in cells]
             if any(record):
                 yield row, record
         return
-    except (CalamineError, OSError):
-        # The library seldom tells these apart.
-        why = "is locked with a password, damaged, or no spreadsheet: save it as CSV first"
-    raise refusal(name, why)
+    except (CalamineError, OSError):  # pragma: no cover  this version reads the sheet when it is chosen
+        pass
+    raise _damaged(name)  # pragma: no cover
+
+
+def _damaged(name: str) -> InvalidInputError:
+    # The library seldom tells these apart.
+    return refusal(name, "is locked with a password, damaged, or no spreadsheet: save it as CSV first")
 
 
 def to_text(value: object) -> str:
-    """Write a typed cell as text: whole numbers without a point, dates by ISO 8601, booleans in capitals."""
+    """Write a typed cell as its sheet shows it: at most 15 digits, days as `05/01/2026`."""
     match value:
         case bool():
             return str(value).upper()
-        case float() if value.is_integer() and abs(value) < _EXACT:
-            return str(int(value))
-        case date() | time():
-            return value.isoformat()
+        case int() | float():
+            return _write_number(value)
+        case datetime():
+            return _write_moment(value)
+        case date():
+            return f"{value:%d/%m/%Y}"
+        case time():
+            return f"{value:%H:%M}"
+        case timedelta():
+            minutes = round(value.total_seconds()) // 60
+            return f"{minutes // 60}:{minutes % 60:02}"
     return str(value)
+
+
+def _write_number(value: float) -> str:
+    if abs(value) < _EXACT and value == int(value):
+        return str(int(value))
+    shown = f"{value:.{_DIGITS}g}"
+    # What lost its last digits keeps its exponent, for the judge to see.
+    return shown if not abs(value) < _EXACT else f"{Decimal(shown):f}"
+
+
+def _write_moment(value: datetime) -> str:
+    """Write day and time, the time not where it is midnight; a sheet's moments are fractions of a day."""
+    moment = (value + timedelta(milliseconds=500)).replace(microsecond=0)
+    return f"{moment:%d/%m/%Y}" if moment.time() == time() else f"{moment:%d/%m/%Y %H:%M}"
 
 
 def _choose(workbook: CalamineWorkbook, name: str, wanted: str | None) -> CalamineSheet:
