@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 
+import anyio
 import pytest
-from attrs import define
+from attrs import define, evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.campaigns.staging import phones
 from vavasms.campaigns.contacts import Judge, read_contacts
 from vavasms.campaigns.ledger.port import NewBatch
-from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.loading import Listing, plan_listing
+from vavasms.campaigns.plan import CampaignPlan, dump_plan, load_plan
 from vavasms.campaigns.planner import EMPTY_MESSAGE, LOAD, MESSAGE_TOO_LONG, OPEN_TEXTS, Planner
 from vavasms.campaigns.template import parse_template
 from vavasms.errors import InvalidMessageError
@@ -61,6 +64,13 @@ def plan(
         )
         batches = [batch for chunk in planner.plan(contacts) for batch in chunk]
         return Planned(planner.result(contacts.phone_column), batches)
+
+
+def plan_text(text: str, message: str) -> CampaignPlan:
+    """Plan a list that is written out, and collect nothing of it."""
+    return anyio.run(
+        partial(plan_listing, Listing(contacts=io.BytesIO(text.encode())), message, batch_size=10)
+    )
 
 
 def named(names: Sequence[str], first: int = 0) -> list[Row]:
@@ -291,3 +301,101 @@ def test_the_same_list_in_another_order_is_the_same_plan(
 ) -> None:
     one, other = rows
     assert plan(one, message).plan.hash == plan(other, message, batch_size=size).plan.hash
+
+
+def test_a_row_with_cells_beyond_its_header_is_refused_and_nobody_gets_a_shifted_text() -> None:
+    rows = (
+        '+2250709000001,Koffi, Jean,Abidjan\n+2250709000002,Awa,Man,,\n+2250709000003, "Koffi, Jean",Bouake\n'
+    )
+    found = plan_text("tel,prenom,ville\n" + rows, "{prenom} de {ville}")
+    assert (found.kept, found.refused, found.numbers, found.rows) == (2, 1, 3, 3)
+    assert found.refusals["too_many_cells"].row == 2
+    assert found.first_text == "Awa de Man"
+
+
+def test_a_wide_row_is_no_earlier_row_of_its_number() -> None:
+    found = plan_text("tel,nom\n0709000001,Koffi,Jean\n0709000001,Koffi Jean\n", "{nom}")
+    assert (found.kept, found.duplicates, found.refused) == (1, 0, 1)
+    assert found.first_text == "Koffi Jean"
+
+
+@pytest.mark.parametrize("word", ["nan", "NULL", "None", "#N/A", "#REF!", " NaN ", "#DIV/0!"])
+def test_cells_that_stand_for_nothing_are_empty_and_counted(word: str) -> None:
+    rows = f"tel,nom,ville\n0709000001,{word},Man\n0709000002,Awa,{word}\n{word},Yao,Man\n"
+    found = plan_text(rows, "{nom|client}")
+    assert (found.no_values, found.first_text) == (1, "client")
+    assert found.refusals["empty"].count == 1
+    assert plan_text(rows, "Bonjour").no_values == 0
+
+
+def test_rows_of_one_number_with_another_text_are_told_from_plain_duplicates() -> None:
+    rows = "0709000001,Awa\n0709000001,Awa\n0709000001,Aya\n0709000002,\n0709000001,Ama\n"
+    found = plan_text("tel,nom\n" + rows, "{nom|client}")
+    assert (found.kept, found.duplicates) == (2, 3)
+    assert found.differing is not None
+    assert (found.differing.count, found.differing.row, found.differing.text) == (2, 4, "Aya")
+    assert plan_text("tel,nom\n" + rows, "Bonjour").differing is None
+
+
+def test_a_row_that_comes_after_one_whose_text_was_refused_is_compared_with_what_is_sent() -> None:
+    found = plan_text("tel,nom\n0709000001,\n0709000001,Awa\n0709000001,Aya\n", "{nom}")
+    assert (found.kept, found.duplicates, found.refused) == (1, 1, 1)
+    assert found.differing is not None
+    assert found.differing.text == "Aya"
+
+
+def test_placeholders_that_do_nothing_are_named() -> None:
+    rows = "tel,prenom,ville\n0709000001,Awa,\n0709000002,Yao, \n"
+    found = plan_text(rows, "{{prenom}} {{ Prénom|x }} {{autre}} {prenom} {ville|ici}")
+    assert found.doubled == ("prenom", "Prénom")
+    assert found.unfilled == ("ville",)
+    assert plan_text(rows, "{prenom}").unfilled == ()
+
+
+@pytest.mark.parametrize("name", ["Andr\ufffd", "ThÃ©o", "lâ€™ami", "Andr\x8e", "Ã\xa0", "Andr√©", "Å“uf"])
+def test_a_text_that_was_read_wrongly_is_warned_of(name: str) -> None:
+    found = plan_text(f"tel,nom\n0709000001,Awa\n0709000002,{name}\n", "Bonjour {nom}")
+    assert found.garbled is not None
+    assert (found.garbled.count, found.garbled.row) == (1, 3)
+    message = plan_text("tel,nom\n0709000001,Awa\n0709000002,Yao\n", f"Bonjour {name}")
+    assert message.garbled is not None
+    assert (message.garbled.count, message.garbled.row) == (2, 0)
+
+
+@pytest.mark.parametrize("name", ["Théo", "«CAFÉ»", "THÉÂTRE", "SÃO", "l’âge", "Œuf…", "Zoë €", "😀"])
+def test_a_text_that_is_only_french_is_not_warned_of(name: str) -> None:
+    assert plan_text(f"tel,nom\n0709000001,{name}\n", "{nom}").garbled is None
+
+
+def test_records_in_another_encoding_are_counted_with_the_first() -> None:
+    content = b"tel;prenom\n+2250709000001;Th\xc3\xa9o\n+2250709000002;Andr\xe9\n"
+    listing = Listing(contacts=io.BytesIO(content))
+    found = anyio.run(partial(plan_listing, listing, "{prenom}", batch_size=10))
+    assert found.strays is not None
+    assert (found.strays.count, found.strays.row, found.strays.text) == (1, 3, "+2250709000002 André")
+    assert (found.encoding, found.sheet, found.garbled) == ("utf-8", None, None)
+    assert load_plan(dump_plan(found)).strays == evolve(found.strays, text="")
+    for secret in ("André", "2250709000002", "Théo"):
+        assert secret not in dump_plan(found)
+
+
+def test_who_is_left_out_is_reported_in_the_order_of_the_list_with_the_reason() -> None:
+    rows = (
+        "0709000001,Awa\n0709000001,Aya\n12,x\n0709000001,Awa\n0709000004,a,b\n0709000002,Yao\n0709000003,\n"
+    )
+    left: list[tuple[int, str]] = []
+    template = parse_template("{nom}")
+    with read_contacts(io.BytesIO(("tel,nom\n" + rows).encode())) as contacts:
+        planner = Planner(
+            judge=Judge(opted_out=frozenset({2250709000002})),
+            template=template.bind(contacts.columns),
+            batch_size=10,
+            is_plain=False,
+            on_left_out=lambda contact, reason: left.append((contact[0], reason)),
+        )
+        for _ in planner.plan(contacts):
+            pass
+    assert left == [
+        (3, "duplicate_with_another_text"), (4, "too_short"), (5, "duplicate"), (6, "too_many_cells"),
+        (7, "opted_out"), (8, "empty_message"),
+    ]  # fmt: skip

@@ -9,13 +9,14 @@ from typing import BinaryIO
 import anyio
 from anyio.abc import ObjectSendStream
 from anyio.to_thread import run_sync
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from vavasms.campaigns.contacts import ContactList, Judge, read_contacts
 from vavasms.campaigns.ledger.port import Ledger, NewBatch
-from vavasms.campaigns.plan import CampaignPlan
-from vavasms.campaigns.planner import Planner
-from vavasms.campaigns.template import parse_template
+from vavasms.campaigns.observations import is_garbled
+from vavasms.campaigns.plan import CampaignPlan, Example
+from vavasms.campaigns.planner import OnLeftOut, Planner
+from vavasms.campaigns.template import find_doubled, parse_template
 from vavasms.errors import InvalidInputError
 
 #: Called with the rows read so far.
@@ -32,6 +33,8 @@ class Listing:
     phone_column: str | None = None
     #: Of a spreadsheet; None: the first that holds anything.
     sheet: str | None = None
+    #: Of a text; None: a mark, UTF-8, or cp1252 for each record that is no UTF-8.
+    encoding: str | None = None
     #: The country of all numbers, where it is known: makes old eight-digit ones readable.
     region: str | None = None
     #: The country of national numbers of the present plan.
@@ -50,8 +53,11 @@ async def plan_listing(
     opted_out: frozenset[int] = frozenset(),
     load: Ledger | None = None,
     campaign_id: str = "",
+    on_left_out: Callable[[ContactList], OnLeftOut] | None = None,
 ) -> CampaignPlan:
     """Plan a list, and write its batches to `load` as they are made.
+
+    `on_left_out` makes, of the list that was opened, what is called in a thread with each row left out.
 
     Raises `InvalidInputError` for whatever is wrong with the file or the message, and where nobody is left.
     """
@@ -65,9 +71,15 @@ async def plan_listing(
             repair=listing.repair,
             opted_out=opted_out,
         )
-        planner = Planner(judge=judge, template=bound, batch_size=batch_size, is_plain=template.is_plain)
+        planner = Planner(
+            judge=judge,
+            template=bound,
+            batch_size=batch_size,
+            is_plain=template.is_plain,
+            on_left_out=None if on_left_out is None else on_left_out(contacts),
+        )
         await _carry(planner.plan(contacts), load, campaign_id)
-        plan = planner.result(contacts.phone_column)
+        plan = _describe_reading(contacts, message, planner.result(contacts.phone_column))
     finally:
         contacts.__exit__(None, None, None)
     if not plan.recipients:
@@ -78,7 +90,26 @@ async def plan_listing(
 
 
 def _open(listing: Listing) -> ContactList:
-    return read_contacts(listing.contacts, phone_column=listing.phone_column, sheet=listing.sheet)
+    return read_contacts(
+        listing.contacts,
+        phone_column=listing.phone_column,
+        sheet=listing.sheet,
+        encoding=listing.encoding,
+    )
+
+
+def _describe_reading(contacts: ContactList, message: str, plan: CampaignPlan) -> CampaignPlan:
+    """Add what is known of the file, and of the message as it was written."""
+    strays = contacts.strays
+    garbled = Example(count=plan.recipients, row=0, text=message) if is_garbled(message) else plan.garbled
+    return evolve(
+        plan,
+        sheet=contacts.sheet,
+        encoding=contacts.encoding,
+        strays=Example(count=strays.count, row=strays.row, text=strays.text) if strays.count else None,
+        garbled=garbled,
+        doubled=find_doubled(message, contacts.columns),
+    )
 
 
 async def _carry(chunks: Iterator[list[NewBatch]], ledger: Ledger | None, campaign_id: str) -> None:

@@ -64,6 +64,22 @@ class CampaignPlan:
     #: The first text as it will be sent.
     first_text: str = field(default="", repr=False)
     phone_column: str | None = None
+    #: The sheet that was read; None where the list is no spreadsheet.
+    sheet: str | None = None
+    #: The encoding of the list, as Python names it; None for a spreadsheet.
+    encoding: str | None = None
+    #: Records that were not in that encoding, and were read in another.
+    strays: Example | None = None
+    #: Texts that look as if they had been read in a wrong encoding, by recipients; row 0 is the message.
+    garbled: Example | None = None
+    #: Cells of the message's columns that say `NULL`, `#N/A` and the like, and count as empty.
+    no_values: int = 0
+    #: Of the duplicates, those whose text is another than the one that is sent.
+    differing: Example | None = None
+    #: Columns of the message that no row fills.
+    unfilled: tuple[str, ...] = ()
+    #: Columns of the list that stand in doubled braces in the message, and are not filled in.
+    doubled: tuple[str, ...] = ()
     #: XOF on the account; None where it was not asked for.
     balance: Decimal | None = None
     #: When it ends, in seconds since the epoch, if it starts now; None where nobody asked.
@@ -82,9 +98,19 @@ class CampaignPlan:
         return self.cost / self.segments * self.segments_if_folded
 
 
+#: Fields that are one example; plans of an older version lack them.
+_EXAMPLES = ("strays", "garbled", "differing")
+
+
 def dump_plan(plan: CampaignPlan) -> str:
     """Write a plan as JSON, without what names a person: examples keep their counts only."""
     bare = evolve(plan, first_text="", repairs=_nameless(plan.repairs), refusals=_nameless(plan.refusals))
+    bare = evolve(
+        bare,
+        strays=_bare_example(plan.strays),
+        garbled=_bare_example(plan.garbled),
+        differing=_bare_example(plan.differing),
+    )
     return json.dumps(asdict(bare), default=str, separators=(",", ":"))
 
 
@@ -95,8 +121,16 @@ def load_plan(text: str) -> CampaignPlan:
         data[name] = None if data[name] is None else Decimal(data[name])
     for name in ("repairs", "refusals"):
         data[name] = {key: Example(**value) for key, value in data[name].items()}
+    for name in _EXAMPLES:
+        data[name] = None if data.get(name) is None else Example(**data[name])
+    for name in ("unfilled", "doubled"):
+        data[name] = tuple(data.get(name, ()))
     return CampaignPlan(**data)
 
 
 def _nameless(examples: Mapping[str, Example]) -> dict[str, Example]:
-    return {key: evolve(each, text="", became=None) for key, each in examples.items()}
+    return {key: evolve(example, text="", became=None) for key, example in examples.items()}
+
+
+def _bare_example(example: Example | None) -> Example | None:
+    return None if example is None else evolve(example, text="", became=None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import define, field
 
 from vavasms.campaigns.contacts import ContactList, Fate, Judge, Verdict
+from vavasms.campaigns.contacts.reader import TOO_MANY_CELLS
 from vavasms.campaigns.ledger.port import NewBatch
+from vavasms.campaigns.observations import Observations, count_example
 from vavasms.campaigns.plan import CampaignPlan, Example
 from vavasms.campaigns.template import BoundTemplate
 from vavasms.campaigns.textgroups import (
@@ -39,6 +41,8 @@ _PREFIX = 5
 
 #: Row number, phone as written, cells: as `ContactList.chunks` gives them.
 _Row = tuple[int, str, tuple[str, ...]]
+#: Called with a row that is left out, and why.
+OnLeftOut = Callable[[_Row, str], object]
 #: With the verdict on a number that was repaired.
 _Kept = tuple[_Row, Msisdn, Verdict | None]
 
@@ -52,6 +56,12 @@ class Planner:
     batch_size: int
     #: Everybody gets one text.
     is_plain: bool
+    #: None where nobody asks who is left out.
+    on_left_out: OnLeftOut | None = None
+    _observations: Observations = field(init=False)
+    _left_out: list[tuple[_Row, str]] = field(factory=list, init=False, repr=False)
+    _duplicates: list[tuple[_Row, Msisdn]] = field(factory=list, init=False, repr=False)
+    _width: int = field(default=0, init=False)
     _fates: Counter[Fate] = field(factory=Counter, init=False)
     _repairs: dict[str, Example] = field(factory=dict, init=False)
     _refusals: dict[str, Example] = field(factory=dict, init=False)
@@ -71,6 +81,9 @@ class Planner:
     #: Of the hashes of all recipients with their texts: a sum is the same in any order.
     _sum: int = field(default=0, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        self._observations = Observations(template=self.template)
+
     def plan(self, contacts: ContactList) -> Iterator[list[NewBatch]]:
         """Give batches, a good many at once; those that never got full come last.
 
@@ -78,6 +91,7 @@ class Planner:
         """
         if self.is_plain:
             check_text(self.template.render(()))
+        self._width = len(contacts.columns)
         ready: list[NewBatch] = []
         for chunk in contacts.chunks(_CHUNK):
             ready += self._take(chunk)
@@ -114,6 +128,10 @@ class Planner:
             is_personal=not self.is_plain and self._requests * 2 > kept,
             first_text=self._first_text,
             phone_column=phone_column,
+            garbled=self._observations.garbled,
+            no_values=self._observations.no_values,
+            differing=self._observations.differing,
+            unfilled=tuple(name for name in self.template.names if name in self._observations.unfilled),
         )
 
     def _take(self, chunk: Sequence[_Row]) -> list[NewBatch]:
@@ -121,13 +139,47 @@ class Planner:
         self._rows += len(rows) - (self._last_row in rows)
         self._last_row = chunk[-1][0]
         ready: list[NewBatch] = []
+        chunk = self._refuse_wide(chunk)
         while chunk:
             judged = self.judge.judge_many([phone for _, phone, _ in chunk])
             kept = self._sort(chunk, judged)
             dropped: set[Msisdn] = set()
             ready += self._share(kept) if self.is_plain else self._personalise(kept, dropped)
             chunk = self._reconsider(chunk, judged, dropped) if dropped else ()
+            self._settle_duplicates(dropped)
+        self._report_left_out()
         return ready
+
+    def _refuse_wide(self, chunk: Sequence[_Row]) -> Sequence[_Row]:
+        """Refuse the rows with cells beyond the header: which cell is whose cannot be known."""
+        width = self._width
+        if all(len(cells) <= width for _, _, cells in chunk):
+            return chunk
+        for contact in chunk:
+            if len(contact[2]) > width:
+                self._fates[Fate.REFUSED] += 1
+                self._refuse_row(contact, TOO_MANY_CELLS)
+        return [contact for contact in chunk if len(contact[2]) <= width]
+
+    def _settle_duplicates(self, dropped: set[Msisdn]) -> None:
+        """Compare the texts of the duplicates, save those that are judged again."""
+        for contact, number in self._duplicates:
+            if number not in dropped:
+                row, _, cells = contact
+                differs = not self.is_plain and self._observations.compare(row, cells, number)
+                self._leave_out(contact, "duplicate_with_another_text" if differs else "duplicate")
+        self._duplicates.clear()
+
+    def _leave_out(self, contact: _Row, reason: str) -> None:
+        if self.on_left_out is not None:
+            self._left_out.append((contact, reason))
+
+    def _report_left_out(self) -> None:
+        """Report the rows of a chunk in the order of the list."""
+        if self.on_left_out is not None:
+            for contact, reason in sorted(self._left_out, key=lambda item: item[0][0]):
+                self.on_left_out(contact, reason)
+            self._left_out.clear()
 
     def _sort(self, chunk: Sequence[_Row], judged: Sequence[Msisdn | Verdict]) -> list[_Kept]:
         """Count the fates, and give who is kept."""
@@ -148,6 +200,10 @@ class Planner:
             kept.append((contact, verdict.recipient, verdict))
             return
         self._fates[verdict.fate] += 1
+        if verdict.fate is Fate.DUPLICATE and verdict.recipient is not None:
+            self._duplicates.append((contact, verdict.recipient))
+        else:
+            self._leave_out(contact, verdict.reason or verdict.fate.value)
         if verdict.reason is not None:
             self._exemplify(contact, verdict)
 
@@ -192,6 +248,7 @@ class Planner:
             if verdict is not None:
                 self._exemplify(contact, verdict)
             self._missing.update(self.template.missing(contact[2]))
+            self._observations.see(contact[0], contact[2], number, text)
             yield from self._address(text, found, (number,))
 
     def _find(self, text: str) -> TextGroup | str:
@@ -209,7 +266,11 @@ class Planner:
         self.judge.forget(number)
         self._fates[Fate.KEPT if verdict is None else verdict.fate] -= 1
         self._fates[Fate.REFUSED] += 1
+        self._refuse_row(contact, reason)
+
+    def _refuse_row(self, contact: _Row, reason: str) -> None:
         _count(self._refusals, reason, contact[0], contact[1], None)
+        self._leave_out(contact, reason)
 
     def _address(self, text: str, group: TextGroup, numbers: Sequence[Msisdn]) -> Iterator[NewBatch]:
         """Put numbers into the batch of their text, and give each that is full."""
@@ -266,8 +327,4 @@ class Planner:
 
 
 def _count(examples: dict[str, Example], reason: str, row: int, text: str, became: str | None) -> None:
-    known = examples.get(reason)
-    if known is None:
-        examples[reason] = Example(count=1, row=row, text=text, became=became)
-    else:
-        examples[reason] = Example(count=known.count + 1, row=known.row, text=known.text, became=known.became)
+    examples[reason] = count_example(examples.get(reason), row, text, became)

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from attrs import field, frozen
 
-from vavasms.campaigns.contacts.columns import find_named_column, show_name
+from vavasms.campaigns.contacts.columns import NO_VALUES, find_named_column, show_name
 from vavasms.errors import InvalidMessageError
 from vavasms.text import fold_to_gsm7
 
@@ -19,6 +19,9 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 #: Looks empty: blanks, and the invisible characters that spreadsheets leave behind.
 _BLANK = re.compile(r"[\s\u00ad\u200b\u2060\ufeff]*")
+
+#: A column in doubled braces, as other programs write it.
+_DOUBLED = re.compile(r"\{\{\s*([^{}|]+?)\s*(?:\|[^{}]*)?\}\}")
 
 _SHOWN_COLUMNS = 10
 
@@ -89,9 +92,9 @@ class BoundTemplate:
     def render(self, cells: Sequence[str]) -> str:
         """Write one recipient's text; never fails.
 
-        Cells are trimmed, and control characters in them become one space. An empty or missing cell gives
-        its fallback, else nothing: so the text may be empty, which no send takes. A template without
-        columns gives the same object each time. About a microsecond.
+        Cells are trimmed, and control characters in them become one space. A cell that is empty, missing or
+        says `NULL`, `#N/A` and the like gives its fallback, else nothing: so the text may be empty, which
+        no send takes. A template without columns gives the same object each time. About a microsecond.
         """
         if self._plain is not None:
             return self._plain
@@ -101,6 +104,29 @@ class BoundTemplate:
             parts[place] = (_clean(cells[position]) if position < width else "") or fallback or ""
         text = "".join(parts)
         return fold_to_gsm7(text) if self._fold else text
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns used, as the template spells them."""
+        return tuple(name for _, _, _, name in self._slots)
+
+    def used(self, cells: Sequence[str]) -> tuple[str, ...]:
+        """Return the cells of a row that its text is made of, as the list has them."""
+        width = len(cells)
+        return tuple(cells[position] for _, position, _, _ in self._slots if position < width)
+
+    def filled(self, cells: Sequence[str]) -> frozenset[str]:
+        """Return the names of the columns that hold anything in this row."""
+        width = len(cells)
+        return frozenset(
+            name for _, position, _, name in self._slots if position < width and _clean(cells[position])
+        )
+
+    def count_no_values(self, cells: Sequence[str]) -> int:
+        """Count the cells, each once, that count as empty for what they say: `NULL`, `#N/A`."""
+        width = len(cells)
+        places = {position for _, position, _, _ in self._slots}
+        return sum(cells[position].strip() in NO_VALUES for position in places if position < width)
 
     def missing(self, cells: Sequence[str]) -> tuple[str, ...]:
         """Name the columns, each once, that are empty in this row and have no fallback."""
@@ -132,6 +158,12 @@ def parse_template(text: str) -> Template:
         elif piece:
             pieces.append(piece)
     return Template(text=text, pieces=tuple(pieces))
+
+
+def find_doubled(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of a list that a message has in doubled braces: they are not filled in."""
+    doubled = dict.fromkeys(match[1] for match in _DOUBLED.finditer(text))
+    return tuple(name for name in doubled if find_named_column(names, name) is not None)
 
 
 def _cut(text: str) -> Iterator[str | Slot]:
@@ -190,6 +222,8 @@ def _guess(shown: Sequence[str], name: str) -> str:
 def _clean(cell: str) -> str:
     """Trim a cell, and take out what a phone cannot show."""
     cell = cell.strip()
+    if cell in NO_VALUES:
+        return ""
     # True of nearly every cell, and several times faster than the searches.
     if cell.isprintable():
         return cell
