@@ -203,3 +203,12 @@ def test_its_signatures_are_those_of_the_async_runner_and_of_the_ledger() -> Non
         assert shape(blocking[name]) == shape(call), name
     for name in PASSED_ON:
         assert shape(blocking[name]) == shape(vars(Ledger)[name]), name
+
+
+def test_the_encoding_of_a_list_may_be_named(runner: BlockingCampaignRunner, tmp_path: Path) -> None:
+    path = tmp_path / "mac.csv"
+    path.write_bytes("tel;nom\n0700000101;André\n".encode("mac_roman"))
+    plan = runner.plan(path, "{nom}", encoding="mac_roman")
+    assert (plan.first_text, plan.encoding) == ("André", "mac_roman")
+    _, kept = runner.submit(path, "{nom}", encoding="mac_roman")
+    assert kept.hash == plan.hash

@@ -88,15 +88,16 @@ def test_import_counts_each_number_once(inside: Run) -> None:
     call(inside, "add", B)
     Path("stop.csv").write_text(f"nom;tel\nA;{A}\nB;{A}\nC;22509000001\nD;\nE;{B}\n", encoding="utf-8")
     finished = inside("optouts", "import", "stop.csv")
-    assert finished.returncode == 0
+    assert finished.returncode == 2
     assert finished.stdout == "5 numbers: 1 added, 1 known already, 1 duplicate, 2 refused.\n"
     first, second = finished.stderr.splitlines()
     assert first.startswith("Row 4: ")
     assert "--repair takes +2250709000001" in first
     assert second.startswith("Row 5: ")
     assert listed(inside) == [(A, "stop.csv"), (B, "cli")]
-    value = json.loads(call(inside, "import", "stop.csv", "--repair", "--region", "ci", "--json"))
-    assert value == {"numbers": 5, "added": 1, "known": 2, "duplicates": 1, "refused": 1}
+    value = json.loads(call(inside, "import", "stop.csv", "--repair", "--region", "ci", "--json", code=2))
+    counts = {"numbers": 5, "added": 1, "known": 2, "duplicates": 1, "refused": 1}
+    assert value == counts | {"refused_rows": [5]}
 
 
 def test_import_takes_the_named_column_and_many_pages(inside: Run) -> None:
@@ -107,11 +108,37 @@ def test_import_takes_the_named_column_and_many_pages(inside: Run) -> None:
     assert call(inside, "export").count("\n") == 2501
 
 
-def test_import_names_ten_refused_rows_at_most(inside: Run) -> None:
-    Path("stop.csv").write_text("tel\n" + "hello\n" * 15, encoding="utf-8")
+def test_import_explains_ten_refused_rows_and_names_them_all(inside: Run) -> None:
+    Path("stop.csv").write_text("tel\n" + "hello\n" * 12 + f"{A}\nhello\n", encoding="utf-8")
     finished = inside("optouts", "import", "stop.csv")
-    assert finished.stdout.endswith("15 refused.\n")
-    assert finished.stderr.count("\n") == 10
+    assert (finished.returncode, finished.stdout.endswith("13 refused.\n")) == (2, True)
+    *explained, last = finished.stderr.splitlines()
+    assert len(explained) == 10
+    assert last == "Not read, and so not on the list: row 2-13, 15."
+    assert listed(inside) == [(A, "stop.csv")]
+
+
+def test_import_reads_what_stands_around_numbers_and_above_the_header(inside: Run) -> None:
+    numbers = ['="2250700000101"', "tel:+2250700000102", "2250700000103 ::: 2250700000104"]
+    numbers += ["whatsapp:+2250700000105", "'2250700000106", "2250700000107 (Orange)", '"=""2250700000108"""']
+    content = "sep=;\nListe STOP\n\nnom;tel\n" + "".join(f"x;{number}\n" for number in numbers)
+    Path("stop.csv").write_text(content, encoding="utf-8")
+    finished = inside("optouts", "import", "stop.csv")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout == "8 numbers: 8 added, 0 known already, 0 duplicate, 0 refused.\n"
+
+
+def test_import_refuses_a_row_with_too_many_cells_and_writes_it_where_it_is_asked_to(inside: Run) -> None:
+    Path("stop.csv").write_text(f"tel,nom\n{A},Kone, Awa\n{B},Yao\n12,x\n", encoding="utf-8")
+    finished = inside("optouts", "import", "stop.csv", "--refused", "left.csv")
+    assert finished.returncode == 2
+    assert finished.stderr.splitlines()[0] == "Row 2: the row has more cells than the header."
+    assert listed(inside) == [(B, "stop.csv")]
+    assert Path("left.csv").read_text(encoding="utf-8-sig").splitlines() == [
+        "line,reason,tel,nom",
+        f"2,too_many_cells,{A},Kone,Awa",
+        "4,too_short,12,x",
+    ]
 
 
 def test_a_file_that_cannot_be_read_makes_no_ledger(inside: Run) -> None:

@@ -130,6 +130,7 @@ class CampaignRunner:
         policy: Policy = Policy(),  # noqa: B008  frozen
         phone_column: str | None = None,
         sheet: str | None = None,
+        encoding: str | None = None,
         region: str | None = None,
         repair: bool = False,
         fold: bool = False,
@@ -139,7 +140,7 @@ class CampaignRunner:
         `message` may have columns: `Bonjour {prenom|cher client}`. Asks for the balance, which costs
         nothing. Raises `InvalidInputError` for a file, a column or a message that is of no use.
         """
-        listing = self._list(contacts, phone_column, sheet, region, repair=repair, fold=fold)
+        listing = self._list(contacts, phone_column, sheet, encoding, region, repair=repair, fold=fold)
         plan = await plan_listing(
             listing, message, batch_size=policy.batch_size, opted_out=await self.ledger.opted_out()
         )
@@ -155,6 +156,7 @@ class CampaignRunner:
         sender_id: str | None = None,
         phone_column: str | None = None,
         sheet: str | None = None,
+        encoding: str | None = None,
         region: str | None = None,
         repair: bool = False,
         fold: bool = False,
@@ -168,7 +170,7 @@ class CampaignRunner:
         is kept.
         """
         self._check_open()
-        listing = self._list(contacts, phone_column, sheet, region, repair=repair, fold=fold)
+        listing = self._list(contacts, phone_column, sheet, encoding, region, repair=repair, fold=fold)
         new = self._describe(message, policy, sender_id)
         opted_out = await self.ledger.opted_out()
         await self.ledger.create(new)
@@ -336,6 +338,7 @@ class CampaignRunner:
         contacts: str | Path | BinaryIO,
         phone_column: str | None,
         sheet: str | None,
+        encoding: str | None,
         region: str | None,
         *,
         repair: bool,
@@ -345,6 +348,7 @@ class CampaignRunner:
             contacts=Path(contacts) if isinstance(contacts, str) else contacts,
             phone_column=phone_column,
             sheet=sheet,
+            encoding=encoding,
             region=None if region is None else check_region(region),
             default_region=self._account.region,
             repair=repair,

@@ -11,13 +11,15 @@ from cyclopts import Parameter
 
 from vavasms.campaigns.contacts import Contact, Fate, Judge, Verdict, read_contacts
 from vavasms.cli import show
-from vavasms.cli.options import JsonFlag
+from vavasms.cli.options import JsonFlag, PhoneColumn, SheetName, TextEncoding
+from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.errors import InvalidInputError
 from vavasms.numbers.faults import mask
 from vavasms.numbers.judge import check_region
 
 #: Fates by their colours; no opt-out list is asked here.
 _STYLES = {Fate.KEPT: "green", Fate.REPAIRED: "cyan", Fate.DUPLICATE: "yellow", Fate.REFUSED: "red"}
+_LEFT_OUT = (Fate.DUPLICATE, Fate.REFUSED)
 
 
 def check(
@@ -43,29 +45,39 @@ def check(
             negative=(), show_default=False, help="Take the new number in place of an old or spoiled one."
         ),
     ] = False,
-    phone_column: Annotated[
-        str | None,
-        Parameter(
-            name="--phone-column", metavar="NAME", help="The name of the column that holds the numbers."
-        ),
-    ] = None,
-    sheet: Annotated[
-        str | None,
-        Parameter(metavar="NAME", help="The sheet, where it is not the first that holds anything."),
-    ] = None,
+    phone_column: PhoneColumn = None,
+    sheet: SheetName = None,
+    encoding: TextEncoding = None,
+    refused: RefusedPath = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Say of each number of a list: kept, repaired, a duplicate, or refused and why."""
     judge = Judge(region=check_region(region), repair=repair)
     fates: Counter[Fate] = Counter()
-    with read_contacts(_open(file), phone_column=phone_column, sheet=sheet) as contacts:
+    source = _open(file)
+    with (
+        open_refused(refused, file) as left_out,
+        read_contacts(source, phone_column=phone_column, sheet=sheet, encoding=encoding) as contacts,
+    ):
         write = _write_json if as_json else _Lines(phone_column=contacts.phone_column).write
+        if left_out is not None:
+            left_out.begin(contacts)
         for contact in contacts:
-            verdict = judge.judge(contact.phone)
+            verdict = _judge(judge, contact)
             fates[verdict.fate] += 1
             write(contact, verdict)
+            if left_out is not None and verdict.fate in _LEFT_OUT:
+                line = (contact.row, contact.phone, contact.cells)
+                left_out.write(line, verdict.reason or verdict.fate.value)
     if not as_json:
         _summarize(fates)
+
+
+def _judge(judge: Judge, contact: Contact) -> Verdict:
+    if contact.fault is None:
+        return judge.judge(contact.phone)
+    sentence = f"{mask(contact.phone)} stands in a row with more cells than the header"
+    return Verdict(fate=Fate.REFUSED, reason=contact.fault, sentence=sentence)
 
 
 def _open(file: str) -> Path | BinaryIO:

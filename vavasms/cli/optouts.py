@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.contacts import ContactList, Fate, Judge, read_contacts
+from vavasms.campaigns.contacts import Judge, read_contacts
 from vavasms.campaigns.ledger.port import Ledger, OptOut
 from vavasms.campaigns.report import csv_line
-from vavasms.cli import show
+from vavasms.cli import exits, show
 from vavasms.cli.campaign.beside import moment, open_existing
 from vavasms.cli.campaign.options import open_contacts
 from vavasms.cli.ledgers import LedgerPath, find_ledger, open_ledger
-from vavasms.cli.options import JsonFlag
+from vavasms.cli.options import JsonFlag, PhoneColumn, SheetName, TextEncoding
+from vavasms.cli.optout_import import FATES, Import
+from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
 
 #: Numbers read or written at a time.
 _PAGE = 1000
-#: Refused rows that are named one by one.
-_SHOWN = 10
 _HOME = "CI"
 
 Numbers = Annotated[str, Parameter(name="NUMBER", help="+2250700000001, or 0700000001 in Côte d'Ivoire.")]
@@ -90,28 +88,38 @@ def import_file(
     *,
     region: Region = None,
     repair: Repair = False,
-    phone_column: Annotated[
-        str | None, Parameter(metavar="NAME", help="The name of the column that holds the numbers.")
-    ] = None,
+    phone_column: PhoneColumn = None,
+    sheet: SheetName = None,
+    encoding: TextEncoding = None,
+    refused: RefusedPath = None,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
-) -> None:
-    """Put the numbers of a file on the list."""
+) -> int:
+    """Put the numbers of a file on the list; exit code 2 where a row could not be read."""
     judge = Judge(region=None if region is None else check_region(region), repair=repair)
-    source = "standard input" if file == "-" else Path(file).name
     # Refused before anybody types a list.
     find_ledger(ledger)
-    with read_contacts(open_contacts(file), phone_column=phone_column) as contacts:
-        counts = anyio.run(partial(_import, ledger, contacts, judge, source, quiet=as_json))
+    stream = open_contacts(file)
+    with (
+        open_refused(refused, file) as left_out,
+        read_contacts(stream, phone_column=phone_column, sheet=sheet, encoding=encoding) as contacts,
+    ):
+        if left_out is not None:
+            left_out.begin(contacts)
+        work = Import(
+            contacts=contacts,
+            judge=judge,
+            source="standard input" if file == "-" else Path(file).name,
+            is_quiet=as_json,
+            left_out=left_out,
+        )
+        anyio.run(work.run, ledger)
     if as_json:
-        show.print_json({"numbers": counts.total()} | {key: counts[key] for key in _FATES})
-        return
-    parts = ", ".join(f"{counts[key]:,} {words}" for key, words in _FATES.items())
-    show.say(f"{show.count(counts.total(), 'number')}: {parts}.")
-
-
-#: What becomes of a number of an imported file.
-_FATES = {"added": "added", "known": "known already", "duplicates": "duplicate", "refused": "refused"}
+        counts = {"numbers": work.counts.total()} | {key: work.counts[key] for key in FATES}
+        show.print_json(counts | {"refused_rows": work.refused_rows})
+    else:
+        work.summarize()
+    return exits.USAGE if work.refused_rows else exits.DONE
 
 
 def export(*, ledger: LedgerPath = None) -> None:
@@ -135,37 +143,6 @@ async def _add(place: str | None, numbers: frozenset[Msisdn]) -> int:
 async def _remove(place: str | None, numbers: frozenset[Msisdn]) -> int:
     async with open_existing(place) as ledger:
         return await ledger.remove_opt_outs(numbers)
-
-
-async def _import(
-    place: str | None, contacts: ContactList, judge: Judge, source: str, *, quiet: bool
-) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    async with open_ledger(place) as ledger:
-        for chunk in contacts.chunks(_PAGE):
-            wanted = list(_judge(((row, phone) for row, phone, _ in chunk), judge, counts, quiet=quiet))
-            added = await ledger.add_opt_outs(wanted, source=source, now=time.time())
-            counts["added"] += added
-            counts["known"] += len(wanted) - added
-    return counts
-
-
-def _judge(
-    lines: Iterator[tuple[int, str]], judge: Judge, counts: Counter[str], *, quiet: bool
-) -> Iterator[Msisdn]:
-    """Give the numbers to be put on the list; count and name the others."""
-    for row, phone in lines:
-        verdict = judge.judge(phone)
-        if verdict.fate is Fate.REFUSED:
-            counts["refused"] += 1
-            if not quiet and counts["refused"] <= _SHOWN:
-                use = "" if verdict.suggestion is None else f" (--repair takes {verdict.suggestion.e164})"
-                show.warn(f"Row {row:,}: {verdict.sentence.rstrip('.')}{use}")
-        elif verdict.fate is Fate.DUPLICATE:
-            counts["duplicates"] += 1
-        else:
-            assert verdict.recipient is not None
-            yield verdict.recipient
 
 
 async def _read(ledger: Ledger) -> AsyncIterator[OptOut]:

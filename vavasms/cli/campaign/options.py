@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from vavasms.campaigns.policy import Policy, parse_window
 from vavasms.cli import show
 from vavasms.cli.ledgers import find_ledger
-from vavasms.cli.options import SenderId
+from vavasms.cli.options import PhoneColumn, SenderId, SheetName, TextEncoding
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
 from vavasms.storage.places import Place
@@ -37,6 +37,8 @@ class Reading(TypedDict):
     """How a list is read."""
 
     phone_column: str | None
+    sheet: str | None
+    encoding: str | None
     region: str | None
     repair: bool
     fold: bool
@@ -55,9 +57,9 @@ class PlanOptions:
             allow_leading_hyphen=True,
         ),
     ]
-    phone_column: Annotated[
-        str | None, Parameter(metavar="NAME", help="The name of the column that holds the numbers.")
-    ] = None
+    phone_column: PhoneColumn = None
+    sheet: SheetName = None
+    encoding: TextEncoding = None
     region: Annotated[
         str | None,
         Parameter(
@@ -101,7 +103,14 @@ class PlanOptions:
 
     def reading(self) -> Reading:
         """Give how the list is read."""
-        return Reading(phone_column=self.phone_column, region=self.region, repair=self.repair, fold=self.fold)
+        return Reading(
+            phone_column=self.phone_column,
+            sheet=self.sheet,
+            encoding=self.encoding,
+            region=self.region,
+            repair=self.repair,
+            fold=self.fold,
+        )
 
 
 @Parameter(name="*")

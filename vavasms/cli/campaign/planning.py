@@ -20,6 +20,7 @@ from vavasms.cli.campaign.options import Contacts, PlanOptions, open_contacts
 from vavasms.cli.campaign.planshow import make_object, show_plan
 from vavasms.cli.ledgers import LedgerPath, find_ledger, open_place
 from vavasms.cli.options import JsonFlag
+from vavasms.cli.refused import RefusedFile, RefusedPath, open_refused
 from vavasms.errors import VavaSMSError
 from vavasms.numbers import check_region
 from vavasms.storage.places import Place
@@ -32,6 +33,7 @@ def plan(
     /,
     *,
     options: PlanOptions,
+    refused: RefusedPath = None,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -39,7 +41,8 @@ def plan(
     policy, place = options.policy(), find_ledger(ledger)
     # A plan makes no ledger where there is none.
     known = None if isinstance(place, Path) and not place.exists() else place
-    found = anyio.run(_plan, open_contacts(contacts), options, policy, known)
+    with open_refused(refused, contacts) as file:
+        found = anyio.run(_plan, open_contacts(contacts), options, policy, known, file)
     if as_json:
         show.print_json(make_object(found))
         return
@@ -49,17 +52,29 @@ def plan(
 
 
 async def _plan(
-    source: Path | BinaryIO, options: PlanOptions, policy: Policy, ledger: Place | None
+    source: Path | BinaryIO,
+    options: PlanOptions,
+    policy: Policy,
+    ledger: Place | None,
+    refused: RefusedFile | None,
 ) -> CampaignPlan:
     listing = Listing(
         contacts=source,
         phone_column=options.phone_column,
+        sheet=options.sheet,
+        encoding=options.encoding,
         region=None if options.region is None else check_region(options.region),
         repair=options.repair,
         fold=options.fold,
     )
     opted_out = await _opted_out(ledger)
-    found = await plan_listing(listing, options.message, batch_size=policy.batch_size, opted_out=opted_out)
+    found = await plan_listing(
+        listing,
+        options.message,
+        batch_size=policy.batch_size,
+        opted_out=opted_out,
+        on_left_out=None if refused is None else lambda contacts: refused.begin(contacts).write,
+    )
     ends_at = finishing_time(policy, messages=found.recipients, requests=found.requests, starts=time.time())
     return evolve(found, cost=policy.cost(found.segments), balance=await _balance(), ends_at=ends_at)
 

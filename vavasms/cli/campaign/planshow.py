@@ -27,6 +27,9 @@ _SHOWN = 8
 def show_plan(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
     """Show whom a campaign reaches, with what, for how much and until when."""
     show_numbers(plan)
+    if can_be := sum(plan.refusals[each].count for each in _REPAIRABLE if each in plan.refusals):
+        options = "--repair, with --region CC if all are of one country"
+        show.say(f"Of the refused, {can_be:,} may be repaired: {options}.")
     show.say()
     show_sending(plan, policy, folded=folded)
 
@@ -34,19 +37,19 @@ def show_plan(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
 def show_numbers(plan: CampaignPlan) -> None:
     """Show what becomes of the numbers of the list, with the first example of each repair and refusal."""
     column = f", the numbers under “{show.clean(plan.phone_column)}”" if plan.phone_column else ""
-    show.say(f"A list of {show.count(plan.rows, 'row')}{column}", style="bold")
+    sheet = f" of the sheet “{show.clean(plan.sheet)}”" if plan.sheet else ""
+    show.say(f"A list of {show.count(plan.rows, 'row')}{sheet}{column}", style="bold")
     table = make_table("Numbers", "", "For example")
     table.add_row(f"{plan.kept - plan.repaired:,}", "kept", "")
     _add_reasons(table, plan.repaired, "repaired", plan.repairs)
     table.add_row(f"{plan.duplicates:,}", "duplicates", "")
+    if plan.differing is not None:
+        _add_example(table, "another text", plan.differing)
     table.add_row(f"{plan.opted_out:,}", "opted out", "")
     _add_reasons(table, plan.refused, "refused", plan.refusals)
     table.add_section()
     table.add_row(f"{plan.numbers:,}", "in all", "")
     show.output().print(table)
-    if can_be := sum(plan.refusals[each].count for each in _REPAIRABLE if each in plan.refusals):
-        options = "--repair, with --region CC if all are of one country"
-        show.say(f"Of the refused, {can_be:,} may be repaired: {options}.")
 
 
 def show_sending(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
@@ -85,13 +88,17 @@ def write_money(amount: Decimal) -> str:
 def _add_reasons(table: Table, count: int, fate: str, examples: Mapping[str, Example]) -> None:
     table.add_row(f"{count:,}", fate, "")
     for reason, example in sorted(examples.items(), key=lambda item: -item[1].count):
-        arrow = f" → +{example.became}" if example.became is not None else ""
-        text = show.clean(example.text).strip() or "(an empty cell)"
-        table.add_row(
-            Text(f"{example.count:,}", style="dim"),
-            f"  {reason.replace('_', ' ')}",
-            Text(f"row {example.row:,}: {text}{arrow}"),
-        )
+        _add_example(table, reason.replace("_", " "), example)
+
+
+def _add_example(table: Table, reason: str, example: Example) -> None:
+    table.add_row(Text(f"{example.count:,}", style="dim"), f"  {reason}", Text(_name_example(example)))
+
+
+def _name_example(example: Example) -> str:
+    arrow = f" → +{example.became}" if example.became is not None else ""
+    text = show.clean(example.text).strip() or "(an empty cell)"
+    return f"row {example.row:,}: {text}{arrow}"
 
 
 def _describe(plan: CampaignPlan, policy: Policy, *, folded: bool) -> dict[str, str]:
@@ -103,11 +110,50 @@ def _describe(plan: CampaignPlan, policy: Policy, *, folded: bool) -> dict[str, 
         "Costly": "" if folded else _name_letters(plan),
         "With --fold": "" if folded else _say_saving(plan),
         "Empty cells": _name_missing(plan),
+        **_describe_doubts(plan),
         "Cost": "" if plan.cost is None else _say_cost(plan, policy),
         "Balance": _say_balance(plan),
         "Ends": _say_end(plan, policy),
         "Plan": plan.hash,
     }
+
+
+def _describe_doubts(plan: CampaignPlan) -> dict[str, str]:
+    """Name what may not be as it was meant."""
+    return {
+        "No values": _name_no_values(plan),
+        "Never filled": ", ".join(f"{{{show.clean(name)}}}" for name in plan.unfilled),
+        "Braces": ", ".join(_explain_braces(show.clean(name)) for name in plan.doubled),
+        "Encoding": _name_strays(plan),
+        "Misread": _name_garbled(plan),
+    }
+
+
+def _name_no_values(plan: CampaignPlan) -> str:
+    if not plan.no_values:
+        return ""
+    return f"{show.count(plan.no_values, 'cell')} that say NULL, #N/A or the like, and count as empty"
+
+
+def _explain_braces(name: str) -> str:
+    return f"{{{{{name}}}}} is sent as {{{name}}}: write {{{name}}} for what the column holds"
+
+
+def _name_strays(plan: CampaignPlan) -> str:
+    if plan.strays is None:
+        return ""
+    records = show.count(plan.strays.count, "record")
+    return f"{plan.encoding}, but for {records}: {_name_example(plan.strays)}"
+
+
+def _name_garbled(plan: CampaignPlan) -> str:
+    if plan.garbled is None:
+        return ""
+    texts = show.count(plan.garbled.count, "text")
+    text = show.clean(plan.garbled.text)
+    where = f"row {plan.garbled.row:,}: {text}" if plan.garbled.row else "the message"
+    advice = "; --encoding names the file's" if plan.encoding and plan.garbled.row else ""
+    return f"{texts} with letters that look wrongly decoded: {where}{advice}"
 
 
 def _name_places(plan: CampaignPlan) -> str:

@@ -1,0 +1,97 @@
+"""`--refused FILE`: the rows that are left out, as CSV that a person can mend and load again."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Annotated, Self
+
+from cyclopts import Parameter
+
+from vavasms.campaigns.contacts import ContactList
+from vavasms.campaigns.contacts.reader import Line
+from vavasms.errors import InvalidInputError
+
+RefusedPath = Annotated[
+    str | None,
+    Parameter(
+        name="--refused",
+        metavar="FILE",
+        show_default=False,
+        help="Write the rows that are left out to a CSV file, each with its line and the reason.",
+    ),
+]
+#: First, for a row may have more cells than its header.
+_OWN = ("line", "reason")
+#: What a spreadsheet takes for a formula, and is no number.
+_is_formula = re.compile(r"[=@\t\r]|[+-](?![\d .()-]*$)").match
+
+
+class RefusedFile:
+    """A file of rows that are left out: a context manager."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._skipped = 0
+        self._phone: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def begin(self, contacts: ContactList) -> Self:
+        """Write the header of a list, without what such a file added to it before."""
+        self._skipped = len(_OWN) if contacts.columns[: len(_OWN)] == _OWN else 0
+        self._phone = contacts.phone_index
+        self._writer.writerow([*_OWN, *(contacts.columns[self._skipped :] or ("phone",))])
+        return self
+
+    def write(self, contact: Line, reason: str) -> None:
+        """Write one row; of a cell with several numbers only the one that is left out."""
+        row, phone, cells = contact
+        whole = list(cells) or [phone]
+        if self._phone is not None:
+            whole[self._phone] = phone
+        self._writer.writerow([row, reason, *map(_guard, whole[self._skipped :])])
+
+
+def open_refused(path: str | None, contacts: str) -> AbstractContextManager[RefusedFile | None]:
+    """Open the file, which only its owner may read; None where nobody asked for it.
+
+    What it held is gone. Raises `InvalidInputError` where it cannot be written, or is the list itself.
+    """
+    if path is None:
+        return nullcontext()
+    if contacts != "-" and _is_same(path, contacts):
+        raise InvalidInputError("The file of --refused is the list itself: name another. Nothing was sent.")
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "no name of a file"
+    else:
+        # Excel takes a CSV for UTF-8 by its mark only.
+        return RefusedFile(os.fdopen(handle, "w", encoding="utf-8-sig", errors="replace", newline=""))
+    raise InvalidInputError(f"The file of --refused cannot be written ({why}). Nothing was sent.")
+
+
+def _is_same(path: str, contacts: str) -> bool:
+    try:
+        return Path(path).samefile(contacts)
+    except (OSError, ValueError):
+        return False
+
+
+def _guard(cell: str) -> str:
+    return f"'{cell}" if _is_formula(cell) else cell
