@@ -86,6 +86,8 @@ def test_a_column_of_a_repeated_name_can_be_named_by_its_number() -> None:
         "Contacts;2026;\n",
         "\n\n;;\n",
         "sep=;\nListe, téléphones\n\n",
+        "Agence de Man; contacts\nListe des clients\n",
+        "Agence de Man; contacts\nClients; contacts\n",
     ],
 )
 def test_what_stands_above_the_header_is_passed_over(above: str) -> None:
@@ -96,6 +98,17 @@ def test_what_stands_above_the_header_is_passed_over(above: str) -> None:
     assert first.columns == {"nom": "Awa", "tel": "0700000101", "ville": "Man"}
     assert first.row == above.count("\n") + 2
     assert second.phone == ""
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_neither_titles_nor_cells_that_speak_of_a_phone_mislead_about_the_delimiter(delimiter: str) -> None:
+    rows = ["Agence de Man, contacts; liste", delimiter.join(("ville", "numéro", "nom"))]
+    rows += [
+        delimiter.join(('"San-Pédro; sud, gare"', f"tel:+22507000001{place:02}", "Awa")) for place in range(9)
+    ]
+    with read_contacts(io.BytesIO("\n".join(rows).encode())) as contacts:
+        assert contacts.columns == ("ville", "numéro", "nom")
+        assert {contact.columns["ville"] for contact in contacts} == {"San-Pédro; sud, gare"}
 
 
 def test_a_title_above_a_single_column_and_a_column_that_the_caller_names() -> None:
@@ -128,7 +141,7 @@ def test_no_record_is_no_place() -> None:
     [
         ("0700000101", True), ("07 00 00 01 01 / 0500000102", True), ("2.25071E+12", True),
         ("2250700000101.0", True), ('="0700000101"', True), ("225", False), ("05/01/2026", False),
-        ("2026-01-05", False), ("Awa", False), ("", False), ("1" * 16, False),
+        ("2026-01-05", False), ("Awa", False), ("contacts; liste", False), ("0700000101;ext=12", True), ("", False), ("1" * 16, False),
     ],
 )  # fmt: skip
 def test_a_number_is_known_well_or_badly_written(cell: str, is_one: bool) -> None:

@@ -106,10 +106,16 @@ def _mend(row: int, record: list[str], encoding: Encoding, strays: Strays) -> li
 def _score(lines: list[str], delimiter: str, rate: Callable[[list[str]], float]) -> tuple[float, float, int]:
     """Rate a delimiter: how good a header it makes, the share of lines below as wide as that, its width."""
     records = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True))
-    rates = [rate(record) if len(record) > 1 else 0.0 for record in records[:HEAD]]
-    place = rates.index(max(rates))
-    width = len(records[place])
+    scores = [_score_header(records[place:], rate) for place in range(min(len(records), HEAD))]
+    best = max(scores)
+    # Without any header the first line stands for all.
+    return best if best[0] else (0.0, *scores[0][1:])
+
+
+def _score_header(records: list[list[str]], rate: Callable[[list[str]], float]) -> tuple[float, float, int]:
+    width = len(records[0])
     if width < 2:
         return 0.0, 0.0, width
-    alike = sum(len(record) == width for record in records[place:])
-    return rates[place], alike / len(records[place:]), width
+    alike = sum(len(record) == width for record in records) / len(records)
+    # Of lines that another delimiter parts, some make long cells that speak of a phone.
+    return rate(records[0]) * alike, alike, width

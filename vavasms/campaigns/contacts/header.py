@@ -38,7 +38,8 @@ def find_place(head: Sequence[list[str]], wanted: str | None) -> Place | None:
 
 def is_header(cells: Sequence[str]) -> bool:
     """Return whether a record names a phone's column and holds no number."""
-    return columns.find_phone_column(cells) is not None and not any(map(is_number, cells))
+    holds_number = any(columns.is_data([cell]) for cell in cells)
+    return not holds_number and columns.find_phone_column(cells) is not None
 
 
 def is_number(cell: str) -> bool:
@@ -51,8 +52,10 @@ def _is_one_number(text: str) -> bool:
     if _match_date(plain):
         return False
     cleaned = clean(split_decimal(plain) or plain)
+    if cleaned is NumberFault.EXTENSION:
+        return columns.is_data([plain])
     if isinstance(cleaned, NumberFault):
-        return cleaned in (NumberFault.SCIENTIFIC, NumberFault.EXTENSION)
+        return cleaned is NumberFault.SCIENTIFIC
     return _FEWEST_DIGITS <= len(cleaned[0]) <= _MOST_DIGITS
 
 
@@ -72,9 +75,14 @@ def _find_header(head: Sequence[list[str]]) -> int | None:
         # A title is one cell above a table.
         if is_header(head[index]) and (widest == 1 or _count_filled(head[index]) > 1)
     ]
-    while len(names) > 1 and names[1] == names[0] + 1 and _is_title(head[names[0]], head[names[1]]):
-        del names[0]
-    return names[0] if names else None
+    if not names:
+        return None
+    best = names[0]
+    for index in names[1:]:
+        are_titles = all(_count_filled(head[above]) == 1 or above in names for above in range(best, index))
+        if are_titles and _is_title(head[best], head[index]):
+            best = index
+    return best
 
 
 def _count_above_data(head: Sequence[list[str]]) -> int:
@@ -89,7 +97,10 @@ def _count_above_data(head: Sequence[list[str]]) -> int:
 
 def _is_title(cells: Sequence[str], following: Sequence[str]) -> bool:
     """Return whether a record that sounds like a header stands above the true one."""
-    return _count_filled(following) == 1 or (_best_rank(cells) == columns.VAGUE > _best_rank(following))
+    filled, below = _count_filled(cells), _count_filled(following)
+    if below == 1 or below > filled:
+        return True
+    return _best_rank(cells) == columns.VAGUE > _best_rank(following)
 
 
 def _best_rank(cells: Sequence[str]) -> int:

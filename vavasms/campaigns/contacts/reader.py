@@ -27,6 +27,8 @@ _match_plain = re.compile(r"[0-9+ .()-]*").fullmatch
 _COLUMNS_SHOWN = 10
 #: Records that are looked at before the first contact.
 _HEAD = 50
+#: Of a header that says phone only for want of anything else.
+_RATE_OF_VAGUE = 0.1
 _ADVICE = "Name it: phone_column=… (`--phone-column`)"
 #: Why a row is refused that has cells beyond its header: what stands where cannot be known.
 TOO_MANY_CELLS = "too_many_cells"
@@ -236,12 +238,16 @@ def _fit(record: list[str], width: int) -> list[str]:
 
 
 def _rate(header: list[str], wanted: str | None) -> float:
-    """Prefer the header where fewer words surround the phone's: `tel` to `prénom;tel`."""
+    """Prefer the header where fewer words surround the phone's: `tel` to `prénom;tel`; titles are vague."""
     if wanted is not None:
         found = columns.find_named_column(header, wanted)
     else:
         found = columns.find_phone_column(header) if is_header(header) else None
-    return 0.0 if found is None else 1 / max(len(columns.cut_words(header[found])), 1)
+    if found is None:
+        return 0.0
+    rank = columns.rank_name(header[found])
+    weight = _RATE_OF_VAGUE if rank is not None and rank[1] == columns.VAGUE else 1.0
+    return weight / max(len(columns.cut_words(header[found])), 1)
 
 
 def _show(header: list[str]) -> str:
