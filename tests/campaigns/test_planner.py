@@ -170,6 +170,14 @@ def test_an_empty_text_is_refused_and_the_row_named() -> None:
     assert not got.plan.missing
 
 
+def test_a_text_that_no_handset_shows_is_an_empty_one() -> None:
+    got = plan(named(["Awa", "\u200e", "\u2800"]), "{nom}")
+    assert got.plan.refusals[EMPTY_MESSAGE].count == 2
+    assert got.texts == {phones(1)[0]: "Awa"}
+    with pytest.raises(InvalidMessageError, match="shows nothing on a phone"):
+        plan(named(["Awa"]), "\u2060\ufeff")
+
+
 def test_empty_cells_without_a_fallback_are_counted() -> None:
     assert plan(named(["", "Awa", ""])).plan.missing == {"nom": 2}
     assert plan(named(["", "Awa"]), "Bonjour {nom|client}").plan.missing == {}

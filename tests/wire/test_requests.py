@@ -34,7 +34,13 @@ from vavasms.wire.requests import (
 
 ONE, TWO = Msisdn("2250709000001"), Msisdn("2250709000002")
 NUMBERS = st.integers(10**9, 10**14).map(lambda number: Msisdn(str(number)))
-TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(str.strip)
+#: No control character but line ends and tabs, and something to see.
+TEXTS = st.builds(
+    lambda head, letter, tail: head + letter + tail,
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("\n\r\t"), max_size=40),
+    st.sampled_from("aé€😀"),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]) | st.sampled_from("\n\r\t"), max_size=20),
+)
 SENDER_IDS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=3, max_size=11)
 
 
@@ -115,12 +121,41 @@ def test_another_sender_id_is_refused(sender_id: Any) -> None:
         assert caught.value.outcome is Outcome.NOT_SENT
 
 
-@pytest.mark.parametrize("message", ["", " \n\t", "\u3000", None, 5, b"text", "half \ud800", "\udfff"])
-def test_a_text_that_cannot_be_sent_is_refused_without_showing_it(message: Any) -> None:
-    with pytest.raises(InvalidMessageError) as caught:
+_NOTHING = "The message shows nothing on a phone"
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        *((empty, "The message is empty") for empty in ["", " \n\t", "\u3000", "\xa0\u202f"]),
+        *((bare, _NOTHING) for bare in ["\u200b", "\xad", "\u2060", "\ufeff", " \u200b\n\u200d ", "\u200e"]),
+        *((filler, _NOTHING) for filler in ["\u3164", "\u2800\u2800", "\ufe0f", "\u034f", "\U000e0041"]),
+        *(
+            (f"Bon{code}jour", "The message holds a control character")
+            for code in ["\0", "\x07", "\x0b", "\f", "\x1b", "\x7f", "\x80", "\x85", "\x9f"]
+        ),
+        *((thing, "Give the message as text") for thing in [None, 5, b"text", ["text"], 1.5, False]),
+        *((half, "The message holds half a character") for half in ["half \ud800", "\udfff"]),
+    ],
+)
+def test_a_text_that_cannot_be_sent_is_refused_without_showing_it(message: Any, why: str) -> None:
+    with pytest.raises(InvalidMessageError, match=f"^{why}.*; nothing was sent\\.$") as caught:
         draft_text(message, "ACME")
     assert caught.value.__context__ is None
     assert "half \ud800" not in str(caught.value)
+    assert "Bon" not in str(caught.value)
+
+
+def test_the_template_of_a_code_is_held_to_the_same() -> None:
+    with pytest.raises(InvalidMessageError, match="control character"):
+        otp(template="Code\0##OTP##")
+
+
+@pytest.mark.parametrize(
+    "message", ["a", "Ligne\r\nLigne\tfin", "👨\u200d👩\u200d👧", "❤\ufe0f", "\u200bBonjour", "."]
+)
+def test_what_a_handset_shows_is_sent_as_it_is(message: str) -> None:
+    assert fields(draft_text(message, "ACME").address((ONE,)))["message"] == message
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from vavasms.campaigns.textgroups import (
     weigh_text,
 )
 from vavasms.numbers import Msisdn
+from vavasms.text.visible import is_visible
 
 #: Contacts read at once: longer lists keep the garbage collector busy.
 _CHUNK = 500
@@ -256,7 +257,7 @@ class Planner:
         group = self._groups.get(text)
         if group is not None:
             return group
-        if not text.strip():
+        if not is_visible(text):
             return EMPTY_MESSAGE
         weight = weigh_text(text)
         return self._open(text, weight) if fits_a_phone(weight.segments) else MESSAGE_TOO_LONG

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from vavasms.campaigns.contacts.columns import NO_VALUES, find_named_column, show_name
 from vavasms.errors import InvalidMessageError
 from vavasms.text import fold_to_gsm7
+from vavasms.text.visible import has_control
 
 #: A doubled brace, a column in braces, or a brace that is neither.
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<inside>[^{}]*)\}|[{}]")
@@ -145,8 +146,14 @@ def parse_template(text: str) -> Template:
 
     Raises `InvalidMessageError` for a message that is empty or has braces that make no sense.
     """
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str):
+        raise InvalidMessageError("Give the message as text; nothing was sent.")
+    if not text.strip():
         raise InvalidMessageError("The message is empty; nothing was sent.")
+    if has_control(text):
+        raise InvalidMessageError(
+            "The message holds a control character other than a line end or a tab; nothing was sent."
+        )
     if _HALF_CHARACTER.search(text):
         raise InvalidMessageError(
             "The message holds half a character (a lone surrogate), which cannot be sent; nothing was sent."

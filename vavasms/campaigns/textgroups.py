@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 from vavasms.errors import InvalidMessageError
 from vavasms.numbers import Msisdn
 from vavasms.text import Encoding, count_segments, fold_to_gsm7
+from vavasms.text.visible import is_visible
 from vavasms.wire.requests import MAX_SEGMENTS
 
 #: Hashes of recipients are added up modulo this.
@@ -41,8 +42,8 @@ class TextGroup:
 
 def check_text(text: str) -> None:
     """Raise `InvalidMessageError` for a text that no send takes."""
-    if not text.strip():
-        raise InvalidMessageError("The message is empty; nothing was sent.")
+    if not is_visible(text):
+        raise InvalidMessageError("The message shows nothing on a phone; nothing was sent.")
     if not fits_a_phone(count_segments(text).segments):
         raise InvalidMessageError(
             f"The message is longer than {MAX_SEGMENTS} segments, the most a phone joins; nothing was sent."

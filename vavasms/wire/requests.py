@@ -16,6 +16,7 @@ from vavasms.errors import (
 )
 from vavasms.numbers import Msisdn
 from vavasms.text import count_segments
+from vavasms.text.visible import has_control, is_visible
 
 #: The most SMS one text may become: the sequence number of a segment is one octet (3GPP 23.040).
 MAX_SEGMENTS = 255
@@ -181,9 +182,16 @@ def _check_sender_id(sender_id: str) -> None:
 
 
 def _check_message(message: str) -> None:
-    if not isinstance(message, str) or not message.strip():
-        raise InvalidMessageError("The message is empty; nothing was sent.")
+    if not isinstance(message, str):
+        raise InvalidMessageError("Give the message as text; nothing was sent.")
     _check_encodable(message)
+    if has_control(message):
+        raise InvalidMessageError(
+            "The message holds a control character other than a line end or a tab; nothing was sent."
+        )
+    if not is_visible(message):
+        what = "shows nothing on a phone" if message.strip() else "is empty"
+        raise InvalidMessageError(f"The message {what}; nothing was sent.")
     # Counting is not free: below this length no text can have too many segments.
     if len(message) > MAX_SEGMENTS * 33 and count_segments(message).segments > MAX_SEGMENTS:
         raise InvalidMessageError(
