@@ -89,7 +89,12 @@ def test_only_a_valid_code_is_true() -> None:
 
 
 def test_the_reasons_are_the_gateways_words() -> None:
-    assert [reason.value for reason in OtpReason] == ["INVALID_OTP", "EXPIRED_OTP", "OTP_NOT_FOUND"]
+    assert [reason.value for reason in OtpReason] == [
+        "INVALID_OTP",
+        "EXPIRED_OTP",
+        "OTP_NOT_FOUND",
+        "MALFORMED",
+    ]
 
 
 def test_sent_is_not_delivered() -> None:

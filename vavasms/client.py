@@ -13,7 +13,7 @@ from vavasms.bulk.collecting import collect
 from vavasms.bulk.options import BulkOptions, OnProgress
 from vavasms.bulk.recipients import Recipients, check_recipients
 from vavasms.bulk.sender import BulkStream
-from vavasms.config import Timeouts, gateway_of, load_settings, misconfigured
+from vavasms.config import Timeouts, load_settings, misconfigured, name_account
 from vavasms.endpoints import Account
 from vavasms.errors import InvalidInputError
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
@@ -134,7 +134,7 @@ class AsyncVavaSMS:
         an `outcome`, and only `safe_to_retry` ones may be sent again. Raises `InvalidInputError` before
         anything is sent. For more than some hundred numbers use `send_bulk`.
         """
-        draft = draft_text(message, self._sender_id(sender_id))
+        draft = draft_text(message, self._sender_id(sender_id), username=self._settings.username)
         return await endpoints.send_text(self._transport, draft, self._recipients(to))
 
     @sealed_async
@@ -174,20 +174,24 @@ class AsyncVavaSMS:
             valid_for=valid_for,
             template=template,
             language=language,
+            username=self._settings.username,
         )
 
     @sealed_async
     async def verify_otp(self, to: str, code: str, *, sender_id: str | None = None) -> OtpVerification:
         """Have the gateway check a one-time code (documentation: otp/verify).
 
-        `code` is text: a number loses its leading zeros. Uses up an attempt, so it is not repeated once
-        it left. A wrong, expired or used code is no error but `OtpVerification(valid=False, …)`.
+        `code` is text, as a person typed it: blanks and hyphens are dropped, digits of every script are
+        read. Uses up an attempt, so it is not repeated once it left. A wrong, expired or used code is no
+        error but `OtpVerification(valid=False, …)`, and so is what can be no code
+        (`OtpReason.MALFORMED`), of which the gateway is not asked.
         """
         return await endpoints.verify_otp(
             self._transport,
             parse_msisdn(to, default_region=self._region),
             code,
             sender_id=self._settings.sender_id if sender_id is None else sender_id,
+            username=self._settings.username,
         )
 
     @sealed_async
@@ -252,14 +256,14 @@ class AsyncVavaSMS:
             on_progress=on_progress,
         )
         check_recipients(recipients)
-        draft = draft_text(message, self._sender_id(sender_id))
+        draft = draft_text(message, self._sender_id(sender_id), username=self._settings.username)
         return BulkStream(self._transport, draft, recipients, options, self._region)
 
     @property
     def account(self) -> Account:
         """What campaigns need of this client: `CampaignRunner(sms, ledger)` asks for it."""
         return Account(
-            name=f"{self._settings.username} {gateway_of(self._settings.base_url)}",
+            name=name_account(self._settings.username, self._settings.base_url),
             transport=self._transport,
             sender_id=self._settings.sender_id,
             region=self._region,

@@ -146,6 +146,16 @@ def gateway_of(base_url: str) -> str:
     return "loopback" if is_loopback(host) else host
 
 
+def name_account(username: str, base_url: str) -> str:
+    """Return the name by which a ledger tells accounts apart."""
+    return f"{username} {gateway_of(base_url)}"
+
+
+def username_of(account: str) -> str:
+    """Return the username in an account's name; no gateway's name holds a blank."""
+    return account.rpartition(" ")[0]
+
+
 def misconfigured(sentence: str) -> ConfigurationError:
     """Build the error of a setting that is wrong before anything was sent."""
     return ConfigurationError(f"{sentence} Nothing was sent.", outcome=Outcome.NOT_SENT, halts=True)

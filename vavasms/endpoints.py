@@ -8,7 +8,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from vavasms.config import Timeouts
-from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
+from vavasms.models import Balance, DeliveryReport, Lot, OtpReason, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn
 from vavasms.transport.http import Attempt
 from vavasms.transport.outcome import misshapen
@@ -90,23 +90,37 @@ async def send_otp(
     valid_for: timedelta | None,
     template: str | None,
     language: str | None,
+    username: str | None = None,
 ) -> OtpReceipt:
     """Have the gateway make and send a one-time code (documentation: otp/send).
 
     Costs the segments of the text. Never repeated once its body was asked for.
     """
     request = requests.build_send_otp(
-        to, sender_id=sender_id, length=length, valid_for=valid_for, template=template, language=language
+        to,
+        sender_id=sender_id,
+        length=length,
+        valid_for=valid_for,
+        template=template,
+        language=language,
+        username=username,
     )
     envelope = await transport.exchange(request)
     return replies.parse_receipt(envelope.data)
 
 
 async def verify_otp(
-    transport: Transport, to: Msisdn, code: str, *, sender_id: str | None
+    transport: Transport, to: Msisdn, code: str, *, sender_id: str | None, username: str | None = None
 ) -> OtpVerification:
-    """Have the gateway check a one-time code (documentation: otp/verify). Uses up an attempt."""
-    envelope = await transport.exchange(requests.build_verify_otp(to, code, sender_id=sender_id))
+    """Have the gateway check a one-time code (documentation: otp/verify). Uses up an attempt.
+
+    What can be no code is not asked about, and costs no attempt.
+    """
+    digits = requests.parse_code(code)
+    if digits is None:
+        return OtpVerification(valid=False, reason=OtpReason.MALFORMED)
+    request = requests.build_verify_otp(to, digits, sender_id=sender_id, username=username)
+    envelope = await transport.exchange(request)
     try:
         return replies.parse_verification(envelope)
     except MisshapenError:

@@ -94,11 +94,13 @@ class OtpReason(Enum):
     INVALID = "INVALID_OTP"
     EXPIRED = "EXPIRED_OTP"
     NOT_FOUND = "OTP_NOT_FOUND"
+    #: What was typed could be no code: the gateway was not asked.
+    MALFORMED = "MALFORMED"
 
 
 @frozen(kw_only=True)
 class OtpVerification:
-    """The gateway's verdict on a one-time code (documentation: otp/verify)."""
+    """The verdict on a one-time code (documentation: otp/verify): the gateway's, but for `MALFORMED`."""
 
     valid: bool
     #: None where the code is valid, or where the gateway gave no reason.

@@ -189,3 +189,11 @@ async def test_a_campaign_is_run_by_its_own_account_only(sandbox: SandboxServer,
             with pytest.raises(InvalidInputError, match="another account's"):
                 await runner.run(campaign_id)
     assert (await stage.ledger.status(campaign_id)).queued == 3
+
+
+async def test_the_accounts_own_name_is_a_sender_id(stage: Stage) -> None:
+    username = stage.sandbox.gateway.username
+    assert (await stage.run(2, sender_id=username)).status.accepted == 2
+    assert {entry.sender_id for entry in stage.sandbox.gateway.journal.entries} == {username}
+    with pytest.raises(InvalidInputError, match="sender ID has 3 to 11"):
+        await stage.submit(1, sender_id="other@example.com")

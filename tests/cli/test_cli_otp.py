@@ -84,3 +84,10 @@ def test_wrong_input_is_one_line_exit_2_and_nothing_sent(
     assert words in finished.stderr
     assert "othing was sent" in finished.stderr
     assert len(server.gateway.journal) == 0
+
+
+def test_what_can_be_no_code_is_told_to_programs_too(inside: Run) -> None:
+    finished = inside("otp", "verify", TO, "abc", "--json")
+    assert finished.returncode == 2
+    found = json.loads(finished.stdout)
+    assert (found["valid"], found["reason"], found["message_id"]) == (False, "MALFORMED", None)

@@ -378,3 +378,12 @@ def test_magic_numbers_stay_at_their_status(gateway: Gateway, clock: Any, text: 
 
 def test_an_ordinary_number_of_the_same_stem_is_no_magic(gateway: Gateway, text: Fields) -> None:
     assert data(gateway, TEXT, text("2250700000001"))
+
+
+@pytest.mark.parametrize("path", [TEXT, OTP_SEND])
+def test_the_username_is_a_sender_id_by_default(path: str, text: Fields) -> None:
+    own = text() | {"sender_id": LOGIN["username"], "message": "Code ##OTP##"}
+    data(Gateway(sender_ids=("ACME",)), path, own)
+    data(Gateway(sender_ids=None), path, own)
+    for gateway in (Gateway(), Gateway(sender_ids=None)):
+        assert error(gateway, path, text() | {"sender_id": "other@example.com"})[0] == "902"

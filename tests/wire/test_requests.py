@@ -30,6 +30,7 @@ from vavasms.wire.requests import (
     build_verify_otp,
     draft_text,
     encode_credentials,
+    parse_code,
 )
 
 ONE, TWO = Msisdn("2250709000001"), Msisdn("2250709000002")
@@ -231,21 +232,72 @@ def test_a_one_time_code_that_makes_no_sense_is_refused(
     assert caught.value.outcome is Outcome.NOT_SENT
 
 
-@pytest.mark.parametrize("code", ["0423", "000000", " 042317\n", "123456789"])
-def test_a_code_keeps_its_zeros(code: str) -> None:
-    assert fields(build_verify_otp(ONE, code, sender_id=None)) == {
-        "phone": "2250709000001",
-        "otp": code.strip(),
-    }
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("0423", "0423"),
+        ("000000", "000000"),
+        (" 042317\n", "042317"),
+        ("123456789", "123456789"),
+        ("042 317", "042317"),
+        ("042-317", "042317"),
+        ("04 23\u00a017", "042317"),
+        ("042\u2011317", "042317"),
+        ("\u200e042\u2013317\u200f", "042317"),
+        ("٠٤٢٣١٧", "042317"),
+        ("۰۴۲۳", "0423"),
+        ("０４２３", "0423"),
+        ("-0423", "0423"),
+    ],
+)
+def test_a_code_is_read_as_a_person_types_it_and_keeps_its_zeros(typed: str, code: str) -> None:
+    assert parse_code(typed) == code
+    assert fields(build_verify_otp(ONE, code, sender_id=None)) == {"phone": "2250709000001", "otp": code}
 
 
 @pytest.mark.parametrize(
-    "code", ["", "042", "1234567890", "12 34", "12a4", "٠١٢٣", "-123", "1.23", 4231, None, b"0423"]
+    "typed",
+    [
+        "",
+        " ",
+        "abc",
+        "042",
+        "1234567890",
+        "12a4",
+        "1.23",
+        "²³¹²",
+        "½234",
+        "0423!",
+        "\0" * 4,
+        "\ud800042",
+        "- - - -",
+    ],
 )
-def test_what_is_no_code_uses_up_no_attempt(code: Any) -> None:
-    with pytest.raises(InvalidInputError) as caught:
-        build_verify_otp(ONE, code, sender_id=None)
+def test_what_can_be_no_code_is_none_and_raises_nothing(typed: str) -> None:
+    assert parse_code(typed) is None
+
+
+@pytest.mark.parametrize("code", [4231, None, b"0423", True])
+def test_a_code_that_is_no_text_is_a_fault_of_the_program(code: Any) -> None:
+    with pytest.raises(InvalidInputError, match="as text") as caught:
+        parse_code(code)
     assert caught.value.outcome is Outcome.NOT_SENT
+
+
+@pytest.mark.parametrize("username", ["owner@example.com", "a", "École Plus", "x" * 60])
+def test_the_accounts_own_name_is_a_sender_id_whatever_its_form(username: str) -> None:
+    requests = [
+        draft_text("x", username, username=username).address((ONE,)),
+        otp(sender_id=username, username=username),
+        build_verify_otp(ONE, "0423", sender_id=username, username=username),
+    ]
+    assert [fields(request)["sender_id"] for request in requests] == [username] * 3
+
+
+@pytest.mark.parametrize("sender_id", ["other@example.com", "Owner@example.com", "owner@example.com ", ""])
+def test_the_name_of_another_account_keeps_the_rule(sender_id: str) -> None:
+    with pytest.raises(InvalidSenderIdError):
+        draft_text("x", sender_id, username="owner@example.com")
 
 
 def test_a_verification_names_the_sender_where_there_is_one() -> None:

@@ -30,6 +30,7 @@ from vavasms.campaigns.owed import Owed
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import BatchEvent
 from vavasms.campaigns.takeover import FRESH, LEAVES_WITHIN
+from vavasms.config import username_of
 from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
     GatewayError,
@@ -193,7 +194,9 @@ class Carrier:
         # A machine may sleep between any two steps: what was resent meanwhile must not leave once more.
         attempt = Attempt(may_leave=lambda: age() < LEAVES_WITHIN)
         try:
-            draft = draft_text(claim.message, self.campaign.sender_id)
+            draft = draft_text(
+                claim.message, self.campaign.sender_id, username=username_of(self.campaign.account)
+            )
             lot = await send_text(self.transport, draft, claim.recipients, attempt)
         except VavaSMSError as caught:
             # Neither frames nor what stands in them.

@@ -28,6 +28,7 @@ from vavasms.campaigns.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy
 from vavasms.campaigns.states import CampaignState
 from vavasms.campaigns.takeover import check_timeouts
+from vavasms.config import username_of
 from vavasms.endpoints import Account, fetch_balance
 from vavasms.errors import InvalidInputError, LedgerError, VavaSMSError
 from vavasms.numbers import check_region
@@ -361,7 +362,7 @@ class CampaignRunner:
             raise InvalidInputError(
                 "No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID."
             )
-        draft_text(message, sender)
+        draft_text(message, sender, username=username_of(self._account.name))
         return NewCampaign(
             id=token_hex(4),
             account=self._account.name,

@@ -17,6 +17,7 @@ _REASONS = {
     OtpReason.INVALID: "The code is wrong.",
     OtpReason.EXPIRED: "The code has expired.",
     OtpReason.NOT_FOUND: "There is no code to check for this number: none was sent, or it was used up.",
+    OtpReason.MALFORMED: "A one-time code has 4 to 9 digits; nothing was sent.",
     None: "The code did not pass; the gateway says no more.",
 }
 
@@ -87,7 +88,8 @@ def verify(
 def _tell(found: OtpVerification, *, quiet: bool) -> int:
     if not found.valid:
         show.fail(_REASONS[found.reason])
-        return exits.REJECTED
+        # Of what can be no code the gateway was not asked.
+        return exits.USAGE if found.reason is OtpReason.MALFORMED else exits.REJECTED
     if not quiet:
         show.say("The code is right.")
     return exits.DONE

@@ -222,7 +222,8 @@ def _parse_report(item: Any) -> DeliveryReport:
 
 
 #: 913 is documented; the other two are names the vendor's PHP client knows, their codes are not public.
-_OTP_REASONS = {reason.value: reason for reason in OtpReason}
+# Malformed is our own word: no gateway was asked then.
+_OTP_REASONS = {reason.value: reason for reason in OtpReason if reason is not OtpReason.MALFORMED}
 
 
 def otp_reason(envelope: Envelope) -> OtpReason | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import timedelta
 from enum import Enum
 from urllib.parse import quote_plus, urlencode
@@ -90,12 +91,14 @@ class TextDraft:
         )
 
 
-def draft_text(message: str, sender_id: str) -> TextDraft:
+def draft_text(message: str, sender_id: str, *, username: str | None = None) -> TextDraft:
     """Check and encode a text.
 
-    Raises `InvalidMessageError` or `InvalidSenderIdError`.
+    The account's `username` is a sender ID whatever its form (documentation: "By default, your username is
+    your SENDER_ID"), any other is one of 3 to 11 characters. Raises `InvalidMessageError` or
+    `InvalidSenderIdError`.
     """
-    _check_sender_id(sender_id)
+    _check_sender_id(sender_id, username)
     _check_message(message)
     return TextDraft(prefix=f"{urlencode({'sender_id': sender_id, 'message': message})}&phone=")
 
@@ -128,12 +131,13 @@ def build_send_otp(
     valid_for: timedelta | None,
     template: str | None,
     language: str | None,
+    username: str | None = None,
 ) -> Request:
     """Build the request for a one-time code (documentation: otp/send); None leaves the gateway's default.
 
     Raises `InvalidInputError` and its `InvalidSenderIdError`, `InvalidOtpTemplateError`.
     """
-    _check_sender_id(sender_id)
+    _check_sender_id(sender_id, username)
     fields = {"sender_id": sender_id, "phone": str(to)}
     if length is not None:
         fields["otp_length"] = _otp_length(length)
@@ -149,19 +153,28 @@ def build_send_otp(
     return Request(call=Call.SEND_OTP, path="/v1/otp/send", form=urlencode(fields), recipients=(to,))
 
 
-def build_verify_otp(to: Msisdn, code: str, *, sender_id: str | None) -> Request:
-    """Build the request that checks a one-time code (documentation: otp/verify).
+def parse_code(typed: str) -> str | None:
+    """Return the digits of a one-time code that a person typed, or None for what can be no code.
+
+    Blanks, hyphens and invisible characters are dropped, digits of every script read as digits. Raises
+    `InvalidInputError` for what is no text.
+    """
+    if not isinstance(typed, str):
+        raise InvalidInputError("Give the one-time code as text: a number loses its leading zeros.")
+    kept = [one for one in typed if not one.isspace() and unicodedata.category(one) not in {"Pd", "Cf"}]
+    if not (4 <= len(kept) <= 9 and all(one.isdecimal() for one in kept)):
+        return None
+    return "".join(str(unicodedata.decimal(one)) for one in kept)
+
+
+def build_verify_otp(to: Msisdn, code: str, *, sender_id: str | None, username: str | None = None) -> Request:
+    """Build the request that checks a one-time code (documentation: otp/verify), the digits of `parse_code`.
 
     `sender_id` is in every sample of the documentation, though not in its table: sent where there is one.
     """
-    if not isinstance(code, str):
-        raise InvalidInputError("Give the one-time code as text: a number loses its leading zeros.")
-    code = code.strip()
-    if not (code.isascii() and code.isdigit() and 4 <= len(code) <= 9):
-        raise InvalidInputError("A one-time code has 4 to 9 digits.")
     fields = {"phone": str(to), "otp": code}
     if sender_id is not None:
-        _check_sender_id(sender_id)
+        _check_sender_id(sender_id, username)
         fields["sender_id"] = sender_id
     return Request(call=Call.VERIFY_OTP, path="/v1/otp/verify", form=urlencode(fields), recipients=(to,))
 
@@ -171,7 +184,9 @@ def encode_credentials(username: str, password: str) -> str:
     return f"username={quote_plus(username)}&password={quote_plus(password)}"
 
 
-def _check_sender_id(sender_id: str) -> None:
+def _check_sender_id(sender_id: str, username: str | None) -> None:
+    if username is not None and sender_id == username:
+        return
     if not isinstance(sender_id, str) or not 3 <= len(sender_id) <= 11:
         raise InvalidSenderIdError("A sender ID has 3 to 11 characters; nothing was sent.")
     if not (sender_id.isascii() and sender_id.isprintable()) or sender_id != sender_id.strip():
