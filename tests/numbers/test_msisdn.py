@@ -179,6 +179,76 @@ def test_what_is_no_mobile_number_is_refused_by_its_reason(text: str, reason: st
     assert (error.reason, error.suggestion) == (reason, None)
 
 
+_ONE_OF_TWO, _OTHER = ("+2250709000001", "2250709000001", "0709000001", "07 09 00 00 01"), "2250709000002"
+_PARTS = [
+    "; ",
+    ";",
+    ",",
+    ", ",
+    "/",
+    " / ",
+    "|",
+    "\n",
+    "\r\n",
+    "\t",
+    "\u2028",
+    " et ",
+    " ou ",
+    " ET ",
+    " or ",
+    " and ",
+]
+_PARTS += [
+    " ::: ",
+    ":::",
+    ":",
+    "&",
+    " & ",
+    "+",
+    " - ",
+    " – ",
+    "  ",
+    "\\",
+    "•",
+    " · ",
+    "،",
+    "、",
+    "；",
+    "，",
+    " (",
+    "[",
+    "<",
+    "_",
+]
+
+
+@pytest.mark.parametrize("between", _PARTS)
+def test_a_list_of_numbers_is_several_whatever_parts_them(between: str) -> None:
+    for number in _ONE_OF_TWO:
+        for text in (f"{number}{between}{_OTHER}", f"{number}{between}0709000002{between}{number}"):
+            assert refused(text, default_region="CI").reason == NumberFault.SEVERAL, text
+    assert refused(f"2250709000001{between}+2250709000002", repair=True).suggestion is None
+
+
+@pytest.mark.parametrize("text", ["2250709000001 2250709000002", "0709000001 0709000002 0709000003"])
+def test_numbers_with_a_single_blank_between_are_several_too(text: str) -> None:
+    assert refused(text, region="CI").reason == NumberFault.SEVERAL
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+225 (07) 09-00-00-01",
+        "+225 07.09.00.00.01",
+        "00225 0709000001",
+        "+225\t0709000001",
+        "225 - 0709000001",
+    ],
+)
+def test_what_people_put_inside_a_number_parts_nothing(text: str) -> None:
+    assert parse_msisdn(text) == ORANGE
+
+
 def test_a_hostile_text_is_refused_without_delay() -> None:
     for text in ("1" + "\n" * 100_000 + "x", "1 " * 50_000 + "_", "+" * 100_000, "1(" * 50_000):
         started = time.process_time()

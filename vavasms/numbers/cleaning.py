@@ -12,13 +12,23 @@ _SCIENTIFIC = re.compile(r"[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+")
 _DECIMAL = re.compile(r"(\+?\d{7,})[.,]0{1,2}")
 _EXTENSION = re.compile(r"[#*;]|\d\s*[(\[]?\s*(?:ext(?:n|ension)?|x|poste|post|p)[.:=\s]*\d", re.IGNORECASE)
 _SEVERAL = re.compile(r"\+.*\+|:::|\d\s*[,/|&\n\r][\s,/|&]*[+\d]", re.DOTALL)
+# What parts the numbers of a list: anything that no single number has, and wide or framed blanks. A dash, a
+# point and a single blank stand inside numbers, `*` and `#` in codes of services.
+_BETWEEN = re.compile(
+    r"[^\d\s.+*#\-\u2010-\u2015\u2212]+|[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]|\s{2,}|\s[-\u2010-\u2015\u2212]\s"
+    r"|(?<=\d)\s?(?=\+)|(?<=\d{8})\s(?=\d{8})"
+)
+# Digits of the shortest number that a list is made of.
+_NUMBER_LENGTH = 7
 # The patterns above take time in the square of a hostile text's length.
 _LOOKED_AT = 250
+# Digits of an international number (E.164).
+_LONGEST = 15
 #: A formula that makes a text of digits, as exports write it: `="0709000001"`.
 _FORMULA = re.compile(r'=\s*"([^"]*)"')
 #: What a link or a person writes before a number.
 _PREFIX = re.compile(
-    r"(?:tel|t\u00e9l|t\u00e9l\u00e9phone|telephone|phone|whatsapp|wa|sms|smsto|callto|mobile?|cel|cell|gsm|portable|p)"
+    r"(?:tel|tél|téléphone|telephone|phone|whatsapp|wa|sms|smsto|callto|mobile?|cel|cell|gsm|portable|p)"
     r"\.?\s*:\s*",
     re.IGNORECASE,
 )
@@ -26,20 +36,9 @@ _PREFIX = re.compile(
 _REMARK = re.compile(r"\s*(?:\(([^\W\d_]+(?:[ '-][^\W\d_]+)?)\)|\[([^\W\d_]+(?:[ '-][^\W\d_]+)?)\])$")
 #: Words that take the number back.
 _DENIALS = frozenset(
-    {"faux", "fausse", "erron\u00e9", "errone", "invalide", "invalid", "wrong", "mauvais", "stop"}
+    "faux fausse erroné errone invalide invalid wrong mauvais stop décédé decede décédée decedee"
+    " refus no non pas not bad".split()
 )
-_DENIALS |= {
-    "d\u00e9c\u00e9d\u00e9",
-    "decede",
-    "d\u00e9c\u00e9d\u00e9e",
-    "decedee",
-    "refus",
-    "no",
-    "non",
-    "pas",
-    "not",
-    "bad",
-}
 _QUOTES = "'\u2019\u2018`"
 # Spaces and dashes of every script, and what surrounds an area code.
 _SEPARATORS = {
@@ -59,6 +58,8 @@ def clean(plain: str) -> tuple[str, bool] | NumberFault:
     digits = digits[marked:]
     if not digits.isdecimal():
         return _find_fault(plain[:_LOOKED_AT], digits)
+    if len(digits) > _LONGEST and _is_list(plain[:_LOOKED_AT]):
+        return NumberFault.SEVERAL
     if not marked and digits.startswith("00"):
         marked, digits = True, digits[2:]
     return digits, marked
@@ -105,6 +106,8 @@ def split_decimal(plain: str) -> str | None:
 def _find_fault(plain: str, digits: str) -> NumberFault:
     if _SCIENTIFIC.fullmatch(plain):
         return NumberFault.SCIENTIFIC
+    if _is_list(plain):
+        return NumberFault.SEVERAL
     if _EXTENSION.search(plain):
         return NumberFault.EXTENSION
     if any(c.isalpha() for c in digits):
@@ -112,3 +115,9 @@ def _find_fault(plain: str, digits: str) -> NumberFault:
     if not any(c.isdecimal() for c in digits):
         return NumberFault.EMPTY
     return NumberFault.SEVERAL if _SEVERAL.search(plain) else NumberFault.CHARACTERS
+
+
+def _is_list(plain: str) -> bool:
+    """Return whether two numbers or more stand beside each other, whatever parts them."""
+    parts = (sum(c.isdecimal() for c in part) for part in _BETWEEN.split(plain))
+    return sum(size >= _NUMBER_LENGTH for size in parts) > 1
