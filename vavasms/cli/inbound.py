@@ -16,6 +16,7 @@ import anyio
 from cyclopts import Parameter
 
 from vavasms.cli import account, exits, show
+from vavasms.cli.message_input import read_text
 from vavasms.cli.options import JsonFlag
 from vavasms.config import is_loopback, misconfigured
 from vavasms.errors import InvalidInputError, OutcomeUnknownError
@@ -73,7 +74,9 @@ def trigger(
     sender: Annotated[
         str, Parameter(name="--from", metavar="NUMBER", help="Who it comes from.", allow_leading_hyphen=True)
     ],
-    text: Annotated[str, Parameter(metavar="TEXT", help="What it says.", allow_leading_hyphen=True)],
+    text: Annotated[
+        str, Parameter(metavar="TEXT", help="What it says; `-` is standard input.", allow_leading_hyphen=True)
+    ],
     message_id: Annotated[
         str | None, Parameter(metavar="ID", help="Its id; by default a new one.", allow_leading_hyphen=True)
     ] = None,
@@ -87,7 +90,7 @@ def trigger(
     fields = {
         "message_id": f"TEST-{token_hex(6)}" if message_id is None else message_id,
         "form": sender,
-        "content": text,
+        "content": read_text(text),
         "sms_date": time.strftime("%Y-%m-%d %H:%M:%S") if date is None else date,
     }
     return anyio.run(partial(_post, place, fields, as_json=as_json))

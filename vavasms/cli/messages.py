@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vavasms.cli import account, interrupts, show
+from vavasms.cli.message_input import MessageFile, read_message
 from vavasms.cli.options import JsonFlag, SenderId
 from vavasms.models import DeliveryReport, Lot
 from vavasms.text import count_segments
@@ -27,8 +28,15 @@ def balance(*, as_json: JsonFlag = False) -> None:
 def send(
     *to: Annotated[str, Parameter(help="The numbers: +2250700000001, or 0700000001 in Côte d'Ivoire.")],
     message: Annotated[
-        str, Parameter(metavar="TEXT", help="The text of the SMS.", allow_leading_hyphen=True)
-    ],
+        str | None,
+        Parameter(
+            metavar="TEXT",
+            help="The text of the SMS; `-` is standard input.",
+            show_default=False,
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
+    message_file: MessageFile = None,
     sender_id: SenderId = None,
     quiet: Annotated[
         bool, Parameter(negative=(), show_default=False, help="Print the message ids only, one a line.")
@@ -36,15 +44,16 @@ def send(
     as_json: JsonFlag = False,
 ) -> None:
     """Send one text to one number or a few, in one request."""
+    text = read_message(message, message_file)
     with account.open_client() as sms, interrupts.announced():
-        lot = sms.send(to, message, sender_id=sender_id)
+        lot = sms.send(to, text, sender_id=sender_id)
     if as_json:
         show.print_json(_lot_as_json(lot))
     elif quiet:
         for message_id in lot.message_ids:
             show.say(show.clean(message_id))
     else:
-        _show_lot(lot, message)
+        _show_lot(lot, text)
 
 
 def status(

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from vavasms.cli import account, exits, interrupts, show
+from vavasms.cli.message_input import read_text
 from vavasms.cli.options import JsonFlag, SenderId
 from vavasms.errors import InvalidInputError
 from vavasms.models import OtpReason, OtpVerification
@@ -35,7 +36,9 @@ def send(
     template: Annotated[
         str | None,
         Parameter(
-            metavar="TEXT", help="The text, with ##OTP## where the code goes.", allow_leading_hyphen=True
+            metavar="TEXT",
+            help="The text, with ##OTP## where the code goes; `-` is standard input.",
+            allow_leading_hyphen=True,
         ),
     ] = None,
     sender_id: SenderId = None,
@@ -43,11 +46,10 @@ def send(
 ) -> None:
     """Have the gateway make a one-time code and send it."""
     recipient = parse_msisdn(to, default_region="CI")
+    text = None if template is None else read_text(template)
     life = None if valid_for is None else _minutes(valid_for)
     with account.open_client() as sms, interrupts.announced():
-        receipt = sms.send_otp(
-            recipient, length=length, valid_for=life, template=template, sender_id=sender_id
-        )
+        receipt = sms.send_otp(recipient, length=length, valid_for=life, template=text, sender_id=sender_id)
     if as_json:
         show.print_json(
             {

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from vavasms.cli import show
+from vavasms.cli.message_input import read_text
 from vavasms.cli.options import JsonFlag
 from vavasms.text import Encoding, Segmentation, count_segments, fold_to_gsm7
 
@@ -17,12 +18,16 @@ _SHOWN = 8
 
 
 def segments(
-    text: Annotated[str, Parameter(help="The text of an SMS, in quotes.", allow_leading_hyphen=True)],
+    text: Annotated[
+        str,
+        Parameter(help="The text of an SMS, in quotes; `-` is standard input.", allow_leading_hyphen=True),
+    ],
     /,
     *,
     as_json: JsonFlag = False,
 ) -> None:
     """Count the SMS that a text becomes, and show what it costs."""
+    text = read_text(text)
     counted = count_segments(text)
     folded = fold_to_gsm7(text)
     if as_json:

@@ -35,10 +35,8 @@ _PREFIX = re.compile(
 #: A word or two in brackets after it: `0709000001 (Orange)`.
 _REMARK = re.compile(r"\s*(?:\(([^\W\d_]+(?:[ '-][^\W\d_]+)?)\)|\[([^\W\d_]+(?:[ '-][^\W\d_]+)?)\])$")
 #: Words that take the number back.
-_DENIALS = frozenset(
-    "faux fausse erroné errone invalide invalid wrong mauvais stop décédé decede décédée decedee"
-    " refus no non pas not bad".split()
-)
+_DENIALS = frozenset({"faux", "fausse", "erroné", "errone", "invalide", "invalid", "wrong", "mauvais", "bad"})
+_DENIALS |= {"décédé", "decede", "décédée", "decedee", "stop", "refus", "no", "non", "pas", "not"}
 _QUOTES = "'\u2019\u2018`"
 # Spaces and dashes of every script, and what surrounds an area code.
 _SEPARATORS = {
@@ -119,5 +117,5 @@ def _find_fault(plain: str, digits: str) -> NumberFault:
 
 def _is_list(plain: str) -> bool:
     """Return whether two numbers or more stand beside each other, whatever parts them."""
-    parts = (sum(c.isdecimal() for c in part) for part in _BETWEEN.split(plain))
-    return sum(size >= _NUMBER_LENGTH for size in parts) > 1
+    sizes = [sum(map(str.isdecimal, part)) for part in _BETWEEN.split(plain)]
+    return len([size for size in sizes if size >= _NUMBER_LENGTH]) > 1

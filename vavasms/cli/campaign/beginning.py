@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import anyio
-from attrs import frozen
+from attrs import field, frozen
 
 from vavasms.campaigns.ledger.port import Campaign, Ledger
 from vavasms.campaigns.plan import CampaignPlan
@@ -40,6 +40,8 @@ class Beginning:
     """What is to be begun."""
 
     contacts: Path | BinaryIO
+    #: The text, wherever it came from.
+    message: str = field(repr=False)
     options: RunOptions
     policy: Policy
     ledger: Place
@@ -90,7 +92,7 @@ class Beginning:
         options = self.options
         return await runner.submit(
             self.contacts,
-            options.message,
+            self.message,
             policy=self.policy,
             sender_id=options.sender_id,
             expect=options.expect,

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from vavasms.campaigns.policy import Policy, parse_window
 from vavasms.cli import show
 from vavasms.cli.ledgers import find_ledger
+from vavasms.cli.message_input import MessageFile, read_message, uses_stdin
 from vavasms.cli.options import PhoneColumn, SenderId, SheetName, TextEncoding
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
@@ -50,13 +51,16 @@ class PlanOptions:
     """What decides whom a campaign reaches, what it costs and how long it takes."""
 
     message: Annotated[
-        str,
+        str | None,
         Parameter(
             metavar="TEXT",
-            help="The text; {prenom|cher client} is a column and what stands for an empty cell.",
+            help="The text; {prenom|cher client} is a column and what stands for an empty cell. "
+            "`-` is standard input.",
+            show_default=False,
             allow_leading_hyphen=True,
         ),
-    ]
+    ] = None
+    message_file: MessageFile = None
     phone_column: PhoneColumn = None
     sheet: SheetName = None
     encoding: TextEncoding = None
@@ -161,6 +165,13 @@ def _by_option(make: Callable[[], Policy]) -> Policy:
     is_argument = name in {each.name for each in fields(Policy)}
     shown = f"--{name.replace('_', '-')}" if is_argument else name
     raise InvalidInputError(f"{shown} {rest.replace('a Decimal', 'an amount')}")
+
+
+def read_campaign_text(options: PlanOptions, contacts: str) -> str:
+    """Return the message. Raises `InvalidInputError` where the list comes from standard input as well."""
+    if contacts == "-" and uses_stdin(options.message, options.message_file):
+        raise InvalidInputError("Standard input holds the list or the text, not both. Nothing was sent.")
+    return read_message(options.message, options.message_file)
 
 
 def open_contacts(contacts: str) -> Path | BinaryIO:

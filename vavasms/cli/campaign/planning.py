@@ -16,9 +16,10 @@ from vavasms.campaigns.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy, finishing_time
 from vavasms.cli import account, show
 from vavasms.cli.campaign.beside import quote
-from vavasms.cli.campaign.options import Contacts, PlanOptions, open_contacts
+from vavasms.cli.campaign.options import Contacts, PlanOptions, open_contacts, read_campaign_text
 from vavasms.cli.campaign.planshow import make_object, show_plan
 from vavasms.cli.ledgers import LedgerPath, find_ledger, open_place
+from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.options import JsonFlag
 from vavasms.cli.refused import RefusedFile, RefusedPath, open_refused
 from vavasms.errors import VavaSMSError
@@ -32,7 +33,7 @@ def plan(
     contacts: Contacts,
     /,
     *,
-    options: PlanOptions,
+    options: PlanOptions = PlanOptions(),  # noqa: B008  frozen; refused where nothing was given
     refused: RefusedPath = None,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
@@ -41,8 +42,9 @@ def plan(
     policy, place = options.policy(), find_ledger(ledger)
     # A plan makes no ledger where there is none.
     known = None if isinstance(place, Path) and not place.exists() else place
+    text = read_campaign_text(options, contacts)
     with open_refused(refused, contacts) as file:
-        found = anyio.run(_plan, open_contacts(contacts), options, policy, known, file)
+        found = anyio.run(_plan, open_contacts(contacts), text, options, policy, known, file)
     if as_json:
         show.print_json(make_object(found))
         return
@@ -53,6 +55,7 @@ def plan(
 
 async def _plan(
     source: Path | BinaryIO,
+    text: str,
     options: PlanOptions,
     policy: Policy,
     ledger: Place | None,
@@ -70,7 +73,7 @@ async def _plan(
     opted_out = await _opted_out(ledger)
     found = await plan_listing(
         listing,
-        options.message,
+        text,
         batch_size=policy.batch_size,
         opted_out=opted_out,
         on_left_out=None if refused is None else lambda contacts: refused.begin(contacts).write,
@@ -106,8 +109,9 @@ def _command(contacts: str, options: PlanOptions, plan_hash: str, ledger: str | 
             parts.append(name if value is True else f"{name} {quote(written)}")
     if ledger is not None:
         parts.append(f"--ledger {quote(ledger)}")
-    # Where the list comes from standard input, nobody can be asked.
-    return _fill([*parts, f"--plan {plan_hash}", *(["--yes"] if contacts == "-" else [])])
+    # Where the list or the text comes from standard input, nobody can be asked.
+    piped = contacts == "-" or uses_stdin(options.message, options.message_file)
+    return _fill([*parts, f"--plan {plan_hash}", *(["--yes"] if piped else [])])
 
 
 def _fill(parts: list[str]) -> str:

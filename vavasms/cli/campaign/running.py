@@ -21,11 +21,19 @@ from vavasms.cli.campaign.beginning import Beginning
 from vavasms.cli.campaign.beside import CampaignId, open_existing, repeat_option
 from vavasms.cli.campaign.confirm import check_terminal
 from vavasms.cli.campaign.detaching import hand_over
-from vavasms.cli.campaign.options import Contacts, Detach, RunOptions, find_place, open_contacts
+from vavasms.cli.campaign.options import (
+    Contacts,
+    Detach,
+    RunOptions,
+    find_place,
+    open_contacts,
+    read_campaign_text,
+)
 from vavasms.cli.campaign.progress import progress
 from vavasms.cli.campaign.steering import SteeredRun, run_steered, terminable
 from vavasms.cli.campaign.trial import code_of_end, name_end
 from vavasms.cli.ledgers import LedgerPath
+from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.options import JsonFlag
 
 
@@ -33,16 +41,22 @@ def run(
     contacts: Contacts,
     /,
     *,
-    options: RunOptions,
+    options: RunOptions = RunOptions(),  # noqa: B008  frozen; refused where nothing was given
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Plan a campaign, ask, send it, report. Safe to interrupt: it can be resumed."""
     policy, place = options.policy(), find_place(ledger, detach=options.detach)
     if not options.yes:
-        check_terminal(contacts)
+        check_terminal(contacts, message_is_piped=uses_stdin(options.message, options.message_file))
+    text = read_campaign_text(options, contacts)
     beginning = Beginning(
-        contacts=open_contacts(contacts), options=options, policy=policy, ledger=place, as_json=as_json
+        contacts=open_contacts(contacts),
+        message=text,
+        options=options,
+        policy=policy,
+        ledger=place,
+        as_json=as_json,
     )
     with terminable():
         begun = anyio.run(beginning.begin)

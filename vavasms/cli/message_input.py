@@ -1,0 +1,84 @@
+"""The text of an SMS as commands take it: an option, a file, or standard input."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+from cyclopts import Parameter
+
+from vavasms.cli import show
+from vavasms.errors import InvalidInputError
+
+#: Bytes; far beyond the longest text that a phone joins.
+MAX_SIZE = 1_000_000
+
+MessageFile = Annotated[
+    str | None,
+    Parameter(
+        name="--message-file",
+        metavar="FILE",
+        help="A file with the text, in UTF-8; `-` is standard input.",
+        show_default=False,
+        allow_leading_hyphen=True,
+    ),
+]
+
+
+def read_message(message: str | None, message_file: str | None) -> str:
+    """Return the text that `--message` or `--message-file` names, one of the two.
+
+    Raises `InvalidInputError` where there is none or both, or where it is no UTF-8.
+    """
+    if message is not None and message_file is not None:
+        raise InvalidInputError("Give --message or --message-file, not both. Nothing was sent.")
+    if message_file is not None and message_file != "-":
+        return _read_file(Path(message_file))
+    if message is None and message_file is None:
+        raise InvalidInputError(
+            "Give the text: --message TEXT (`-` is standard input) or --message-file FILE. Nothing was sent."
+        )
+    return read_text("-" if message is None else message)
+
+
+def read_text(text: str) -> str:
+    """Return a text, or where it is `-` all of standard input; the line end at its end is dropped."""
+    if text != "-":
+        return text
+    if sys.stdin is None:
+        raise InvalidInputError("There is no standard input to read the text from. Nothing was sent.")
+    if sys.stdin.isatty():
+        show.warn("Type the text, and Ctrl-D at the end.")
+    return _decode(_read(sys.stdin.buffer), "The text on standard input")
+
+
+def uses_stdin(message: str | None, message_file: str | None) -> bool:
+    """Return whether the text comes from standard input."""
+    return "-" in {message, message_file}
+
+
+def _read_file(path: Path) -> str:
+    raw = None
+    with suppress(OSError, ValueError), path.open("rb") as file:
+        raw = _read(file)
+    if raw is None:
+        raise InvalidInputError(f"The file {str(path)!r} of --message-file cannot be read. Nothing was sent.")
+    return _decode(raw, f"The file {str(path)!r}")
+
+
+def _read(source: BinaryIO) -> bytes:
+    return source.read(MAX_SIZE + 1)
+
+
+def _decode(raw: bytes, what: str) -> str:
+    text = None
+    # Outside the block: the codec's error holds the text.
+    with suppress(UnicodeDecodeError):
+        text = raw.decode("utf-8-sig")
+    if len(raw) > MAX_SIZE:
+        raise InvalidInputError(f"{what} is longer than any SMS. Nothing was sent.")
+    if text is None:
+        raise InvalidInputError(f"{what} is not UTF-8: save it as UTF-8. Nothing was sent.")
+    return text.removesuffix("\n").removesuffix("\r")
