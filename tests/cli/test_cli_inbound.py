@@ -195,6 +195,7 @@ def test_json_is_the_url_and_then_one_object_a_message(listen: Start, inside: Ru
         "received_at": "2026-03-01T10:20:30",
         "raw_date": "2026-03-01 10:20:30",
         "stop": False,
+        "start": False,
     }
     assert (second["received_at"], second["raw_date"], second["stop"]) == (None, "tantôt", True)
 

@@ -48,7 +48,7 @@ def test_its_lines_can_be_copied_into_a_shell_and_what_is_sent_is_shown(
         if word == "export":
             monkeypatch.setenv(*assignment.split("=", 1))
             exported += 1
-    assert inside("send", "+2250700000001", "--message", "Bon\x1bjour").returncode == 0
+    assert inside("send", "+2250700000001", "--message", "Bon\u202ejour").returncode == 0
     while "→" not in (line := process.stdout.readline()):
         assert line
     assert "SANDBOX → +2250700000001  Bonjour" in line

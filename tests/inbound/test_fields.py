@@ -21,12 +21,9 @@ def multipart(fields: dict[str, str]) -> tuple[bytes, str]:
     return request.read(), request.headers["content-type"]
 
 
-def test_a_form_of_another_type_is_left_as_it_is() -> None:
-    assert (
-        read_fields(b"a=1")
-        == read_fields(b"a=1", "application/x-www-form-urlencoded; charset=utf-8")
-        == b"a=1"
-    )
+def test_what_is_of_another_type_is_taken_for_a_form() -> None:
+    for kind in ("", "text/plain", "application/x-www-form-urlencoded; charset=utf-8"):
+        assert read_fields(b"a=1", kind) == {"a": "1"}
 
 
 def test_what_phps_curl_sends_for_an_array_is_read() -> None:
@@ -37,6 +34,7 @@ def test_what_phps_curl_sends_for_an_array_is_read() -> None:
 def test_json_is_read_and_numbers_become_text() -> None:
     body = json.dumps(FIELDS | {"message_id": 17, "more": None}).encode()
     assert read_fields(body, "Application/JSON; charset=utf-8") == FIELDS | {"message_id": "17", "more": ""}
+    assert read_fields(b'{"content": 1.50}', "application/json") == {"content": "1.50"}
     assert read_fields(b'{"content": "\\ud800"}', "application/json") == {"content": "?"}
 
 
@@ -51,9 +49,11 @@ def test_of_a_field_given_twice_the_first_counts() -> None:
         (b"{", "application/json"),
         (b"[1]", "application/json"),
         (b'"text"', "application/json"),
-        (b'{"a": true}', "application/json"),
-        (b'{"a": {"b": 1}}', "application/json"),
+        (b'{"content": true}', "application/json"),
+        (b'{"message_id": {"b": 1}}', "application/json"),
+        (b'{"sms_date": [1]}', "application/json"),
         (b"\xff", "application/json"),
+        (b"\xff\xfe{", "application/json"),
         (b"[" * 60_000, "application/json"),
         (b"a=1", "multipart/form-data"),
         (b"a=1", "multipart/form-data; boundary=x"),
@@ -92,3 +92,64 @@ def test_no_body_breaks_the_reader(noise: bytes, start: str) -> None:
             read_fields(start.encode() + noise, kind)
         except InvalidInputError:
             pass
+
+
+ARRET = "ARRÊT à vie"
+
+
+@pytest.mark.parametrize(
+    ("charset", "declared"),
+    [
+        ("latin-1", ""),
+        ("cp1252", ""),
+        ("utf-8", ""),
+        ("latin-1", "iso-8859-1"),
+        ("cp850", "cp850"),
+        ("utf-8", "utf-8"),
+        # Declared and yet not so, unknown, or none of text: the evident one.
+        ("latin-1", "utf-8"),
+        ("utf-8", "x-unknown"),
+        ("latin-1", "unicode_escape"),
+        ("utf-8", "\0"),
+        ("utf-8", "us-ascii"),
+    ],
+)
+def test_a_text_is_read_in_its_charset_in_every_form(charset: str, declared: str) -> None:
+    raw = ARRET.encode(charset)
+    suffix = f"; charset={declared}" if declared else ""
+    form = b"content=" + b"".join(b"%%%02X" % one for one in raw)
+    assert read_fields(form, f"application/x-www-form-urlencoded{suffix}") == {"content": ARRET}
+    assert read_fields(
+        b"content=" + raw.replace(b" ", b"+"), f"application/x-www-form-urlencoded{suffix}"
+    ) == {"content": ARRET}
+    part = f"Content-Type: text/plain{suffix}\r\n".encode()
+    for head, kind in (
+        (part, "multipart/form-data; boundary=b"),
+        (b"", f"multipart/form-data; boundary=b{suffix}"),
+    ):
+        body = (
+            b'--b\r\nContent-Disposition: form-data; name="content"\r\n'
+            + head
+            + b"\r\n"
+            + raw
+            + b"\r\n--b--\r\n"
+        )
+        assert read_fields(body, kind) == {"content": ARRET}
+    text = b'{"content": "' + raw + b'"}'
+    assert read_fields(text, f"application/json{suffix}") == {"content": ARRET}
+
+
+def test_the_charset_of_one_field_leaves_the_others_alone() -> None:
+    assert read_fields(b"a=%C9t%E9&b=%C3%89t%C3%A9&c=%81") == {"a": "Été", "b": "Été", "c": "\ufffd"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_json_may_begin_with_a_byte_order_mark(encoding: str) -> None:
+    body = json.dumps(FIELDS, ensure_ascii=False).encode(encoding)
+    assert read_fields(body, "application/json") == FIELDS
+
+
+@pytest.mark.parametrize("value", ["true", "1.5", "null", '{"content": 1}', "[1, [2]]", "NaN", "1" * 5000])
+def test_a_field_of_json_that_nobody_reads_may_be_anything(value: str) -> None:
+    body = f'{{"operator": {value}, {json.dumps(FIELDS)[1:]}'
+    assert read_fields(body.encode(), "application/json") == FIELDS | {"operator": ""}

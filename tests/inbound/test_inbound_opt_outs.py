@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import urlencode
 
 import pytest
 
@@ -94,3 +95,85 @@ async def test_without_a_list_a_stop_is_a_message_like_any_other() -> None:
     got: list[InboundMessage] = []
     assert (await post(InboundApp(got.append, token=TOKEN), sms(text="STOP"))).status == 200
     assert len(got) == 1
+
+
+async def test_a_stop_in_latin_1_counts() -> None:
+    ledger, got = MemoryLedger(), Inbox()
+    app = InboundApp(got.append, token=TOKEN, opt_outs=ledger)
+    body = b"message_id=SM-1&form=%2B" + NUMBER.encode() + b"&content=ARR%CAT"
+    assert (await post(app, body)).status == 200
+    assert (got[0].text, await ledger.opted_out()) == ("ARRÊT", frozenset({int(NUMBER)}))
+
+
+async def test_a_start_takes_the_number_off_again_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="vavasms")
+    ledger, got = MemoryLedger(), Inbox()
+    app = InboundApp(got.append, token=TOKEN, opt_outs=ledger)
+    await post(app, sms("1", text="STOP", sender=NUMBER))
+    assert await ledger.opted_out() == {int(NUMBER)}
+    assert (await post(app, sms("2", text="me réabonner", sender=NUMBER))).status == 200
+    assert (len(got), await ledger.opted_out()) == (2, frozenset())
+    assert "its sender is off the opt-out list" in caplog.text
+    caplog.clear()
+    await post(app, sms("3", text="START", sender=NUMBER))
+    assert caplog.text == ""
+    await post(app, sms("4", text="START", sender="ACME"))
+    assert "takes its stop back, but its sender is no number" in caplog.text
+    assert NUMBER not in caplog.text
+
+
+async def test_own_stop_words_count() -> None:
+    ledger = MemoryLedger()
+    app = InboundApp(print, token=TOKEN, opt_outs=ledger, stop_words=["assez"])
+    await post(app, sms(text="ASSEZ !", sender=NUMBER))
+    assert await ledger.opted_out() == {int(NUMBER)}
+
+
+@pytest.mark.parametrize("message_id", [None, "", "  ", "x" * 201, "a\0b"])
+async def test_a_stop_without_an_id_counts_and_is_handled_once(message_id: str | None) -> None:
+    ledger, got = MemoryLedger(), Inbox()
+    app = InboundApp(got.append, token=TOKEN, opt_outs=ledger)
+    fields = {"form": NUMBER, "content": "STOP", "sms_date": "2026-01-05 10:00:00"}
+    body = urlencode(fields if message_id is None else fields | {"message_id": message_id}).encode()
+    for _ in range(2):
+        assert (await post(app, body)).status == 200
+    assert (len(got), await ledger.opted_out()) == (1, frozenset({int(NUMBER)}))
+    assert got[0].message_id.startswith("digest-")
+    await post(app, sms("2", text="START", sender=NUMBER))
+    # The very same once more, which may be a new one: in doubt nobody is written to.
+    assert (await post(app, body)).status == 200
+    assert (len(got), await ledger.opted_out()) == (2, frozenset({int(NUMBER)}))
+
+
+@pytest.mark.parametrize(
+    "body", [b"form=2250700000101&content=START", b"form=2250700000101&content=Oui", b"content=STOP"]
+)
+async def test_other_messages_without_an_id_or_a_sender_are_refused_as_ever(body: bytes) -> None:
+    ledger, got = MemoryLedger(), Inbox()
+    assert (await post(InboundApp(got.append, token=TOKEN, opt_outs=ledger), body)).status == 400
+    assert (got, await ledger.opted_out()) == ([], frozenset())
+
+
+async def test_a_list_that_fails_for_a_stop_without_an_id_is_500_too() -> None:
+    ledger, got = Flaky(), Inbox()
+    app = InboundApp(got.append, token=TOKEN, opt_outs=ledger)
+    body = urlencode({"form": NUMBER, "content": "STOP"}).encode()
+    assert (await post(app, body)).status == 500
+    assert (await post(app, body)).status == 200
+    assert (len(got), await ledger.opted_out()) == (1, frozenset({int(NUMBER)}))
+
+
+async def test_a_list_that_only_grows_warns_of_a_start(caplog: pytest.LogCaptureFixture) -> None:
+    class Book:
+        def __init__(self) -> None:
+            self.numbers: list[Msisdn] = []
+
+        async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
+            self.numbers += recipients
+            return 1
+
+    app = InboundApp(print, token=TOKEN, opt_outs=(book := Book()))
+    await post(app, sms("1", text="STOP", sender=NUMBER))
+    assert (await post(app, sms("2", text="START", sender=NUMBER))).status == 200
+    assert book.numbers == [NUMBER]
+    assert "nobody can be taken off this list" in caplog.text

@@ -84,10 +84,11 @@ def test_of_a_field_given_twice_the_first_counts() -> None:
     assert parse_inbound(b"message_id=a&message_id=b&form=c&form=d").message_id == "a"
 
 
-def test_a_body_that_is_not_utf_8_loses_characters_and_not_the_message() -> None:
-    assert parse_inbound(b"message_id=a&form=b&content=%E9t%E9").text == "�t�"
-    assert parse_inbound(b"message_id=a&form=b&content=\xe9t\xe9").text == "�t�"
-    assert parse_inbound(b"message_id=a&form=b&content=%ED%A0%80").text.isprintable()
+def test_a_body_that_is_not_utf_8_is_in_windows_letters() -> None:
+    assert parse_inbound(b"message_id=a&form=b&content=%E9t%E9").text == "été"
+    assert parse_inbound(b"message_id=a&form=b&content=\xe9t\xe9").text == "été"
+    assert parse_inbound(b"message_id=a&form=b&content=ARR%CAT").text == "ARRÊT"
+    assert parse_inbound(b"message_id=a&form=b&content=%ED%A0%80").text.encode()
 
 
 @pytest.mark.parametrize(

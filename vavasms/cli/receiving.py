@@ -26,7 +26,7 @@ from vavasms.config import is_loopback
 from vavasms.errors import InvalidInputError
 from vavasms.inbound.asgi import InboundApp
 from vavasms.inbound.opening import open_seen
-from vavasms.inbound.stops import is_stop
+from vavasms.inbound.stops import is_start, is_stop
 from vavasms.models import InboundMessage
 
 #: Seconds that what is under way has when the receiver stops.
@@ -174,6 +174,7 @@ def make_object(message: InboundMessage) -> dict[str, object]:
         "received_at": None if message.received_at is None else message.received_at.isoformat(),
         "raw_date": message.raw_date,
         "stop": is_stop(message.text),
+        "start": is_start(message.text),
     }
 
 
@@ -182,6 +183,8 @@ def describe(message: InboundMessage) -> Text:
     line = Text(time.strftime("%H:%M:%S  "), style="dim")
     line.append(f"{show.clean(message.sender)}  ", style="cyan")
     line.append(show.clean(message.text), style="default")
+    if is_start(message.text):
+        line.append("  (a start word: off the opt-out list)", style="yellow")
     return line.append("  (a stop word)", style="yellow") if is_stop(message.text) else line
 
 

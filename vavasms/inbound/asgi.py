@@ -30,13 +30,15 @@ class InboundApp:
         token: at least 128 bits (`make_token`), or several while one replaces another.
         seen: where handled ids are kept: a store that is open, the path of a SQLite file, or a PostgreSQL
             URL. By default in memory: a restart, or a second process, may handle a message again.
-        opt_outs: a list to which the senders of stop words are added, before the handler is called. The
-            ledger of a campaign is one.
+        opt_outs: a list to which the senders of stop words are added, before the handler is called; a start
+            word ("START", "me réabonner") takes them off again, which the log tells. The ledger of a
+            campaign is one.
         allow: addresses and networks that may call; all others see 404, as with a wrong token.
         trusted_proxies: whose X-Forwarded-For is believed, addresses and networks, or "unix" for a socket.
         on_conflict: takes a message that came under the id of a handled one with other content; it is not
             handled.
         region: ISO code; the country of senders that are written as national numbers.
+        stop_words: words or phrases that are stops beside the built-in ones, where they stand alone.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class InboundApp:
         trusted_proxies: Sequence[str] = (),
         on_conflict: Handler | None = None,
         region: str = "CI",
+        stop_words: Sequence[str] = (),
     ) -> None:
         self._receiver = Receiver(
             handler,
@@ -60,6 +63,7 @@ class InboundApp:
             trusted_proxies=trusted_proxies,
             on_conflict=on_conflict,
             region=region,
+            stop_words=stop_words,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -31,6 +31,7 @@ def inbound_view(
     trusted_proxies: Sequence[str] = (),
     on_conflict: Handler | None = None,
     region: str = "CI",
+    stop_words: Sequence[str] = (),
 ) -> Callable[..., Awaitable[Any]]:
     """Make the view of `path("sms/<str:token>", inbound_view(on_sms, token=…, seen="inbound.db"))`.
 
@@ -50,6 +51,7 @@ def inbound_view(
         trusted_proxies=trusted_proxies,
         on_conflict=on_conflict,
         region=region,
+        stop_words=stop_words,
         call=_call,
     )
 

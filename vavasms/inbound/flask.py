@@ -31,6 +31,7 @@ def inbound_view(
     trusted_proxies: Sequence[str] = (),
     on_conflict: Handler | None = None,
     region: str = "CI",
+    stop_words: Sequence[str] = (),
 ) -> Callable[[str], Response]:
     """Make the view of `app.add_url_rule("/sms/<token>", view_func=inbound_view(on_sms, token=…))`.
 
@@ -50,6 +51,7 @@ def inbound_view(
         trusted_proxies=trusted_proxies,
         on_conflict=on_conflict,
         region=region,
+        stop_words=stop_words,
     )
 
     def inbound(token: str) -> Response:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+
+from attrs import evolve
 
 from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.inbound import handlers, replies
@@ -13,10 +16,10 @@ from vavasms.inbound.claims import handle_once
 from vavasms.inbound.fields import read_fields
 from vavasms.inbound.handlers import Call, Handler
 from vavasms.inbound.opening import LazySeen, SeenPlace
-from vavasms.inbound.parse import parse_inbound
+from vavasms.inbound.parse import build_message, parse_inbound
 from vavasms.inbound.replies import Reply
 from vavasms.inbound.seen import Standing
-from vavasms.inbound.stops import OptOuts, is_stop
+from vavasms.inbound.stops import OptOuts, RevocableOptOuts, check_words, is_start, is_stop
 from vavasms.inbound.tokens import Tokens
 from vavasms.models import InboundMessage
 from vavasms.numbers import Msisdn, parse_msisdn
@@ -27,6 +30,16 @@ logger = logging.getLogger("vavasms")
 MAX_ID = 200
 #: Where an opt-out came from, in the list.
 SOURCE = "inbound"
+
+
+def _is_id(message_id: str) -> bool:
+    return 0 < len(message_id) <= MAX_ID and message_id.isprintable()
+
+
+def _digest(message: InboundMessage) -> str:
+    """Return what stands in for an id: of the fields, since a multipart body has other bytes each time."""
+    fields = (message.message_id, message.sender, message.text, message.raw_date)
+    return f"digest-{sha256(repr(fields).encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 
 class Receiver:
@@ -43,6 +56,7 @@ class Receiver:
         trusted_proxies: Sequence[str] = (),
         on_conflict: Handler | None = None,
         region: str = "CI",
+        stop_words: Iterable[str] = (),
         call: Call = handlers.call,
     ) -> None:
         self._handler, self._on_conflict, self._call = handler, on_conflict, call
@@ -50,6 +64,7 @@ class Receiver:
         self._addresses = Addresses(allow, trusted_proxies)
         self._seen = LazySeen(seen)
         self._opt_outs, self._region = opt_outs, region
+        self._stop_words = check_words(stop_words)
 
     async def open(self) -> None:
         """Open the seen store now, so that what is wrong with it shows at the start."""
@@ -79,12 +94,13 @@ class Receiver:
         if len(body) > replies.MAX_BODY:
             return replies.TOO_LARGE
         try:
-            message = parse_inbound(read_fields(body, content_type))
+            message, is_named = self._read(read_fields(body, content_type))
         except InvalidInputError as error:
             return replies.bad_request(str(error))
-        if len(message.message_id) > MAX_ID or not message.message_id.isprintable():
-            return replies.bad_request(f"A message_id has at most {MAX_ID} characters that can be printed.")
         try:
+            if not is_named:
+                # A digest cannot tell a second STOP from a copy of the first: each of them counts.
+                await self._heed(message)
             store = await self._seen.get()
             standing = await handle_once(store, message, lambda: self._handle(message))
         except Exception as error:  # noqa: BLE001  whatever it is, the platform must send it again
@@ -95,6 +111,20 @@ class Receiver:
             return replies.FAILED
         return await self._answer(standing, message)
 
+    def _read(self, fields: Mapping[str, str]) -> tuple[InboundMessage, bool]:
+        """Read a message, and whether it has an id of its own; that of a stop without one is a digest.
+
+        Raises `InvalidInputError` for any other message that is not whole.
+        """
+        draft = build_message(fields)
+        if _is_id(draft.message_id):
+            return parse_inbound(fields), True
+        if draft.sender and is_stop(draft.text, self._stop_words):
+            return evolve(draft, message_id=_digest(draft)), False
+        if not draft.message_id:
+            return parse_inbound(fields), True
+        raise InvalidInputError(f"A message_id has at most {MAX_ID} characters that can be printed.")
+
     async def _answer(self, standing: Standing, message: InboundMessage) -> Reply:
         if standing is Standing.BUSY:
             return replies.BUSY
@@ -103,8 +133,7 @@ class Receiver:
         return replies.HANDLED
 
     async def _handle(self, message: InboundMessage) -> None:
-        if self._opt_outs is not None and is_stop(message.text):
-            await self._opt_out(self._opt_outs, message)
+        await self._heed(message)
         failure = None
         try:
             await self._call(self._handler, message)
@@ -113,14 +142,29 @@ class Receiver:
         if failure is not None:
             raise handlers.HandlerFailedError(failure)
 
-    async def _opt_out(self, opt_outs: OptOuts, message: InboundMessage) -> None:
-        number = self._read_number(message.sender)
-        if number is None:
-            logger.warning(
-                "The inbound SMS %s asks for no more, but its sender is no number.", message.message_id
-            )
+    async def _heed(self, message: InboundMessage) -> None:
+        """Put the sender of a stop on the list, or take the sender of a start off it. May be repeated."""
+        if self._opt_outs is None:
             return
-        await opt_outs.add_opt_outs([number], source=SOURCE, now=time.time())
+        stops = is_stop(message.text, self._stop_words)
+        if not stops and not is_start(message.text):
+            return
+        number, wish = (
+            self._read_number(message.sender),
+            "asks for no more" if stops else "takes its stop back",
+        )
+        if number is None:
+            logger.warning("The inbound SMS %s %s, but its sender is no number.", message.message_id, wish)
+        elif stops:
+            await self._opt_outs.add_opt_outs([number], source=SOURCE, now=time.time())
+        elif not isinstance(self._opt_outs, RevocableOptOuts):
+            logger.warning(
+                "The inbound SMS %s %s, and nobody can be taken off this list.", message.message_id, wish
+            )
+        elif await self._opt_outs.remove_opt_outs([number]):
+            logger.info(
+                "The inbound SMS %s %s: its sender is off the opt-out list.", message.message_id, wish
+            )
 
     def _read_number(self, sender: str) -> Msisdn | None:
         try:
