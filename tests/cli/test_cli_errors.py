@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -186,3 +187,23 @@ def test_what_a_terminal_cannot_show_becomes_a_question_mark(monkeypatch: pytest
 )
 def test_text_from_outside_is_one_harmless_line(text: str, shown: str) -> None:
     assert show.clean(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [
+        ("utf-8", '"é€😀\\u202e\\u009b\\n\\u2028\\ud800\\udb40\\udc41"\n'),
+        ("cp1252", '"é€\\ud83d\\ude00\\u202e\\u009b\\n\\u2028\\ud800\\udb40\\udc41"\n'),
+        ("ascii", '"\\u00e9\\u20ac\\ud83d\\ude00\\u202e\\u009b\\n\\u2028\\ud800\\udb40\\udc41"\n'),
+    ],
+)
+def test_json_has_letters_as_they_are_where_they_can_be_and_nothing_a_terminal_obeys(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, printed: str
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace", newline="")
+    monkeypatch.setattr(sys, "stdout", stream)
+    value = "é€😀\u202e\x9b\n\u2028\ud800\U000e0041"
+    show.print_json(value)
+    stream.flush()
+    text = stream.buffer.getvalue().decode(encoding)
+    assert (text, json.loads(text)) == (printed, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from vavasms.sandbox import MAGIC_NUMBERS
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
@@ -145,3 +148,35 @@ def test_without_its_extra_the_command_line_says_how_to_install_it(without: Call
     finished = without("cyclopts")("--help")
     assert finished.returncode == 1
     assert finished.stderr == "The command line needs its extra: pip install 'vavasms[cli]'.\n"
+
+
+@posix
+def test_an_error_that_a_magic_number_caused_names_it_in_the_log(
+    started: Callable[..., subprocess.Popen[str]], inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = started()
+    assert process.stdout is not None
+    exported = 0
+    while exported < 4:
+        word, _, assignment = process.stdout.readline().strip().partition(" ")
+        if word == "export":
+            monkeypatch.setenv(*assignment.split("=", 1))
+            exported += 1
+    for number, code, sentence in (
+        ("+2250700000903", 3, "Refused with 903 INVALID_PHONE_NUMBER."),
+        ("+2250700000500", 4, "HTTP 500"),
+    ):
+        assert inside("send", number, "--message", "x").returncode == code
+        while "magic" not in (line := process.stdout.readline()):
+            assert line
+        assert f"{number} is a magic number: {sentence}" in line
+
+
+def test_the_help_and_the_readme_name_every_magic_number_and_readme_uses_none(inside: Run) -> None:
+    endings = {phone.removeprefix("2250700000") for phone in MAGIC_NUMBERS}
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme[readme.index("Magic numbers") :].partition("\n\n")[0]
+    for text in (inside("sandbox", "--help").stdout, section):
+        assert endings <= set(re.findall(r"\b\d{3}\b", text))
+    used = {f"225{number[-10:]}" for number in re.findall(r"\b(?:225)?0[157]\d{8}\b", readme)}
+    assert used.isdisjoint(MAGIC_NUMBERS)

@@ -334,3 +334,31 @@ def test_loading_it_costs_nothing(pytester: pytest.Pytester, monkeypatch: pytest
     result = pytester.run(sys.executable, "-c", program)
     loaded = {name.partition(".")[0] for name in result.stdout.str().strip("{}").replace("'", "").split(", ")}
     assert loaded <= {"vavasms", "__future__", "urllib", "ipaddress", "contextlib", "unicodedata"}
+
+
+def test_any_account_is_taken_unless_the_test_asks_otherwise(run: Run) -> None:
+    run(
+        """
+        import pytest
+
+        from vavasms import AuthenticationError, VavaSMS
+
+        def place_order(vavasms_sandbox):
+            with VavaSMS("shop@example.com", "its own", base_url=vavasms_sandbox.url, sender_id="SHOP") as sms:
+                sms.send("+2250700000101", "Bonjour")
+
+        def test_by_default(vavasms_sandbox, sms_outbox):
+            place_order(vavasms_sandbox)
+            assert sms_outbox.last.text == "Bonjour"
+
+        def test_otherwise(vavasms_sandbox, sms_outbox):
+            vavasms_sandbox.gateway.any_credentials = False
+            with pytest.raises(AuthenticationError):
+                place_order(vavasms_sandbox)
+            assert not sms_outbox
+
+        def test_the_next_one_again(vavasms_sandbox, sms_outbox):
+            place_order(vavasms_sandbox)
+            assert len(sms_outbox) == 1
+        """
+    ).assert_outcomes(passed=3)

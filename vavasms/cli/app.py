@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 from cyclopts import App, Group
 
+from vavasms.cli.magic import MAGIC_HELP
 from vavasms.version import __version__
 
 _EPILOGUE = (
@@ -31,6 +32,8 @@ class Command:
     example: str
     #: Where `vavasms --help` lists it; None within a group of its own.
     group: Group | None = None
+    #: What its help ends with.
+    notes: str = ""
 
     def add_to(self, home: App, name: str) -> None:
         """Register it, to be imported when it is run."""
@@ -40,7 +43,7 @@ class Command:
             group=self.group,
             usage=f"Usage: vavasms {self.name} {self.usage}",
             help=f"{self.sentence}\n\nExample: {self.example}",
-            help_epilogue="",
+            help_epilogue=self.notes,
         )
 
 
@@ -261,6 +264,7 @@ COMMANDS = (
         sentence="Stand in for the gateway on this machine, until Ctrl-C.",
         example="vavasms sandbox --port 0",
         group=_TRYING,
+        notes=MAGIC_HELP,
     ),
     Command(
         name="demo",

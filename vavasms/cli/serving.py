@@ -11,7 +11,7 @@ from rich.text import Text
 
 from vavasms.cli import exits, show
 from vavasms.cli.stopping import stopping
-from vavasms.sandbox import Entry, Gateway, Inbound, SandboxError, SandboxServer
+from vavasms.sandbox import Entry, Gateway, Inbound, MagicNumber, SandboxError, SandboxServer
 from vavasms.transport.http import post_form
 
 #: Seconds after which a stop is noticed at the latest.
@@ -77,11 +77,20 @@ def _follow(server: SandboxServer, stop: threading.Event, *, quiet: bool) -> Non
     journal, last = server.gateway.journal, 0
     while not stop.is_set():
         journal.wait_for(len(journal) + 1, timeout=_BEAT)
+        for magic in server.gateway.take_magic():
+            if not quiet:
+                show.say(_describe_magic(magic))
+                sys.stdout.flush()
         for entry in journal.entries_after(last):
             last = entry.sequence
             if not quiet:
                 show.say(_describe(entry))
                 sys.stdout.flush()
+
+
+def _describe_magic(magic: MagicNumber) -> Text:
+    line = Text(f"{time.strftime('%H:%M:%S')}  ", style="dim")
+    return line.append(f"+{magic.phone} is a magic number: {magic.sentence}", style="yellow")
 
 
 def _describe(entry: Entry) -> Text:

@@ -73,8 +73,23 @@ def warn(sentence: str) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON value as one line of ASCII: no terminal reads anything else into it."""
-    sys.stdout.write(json.dumps(value, default=_plain) + "\n")
+    """Print one JSON value as one line: letters as they are, and nothing that a terminal obeys."""
+    line = json.dumps(value, default=_plain, ensure_ascii=False)
+    if not line.isascii():
+        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+        line = "".join(one if _is_harmless(one, encoding) else json.dumps(one)[1:-1] for one in line)
+    sys.stdout.write(f"{line}\n")
+
+
+def _is_harmless(character: str, encoding: str) -> bool:
+    """Return whether a character is printed as it is, by this encoding too."""
+    if character.isascii():
+        return True
+    try:
+        character.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return unicodedata.category(character) not in _UNPRINTABLE
 
 
 def number(value: Decimal) -> int | float:

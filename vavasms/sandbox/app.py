@@ -92,8 +92,9 @@ class _Api:
         await _strike(fault, Moment.BEFORE_READING, hand)
         fields = _parse(scope, await guard.read_body(receive))
         magic = find_magic(fields.get("phone", ""))
-        if magic is not None and magic.fault is not None:
-            fault = _possible(magic.fault, hand)
+        if magic is not None:
+            self.gateway.note_magic(magic)
+            fault = fault if magic.fault is None else _possible(magic.fault, hand)
         await _strike(fault, Moment.AFTER_READING, hand)
         if fault is not None and fault.moment is Moment.AFTER_READING and fault.kind in REPLACING:
             return replace(fault)

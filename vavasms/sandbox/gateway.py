@@ -9,7 +9,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -18,7 +19,7 @@ from attrs import frozen
 from vavasms.sandbox import replies
 from vavasms.sandbox.delivery import Delivery
 from vavasms.sandbox.journal import Entry, Journal, Kind
-from vavasms.sandbox.magic import MAGIC_NUMBERS, find_magic
+from vavasms.sandbox.magic import MAGIC_NUMBERS, MagicNumber, find_magic
 from vavasms.sandbox.otps import OtpBook, OtpVerdict
 from vavasms.sandbox.refusals import RefusedError, refusal
 from vavasms.sandbox.replies import Answer
@@ -30,6 +31,8 @@ BALANCE, TEXT, OTP_SEND, OTP_VERIFY = "/v1/check/balance", "/v1/text/single", "/
 DEFAULT_MESSAGE = "Votre code OTP est : ##OTP##"
 
 _TAG = "##OTP##"
+# Of those that nobody has shown.
+_MAGIC_KEPT = 100
 _SENDER_ID = re.compile(r"[0-9A-Za-z]{3,11}")
 # E.164 stops at 15 digits; where a number is too short is not documented.
 _PHONE = r"\+?[1-9][0-9]{7,14}"
@@ -84,6 +87,9 @@ class Gateway:
     ) -> None:
         self.username = username
         self.password = password
+        #: Takes whatever account a request names.
+        self.any_credentials = False
+        self._magic: deque[MagicNumber] = deque(maxlen=_MAGIC_KEPT)
         self.sender_ids = None if sender_ids is None else frozenset(sender_ids)
         self.price = Decimal(price)
         self.journal = Journal()
@@ -124,6 +130,15 @@ class Gateway:
         """Tell the time of the gateway's clock (seconds)."""
         return self._clock()
 
+    def note_magic(self, magic: MagicNumber) -> None:
+        """Keep in mind that a request named a magic number, for whoever shows what comes."""
+        self._magic.append(magic)
+
+    def take_magic(self) -> Iterator[MagicNumber]:
+        """Take the magic numbers that requests have named since, oldest first."""
+        while self._magic:
+            yield self._magic.popleft()
+
     def latest_otp(self, phone: str) -> str | None:
         """Tell the last code sent to `phone` (with or without `+`), used or not."""
         with self._lock:
@@ -157,7 +172,9 @@ class Gateway:
         return self._calls.get(path)
 
     def _check_credentials(self, fields: Mapping[str, str]) -> None:
-        if (fields.get("username"), fields.get("password")) != (self.username, self.password):
+        username, password = fields.get("username"), fields.get("password")
+        is_named = bool(username and password) and self.any_credentials
+        if not is_named and (username, password) != (self.username, self.password):
             raise RefusedError(901)
 
     def _check_sender_id(self, fields: Mapping[str, str]) -> str:

@@ -90,7 +90,8 @@ def vavasms_sandbox(request: pytest.FixtureRequest) -> Iterator[Any]:
     """A gateway that sends nothing, with nothing sent yet and no faults: a `vavasms.testing.sandbox.Sandbox`.
 
     `client()` and `sync_client()` make clients of it, `gateway` is its state, `faults` what goes wrong; the
-    account is in the environment during the test. A server on loopback, one for all tests of a process; with
+    account is in the environment during the test, and any other is taken as well, unless the test sets
+    `gateway.any_credentials = False`. A server on loopback, one for all tests of a process; with
     `@pytest.mark.vavasms(in_process=True)` there is none, and only the clients that it makes reach it.
     """
     if wishes_of(request.node).in_process:

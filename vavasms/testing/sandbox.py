@@ -22,11 +22,13 @@ _NOWHERE = "http://127.0.0.1:1/api"
 
 
 class _Gateway(Gateway):
-    """A gateway that takes any well-formed sender ID, can begin anew, and whose clock can be put forward."""
+    """A gateway for any account and well-formed sender ID that begins anew, its clock set forward at will."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
         super().__init__(sender_ids=None, clock=self._time)
+        # The code under test has an account of its own, in its settings.
+        self.any_credentials = True
 
     def _time(self) -> float:
         return time.time() + self.ahead
@@ -45,7 +47,7 @@ class Sandbox:
     """A gateway for one test, and how to reach it."""
 
     def __init__(self, gateway: _Gateway, faults: FaultPlan, url: str | None) -> None:
-        #: Its state: the balance, the journal, the sender IDs it takes (None: any).
+        #: Its state: the balance, the journal, the sender IDs it takes (None: any), `any_credentials`.
         self.gateway: Gateway = gateway
         #: What goes wrong with which request.
         self.faults = faults
