@@ -13,7 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-import stamina
+from anyio.lowlevel import checkpoint
 
 from vavasms.sandbox import SandboxServer
 
@@ -39,10 +39,13 @@ def sandbox(_sandbox_server: SandboxServer) -> SandboxServer:
 
 
 @pytest.fixture
-def no_backoff() -> Iterator[None]:
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry as often as ever, but without waiting in between."""
-    with stamina.set_testing(True, attempts=100, cap=True):
-        yield
+
+    async def skip(seconds: float) -> None:
+        await checkpoint()
+
+    monkeypatch.setattr("vavasms.transport.retry.sleep", skip)
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,6 @@ def test_importing_the_package_alone_costs_nothing() -> None:
         "json5",
         "phonenumbers",
         "ssl",
-        "stamina",
         "tenacity",
         "trio",
     }

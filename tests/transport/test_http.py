@@ -18,7 +18,6 @@ import anyio
 import httpx
 import pytest
 import respx
-import stamina.instrumentation
 
 from vavasms import (
     AsyncVavaSMS,
@@ -704,21 +703,3 @@ async def test_an_altered_echo_of_the_request_is_taken_out_as_well(echo: str, sa
     shown = repr([str(caught.value), vars(caught.value)])
     assert "solde" not in shown
     assert "".join(filter(str.isdigit, shown)).find(ONE[5:11]) < 0
-
-
-async def test_a_raising_hook_of_staminas_ends_the_retries_and_nothing_else(
-    sandbox: SandboxServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(details: stamina.instrumentation.RetryDetails) -> None:
-        raise RuntimeError("a metrics server that went away")
-
-    before = stamina.instrumentation.get_on_retry_hooks()
-    stamina.instrumentation.set_on_retry_hooks([broken])
-    try:
-        sandbox.faults.script(Fault(kind=FaultKind.STATUS, status=503))
-        async with connect(sandbox.url) as sms:
-            with pytest.raises(ServerError):
-                await sms.balance()
-    finally:
-        stamina.instrumentation.set_on_retry_hooks(before)
-    assert "A retry hook failed (RuntimeError)" in caplog.text

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import anyio
 import pytest
-import stamina
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vavasms.errors import NotSentError, Outcome, VavaSMSError
+from vavasms.errors import NotSentError, Outcome
+from vavasms.transport.backoff import backoff
 from vavasms.transport.outcome import Failure
-from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER, RetryBudget, _Pace, again, read_retry_after
+from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER, RetryBudget, again, read_retry_after
 from vavasms.wire.replies import Envelope
 
 pytestmark = pytest.mark.anyio
@@ -283,54 +282,59 @@ async def test_a_cancelled_pause_is_left_at_once() -> None:
     assert script.calls == 0
 
 
-async def test_with_retries_switched_off_in_stamina_there_are_none(stamina_off: None) -> None:
-    first, script = failure(), Script(SUCCESS)
-    assert await again(first, script, RetryBudget()) is first
-    assert script.calls == 0
+# The waits.
 
 
 @pytest.fixture
-def stamina_off() -> Iterator[None]:
-    was = stamina.is_active()
-    stamina.set_active(False)
-    yield
-    stamina.set_active(was)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give the seconds that are waited between attempts; they pass at once."""
+    waited: list[float] = []
+
+    async def pass_time(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("vavasms.transport.retry.sleep", pass_time)
+    return waited
 
 
-# The pace: pure.
-
-ANY = VavaSMSError("x")
-
-
-def test_the_pause_doubles_with_full_jitter() -> None:
-    def pauses(attempt: int) -> list[float]:
-        found = [
-            _Pace(failure=failure(9, None), budget=RetryBudget(), attempt=attempt)(ANY) for _ in range(400)
-        ]
-        assert not any(isinstance(pause, bool) for pause in found)
-        return [float(pause) for pause in found]
-
+def test_the_wait_doubles_with_full_jitter() -> None:
     for attempt, longest in [(1, 0.5), (2, 1.0), (3, 2.0), (5, 8.0), (8, 8.0)]:
-        drawn = pauses(attempt)
+        drawn = [backoff(attempt) for _ in range(400)]
         assert max(drawn) <= longest
         assert max(drawn) > 0.8 * longest
         assert min(drawn) < 0.2 * longest
 
 
-def test_no_attempt_begins_after_the_time_is_over() -> None:
-    late = time.monotonic() - MAX_ELAPSED - 0.1
-    assert _Pace(failure=failure(), budget=RetryBudget(), started=late)(ANY) is False
-    assert _Pace(failure=failure(), budget=RetryBudget(), started=late + 5)(ANY) == 0.0
+async def test_where_no_delay_was_named_the_wait_grows_from_half_a_second(waits: list[float]) -> None:
+    for _ in range(100):
+        await again(failure(3, None), Script(failure(3, None), SUCCESS), RetryBudget())
+    assert 0.4 < max(waits[::2]) <= 0.5
+    assert 0.5 < max(waits[1::2]) <= 1.0
 
 
-def test_a_wait_the_gateway_asked_for_does_not_count() -> None:
-    late = time.monotonic() - MAX_ELAPSED - 0.1
-    pace = _Pace(failure=failure(3, 120.0), budget=RetryBudget(), started=late, waited=120.0)
-    assert pace(ANY) == 120.0
-    assert pace.waited == 240.0
+@pytest.mark.parametrize(("elapsed", "calls"), [(MAX_ELAPSED + 1, 1), (MAX_ELAPSED - 1, 2)])
+async def test_no_attempt_begins_after_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, elapsed: float, calls: int
+) -> None:
+    clock, made = Clock(), []
+
+    async def pass_time(seconds: float) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr("vavasms.transport.retry.monotonic", clock)
+    monkeypatch.setattr("vavasms.transport.retry.sleep", pass_time)
+
+    async def once() -> Failure:
+        clock.now += elapsed
+        made.append(clock.now)
+        return failure(3, 120.0)
+
+    # What the gateway asked for does not count.
+    await again(failure(3, 120.0), once, RetryBudget(clock=clock))
+    assert len(made) == calls
 
 
-def test_a_refused_retry_costs_no_budget() -> None:
+async def test_a_refused_retry_costs_no_budget() -> None:
     budget = RetryBudget(capacity=1, clock=Clock())
-    assert _Pace(failure=failure(1), budget=budget)(ANY) is False
+    await again(failure(1), Script(), budget)
     assert budget.spend()

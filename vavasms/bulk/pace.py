@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
-
 from attrs import define
 
-#: Seconds before the first and the longest new try, where the gateway named no delay.
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+from vavasms.transport.backoff import backoff
 
 
 @define
@@ -36,7 +33,7 @@ class Pace:
     def hold(self, seconds: float | None, attempt: int, now: float) -> None:
         """Stop everything for `seconds`, or where the gateway named none, for longer at each attempt."""
         if seconds is None:
-            seconds = random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))  # noqa: S311
+            seconds = backoff(attempt + 1)
         self._not_before = max(self._not_before, now + seconds)
         # Whoever waited for the rate waits anew from there: no burst when the pause ends.
         self._free_at = max(self._free_at, self._not_before)

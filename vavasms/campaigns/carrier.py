@@ -6,7 +6,6 @@ one machine, a worker among several) goes through here.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
@@ -45,13 +44,12 @@ from vavasms.errors import (
     VavaSMSError,
 )
 from vavasms.models import Lot
+from vavasms.transport.backoff import backoff
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
 
 #: How often a batch that goes nowhere is tried before its campaign is paused.
 MAX_TURNS = 5
-#: Seconds before the first and the longest new try, where the gateway named no delay.
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
 
 
 class Way(Enum):
@@ -273,7 +271,7 @@ def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:
     named = error.retry_after if isinstance(error, RateLimitedError) else None
     if named is not None:
         return min(named, LONGEST_DELAY)
-    return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (claim.attempt - 1)))  # noqa: S311
+    return backoff(claim.attempt)
 
 
 def _record(error: VavaSMSError) -> BatchRecord:

@@ -26,7 +26,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     show.prepare_streams()
     # What they log is said in the errors, and without a handler Python prints it on standard error.
-    for name in ("procrastinate", "psycopg", "stamina", "vavasms"):
+    for name in ("procrastinate", "psycopg", "vavasms"):
         logging.getLogger(name).addHandler(_silence)
     try:
         code = app(list(sys.argv[1:] if arguments is None else arguments), console=show.output())
