@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import traceback
 import warnings
@@ -16,6 +17,10 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from vavasms.sandbox import SandboxServer
+
+# `nohup … &` and some CI runners start it ignored, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
