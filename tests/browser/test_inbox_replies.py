@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.desk import Desk, Receiver
-from vavasms import OutcomeUnknownError
+from vavasms import AuthenticationError, OutcomeUnknownError
 
 AMA = "2250700000121"
 
@@ -48,3 +48,14 @@ def test_chaos_that_is_cleared_strikes_nobody(desk: Desk) -> None:
     desk.at("chaos-clear").click()
     expect(desk.planned()).to_have_count(0)
     assert desk.sms.send(AMA, "Bonjour").message_ids
+
+
+def test_a_magic_number_that_was_used_is_named_with_what_it_does(desk: Desk) -> None:
+    expect(desk.page.locator("#magic-title")).to_be_hidden()
+    with pytest.raises(AuthenticationError):
+        desk.sms.send("2250700000901", "Bonjour")
+    used = desk.at("magic").locator("li")
+    expect(used).to_have_text(["+2250700000901 Refusé par 901 INVALID_CREDENTIALS."])
+    assert desk.sms.send("2250700000100", "Bonjour").message_ids
+    expect(used.first).to_contain_text("+2250700000100 Accepté ; son statut reste")
+    expect(used).to_have_count(2)

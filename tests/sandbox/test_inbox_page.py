@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.sandbox.inbox import OTHER, PHONE, SCRIPT, send, send_otp
-from vavasms.sandbox import FaultKind, Gateway, Inbound, Moment, SandboxServer
-from vavasms.sandbox.inbox.words import FAULTS, MOMENT_WORDS, WORDS, choose_language
+from vavasms.sandbox import MAGIC_NUMBERS, FaultKind, Gateway, Inbound, Moment, SandboxServer
+from vavasms.sandbox.inbox.words import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
 
 STATIC = sorted(one.name for one in files("vavasms.sandbox.inbox").joinpath("static").iterdir())
 
@@ -204,6 +204,7 @@ def test_both_languages_say_the_same_things() -> None:
     for language in ("fr", "en"):
         assert set(FAULTS[language]) == set(FaultKind)
         assert set(MOMENT_WORDS[language]) == set(Moment)
+        assert set(MAGIC_WORDS[language]) == set(MAGIC_NUMBERS)
     assert choose_language("xx", "fr") == "fr"
 
 

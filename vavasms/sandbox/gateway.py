@@ -33,6 +33,8 @@ DEFAULT_MESSAGE = "Votre code OTP est : ##OTP##"
 _TAG = "##OTP##"
 # Of those that nobody has shown.
 _MAGIC_KEPT = 100
+#: So many stand on the page.
+_MAGIC_SHOWN = 3
 _SENDER_ID = re.compile(r"[0-9A-Za-z]{3,11}")
 # E.164 stops at 15 digits; where a number is too short is not documented.
 _PHONE = r"\+?[1-9][0-9]{7,14}"
@@ -90,6 +92,8 @@ class Gateway:
         #: Takes whatever account a request names.
         self.any_credentials = False
         self._magic: deque[MagicNumber] = deque(maxlen=_MAGIC_KEPT)
+        #: The magic numbers that requests named last, newest first.
+        self.recent_magic: deque[MagicNumber] = deque(maxlen=_MAGIC_SHOWN)
         self.sender_ids = None if sender_ids is None else frozenset(sender_ids)
         self.price = Decimal(price)
         self.journal = Journal()
@@ -133,6 +137,8 @@ class Gateway:
     def note_magic(self, magic: MagicNumber) -> None:
         """Keep in mind that a request named a magic number, for whoever shows what comes."""
         self._magic.append(magic)
+        self.recent_magic.appendleft(magic)
+        self.journal.bell.ring()
 
     def take_magic(self) -> Iterator[MagicNumber]:
         """Take the magic numbers that requests have named since, oldest first."""

@@ -65,4 +65,8 @@ class Desk:
 
     def state(self) -> Mapping[str, object]:
         """Tell what is shown beside the messages."""
-        return {"balance": str(self.gateway.balance), "faults": describe_faults(self.faults)}
+        return {
+            "balance": str(self.gateway.balance),
+            "faults": describe_faults(self.faults),
+            "magic": [magic.phone for magic in list(self.gateway.recent_magic)],
+        }

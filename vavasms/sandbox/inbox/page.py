@@ -19,7 +19,7 @@ from vavasms.sandbox.inbox.data import data_routes, is_phone
 from vavasms.sandbox.inbox.desk import Desk
 from vavasms.sandbox.inbox.handset import Inbound
 from vavasms.sandbox.inbox.views import show_time
-from vavasms.sandbox.inbox.words import FAULTS, MOMENT_WORDS, WORDS, choose_language
+from vavasms.sandbox.inbox.words import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
 
 __all__ = ["inbox_routes"]
 
@@ -99,6 +99,7 @@ class _Page:
             "script_words": json.dumps(_script_words(language)),
             "kinds": _kinds(language),
             "moments": {moment.value: words for moment, words in MOMENT_WORDS[language].items()},
+            "magic_numbers": MAGIC_WORDS[language],
             "wanted": wanted,
             "to": to,
             "thread": thread,

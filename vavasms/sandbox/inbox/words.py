@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vavasms.sandbox.faults import FaultKind, Moment
+from vavasms.sandbox.magic import MAGIC_NUMBERS
 
-__all__ = ["FAULTS", "LANGUAGES", "MOMENT_WORDS", "WORDS", "choose_language"]
+__all__ = ["FAULTS", "LANGUAGES", "MAGIC_WORDS", "MOMENT_WORDS", "WORDS", "choose_language"]
 
 LANGUAGES = ("fr", "en")
 
@@ -75,6 +76,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "no_faults": "None: every request goes well.",
         "well": "Goes well",
         "more_steps": "more",
+        "magic_used": "Magic numbers used",
+        "magic_all": "All magic numbers",
         "language": "Language",
         "connecting": "Connecting…",
         "live": "Live",
@@ -145,6 +148,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "no_faults": "Aucune : toutes les requêtes aboutissent.",
         "well": "Se passe bien",
         "more_steps": "de plus",
+        "magic_used": "Numéros magiques utilisés",
+        "magic_all": "Tous les numéros magiques",
         "language": "Langue",
         "connecting": "Connexion…",
         "live": "En direct",
@@ -203,6 +208,40 @@ MOMENT_WORDS: Mapping[str, Mapping[Moment, str]] = {
         Moment.AFTER_READING: "Avant que le SMS soit accepté",
         Moment.AFTER_ACCEPTING: "Après que le SMS est accepté (et payé)",
     },
+}
+
+
+_MAGIC_FR = {
+    "100": "Accepté ; son statut reste « pending » pour toujours.",
+    "404": "Accepté ; son statut est « failed », un mot qui n’est documenté nulle part.",
+    "709": "Accepté ; demander son statut donne 709 EXECUTION_ERROR.",
+    "901": "Refusé par 901 INVALID_CREDENTIALS.",
+    "902": "Refusé par 902 INVALID_SENDER_ID.",
+    "903": "Refusé par 903 INVALID_PHONE_NUMBER.",
+    "920": "Refusé par 920 INSUFFICIENT_CREDIT, un code propre au bac à sable.",
+    "999": "Refusé par 999 UNEXPECTED_ERROR, un code que personne ne connaît.",
+    "913": "Son code OTP part ; chaque vérification répond 913 INVALID_OTP.",
+    "914": "Son code OTP part ; chaque vérification répond EXPIRED_OTP (914, propre au bac à sable).",
+    "915": "Son code OTP part ; chaque vérification répond OTP_NOT_FOUND (915, propre au bac à sable).",
+    "408": "HTTP 408, non accepté.",
+    "429": "HTTP 429 avec « Retry-After: 1 », non accepté.",
+    "500": "HTTP 500 avec une page HTML, non accepté.",
+    "503": "HTTP 503 avec une page HTML, non accepté.",
+    "504": "Accepté, puis HTTP 504 comme d’un proxy.",
+    "200": "HTTP 200 avec une page HTML, non accepté.",
+    "204": "Accepté, puis un corps vide sous HTTP 200.",
+    "302": "HTTP 302 vers un autre hôte, non accepté.",
+    "207": "Accepté, avec un identifiant de message en moins.",
+    "206": "Accepté, la réponse coupée après 10 octets (avec le serveur seulement).",
+    "444": "Accepté, puis fermé sans réponse (avec le serveur seulement).",
+    "104": "Accepté, puis réinitialisé sans réponse (avec le serveur seulement).",
+    "110": "Accepté, la réponse seulement après 90 secondes.",
+}
+
+#: What each magic number does, by the number.
+MAGIC_WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {phone: magic.sentence for phone, magic in MAGIC_NUMBERS.items()},
+    "fr": {phone: _MAGIC_FR[phone[-3:]] for phone in MAGIC_NUMBERS},
 }
 
 

@@ -84,6 +84,13 @@ export function showFaults(faults) {
   byId("badge").textContent = faults.pending + faults.rates.length;
 }
 
+// Newest first; what each does stands in the list of all.
+export function showMagic(phones) {
+  const lines = phones.map((phone) => line(`+${phone}`, byId(`magic-${phone}`).textContent));
+  byId("magic-title").hidden = lines.length === 0;
+  byId("magic").replaceChildren(...lines);
+}
+
 export function showBalance(balance) {
   byId("balance").dataset.amount = balance;
   byId("balance").textContent = `${amount(balance)} XOF`;

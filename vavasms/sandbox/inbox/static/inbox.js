@@ -90,6 +90,7 @@ function listen() {
   });
   on("balance", gateway.showBalance);
   on("faults", gateway.showFaults);
+  on("magic", gateway.showMagic);
   events.addEventListener("open", () => link("live"));
   events.addEventListener("error", () => link("offline"));
   // An open stream keeps the page out of the back/forward cache, and counts as one of six connections.
