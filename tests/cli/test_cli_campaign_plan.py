@@ -201,7 +201,7 @@ def test_the_list_may_come_from_standard_input(outside: Run) -> None:
         (["--message", "x", "--region", "XX"], "region"),
         (["--message", "x", "--phone-column", "fax"], "fax"),
         (["--message", "x", "--ledger", "mysql://localhost/sms"], "postgresql://user@host/name"),
-        ([], "needs --message"),
+        ([], "Give the text: --message TEXT"),
     ],
 )
 def test_what_makes_no_sense_is_one_line_and_code_2(inside: Run, options: list[str], said: str) -> None:

@@ -79,7 +79,7 @@ def asks(path: str) -> bool:
 
 def test_every_command_that_asks_can_be_told_not_to() -> None:
     asking = {command.name for command in COMMANDS if asks(command.path)}
-    assert asking == {"campaign run", "campaign cancel", "campaign purge", "campaign resolve"}
+    assert asking == {f"campaign {name}" for name in ("run", "cancel", "purge", "recover", "resolve")}
     assert not lacking(asking, {"--yes"})
 
 
