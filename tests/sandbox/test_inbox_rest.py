@@ -76,7 +76,7 @@ def test_a_message_to_a_number_is_waited_for(rest: httpx.Client, gateway: Gatewa
     reply = rest.get("messages/wait", params={"to": PHONE, "after": 1, "timeout": 9})
     thread.join()
     assert texts(reply) == ["new"]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
 
 
 def test_a_wait_has_an_end(rest: httpx.Client, gateway: Gateway) -> None:
@@ -104,7 +104,7 @@ def test_a_waiting_call_does_not_hold_a_stopping_server(gateway: Gateway) -> Non
         while gateway.journal.bell.listeners == 0 and time.monotonic() < deadline:
             threading.Event().wait(0.002)
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     thread.join()
     assert len(failures) == 1
     assert gateway.journal.bell.listeners == 0

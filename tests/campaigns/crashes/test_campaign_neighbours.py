@@ -28,7 +28,7 @@ def test_a_second_runner_is_refused_at_once_and_sends_nothing(stage: Stage) -> N
         started = time.monotonic()
         second = campaign.start()
         assert second.wait() == 0
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 4
         assert second.heard("error") == "LedgerBusyError", second.said
         assert second.heard("calls") == 0
         assert second.heard("orphans") is None
