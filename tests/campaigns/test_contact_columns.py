@@ -68,7 +68,7 @@ def test_a_column_named_by_the_caller_is_found_by_its_very_name_first() -> None:
 
 
 def test_names_that_come_again_or_are_empty_are_numbered() -> None:
-    assert unique_names([" nom", "nom", "", "nom 2"]) == ("nom", "nom 2", "column 3", "nom 2 2")
+    assert unique_names([" nom", "nom", "", "nom 2"]) == ("nom", "nom 3", "column 3", "nom 2")
 
 
 def test_no_name_is_there_twice() -> None:
@@ -77,8 +77,8 @@ def test_no_name_is_there_twice() -> None:
         "nom",
         "nom 2",
         "nom 3",
-        "column 4",
         "column 4 2",
+        "column 4",
     )
 
 

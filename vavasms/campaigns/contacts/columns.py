@@ -134,12 +134,17 @@ def split_numbers(text: str) -> tuple[str, ...]:
 
 
 def unique_names(header: Sequence[str]) -> tuple[str, ...]:
-    """Trim the names, and number those that come again or are empty: `nom`, `nom 2`, `nom 3`, `column 4`."""
+    """Trim the names, and number those that come again or are empty: `nom`, `nom 2`, `nom 3`, `column 4`.
+
+    A name that the header has stays with its own column: `nom`, `nom`, `nom 2` are `nom`, `nom 3`, `nom 2`.
+    """
+    plain = [name.strip() or f"column {place}" for place, name in enumerate(header, start=1)]
+    taken = {name.strip() for name in header}
     names: dict[str, None] = {}
-    for place, name in enumerate(header, start=1):
-        plain = name.strip() or f"column {place}"
-        numbered = (f"{plain} {number}" for number in count(2))
-        names[plain if plain not in names else next(one for one in numbered if one not in names)] = None
+    for name, one in zip(header, plain, strict=True):
+        is_first = one not in names and (bool(name.strip()) or one not in taken)
+        numbered = (f"{one} {number}" for number in count(2))
+        names[one if is_first else next(new for new in numbered if new not in taken | names.keys())] = None
     return tuple(names)
 
 
