@@ -55,12 +55,18 @@ _LAST = _FIXED | _OTHERS | _ASIDES
 _OTHER = frozenset({"fax", "money", "operateur", "operator", "reseau", "network", "type", "marque"})
 _OTHER |= {"model", "modele", "os", "id"}
 
+_BLANKS = " \u00a0\u202f"
 #: What programs write where there is nothing, and what spreadsheets show for an error. No name is spelt so.
 NO_VALUES = frozenset(
     {"nan", "NaN", "NULL", "null", "(null)", "None", "NaT", "<NA>", "undefined", "\\N", "N/A"}
 )
 NO_VALUES |= {"#N/A", "#NA", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"}
 NO_VALUES |= {"#VALEUR!", "#NOM?", "#NOMBRE!", "#NUL!", "#GETTING_DATA", "#FIELD!", "#ERROR!", "#ERREUR!"}
+# LibreOffice in French has a blank before the sign, and numbers for what has no name.
+NO_VALUES |= {
+    f"{error[:-1]}{blank}{error[-1]}" for error in NO_VALUES if error[-1] in "!?" for blank in _BLANKS
+}
+NO_VALUES |= {"#N/D", "n/a", "<NULL>"} | {f"Err:{number}" for number in range(501, 541)}
 
 #: Control characters, marks that turn the direction of text, half characters: terminals obey some of them.
 _HARMFUL = re.compile(
