@@ -42,7 +42,7 @@ _POLITE = _words(
 )
 _BEFORE = _POLITE | _words(
     "JE J VEUX VOUDRAIS SOUHAITE SOUHAITERAIS AIMERAIS DESIRE DEMANDE DE POUVEZ PEUX POURRIEZ VOUS TU "
-    "VEUILLEZ ME M MOI NOUS I WANT TO WOULD LIKE MY"
+    "VEUILLEZ ME M SE MOI NOUS I WANT TO WOULD LIKE MY"
 )
 _AFTER = _POLITE | _words(
     "MOI ME M NOUS CA CELA TOUT TOUS TOUTE TOUTES LE LA LES L DES DU DE D CE CES CET CETTE VOS VOTRE TES "
@@ -65,6 +65,19 @@ _JOINED = (
     (re.compile(r"\bOPT (?:ME |US )?OUT\b"), "OPTOUT"),
     (re.compile(r"\bOPT (?:ME |US )?IN\b"), "OPTIN"),
     (re.compile(r"\b(DES|RE) (?=ABON|INSCRI)"), r"\1"),
+)
+# What phones and programs put below a text, in a line of its own.
+_SIGNATURE = re.compile(r"[\r\n]\s*(?:--|(?:ENVOYE|SENT|OBTENEZ|TELECHARGE[RZ]|GET OUTLOOK)\b).*", re.DOTALL)
+# Requests without a stop word. What is no longer wanted must be messages, whose list must be left.
+_THINGS = r"(?: (?:DE|D|VOS|TES|LES|CES|AUCUN|SMS|MSGS?|MESSAGES?|TEXTOS?|PUBS?|PUBLICITES?|PROMOS?|SPAMS?))"
+_PLEAS = (
+    (
+        r"(?:RETIRE|ENLEVE|SUPPRIME|EFFACE)[ZR]? (?:MOI|ME|NOUS|MON NUMERO)"
+        r"(?: DE (?:LA|VOTRE|VOS|CETTE) LISTES?)?"
+    ),
+    rf"(?:NE )?(?:ME?|NOUS) (?:ENVOYE[RZ]|ENVOIES?|ECRIVEZ|ECRIS|CONTACTE[RZS]?) PLUS{_THINGS}*",
+    rf"NE PLUS (?:(?:ME?|NOUS) )?(?:RECEVOIR|ENVOYER|ECRIRE|CONTACTER){_THINGS}*",
+    rf"(?:JE )?(?:NE )?(?:VEUX|SOUHAITE|DESIRE) PLUS(?: RECEVOIR)?{_THINGS}+",
 )
 
 
@@ -89,10 +102,12 @@ def is_stop(text: str, words: Sequence[str] = ()) -> bool:
     """Return whether an SMS asks for no more, by our words or by `words`.
 
     Capitals, accents and punctuation do not count: "Stop merci", "ARRÊT !", "désabonnez-moi", "merci de me
-    désabonner" and "STOP_SMS" are stops; "stop-over", "ne stoppez pas" and "arrêt de bus Cocody" are not.
+    désabonner", "ne m'envoyez plus de SMS" and "STOP_SMS" are stops; "stop-over", "ne stoppez pas" and
+    "arrêt de bus Cocody" are not. What a phone signs below a text is not part of it.
     """
     plain = _normalize(text)
-    return _is_strong(plain) or _is_request(plain, _stop_pattern(tuple(words)))
+    patterns = (_stop_pattern(tuple(words)), _PLEA)
+    return _is_strong(plain) or any(_is_request(plain, pattern) for pattern in patterns)
 
 
 def is_start(text: str) -> bool:
@@ -110,7 +125,8 @@ def check_words(words: Iterable[str]) -> tuple[str, ...]:
 
 def _normalize(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text)
-    return "".join(one for one in plain if not unicodedata.combining(one)).upper()
+    plain = "".join(one for one in plain if not unicodedata.combining(one)).upper()
+    return _SIGNATURE.sub("", plain)
 
 
 def _split(plain: str) -> str:
@@ -151,3 +167,6 @@ def _stop_pattern(own: tuple[str, ...]) -> re.Pattern[str]:
 
 
 _START = _pattern(START_WORDS)
+_PLEA = re.compile(
+    rf"(?:(?:{_any_of(_POLITE | {'VEUILLEZ', 'DE'})}) )*+(?:{'|'.join(_PLEAS)})(?: {_any_of(_POLITE)})*+"
+)
