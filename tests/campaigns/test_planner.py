@@ -327,7 +327,9 @@ def test_a_wide_row_is_no_earlier_row_of_its_number() -> None:
     assert found.first_text == "Koffi Jean"
 
 
-@pytest.mark.parametrize("word", ["nan", "NULL", "None", "#N/A", "#REF!", " NaN ", "#DIV/0!", "#N/D", "#NOM ?", "Err:502"])
+@pytest.mark.parametrize(
+    "word", ["nan", "NULL", "None", "#N/A", "#REF!", " NaN ", "#DIV/0!", "#N/D", "#NOM ?", "Err:502"]
+)
 def test_cells_that_stand_for_nothing_are_empty_and_counted(word: str) -> None:
     rows = f"tel,nom,ville\n0709000001,{word},Man\n0709000002,Awa,{word}\n{word},Yao,Man\n"
     found = plan_text(rows, "{nom|client}")

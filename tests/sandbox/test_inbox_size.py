@@ -67,7 +67,9 @@ def get(server: SandboxServer, path: str) -> str:
     return httpx.get(server.origin + path, trust_env=False, timeout=10).text
 
 
-def test_the_first_page_of_all_looks_at_each_entry_once(full: SandboxServer, journal: CountingJournal) -> None:
+def test_the_first_page_of_all_looks_at_each_entry_once(
+    full: SandboxServer, journal: CountingJournal
+) -> None:
     html = get(full, "/")
     assert html.count('data-testid="conversation"') == 51  # and the pattern for the script
     assert len(html) < 100_000
