@@ -85,6 +85,11 @@ class Sniper:
         elif self._way == "alarm":
             os.kill(os.getpid(), signal.SIGALRM)
         else:
+            # Until a new thread runs, CPython 3.11 has its starter's ident for it: the exception would be that
+            # thread's. Not for ever: an interrupt in between leaves a thread that never starts.
+            for _ in range(50):
+                if threading._limbo:  # type: ignore[attr-defined]
+                    time.sleep(0.001)
             thread = ctypes.c_ulong(threading.main_thread().ident or 0)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(AsyncExitError))
 
