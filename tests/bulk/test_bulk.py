@@ -420,6 +420,25 @@ async def test_progress_is_told_after_each_batch_and_its_faults_disturb_nothing(
     assert "on_progress failed (RuntimeError)" in caplog.text
 
 
+class Leave(BaseException):
+    """No error: what ends a program."""
+
+
+@pytest.mark.anyio
+async def test_an_on_progress_that_exits_leaves_no_part_of_a_halved_lot_out(sandbox: SandboxServer) -> None:
+    def leave(_: BulkProgress) -> None:
+        raise Leave
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        async with client(sandbox, lots_are_atomic=True) as sms:
+            await sms.send_bulk(["2250700000903", *numbers(7)], "Bonjour", batch_size=8, on_progress=leave)
+    report: BulkReport = vars(raised.value)["bulk_report"]
+    check_account(report, 8)
+    # Lots of 1, 2 and 4 were left when the first was rejected.
+    assert (report.rejected, report.not_sent) == (1, 7)
+    check_journal(sandbox, list(report.results))
+
+
 @pytest.mark.anyio
 async def test_no_more_requests_are_in_flight_than_connections(sandbox: SandboxServer) -> None:
     under_way = most = 0

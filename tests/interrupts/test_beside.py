@@ -377,6 +377,31 @@ def test_on_progress_that_exits_leaves_a_whole_account_and_the_calls_of_others(
     assert (sms.balance().currency, other.balance().currency) == ("XOF", "XOF")
 
 
+def test_on_progress_that_exits_leaves_nobody_out_who_was_read_of_a_generator(
+    sandbox: SandboxServer, make: Callable[..., VavaSMS]
+) -> None:
+    everybody = iter(phones(3_000))
+
+    def people(read: list[str]) -> Iterator[str]:
+        for phone in everybody:
+            read.append(phone)
+            yield phone
+
+    def leave(_: object) -> None:
+        raise SystemExit(3)
+
+    sms = make()
+    # How far it has read by then differs.
+    for _ in range(8):
+        read: list[str] = []
+        with pytest.raises(SystemExit) as raised:
+            sms.send_bulk(people(read), "Bonjour", batch_size=5, concurrency=2, on_progress=leave)
+        report: BulkReport = vars(raised.value)["bulk_report"]
+        assert report.accepted + report.not_sent + report.unknown == len(read)
+        sent = {str(one) for kind in (Outcome.ACCEPTED, Outcome.UNKNOWN) for one in report.recipients(kind)}
+        assert sent >= set(sandbox.gateway.journal.counts()) & set(read)
+
+
 @pytest.mark.parametrize("kind", ["async", "plain"])
 def test_an_inbound_handler_of_flask_may_reply_with_the_facade(
     sandbox: SandboxServer, make: Callable[..., VavaSMS], kind: str

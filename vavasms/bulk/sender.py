@@ -65,6 +65,8 @@ class BulkStream:
         self._tasks: TaskGroup | None = None
         self._stopped = False
         self._next_number = 0
+        #: `on_progress` raised what is no error: it is not called again, for the account is still to be made.
+        self._has_exited = False
         #: Under way at this moment.
         self._in_flight: dict[int, Batch] = {}
 
@@ -285,9 +287,12 @@ class BulkStream:
         self._tell(result)
 
     def _tell(self, result: BatchResult) -> None:
-        if self._options.on_progress is None:
+        if self._options.on_progress is None or self._has_exited:
             return
         try:
             self._options.on_progress(self._tally.progress(result))
         except Exception as error:  # noqa: BLE001  a bar's fault must not lose the account
             logger.warning("on_progress failed (%s); the bulk send goes on.", type(error).__name__)
+        except BaseException:
+            self._has_exited = True
+            raise
