@@ -32,7 +32,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Pipe:
     return put
 
 
-def refused(finished: subprocess.CompletedProcess[str], server: SandboxServer, words: str) -> None:
+def assert_refused(finished: subprocess.CompletedProcess[str], server: SandboxServer, words: str) -> None:
     assert (finished.returncode, finished.stdout) == (2, "")
     assert finished.stderr.count("\n") == 1, finished.stderr
     assert words in finished.stderr
@@ -136,7 +136,7 @@ def test_what_is_no_text_is_refused_in_a_sentence(
     Path("long.txt").write_bytes(b"a" * (message_input.MAX_SIZE + 1))
     Path("empty.txt").write_bytes(b"\n")
     pipe(b"\n")
-    refused(inside("send", TO, *arguments), server, words)
+    assert_refused(inside("send", TO, *arguments), server, words)
 
 
 def test_the_list_and_the_text_cannot_both_come_from_standard_input(
@@ -145,7 +145,7 @@ def test_the_list_and_the_text_cannot_both_come_from_standard_input(
     for command in (("plan",), ("run", "--yes")):
         for way in ("--message", "--message-file"):
             pipe(TO.encode())
-            refused(inside("campaign", *command, "-", way, "-"), server, "the list or the text")
+            assert_refused(inside("campaign", *command, "-", way, "-"), server, "the list or the text")
 
 
 def test_nobody_can_be_asked_where_the_text_is_piped(
@@ -154,14 +154,14 @@ def test_nobody_can_be_asked_where_the_text_is_piped(
     pipe(b"Bonjour")
     (tmp_path / "list.csv").write_text(TO)
     finished = inside("campaign", "run", str(tmp_path / "list.csv"), "--message", "-")
-    refused(finished, server, "The text comes from standard input")
+    assert_refused(finished, server, "The text comes from standard input")
 
 
 def test_without_standard_input_there_is_a_sentence(
     inside: Run, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    refused(inside("send", TO, "--message", "-"), server, "no standard input")
+    assert_refused(inside("send", TO, "--message", "-"), server, "no standard input")
 
 
 def test_on_a_terminal_it_says_what_it_waits_for(

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -39,18 +40,23 @@ def started(bare_environment: dict[str, str]) -> Iterator[Callable[..., subproce
         process.communicate()
 
 
+def take_settings(lines: IO[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Export the four settings that a sandbox prints."""
+    exported = 0
+    while exported < 4:
+        word, _, assignment = lines.readline().strip().partition(" ")
+        if word == "export":
+            monkeypatch.setenv(*assignment.split("=", 1))
+            exported += 1
+
+
 @posix
 def test_its_lines_can_be_copied_into_a_shell_and_what_is_sent_is_shown(
     started: Callable[..., subprocess.Popen[str]], inside: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = started()
     assert process.stdout is not None
-    exported = 0
-    while exported < 4:
-        word, _, assignment = process.stdout.readline().strip().partition(" ")
-        if word == "export":
-            monkeypatch.setenv(*assignment.split("=", 1))
-            exported += 1
+    take_settings(process.stdout, monkeypatch)
     assert inside("send", "+2250700000001", "--message", "Bon\u202ejour").returncode == 0
     while "→" not in (line := process.stdout.readline()):
         assert line
@@ -156,12 +162,7 @@ def test_an_error_that_a_magic_number_caused_names_it_in_the_log(
 ) -> None:
     process = started()
     assert process.stdout is not None
-    exported = 0
-    while exported < 4:
-        word, _, assignment = process.stdout.readline().strip().partition(" ")
-        if word == "export":
-            monkeypatch.setenv(*assignment.split("=", 1))
-            exported += 1
+    take_settings(process.stdout, monkeypatch)
     for number, code, sentence in (
         ("+2250700000903", 3, "Refused with 903 INVALID_PHONE_NUMBER."),
         ("+2250700000500", 4, "HTTP 500"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import re
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Annotated, Self
 
 from cyclopts import Parameter
@@ -32,24 +32,12 @@ _is_formula = re.compile(r"[=@\t\r]|[+-](?![\d .()-]*$)").match
 
 
 class RefusedFile:
-    """A file of rows that are left out: a context manager."""
+    """A file of rows that are left out."""
 
     def __init__(self, file: IO[str]) -> None:
-        self._file = file
         self._writer = csv.writer(file, lineterminator="\n")
         self._skipped = 0
         self._phone: int | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._file.close()
 
     def begin(self, contacts: ContactList) -> Self:
         """Write the header of a list, without what such a file added to it before."""
@@ -67,22 +55,27 @@ class RefusedFile:
         self._writer.writerow([row, reason, *map(_guard, whole[self._skipped :])])
 
 
-def open_refused(path: str | None, contacts: str) -> AbstractContextManager[RefusedFile | None]:
-    """Open the file, which only its owner may read; None where nobody asked for it.
+@contextmanager
+def open_refused(path: str | None, contacts: str) -> Iterator[RefusedFile | None]:
+    """Open the file while the block runs, which only its owner may read; None where nobody asked for it.
 
     What it held is gone. Raises `InvalidInputError` where it cannot be written, or is the list itself.
     """
     if path is None:
-        return nullcontext()
+        yield None
+        return
     if contacts != "-" and _is_same(path, contacts):
         raise InvalidInputError("The file of --refused is the list itself: name another. Nothing was sent.")
+    # Excel takes a CSV for UTF-8 by its mark only.
+    with os.fdopen(_create(path), "w", encoding="utf-8-sig", errors="replace", newline="") as file:
+        yield RefusedFile(file)
+
+
+def _create(path: str) -> int:
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "no name of a file"
-    else:
-        # Excel takes a CSV for UTF-8 by its mark only.
-        return RefusedFile(os.fdopen(handle, "w", encoding="utf-8-sig", errors="replace", newline=""))
     raise InvalidInputError(f"The file of --refused cannot be written ({why}). Nothing was sent.")
 
 

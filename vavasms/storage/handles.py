@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vavasms.errors import LedgerError, Outcome
-from vavasms.storage.numbers import number_of
+from vavasms.storage.file_id import file_id
 
 #: In SQLite's lock-byte page, which never holds data, behind the bytes that SQLite locks itself.
 _LOCK_BYTE = 0x4000_0400
@@ -38,7 +38,7 @@ class FileHandle:
     @property
     def inode(self) -> int:
         """The number of the file: a copy has another one."""
-        return number_of(self._descriptor)
+        return file_id(self._descriptor)
 
     def check(self, check: Callable[[Path], None]) -> None:
         """Run `check` before the first connection of this process to the file, and never beside one."""

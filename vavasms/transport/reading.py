@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Mapping
 from typing import Protocol
 
-from vavasms.transport.decoding import decode
+from vavasms.transport.decoder import decode
 from vavasms.transport.outcome import Reply
 from vavasms.transport.retry import read_retry_after
 

@@ -114,6 +114,16 @@ NAMES: dict[str, Callable[[Path], Path]] = {
 }
 
 
+def copy_under_way(campaign: Staged, runner: Runner) -> Path:
+    """Copy the ledger's folder while its runner is held up; return where it went."""
+    folder = campaign.path.parent
+    copy = folder.with_name(f"copy{folder.name}")
+    os.kill(runner.pid, signal.SIGSTOP)
+    shutil.copytree(folder, copy)
+    os.kill(runner.pid, signal.SIGCONT)
+    return copy
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_way_to_a_file_meets_one_lock(stage: Stage, rounds: int, name: str) -> None:
     for _ in range(rounds):
@@ -246,10 +256,7 @@ def test_a_look_after_a_crash_leaves_a_file_that_is_whole(stage: Stage, rounds: 
 def test_a_copy_taken_while_it_ran_is_refused(stage: Stage, rounds: int) -> None:
     for _ in range(rounds):
         campaign, runner = begin(stage)
-        copy = campaign.path.parent.with_name(f"copy{campaign.path.parent.name}")
-        os.kill(runner.pid, signal.SIGSTOP)
-        shutil.copytree(campaign.path.parent, copy)
-        os.kill(runner.pid, signal.SIGCONT)
+        copy = copy_under_way(campaign, runner)
         copied = at(campaign, copy / campaign.path.name)
         refuse(copied, "LedgerError", "a copy that was taken while")
         assert runner.wait() == 0
@@ -276,10 +283,7 @@ def test_a_copy_with_its_log_that_is_put_back_into_the_same_file_is_refused(
 ) -> None:
     for _ in range(rounds):
         campaign, runner = begin(stage)
-        kept = campaign.path.parent.with_name(f"kept{campaign.path.parent.name}")
-        os.kill(runner.pid, signal.SIGSTOP)
-        shutil.copytree(campaign.path.parent, kept)
-        os.kill(runner.pid, signal.SIGCONT)
+        kept = copy_under_way(campaign, runner)
         assert runner.wait() == 0
         before = campaign.path.stat().st_ino
         for name in (campaign.path.name, f"{campaign.path.name}-wal"):
@@ -298,10 +302,7 @@ def test_a_copy_that_has_the_number_of_what_it_replaces_is_refused(stage: Stage,
     for _ in range(rounds):
         campaign, runner = begin(stage)
         folder, before = campaign.path.parent, campaign.path.stat().st_ino
-        kept = folder.with_name(f"kept{folder.name}")
-        os.kill(runner.pid, signal.SIGSTOP)
-        shutil.copytree(folder, kept)
-        os.kill(runner.pid, signal.SIGCONT)
+        kept = copy_under_way(campaign, runner)
         assert runner.wait() == 0
         shutil.rmtree(folder)
         folder.mkdir()

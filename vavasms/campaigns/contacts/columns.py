@@ -21,31 +21,37 @@ _FILLERS = _VAGUE | {"n", "no", "de", "du", "d", "le", "la", "l", "the", "of", "
 _FIXED = frozenset({"fixe", "fixed", "landline", "bureau", "office", "domicile", "home", "maison"})
 #: Phones of somebody else.
 _OTHERS = frozenset(
-    {"conjoint", "conjointe", "epoux", "epouse", "mari", "femme", "spouse", "husband", "wife"}
+    {
+        "assistant",
+        "conjoint",
+        "conjointe",
+        "emergency",
+        "epouse",
+        "epoux",
+        "father",
+        "femme",
+        "frere",
+        "garant",
+        "guardian",
+        "husband",
+        "mari",
+        "mere",
+        "mother",
+        "parent",
+        "parrain",
+        "pere",
+        "proche",
+        "referent",
+        "secour",
+        "secretaire",
+        "soeur",
+        "spouse",
+        "tuteur",
+        "tutrice",
+        "urgence",
+        "wife",
+    }
 )
-_OTHERS |= {
-    "urgence",
-    "emergency",
-    "secour",
-    "pere",
-    "mere",
-    "father",
-    "mother",
-    "parent",
-    "tuteur",
-    "tutrice",
-}
-_OTHERS |= {
-    "guardian",
-    "frere",
-    "soeur",
-    "garant",
-    "parrain",
-    "referent",
-    "secretaire",
-    "assistant",
-    "proche",
-}
 #: What is told of a phone rather than its number.
 _ASIDES = frozenset({"label", "code", "indicatif", "prefix", "prefixe", "consent", "consentement", "optin"})
 _ASIDES |= {"verified", "verifie", "valid", "valide", "status", "statut", "country", "pay", "date"}

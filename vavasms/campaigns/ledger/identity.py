@@ -31,7 +31,7 @@ from attrs import evolve, frozen
 
 from vavasms.campaigns.ledger.transactions import SQL
 from vavasms.errors import LedgerError, Outcome
-from vavasms.storage.numbers import number_of
+from vavasms.storage.file_id import file_id
 
 _RECOVER = (
     "Put the folder back as it was, or let `vavasms campaign recover` make unknown what may have been sent. "
@@ -112,7 +112,7 @@ def find_problem(path: Path) -> str | None:
     whole = _read(path, "mode=ro")
     if whole is None or not _belongs(file, whole):
         return OTHER_LOG
-    if whole.in_use and whole.inode != number_of(path):
+    if whole.in_use and whole.inode != file_id(path):
         return "is a copy that was taken while the ledger was in use"
     return None
 

@@ -1,5 +1,5 @@
-"""A number for a file that a copy of it has not: its inode's, which is given again once a file is gone, and
-when that was made.
+"""The identity of a file, which a copy of it has not: its inode's number, which is given again once a file is
+gone, and when that inode was made.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _HERE, _NO_NAME, _BIRTH, _AT = -100, 0x1000, 0x800, 80
 _ROOM = 256
 
 
-def number_of(file: Path | int) -> int:
-    """Return the number of a file, by its path or a descriptor; where nobody tells of births its inode's.
+def file_id(file: Path | int) -> int:
+    """Return the identity of a file, by path or descriptor: the inode's number where births are unknown.
 
     Raises `OSError` where there is none.
     """
