@@ -18,9 +18,17 @@ from anyio.lowlevel import checkpoint
 
 from vavasms.sandbox import SandboxServer
 
-# `nohup … &` and some CI runners start it ignored, and so would every process that a test starts and interrupts.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# `nohup … &` and some CI runners start it with these ignored, and so would every process that a test starts and
+# ends by one of them.
+for _name, _handler in (
+    ("SIGINT", signal.default_int_handler),
+    ("SIGHUP", signal.SIG_DFL),
+    ("SIGTERM", signal.SIG_DFL),
+):
+    # Windows has no SIGHUP.
+    _number = getattr(signal, _name, None)
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
