@@ -77,16 +77,27 @@ def test_an_interrupted_campaign_leaves_no_unknown_and_is_resumed(
     assert (len(counts), set(counts.values())) == (200, {1})
 
 
+#: Runs the command line with its standard input as its controlling terminal. Not `pty.fork()`: a process with
+#: threads is not to be forked.
+WITH_TERMINAL = """
+import fcntl, os, sys, termios
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-m", "vavasms", *sys.argv[1:]])
+"""
+
+
 def test_a_campaign_whose_terminal_is_closed_leaves_no_unknown(inside: Run, server: SandboxServer) -> None:
     slow_down(server, 1.0)
-    child, screen = pty.fork()
-    if not child:  # pragma: no cover  another process, with the terminal as its own
-        os.execv(sys.executable, [sys.executable, "-m", "vavasms", *RUN, *IN_TENS, "--yes"])
-    try:
-        assert server.gateway.journal.wait_for(5, timeout=20)
-    finally:
-        os.close(screen)
-    os.waitpid(child, 0)
+    screen, terminal = os.openpty()
+    command = [sys.executable, "-c", WITH_TERMINAL, *RUN, *IN_TENS, "--yes"]
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        try:
+            assert server.gateway.journal.wait_for(5, timeout=20)
+        finally:
+            os.close(screen)
+        process.wait(30)
     end = last(inside("campaign", "list", "--json").stdout)
     assert (end["state"], end["reason"], end["unknown"], end["sending"]) == ("paused", "interrupted", 0, 0)
     assert inside("campaign", "resume", end["id"]).returncode == 0
