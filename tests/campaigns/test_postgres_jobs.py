@@ -80,10 +80,10 @@ async def test_what_is_in_a_stretch_has_a_job_wherever_that_is(ledger: PostgresL
     await begin(ledger, "c", *[1] * (END + 24))
     before = jobs(postgres)
     assert [key for key, _ in before[:3]] == ["c/0+", "c/8+", "c/16+"]
-    assert await ledger.wake_jobless("c", now=2000.0) == 0
+    assert await ledger.maintenance.wake_jobless("c", now=2000.0) == 0
     # Somebody is at the first one, and had one of its batches turned back.
     ask(postgres, "UPDATE procrastinate_jobs SET status = 'doing' WHERE queueing_lock = 'c/0+'")
-    assert await ledger.wake_jobless("c", now=2000.0) == 0
+    assert await ledger.maintenance.wake_jobless("c", now=2000.0) == 0
     await ledger.settle(await take(ledger, "c", 3), BatchEvent.TURN_BACK, NOTHING)
     assert [key for key, _ in jobs(postgres)] == [*[key for key, _ in before], "c/3"]
     # One whose job is still to come keeps it.
@@ -95,7 +95,7 @@ async def test_a_stretch_that_lost_its_job_gets_one_again(ledger: PostgresLedger
     await begin(ledger, "c", *[1] * (END + 24))
     await ledger.settle(await take(ledger, "c", 8), BatchEvent.ACCEPT, NOTHING)
     ask(postgres, "DELETE FROM procrastinate_jobs WHERE queueing_lock LIKE 'c/%+'")
-    assert await ledger.wake_jobless("c", now=2000.0) == 23
+    assert await ledger.maintenance.wake_jobless("c", now=2000.0) == 23
     assert sorted(key for key, _ in jobs(postgres)[-9:]) == sorted(
         ["c/0+", *[f"c/{no}" for no in range(9, 16)], "c/16+"]
     )
@@ -130,7 +130,7 @@ async def test_a_worker_that_is_stopped_leaves_the_rest_of_its_stretches_to_othe
     assert (status.sending, status.unknown) == (0, 0)
     assert 4 <= status.accepted <= 12
     assert {state for _, state in crew.jobs()} == {"todo"}
-    assert await crew.ledger.wake_jobless(campaign_id, now=4_000_000_000.0) == 0
+    assert await crew.ledger.maintenance.wake_jobless(campaign_id, now=4_000_000_000.0) == 0
     crew.stage.sandbox.faults.clear()
     async with crew.work(number=2, concurrency=8):
         assert (await crew.settled(campaign_id)).accepted == count

@@ -20,8 +20,8 @@ from tests.storage.bridge import Bridge
 from vavasms.campaigns.ledger.port import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.ledger.postgres_jobs import queue_of
-from vavasms.campaigns.ledger.postgres_transactions import Intent
 from vavasms.campaigns.ledger.postgres_transactions import claim as write_claim
+from vavasms.campaigns.ledger.rows import Intent
 from vavasms.campaigns.report import read_report
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import LedgerError
@@ -252,12 +252,12 @@ async def test_a_rate_is_shared(ledger: PostgresLedger) -> None:
 async def test_only_what_is_under_way_for_long_is_taken_for_lost(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", 1, 1)
     made = await take(ledger, "c")
-    assert not await ledger.sending(sent_before=1000.0)
-    assert not await ledger.reap("c", 0, sent_before=1000.0)
-    assert await ledger.sending(sent_before=1000.1) == [("c", 0)]
-    assert not await ledger.reap("c", 1, sent_before=2000.0)
-    assert await ledger.reap("c", 0, sent_before=1000.1)
-    assert not await ledger.reap("c", 0, sent_before=2000.0)
+    assert not await ledger.maintenance.sending(sent_before=1000.0)
+    assert not await ledger.maintenance.reap("c", 0, sent_before=1000.0)
+    assert await ledger.maintenance.sending(sent_before=1000.1) == [("c", 0)]
+    assert not await ledger.maintenance.reap("c", 1, sent_before=2000.0)
+    assert await ledger.maintenance.reap("c", 0, sent_before=1000.1)
+    assert not await ledger.maintenance.reap("c", 0, sent_before=2000.0)
     (unknown,) = await ledger.unknown("c")
     assert unknown.record.error
     assert await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
@@ -359,7 +359,7 @@ async def test_what_is_turned_back_twice_at_once_has_one_job(ledger: PostgresLed
     async with anyio.create_task_group() as tasks:
         for each in made:
             tasks.start_soon(ledger.settle, each, BatchEvent.TURN_BACK, NOTHING)
-            tasks.start_soon(partial(ledger.wake_jobless, "c", now=2000.0))
+            tasks.start_soon(partial(ledger.maintenance.wake_jobless, "c", now=2000.0))
     assert waiting(postgres) == sorted(f"c/{no}" for no in range(12))
 
 

@@ -193,7 +193,7 @@ async def test_a_late_true_answer_raises_unknown_to_accepted(crew: Crew) -> None
     stall(crew.stage.sandbox, 0.5)
     async with crew.work(1):
         await accepted(crew.stage.sandbox, 1)
-        assert await crew.ledger.reap(campaign_id, 0, sent_before=inf)
+        assert await crew.ledger.maintenance.reap(campaign_id, 0, sent_before=inf)
         assert (await crew.ledger.status(campaign_id)).unknown == 2
 
         async def is_raised() -> bool:
@@ -209,7 +209,7 @@ async def test_a_late_answer_never_overwrites_a_newer_attempt(crew: Crew, postgr
     stall(crew.stage.sandbox, 0.5)
     async with crew.work(1, concurrency=1):
         await accepted(crew.stage.sandbox, 1)
-        assert await crew.ledger.reap(campaign_id, 0, sent_before=inf)
+        assert await crew.ledger.maintenance.reap(campaign_id, 0, sent_before=inf)
         # Its worker might still send: not even a person's word queues it so soon.
         assert await crew.ledger.resend(campaign_id, [0], sent_before=inf) == 0
         ask(postgres, "UPDATE vavasms.batch SET sending_at = sending_at - 7200")
@@ -302,7 +302,7 @@ async def test_two_that_look_for_batches_without_a_job_make_one_each(crew: Crew)
     crew.ask("DELETE FROM vavasms_jobs.procrastinate_jobs")
     async with anyio.create_task_group() as tasks:
         for _ in range(6):
-            tasks.start_soon(partial(crew.ledger.wake_jobless, campaign_id, now=now(crew)))
+            tasks.start_soon(partial(crew.ledger.maintenance.wake_jobless, campaign_id, now=now(crew)))
     assert sorted(crew.jobs()) == sorted((f"{campaign_id}/{no}", "todo") for no in range(20))
 
 
@@ -316,8 +316,8 @@ async def test_batches_without_a_job_are_looked_for_whoever_else_is_there(crew: 
     assert len(crew.jobs()) == 2
     crew.ask("DELETE FROM vavasms_jobs.procrastinate_jobs")
     # Somebody did a moment ago.
-    assert await crew.ledger.wake_jobless(campaign_id, now=now(crew), every=60.0) == 0
-    assert await crew.ledger.wake_jobless(campaign_id, now=now(crew) + 61, every=60.0) == 2
+    assert await crew.ledger.maintenance.wake_jobless(campaign_id, now=now(crew), every=60.0) == 0
+    assert await crew.ledger.maintenance.wake_jobless(campaign_id, now=now(crew) + 61, every=60.0) == 2
 
 
 async def test_a_campaign_whose_loading_broke_off_a_day_ago_is_cancelled(crew: Crew) -> None:
@@ -334,7 +334,7 @@ async def test_a_campaign_whose_loading_broke_off_a_day_ago_is_cancelled(crew: C
 async def test_a_resend_needs_no_second_connection(postgres: str, crew: Crew) -> None:
     campaign_id = await crew.start(2)
     await take(crew, campaign_id, ago=7200.0)
-    assert await crew.ledger.reap(campaign_id, 0, sent_before=inf)
+    assert await crew.ledger.maintenance.reap(campaign_id, 0, sent_before=inf)
     async with await PostgresLedger.open(postgres, connections=1) as narrow:
         with anyio.fail_after(10):
             assert await narrow.resend(campaign_id, [0], sent_before=inf) == 1

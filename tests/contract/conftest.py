@@ -61,8 +61,8 @@ async def reap(ledger: Ledger) -> AsyncIterator[Mapping[str, Sequence[int]]]:
     """Have whoever was sending be dead, for a distributed ledger: the sweep of a worker."""
     assert isinstance(ledger, PostgresLedger)
     found: dict[str, list[int]] = {}
-    for campaign_id, no in await ledger.sending(sent_before=inf):
-        assert await ledger.reap(campaign_id, no, sent_before=inf)
+    for campaign_id, no in await ledger.maintenance.sending(sent_before=inf):
+        assert await ledger.maintenance.reap(campaign_id, no, sent_before=inf)
         found.setdefault(campaign_id, []).append(no)
     yield found
 

@@ -44,7 +44,7 @@ class Sweeper:
         await self.clock.ask(self._look)
 
     async def _look(self) -> float:
-        found = await self.ledger.running(self.account)
+        found = await self.ledger.maintenance.running(self.account)
         self.running, self._looked_at = found.campaigns, found.now
         return found.now
 
@@ -70,7 +70,7 @@ class Sweeper:
         """Give the jobs of dead workers to others, where nothing of the batch can have been sent."""
         for job, carried in await self.engine.stalled():
             numbers = [each.no for each in carried.batches]
-            states = await self.ledger.batch_states(carried.campaign_id, numbers)
+            states = await self.ledger.maintenance.batch_states(carried.campaign_id, numbers)
             if BatchState.QUEUED in states:
                 await self.engine.wake_again(job)
             elif BatchState.SENDING not in states:
@@ -78,7 +78,7 @@ class Sweeper:
 
     async def _reap(self) -> None:
         # By the ledger's own word: this machine's clock may have been set since.
-        await self.ledger.reap_dead(now=self._looked_at, after=self.reap_after)
+        await self.ledger.maintenance.reap_dead(now=self._looked_at, after=self.reap_after)
 
     async def _finish(self) -> None:
         ended = [each for each in self.running if await self.ledger.finish(each)]
@@ -90,10 +90,10 @@ class Sweeper:
         for campaign_id in self.running:
             window = load_policy((await self.ledger.campaign(campaign_id)).policy).window
             if window is None or window.is_open(self.clock()):
-                await self.ledger.wake_jobless(campaign_id, now=self.clock(), every=every)
+                await self.ledger.maintenance.wake_jobless(campaign_id, now=self.clock(), every=every)
             else:
                 # By the thousand they would be woken for one by one, and dropped.
-                await self.ledger.calm(campaign_id)
+                await self.ledger.maintenance.calm(campaign_id)
 
     async def _cancel_stuck(self) -> None:
-        await self.ledger.cancel_stuck(self.account, now=self.clock())
+        await self.ledger.maintenance.cancel_stuck(self.account, now=self.clock())

@@ -22,9 +22,10 @@ from vavasms import AsyncVavaSMS
 from vavasms.campaigns.engine import Engine
 from vavasms.campaigns.ledger.port import Claim
 from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.ledger.postgres_maintenance import PostgresMaintenance
 from vavasms.campaigns.states import BatchState
 from vavasms.campaigns.worker import CampaignWorker
-from vavasms.storage.postgres import change
+from vavasms.storage.postgres import PostgresDatabase, change
 
 _UNFENCE = """
 UPDATE vavasms.batch SET state = 'queued' FROM vavasms.campaign
@@ -51,19 +52,27 @@ class TellingWorker(CampaignWorker):
         return engine
 
 
+class CarelessMaintenance(PostgresMaintenance):
+    """What must not be: a stalled job is always retried."""
+
+    async def batch_states(self, campaign_id: str, numbers: Collection[int]) -> frozenset[BatchState]:
+        """Have whoever died taken for one that had not begun."""
+        states = await super().batch_states(campaign_id, numbers)
+        return states | {BatchState.QUEUED} if BatchState.SENDING in states else states
+
+
 class CarelessLedger(PostgresLedger):
-    """What must not be: a claim takes what is under way too, and a stalled job is always retried."""
+    """What must not be: a claim takes what is under way too."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__(database)
+        self.maintenance = CarelessMaintenance(database)
 
     async def claim(self, campaign_id: str, no: int, **values: Any) -> Claim | None:
         """Claim without a look at the state or the token."""
         key = {"id": campaign_id, "no": no}
         await self._database.write(lambda connection: change(connection, _UNFENCE, key))
         return await super().claim(campaign_id, no, **values)
-
-    async def batch_states(self, campaign_id: str, numbers: Collection[int]) -> frozenset[BatchState]:
-        """Have whoever died taken for one that had not begun."""
-        states = await super().batch_states(campaign_id, numbers)
-        return states | {BatchState.QUEUED} if BatchState.SENDING in states else states
 
 
 LEDGERS = {"": PostgresLedger, "careless": CarelessLedger}

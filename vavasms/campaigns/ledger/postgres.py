@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import cache, partial
-from typing import Self
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import Any, Self
+from weakref import WeakValueDictionary
 
 from attrs import asdict, evolve
 
 from vavasms.campaigns.ledger import postgres_transactions as tx
-from vavasms.campaigns.ledger.port import NewBatch, NewCampaign
-from vavasms.campaigns.ledger.postgres_jobs import forget_jobs
+from vavasms.campaigns.ledger.port import (
+    RESERVE_AHEAD,
+    BatchRecord,
+    Campaign,
+    CampaignStatus,
+    Claim,
+    Delivery,
+    NewBatch,
+    NewCampaign,
+    OptOut,
+    QueuedBatch,
+    StoredBatch,
+)
+from vavasms.campaigns.ledger.postgres_jobs import SQL as JOBS
+from vavasms.campaigns.ledger.postgres_jobs import forget_jobs, wake
 from vavasms.campaigns.ledger.postgres_jobs_schema import SCHEMA, prepare_jobs
 from vavasms.campaigns.ledger.postgres_loading import (
     begin_purge,
@@ -23,15 +39,31 @@ from vavasms.campaigns.ledger.postgres_loading import (
     purge_batches,
     purge_rows,
 )
-from vavasms.campaigns.ledger.postgres_sending import PostgresSending
+from vavasms.campaigns.ledger.postgres_maintenance import PostgresMaintenance
 from vavasms.campaigns.ledger.postgres_transactions import SQL
-from vavasms.campaigns.ledger.rows import dump_record, load_record, no_resending
-from vavasms.campaigns.states import CampaignEvent
-from vavasms.campaigns.takeover import GRACE
+from vavasms.campaigns.ledger.rows import (
+    CLOCK_SKEW,
+    Answer,
+    CampaignRow,
+    Intent,
+    dump_record,
+    load_record,
+    no_resending,
+    read_batch,
+    read_campaign,
+    read_deliveries,
+    read_opt_outs,
+    read_queued,
+    read_status,
+)
+from vavasms.campaigns.states import BatchEvent, CampaignEvent
+from vavasms.campaigns.takeover import GRACE, REAP_AFTER
 from vavasms.config import Secret
-from vavasms.storage.postgres import PostgresDatabase, ask, change
+from vavasms.numbers import Msisdn
+from vavasms.storage.postgres import PostgresDatabase, Rows, ask, change
 from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
 from vavasms.storage.queries import load_migrations
+from vavasms.storage.together import Together
 
 MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.postgres")
 #: Batches that get their jobs at a time when a campaign starts.
@@ -40,10 +72,25 @@ CHUNK = 5000
 logger = logging.getLogger("vavasms")
 
 
-class PostgresLedger(PostgresSending):
+class _Gathered:
+    """What waits to be written of one campaign; whoever waits keeps it alive."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self.claims: Together[Intent, Claim | None] = Together(partial(_claim, database))
+        self.accepts: Together[Answer, bool] = Together(partial(_accept, database))
+
+
+class PostgresLedger:
     """A ledger in a database. Open it with `PostgresLedger.open`; an async context manager."""
 
     is_shared = True
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+        #: What workers do beside their batches.
+        self.maintenance = PostgresMaintenance(database)
+        #: By campaign, as long as something is written of it.
+        self._gathered: WeakValueDictionary[str, _Gathered] = WeakValueDictionary()
 
     @classmethod
     async def open(
@@ -110,12 +157,46 @@ class PostgresLedger(PostgresSending):
         """Forget a campaign that never began: see `Ledger.discard`."""
         await self._database.write(lambda c: discard(c, campaign_id), is_long=True)
 
+    async def campaign(self, campaign_id: str) -> Campaign:
+        """Return a campaign: see `Ledger.campaign`."""
+        return (await self._database.read(lambda c: tx.find(c, campaign_id))).public
+
+    async def status(self, campaign_id: str) -> CampaignStatus:
+        """Count a campaign's recipients: see `Ledger.status`."""
+
+        async def work(connection: Connection) -> CampaignStatus:
+            campaign = await tx.find(connection, campaign_id)
+            (counts,) = await ask(connection, (SQL["count_batches"], {"campaign": campaign.seq}))
+            return read_status(campaign, counts)
+
+        return await self._database.read(work)
+
+    async def statuses(self) -> Sequence[CampaignStatus]:
+        """Count every campaign's recipients: see `Ledger.statuses`."""
+        campaigns, counts = await self._database.read(
+            lambda c: ask(c, (SQL["select_campaigns"], {}), (SQL["count_all_batches"], {}))
+        )
+        found = {seq: [row[1:] for row in rows] for seq, rows in groupby(counts, key=itemgetter(0))}
+        return [read_status(read_campaign(row[1], row), found.get(row[0], ())) for row in campaigns]
+
+    async def set_policy(
+        self, campaign_id: str, policy: str, *, max_segments: int | None, replacing: str | None = None
+    ) -> bool:
+        """Change the limits of a campaign: see `Ledger.set_policy`."""
+
+        async def work(connection: Connection) -> bool:
+            campaign = await tx.hold(connection, campaign_id, alone=True)
+            limits = {"policy": policy, "max_segments": max_segments, "replacing": replacing}
+            return await change(connection, SQL["set_policy"], {"campaign": campaign.seq, **limits}) == 1
+
+        return await self._database.write(work)
+
     async def start(self, campaign_id: str) -> bool:
         """Let a campaign run: see `Ledger.start`."""
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id, alone=True)
-            if not await tx.move(connection, campaign.seq, CampaignEvent.START):
+            if not await tx.move(connection, campaign, CampaignEvent.START):
                 return False
             await change(connection, SQL["forget_attempts"], {"campaign": campaign.seq})
             await _wake_all(connection, campaign)
@@ -123,27 +204,14 @@ class PostgresLedger(PostgresSending):
 
         return await self._database.write(work, is_long=True)
 
-    async def set_policy(
-        self, campaign_id: str, policy: str, *, max_segments: int | None, replacing: str | None = None
-    ) -> bool:
-        """Give a campaign other limits: see `Ledger.set_policy`."""
-
-        async def work(connection: Connection) -> bool:
-            campaign = await tx.hold(connection, campaign_id, alone=True)
-            values = {"campaign": campaign.seq, "policy": policy, "max_segments": max_segments}
-            values["replacing"] = replacing
-            return await change(connection, SQL["set_policy"], values) == 1
-
-        return await self._database.write(work)
-
     async def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
         """Have no further batch claimed: see `Ledger.pause`."""
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id, alone=True)
-            paused = await tx.move(connection, campaign.seq, CampaignEvent.PAUSE, reason, revision=revision)
+            paused = await tx.move(connection, campaign, CampaignEvent.PAUSE, reason, revision=revision)
             if paused:
-                await forget_jobs(connection, campaign_id, campaign.account)
+                await forget_jobs(connection, campaign)
             return paused
 
         return await self._database.write(work)
@@ -153,9 +221,9 @@ class PostgresLedger(PostgresSending):
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id, alone=True)
-            cancelled = await tx.move(connection, campaign.seq, CampaignEvent.CANCEL, reason)
+            cancelled = await tx.move(connection, campaign, CampaignEvent.CANCEL, reason)
             if cancelled:
-                await forget_jobs(connection, campaign_id, campaign.account)
+                await forget_jobs(connection, campaign)
                 await tx.cancel_queued(connection, campaign)
             return cancelled
 
@@ -166,22 +234,104 @@ class PostgresLedger(PostgresSending):
 
         async def work(connection: Connection) -> bool:
             # Asked first without a lock: mostly there is something left, and claims need not wait for it.
-            seq = (await tx.find(connection, campaign_id))[0]
+            seq = (await tx.find(connection, campaign_id)).seq
             if await _is_open(connection, seq):
                 return False
             campaign = await tx.hold(connection, campaign_id, alone=True)
-            if await _is_open(connection, seq) or not await tx.move(connection, seq, CampaignEvent.FINISH):
+            if await _is_open(connection, seq) or not await tx.move(
+                connection, campaign, CampaignEvent.FINISH
+            ):
                 return False
-            await forget_jobs(connection, campaign_id, campaign.account)
+            await forget_jobs(connection, campaign)
             return True
 
         return await self._database.write(work)
 
     @asynccontextmanager
     async def take_over(self, now: float) -> AsyncIterator[Mapping[str, Sequence[int]]]:
-        """Exclude nobody and give nothing: the dead are found by `sending` and `reap`."""
+        """Exclude nobody and return nothing: maintenance finds the dead."""
         del now
         yield {}
+
+    async def reap_dead(self, *, now: float) -> Mapping[str, Sequence[int]]:
+        """Make `unknown` what dead workers were sending: see `Ledger.reap_dead`."""
+        return await self.maintenance.reap_dead(now=now, after=REAP_AFTER)
+
+    async def now(self) -> float:
+        """Return the database's time: see `Ledger.now`."""
+        return float((await self._database.call(JOBS["select_now"], {}))[0][0])
+
+    async def under_way(self, account: str, *, but: str | None = None) -> int:
+        """Count the segments that are under way: see `Ledger.under_way`."""
+        values = {"account": account, "worker": but}
+        return int((await self._database.call(JOBS["select_under_way"], values))[0][0])
+
+    async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
+        """Return queued batches: see `Ledger.queued`."""
+
+        async def work(connection: Connection) -> Sequence[QueuedBatch]:
+            key = {"campaign": (await tx.find(connection, campaign_id)).seq, "after": after, "limit": limit}
+            (rows,) = await ask(connection, (SQL["select_queued"], key))
+            return read_queued(rows)
+
+        return await self._database.read(work)
+
+    async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
+        """Take room in the rate: see `Ledger.reserve`."""
+        values = {"account": account, "messages": messages, "rate": rate, "now": now}
+        values |= {"skew": CLOCK_SKEW, "ahead": RESERVE_AHEAD}
+        return float((await self._database.call(SQL["reserve"], values))[0][0])
+
+    async def release(self, account: str, messages: int, *, rate: float) -> None:
+        """Hand room in the rate back: see `Ledger.release`."""
+        await self._database.call(SQL["release"], {"account": account, "messages": messages, "rate": rate})
+
+    async def hold(self, account: str, until: float, *, now: float) -> None:
+        """Let nothing be reserved for a while: see `Ledger.hold`."""
+        values = {"account": account, "until": until, "now": now, "skew": CLOCK_SKEW}
+        await self._database.call(SQL["hold_rate"], values)
+
+    async def claim(
+        self,
+        campaign_id: str,
+        no: int,
+        *,
+        token: str,
+        worker: str,
+        now: float,
+        balance: Decimal | None = None,
+        revision: int | None = None,
+    ) -> Claim | None:
+        """TX1: see `Ledger.claim`."""
+        intent = Intent(campaign_id, no, token, worker, now, balance, revision)
+        gathered = self._gather(campaign_id)
+        claim = await gathered.claims.write(intent)
+        if claim is not None:
+            return claim
+        return await self._database.write(lambda c: tx.claim(c, intent))
+
+    async def settle(
+        self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
+    ) -> bool:
+        """TX2: see `Ledger.settle`."""
+        answer = Answer(claim.campaign_id, claim.no, claim.token, event, record, not_before)
+        if event is BatchEvent.ACCEPT:
+            gathered = self._gather(claim.campaign_id)
+            return await gathered.accepts.write(answer)
+        return await self._database.write(lambda c: tx.settle(c, answer))
+
+    async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
+        """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
+        # It may be under way for somebody else's sake.
+        gathered = self._gather(campaign_id)
+        await gathered.claims.flush()
+        answer = Answer(campaign_id, no, token, BatchEvent.TURN_BACK)
+        # Alone: where its connection was lost, the server may still be at the claim, which shares the lock.
+        return await self._database.write(lambda c: tx.settle(c, answer, alone=True))
+
+    async def split(self, claim: Claim) -> tuple[int, int] | None:
+        """TX2 of a lot refused as a whole: see `Ledger.split`."""
+        return await self._database.write(lambda c: tx.split(c, claim))
 
     async def note_balance(self, campaign_id: str, numbers: Collection[int], balance: Decimal) -> None:
         """Keep the balance after: see `Ledger.note_balance`."""
@@ -192,6 +342,10 @@ class PostgresLedger(PostgresSending):
             await change(connection, SQL["note_balance"], values)
 
         await self._database.write(work)
+
+    async def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
+        """Return the batches to decide on: see `Ledger.unknown`."""
+        return await self._database.read(lambda c: _stored(c, campaign_id, "select_unknown", {}))
 
     async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
         """Take unknown batches for accepted: see `Ledger.mark_sent`."""
@@ -222,6 +376,40 @@ class PostgresLedger(PostgresSending):
 
         return await self._database.write(work)
 
+    async def batches(self, campaign_id: str, *, after: int, limit: int) -> Sequence[StoredBatch]:
+        """Return batches: see `Ledger.batches`."""
+        values = {"after": after, "limit": limit}
+        return await self._database.read(lambda c: _stored(c, campaign_id, "select_batches", values))
+
+    async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
+        """Keep the latest word on messages: see `Ledger.record_deliveries`."""
+
+        async def work(connection: Connection) -> None:
+            campaign = await tx.hold(connection, campaign_id)
+            if campaign.purged:
+                return
+            key = {"campaign": campaign.seq}
+            rows = []
+            # In order: no two reporters wait for each other.
+            for each in sorted(deliveries, key=lambda delivery: delivery.message_id):
+                values = {"message_id": each.message_id, "status": each.status.value}
+                raw_status = each.raw_status.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+                rows.append({**key, **values, "raw_status": raw_status, "at": each.at})
+            await connection.cursor().executemany(SQL["record_delivery"].encode(), rows)
+
+        await self._database.write(work)
+
+    async def deliveries(self, campaign_id: str, message_ids: Collection[str]) -> Mapping[str, Delivery]:
+        """Return what is known of messages: see `Ledger.deliveries`."""
+
+        async def work(connection: Connection) -> Rows:
+            # PostgreSQL's texts hold no NUL, so nothing is known of such an id. A gateway may say anything.
+            ids = [each for each in message_ids if "\0" not in each]
+            key = {"campaign": (await tx.find(connection, campaign_id)).seq, "ids": ids}
+            return (await ask(connection, (SQL["select_deliveries"], key)))[0]
+
+        return read_deliveries(await self._database.read(work))
+
     async def purge(self, campaign_id: str) -> None:
         """Forget numbers and texts: see `Ledger.purge`.
 
@@ -235,6 +423,52 @@ class PostgresLedger(PostgresSending):
         while await write(lambda c: purge_rows(c, campaign_id), is_long=True):
             pass
 
+    async def opt_outs(self, *, after: Msisdn | None = None, limit: int) -> Sequence[OptOut]:
+        """Return the opt-out list: see `Ledger.opt_outs`."""
+        page = {"after": int(after or 0), "limit": limit}
+        return read_opt_outs(await self._database.call(SQL["select_opt_outs"], page))
+
+    async def opted_out(self) -> frozenset[int]:
+        """Return the numbers of the opt-out list: see `Ledger.opted_out`."""
+        return frozenset(chain.from_iterable(await self._database.call(SQL["select_opted_out"], {})))
+
+    async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
+        """Put numbers on the opt-out list: see `Ledger.add_opt_outs`."""
+        values = {"phones": [int(each) for each in recipients], "source": source, "at": now}
+        return await self._change("add_opt_outs", values)
+
+    async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
+        """Take numbers off the opt-out list: see `Ledger.remove_opt_outs`."""
+        return await self._change("remove_opt_outs", {"phones": [int(each) for each in recipients]})
+
+    def _gather(self, campaign_id: str) -> _Gathered:
+        return self._gathered.setdefault(campaign_id, _Gathered(self._database))
+
+    async def _change(self, query: str, values: Mapping[str, Any]) -> int:
+        return await self._database.write(lambda c: change(c, SQL[query], values))
+
+
+async def _claim(database: PostgresDatabase, intents: Sequence[Intent]) -> Sequence[Claim | None]:
+    rows = await database.call(*tx.plain_claims(intents))
+    found = {token: rest for token, *rest in rows}
+    return [each.grant(*found[each.token]) if each.token in found else None for each in intents]
+
+
+async def _accept(database: PostgresDatabase, answers: Sequence[Answer]) -> Sequence[bool]:
+    kept = {token for (token,) in await database.call(*tx.plain_accepts(answers))}
+    return [each.token in kept for each in answers]
+
+
+async def _stored(
+    connection: Connection, campaign_id: str, query: str, values: Mapping[str, Any]
+) -> list[StoredBatch]:
+    key = {"campaign": (await tx.find(connection, campaign_id)).seq}
+    (rows,) = await ask(connection, (SQL[query], {**key, **values}))
+    numbers = [row[0] for row in rows]
+    (people,) = await ask(connection, (SQL["select_recipients"], {**key, "numbers": numbers}))
+    found = {no: [row[1:] for row in group] for no, group in groupby(people, key=itemgetter(0))}
+    return [read_batch(row, found.get(row[0], ())) for row in rows]
+
 
 @cache
 def _warn_of_losses(settings: str) -> None:
@@ -246,7 +480,7 @@ def _warn_of_losses(settings: str) -> None:
     )
 
 
-async def _wake_all(connection: Connection, campaign: tx.Held) -> None:
+async def _wake_all(connection: Connection, campaign: CampaignRow) -> None:
     """Have workers woken for all batches that wait."""
     after = -1
     while True:
@@ -255,7 +489,7 @@ async def _wake_all(connection: Connection, campaign: tx.Held) -> None:
         if not rows:
             return
         after = rows[-1][0]
-        await campaign.wake(connection, [row[0] for row in rows])
+        await wake(connection, campaign, [row[0] for row in rows])
 
 
 async def _is_open(connection: Connection, seq: int) -> bool:

@@ -10,12 +10,14 @@ same time; so has what is put off, and a campaign with a rate, whose batches wou
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from vavasms.campaigns.ledger.rows import CampaignRow
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
 from vavasms.storage.postgres import ask, change
@@ -57,27 +59,26 @@ def queue_of(account: str) -> str:
     return f"vavasms-{sha256(account.encode()).hexdigest()[:24]}"
 
 
-async def wake(
-    connection: Connection, key: Mapping[str, Any], account: str, numbers: Sequence[int], *, singly: bool
-) -> None:
-    """Have workers woken for those of these batches that wait, from when they are due; `singly`: for each.
-
-    `key` holds the campaign's `id` and, as `campaign`, its key within the database.
-    """
-    waking = {**key, "numbers": list(numbers), "stretch": STRETCH}
+async def wake(connection: Connection, campaign: CampaignRow, numbers: Sequence[int]) -> None:
+    """Have workers woken for those of these batches that wait, from when they are due, with the commit."""
+    waking = {"id": campaign.id, "campaign": campaign.seq, "numbers": list(numbers), "stretch": STRETCH}
+    policy = json.loads(campaign.policy)
+    # With a rate they wait for their turn: in one worker's hand nobody else could take them.
+    singly = isinstance(policy, dict) and policy.get("rate") is not None
     for _ in range(_TRIES):
         rows, ((last,),) = await ask(
             connection, (SQL["select_waking"], waking), (SQL["select_last_batch"], waking)
         )
         groups = cut([Waiting(*row) for row in rows], before=0 if singly else last + 1 - _END)
-        if await _defer(connection, [_make(queue_of(account), key["id"], each) for each in groups]):
+        if await _defer(connection, [_make(campaign, group) for group in groups]):
             return
     raise LedgerError("Jobs for these batches are made by others all the time: nothing more is sent.")
 
 
-async def forget_jobs(connection: Connection, campaign_id: str, account: str) -> None:
+async def forget_jobs(connection: Connection, campaign: CampaignRow) -> None:
     """Have nobody woken for a campaign any more."""
-    await change(connection, SQL["delete_jobs"], {"id": campaign_id, "queue": queue_of(account)})
+    values = {"id": campaign.id, "queue": queue_of(campaign.account)}
+    await change(connection, SQL["delete_jobs"], values)
 
 
 def cut(waiting: Sequence[Waiting], *, before: int) -> Iterator[Sequence[Waiting]]:
@@ -94,17 +95,17 @@ def cut(waiting: Sequence[Waiting], *, before: int) -> Iterator[Sequence[Waiting
             yield from ([each] for each in group)
 
 
-def _make(queue: str, campaign_id: str, group: Sequence[Waiting]) -> Job:
+def _make(campaign: CampaignRow, group: Sequence[Waiting]) -> Job:
     first = group[0]
     due = datetime.fromtimestamp(first.not_before + _LATE, UTC) if first.not_before > 0 else None
     return Job(
-        queue=queue,
+        queue=queue_of(campaign.account),
         lock=None,
         # `select_waking` and `select_jobless` look for both forms.
-        queueing_lock=f"{campaign_id}/{first.no}" + ("+" if len(group) > 1 else ""),
+        queueing_lock=f"{campaign.id}/{first.no}" + ("+" if len(group) > 1 else ""),
         task_name=TASK,
         task_kwargs={
-            "campaign": campaign_id,
+            "campaign": campaign.id,
             "batches": [[each.no, each.messages, each.segments] for each in group],
         },
         scheduled_at=due,

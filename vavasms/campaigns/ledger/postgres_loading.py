@@ -43,7 +43,7 @@ async def finish_loading(
 ) -> str | None:
     """Make a campaign whole, and each of its recipients the addressee of one batch.
 
-    With `unless_same`, give the id of another one that says the same to the same instead, where there is one.
+    With `unless_same`, return instead the id of another one that says the same to the same, if any.
     """
     campaign = await tx.hold(connection, campaign_id, alone=True)
     if unless_same:
@@ -51,7 +51,7 @@ async def finish_loading(
         _, found = await ask(connection, (SQL["lock_account"], same), (SQL["select_same_plan"], same))
         if found:
             return str(found[0][0])
-    if not await tx.move(connection, campaign.seq, CampaignEvent.LOADED):
+    if not await tx.move(connection, campaign, CampaignEvent.LOADED):
         raise still_going(campaign_id, campaign.state, "loaded")
     key = {"campaign": campaign.seq}
     await change(connection, SQL["set_plan"], {**key, **plan})

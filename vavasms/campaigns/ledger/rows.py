@@ -1,4 +1,4 @@
-"""Between the rows of a SQL ledger and its values. Pure."""
+"""Between the rows of a SQL ledger and its values, for every engine. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,31 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
+
+from attrs import evolve, fields, frozen
 
 from vavasms.campaigns.ledger.port import (
+    LONGEST_DELAY,
     BatchRecord,
     Campaign,
     CampaignStatus,
+    Claim,
     Delivery,
     Exclusion,
     OptOut,
+    QueuedBatch,
     StoredBatch,
 )
-from vavasms.campaigns.states import BatchState, CampaignState
+from vavasms.campaigns.states import (
+    BATCH_TRANSITIONS,
+    CAMPAIGN_TRANSITIONS,
+    BatchEvent,
+    BatchState,
+    CampaignEvent,
+    CampaignState,
+    settling,
+)
 from vavasms.errors import InvalidInputError
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
@@ -49,17 +62,117 @@ PURGE_PAUSE = 0.1
 CLOCK_SKEW = 5.0
 
 
+@frozen(kw_only=True)
+class CampaignRow(Campaign):
+    """A campaign as a transaction reads it."""
+
+    #: Its key within the database.
+    seq: int
+    max_segments: int | None
+    daily_cap: int | None
+
+    @property
+    def purged(self) -> bool:
+        """Whether its numbers and texts are forgotten."""
+        return not self.message
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing of it can be sent any more, not even by a person's word."""
+        return self.purged or self.state is CampaignState.CANCELLED
+
+    @property
+    def public(self) -> Campaign:
+        """What a ledger returns of it."""
+        return Campaign(**{each.name: getattr(self, each.name) for each in fields(Campaign)})
+
+    def move(
+        self, event: CampaignEvent, reason: str | None, revision: int | None
+    ) -> Mapping[str, Any] | None:
+        """Return the values of `move_campaign`; None where its state or revision does not allow the event."""
+        target = CAMPAIGN_TRANSITIONS.get((self.state, event))
+        if target is None or revision not in (None, self.revision):
+            return None
+        states = {"source": self.state.value, "state": target.value}
+        return {"campaign": self.seq, "reason": reason, **states}
+
+
+class Intent(NamedTuple):
+    """What TX1 writes."""
+
+    campaign_id: str
+    no: int
+    token: str
+    worker: str
+    now: float
+    balance: Decimal | None = None
+    revision: int | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the queries of TX1 take, besides what they take of the campaign."""
+        times = {"latest": self.now + LONGEST_DELAY, "since": self.now - DAY}
+        return {**self._asdict(), **times, "balance": self.balance_text}
+
+    @property
+    def balance_text(self) -> str | None:
+        """The balance as it is stored."""
+        return None if self.balance is None else str(self.balance)
+
+    def grant(self, message: str, segments: int, attempt: int, phones: Iterable[int | str]) -> Claim:
+        """Build the claim that it became."""
+        return Claim(
+            campaign_id=self.campaign_id,
+            no=self.no,
+            token=self.token,
+            at=self.now,
+            attempt=attempt,
+            message=message,
+            segments=segments,
+            recipients=tuple(map(Msisdn, phones)),
+        )
+
+
+class Answer(NamedTuple):
+    """What TX2 writes."""
+
+    campaign_id: str
+    no: int
+    token: str
+    event: BatchEvent
+    record: BatchRecord = BatchRecord()
+    not_before: float = 0.0
+
+    @property
+    def is_unspent(self) -> bool:
+        """Whether it says that nothing was sent."""
+        return self.event not in (BatchEvent.ACCEPT, BatchEvent.LOSE)
+
+    def settle(self, campaign: CampaignRow, doubt: int) -> tuple[BatchState, Mapping[str, Any]]:
+        """Return what becomes of the batch, and the values of `settle_batch`.
+
+        `doubt` counts the earlier attempts that may have gone out.
+        """
+        state, steps = BatchState.SENDING, settling(self.event, doubtful=doubt > 0, closed=campaign.closed)
+        for step in steps:
+            state = BATCH_TRANSITIONS[state, step]
+        # The earlier attempt's outcome is the batch's own again: no answer to any attempt counts now.
+        is_doubted = steps[-1] is BatchEvent.DOUBT
+        # What a purge took away stays away.
+        record = evolve(self.record, message_ids=()) if campaign.purged else self.record
+        if is_doubted and self.event is BatchEvent.TURN_BACK:
+            record = DROPPED
+        kept = {"doubt": doubt - is_doubted, "kept_token": None if is_doubted else self.token}
+        values = {"state": state.value, "result": dump_record(record), "not_before": self.not_before}
+        return state, {**values, **kept}
+
+
 def shift_arrival(tat: float, at: float, now: float) -> tuple[float, float]:
     """Return a rate's arrival time and its latest time by the clock as it is now.
 
     What is reserved ahead of the clock stays ahead of it by as much where it was set back.
     """
     return (tat - (at - now), now) if now < at - CLOCK_SKEW else (tat, max(at, now))
-
-
-def no_campaign(campaign_id: str) -> InvalidInputError:
-    """Build the error of an id that nobody knows."""
-    return InvalidInputError(f"There is no campaign {campaign_id!r}.")
 
 
 def no_resending(campaign_id: str, *, purged: bool) -> InvalidInputError:
@@ -74,7 +187,7 @@ def still_going(campaign_id: str, state: CampaignState, what: str) -> InvalidInp
 
 
 def waiting_again(batches: int) -> str:
-    """Say why a campaign is paused after a person had batches queued again."""
+    """Return why a campaign is paused after a person had batches queued again."""
     return "1 batch waits to be sent again" if batches == 1 else f"{batches:,} batches wait to be sent again"
 
 
@@ -94,9 +207,12 @@ def load_record(text: str | None) -> BatchRecord:
     )
 
 
-def read_campaign(row: Sequence[Any]) -> Campaign:
-    """Make a campaign of `select_campaign`'s row."""
-    return Campaign(
+def read_campaign(campaign_id: str, row: Sequence[Any] | None) -> CampaignRow:
+    """Make a campaign of `select_campaign`'s row. Raises `InvalidInputError` where there is none."""
+    if row is None:
+        raise InvalidInputError(f"There is no campaign {campaign_id!r}.")
+    return CampaignRow(
+        seq=row[0],
         id=row[1],
         state=CampaignState(row[2]),
         reason=row[3],
@@ -108,7 +224,17 @@ def read_campaign(row: Sequence[Any]) -> Campaign:
         plan_hash=row[9],
         created_at=row[10],
         revision=row[11],
+        max_segments=row[12],
+        daily_cap=row[13],
     )
+
+
+def read_queued(rows: Iterable[Sequence[Any]]) -> list[QueuedBatch]:
+    """Make batches of `select_queued`'s rows."""
+    return [
+        QueuedBatch(no=no, messages=n, segments=segments, not_before=not_before)
+        for no, n, segments, not_before in rows
+    ]
 
 
 def read_status(campaign: Campaign, rows: Iterable[Sequence[Any]]) -> CampaignStatus:

@@ -37,12 +37,14 @@ from vavasms.campaigns.ledger.rows import (
     DIED,
     LOADING_ENDED,
     PURGE_PAUSE,
+    Answer,
+    Intent,
     dump_record,
     no_resending,
     read_batch,
-    read_campaign,
     read_deliveries,
     read_opt_outs,
+    read_queued,
     read_status,
     shift_arrival,
     still_going,
@@ -59,7 +61,6 @@ from vavasms.storage.queries import load_migrations
 APPLICATION_ID = 0x56415641
 MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.sqlite")
 
-_NOTHING = BatchRecord()
 #: What holds numbers; addressees are found through the recipients.
 _PERSONAL = ("delete_addressees", "delete_recipients", "delete_deliveries")
 
@@ -153,7 +154,7 @@ class SqliteLedger:
         """Add batches: see `Ledger.load`."""
 
         def work(connection: Connection) -> None:
-            campaign = tx.hold(connection, campaign_id)
+            campaign = tx.find(connection, campaign_id)
             if campaign.state is not CampaignState.LOADING:
                 raise still_going(campaign_id, campaign.state, "loaded")
             for batch in batches:
@@ -167,11 +168,11 @@ class SqliteLedger:
         """Make a campaign whole: see `Ledger.finish_loading`."""
 
         def work(connection: Connection) -> str | None:
-            campaign = tx.hold(connection, campaign_id)
+            campaign = tx.find(connection, campaign_id)
             same = tx.find_same(connection, campaign, plan_hash) if unless_same else None
             if same is not None:
                 return same
-            if not tx.move(connection, campaign.seq, CampaignEvent.LOADED):
+            if not tx.move(connection, campaign, CampaignEvent.LOADED):
                 raise still_going(campaign_id, campaign.state, "loaded")
             values = {"campaign": campaign.seq, "plan": plan, "plan_hash": plan_hash}
             connection.execute(SQL["set_plan"], values)
@@ -198,8 +199,8 @@ class SqliteLedger:
         await self._database.write(work)
 
     async def campaign(self, campaign_id: str) -> Campaign:
-        """Give a campaign: see `Ledger.campaign`."""
-        return await self._database.read(lambda c: read_campaign(tx.find(c, campaign_id)))
+        """Return a campaign: see `Ledger.campaign`."""
+        return await self._database.read(lambda c: tx.find(c, campaign_id).public)
 
     async def status(self, campaign_id: str) -> CampaignStatus:
         """Count a campaign's recipients: see `Ledger.status`."""
@@ -218,10 +219,10 @@ class SqliteLedger:
         """Let a campaign run: see `Ledger.start`."""
 
         def work(connection: Connection) -> bool:
-            seq = tx.hold(connection, campaign_id).seq
-            started = tx.move(connection, seq, CampaignEvent.START)
+            campaign = tx.find(connection, campaign_id)
+            started = tx.move(connection, campaign, CampaignEvent.START)
             if started:
-                connection.execute(SQL["forget_attempts"], {"campaign": seq})
+                connection.execute(SQL["forget_attempts"], {"campaign": campaign.seq})
             return started
 
         started = await self._database.write(work)
@@ -232,13 +233,14 @@ class SqliteLedger:
     async def set_policy(
         self, campaign_id: str, policy: str, *, max_segments: int | None, replacing: str | None = None
     ) -> bool:
-        """Give a campaign other limits: see `Ledger.set_policy`."""
+        """Change the limits of a campaign: see `Ledger.set_policy`."""
 
         def work(connection: Connection) -> bool:
-            seq = tx.hold(connection, campaign_id).seq
-            values = {"campaign": seq, "policy": policy, "max_segments": max_segments}
-            values["replacing"] = replacing
-            return connection.execute(SQL["set_policy"], values).rowcount == 1
+            limits = {"policy": policy, "max_segments": max_segments, "replacing": replacing}
+            return (
+                connection.execute(SQL["set_policy"], {**_key(connection, campaign_id), **limits}).rowcount
+                == 1
+            )
 
         return await self._database.write(work)
 
@@ -246,8 +248,8 @@ class SqliteLedger:
         """Have no further batch claimed: see `Ledger.pause`."""
 
         def work(connection: Connection) -> bool:
-            seq = tx.hold(connection, campaign_id).seq
-            return tx.move(connection, seq, CampaignEvent.PAUSE, reason, revision=revision)
+            campaign = tx.find(connection, campaign_id)
+            return tx.move(connection, campaign, CampaignEvent.PAUSE, reason, revision=revision)
 
         return await self._database.write(work)
 
@@ -255,10 +257,10 @@ class SqliteLedger:
         """Have what is queued never sent: see `Ledger.cancel`."""
 
         def work(connection: Connection) -> bool:
-            seq = tx.hold(connection, campaign_id).seq
-            cancelled = tx.move(connection, seq, CampaignEvent.CANCEL, reason)
+            campaign = tx.find(connection, campaign_id)
+            cancelled = tx.move(connection, campaign, CampaignEvent.CANCEL, reason)
             if cancelled:
-                tx.drop_queued(connection, seq)
+                tx.cancel_queued(connection, campaign)
             return cancelled
 
         return await self._database.write(work)
@@ -270,7 +272,7 @@ class SqliteLedger:
             status = _status(connection, campaign_id)
             if status.queued or status.sending:
                 return False
-            return tx.move(connection, tx.hold(connection, campaign_id).seq, CampaignEvent.FINISH)
+            return tx.move(connection, tx.find(connection, campaign_id), CampaignEvent.FINISH)
 
         return await self._database.write(work)
 
@@ -288,26 +290,21 @@ class SqliteLedger:
         return {}
 
     async def now(self) -> float:
-        """Give this machine's time: see `Ledger.now`."""
+        """Return this machine's time: see `Ledger.now`."""
         return time.time()
 
     async def under_way(self, account: str, *, but: str | None = None) -> int:
-        """Give 0: there is one runner. See `Ledger.under_way`."""
+        """Return 0: there is one runner. See `Ledger.under_way`."""
         del account, but
         return 0
 
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
-        """Give queued batches: see `Ledger.queued`."""
+        """Return queued batches: see `Ledger.queued`."""
 
-        def work(connection: Connection) -> list[QueuedBatch]:
-            key = {"campaign": tx.hold(connection, campaign_id).seq, "after": after, "limit": limit}
-            rows = connection.execute(SQL["select_queued"], key).fetchall()
-            return [
-                QueuedBatch(no=no, messages=n, segments=segments, not_before=not_before)
-                for no, n, segments, not_before in rows
-            ]
-
-        return await self._database.read(work)
+        page = {"after": after, "limit": limit}
+        return await self._database.read(
+            lambda c: read_queued(c.execute(SQL["select_queued"], {**_key(c, campaign_id), **page}))
+        )
 
     async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
         """Take room in the rate: see `Ledger.reserve`."""
@@ -348,28 +345,20 @@ class SqliteLedger:
         revision: int | None = None,
     ) -> Claim | None:
         """TX1: see `Ledger.claim`."""
-        intent = tx.Intent(
-            campaign_id=campaign_id,
-            no=no,
-            token=token,
-            worker=worker,
-            now=now,
-            balance=balance,
-            revision=revision,
-        )
+        intent = Intent(campaign_id, no, token, worker, now, balance, revision)
         return await self._database.write(lambda c: tx.claim(c, intent))
 
     async def settle(
         self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
     ) -> bool:
         """TX2: see `Ledger.settle`."""
-        key = (claim.campaign_id, claim.no, claim.token)
-        return await self._database.write(lambda c: tx.settle(c, key, event, record, not_before))
+        answer = Answer(claim.campaign_id, claim.no, claim.token, event, record, not_before)
+        return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
         """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
-        key = (campaign_id, no, token)
-        return await self._database.write(lambda c: tx.settle(c, key, BatchEvent.TURN_BACK, _NOTHING, 0.0))
+        answer = Answer(campaign_id, no, token, BatchEvent.TURN_BACK)
+        return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def split(self, claim: Claim) -> tuple[int, int] | None:
         """TX2 of a lot refused as a whole: see `Ledger.split`."""
@@ -383,7 +372,7 @@ class SqliteLedger:
         )
 
     async def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
-        """Give the batches to decide on: see `Ledger.unknown`."""
+        """Return the batches to decide on: see `Ledger.unknown`."""
         return await self._database.read(lambda c: _batches(c, "select_unknown", _key(c, campaign_id)))
 
     async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
@@ -397,7 +386,7 @@ class SqliteLedger:
         """Queue unknown batches again: see `Ledger.resend`."""
 
         def work(connection: Connection) -> int:
-            campaign = tx.hold(connection, campaign_id)
+            campaign = tx.find(connection, campaign_id)
             if campaign.closed:
                 raise no_resending(campaign_id, purged=campaign.purged)
             values = {"numbers": json.dumps(list(numbers)), "sent_before": sent_before}
@@ -408,7 +397,7 @@ class SqliteLedger:
         return await self._database.write(work)
 
     async def batches(self, campaign_id: str, *, after: int, limit: int) -> Sequence[StoredBatch]:
-        """Give batches: see `Ledger.batches`."""
+        """Return batches: see `Ledger.batches`."""
         values = {"after": after, "limit": limit}
         return await self._database.read(
             lambda c: _batches(c, "select_batches", {**_key(c, campaign_id), **values})
@@ -418,7 +407,7 @@ class SqliteLedger:
         """Keep the latest word on messages: see `Ledger.record_deliveries`."""
 
         def work(connection: Connection) -> None:
-            campaign = tx.hold(connection, campaign_id)
+            campaign = tx.find(connection, campaign_id)
             if campaign.purged:
                 return
             key = {"campaign": campaign.seq}
@@ -430,7 +419,7 @@ class SqliteLedger:
         await self._database.write(work)
 
     async def deliveries(self, campaign_id: str, message_ids: Collection[str]) -> Mapping[str, Delivery]:
-        """Give what is known of messages: see `Ledger.deliveries`."""
+        """Return what is known of messages: see `Ledger.deliveries`."""
         values = {"ids": json.dumps(list(message_ids))}
         return await self._database.read(
             lambda c: read_deliveries(
@@ -451,14 +440,14 @@ class SqliteLedger:
         await self._database.write(read_identity)
 
     async def opt_outs(self, *, after: Msisdn | None = None, limit: int) -> Sequence[OptOut]:
-        """Give the opt-out list: see `Ledger.opt_outs`."""
+        """Return the opt-out list: see `Ledger.opt_outs`."""
         values = {"after": int(after or 0), "limit": limit}
         return await self._database.read(
             lambda c: read_opt_outs(c.execute(SQL["select_opt_outs"], values).fetchall())
         )
 
     async def opted_out(self) -> frozenset[int]:
-        """Give the numbers of the opt-out list: see `Ledger.opted_out`."""
+        """Return the numbers of the opt-out list: see `Ledger.opted_out`."""
         return await self._database.read(
             lambda c: frozenset(chain.from_iterable(c.execute(SQL["select_opted_out"]).fetchall()))
         )
@@ -475,13 +464,12 @@ class SqliteLedger:
 
 
 def _key(connection: Connection, campaign_id: str) -> dict[str, Any]:
-    return {"campaign": tx.hold(connection, campaign_id).seq}
+    return {"campaign": tx.find(connection, campaign_id).seq}
 
 
 def _status(connection: Connection, campaign_id: str) -> CampaignStatus:
-    row = tx.find(connection, campaign_id)
-    counts = connection.execute(SQL["count_batches"], {"campaign": row[0]}).fetchall()
-    return read_status(read_campaign(row), counts)
+    campaign = tx.find(connection, campaign_id)
+    return read_status(campaign, connection.execute(SQL["count_batches"], {"campaign": campaign.seq}))
 
 
 def _batches(connection: Connection, query: str, values: dict[str, Any]) -> list[StoredBatch]:

@@ -65,7 +65,7 @@ class LedgerWatch:
         dead = {worker.pid for worker in self.crew.workers if worker.killed}
         for pid, no, _ in await self._ask("select_under_way"):
             if pid in dead:
-                await self.ledger.reap(self.campaign_id, no, sent_before=math.inf)
+                await self.ledger.maintenance.reap(self.campaign_id, no, sent_before=math.inf)
 
     async def kill_busiest(self) -> Killing:
         """Kill the worker that has the most under way."""

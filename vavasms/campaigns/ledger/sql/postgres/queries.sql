@@ -35,7 +35,8 @@ SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_h
 FROM vavasms.campaign WHERE id = %(id)s
 
 -- name: select_campaigns
-SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at, revision
+SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
+    revision, max_segments, daily_cap
 FROM vavasms.campaign ORDER BY created_at DESC, seq DESC
 
 -- name: select_same_plan
@@ -57,11 +58,9 @@ WHERE mine.seq = %(campaign)s AND ((
 ORDER BY other.plan_hash = %(plan_hash)s DESC, other.created_at, other.seq LIMIT 1
 
 -- name: move_campaign
--- One event of the campaign's table; :sources are the states it starts from.
 UPDATE vavasms.campaign SET state = %(state)s, reason = %(reason)s,
     revision = revision + (%(state)s = 'running' AND state <> 'running')::INTEGER
-WHERE seq = %(campaign)s AND state = ANY(%(sources)s::TEXT[])
-    AND revision = coalesce(%(revision)s::INTEGER, revision)
+WHERE seq = %(campaign)s AND state = %(source)s
 
 -- name: set_policy
 -- With a budget its segments are counted from the beginning: none comes later, and none goes.
@@ -136,7 +135,7 @@ UPDATE vavasms.batch SET state = 'cancelled' WHERE campaign = %(campaign)s AND s
 -- name: doubt_queued
 -- An attempt before may have been sent: nobody can say that nothing was. No answer to any attempt counts now.
 UPDATE vavasms.batch SET state = 'unknown', doubt = doubt - 1, token = NULL, result = %(result)s
-WHERE campaign = %(campaign)s AND state = 'queued' AND doubt > 0
+WHERE campaign = %(campaign)s AND no = coalesce(%(no)s::INTEGER, no) AND state = 'queued' AND doubt > 0
 
 -- name: select_queued
 SELECT no, n - excluded, segments, not_before FROM vavasms.batch
@@ -164,17 +163,11 @@ FROM vavasms.claim_plainly(%(id)s, %(nos)s::INTEGER[], %(tokens)s::TEXT[], %(wor
 -- that was set back since.
 SELECT batch.message, batch.segments, batch.attempt, batch.doubt
 FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
-WHERE campaign.id = %(id)s AND campaign.state = 'running'
+WHERE campaign.id = %(campaign_id)s AND campaign.state = 'running'
     AND campaign.revision = coalesce(%(revision)s::INTEGER, campaign.revision)
     AND batch.no = %(no)s AND batch.state = 'queued'
     AND (batch.not_before <= %(now)s OR batch.not_before > %(latest)s)
 FOR NO KEY UPDATE OF batch
-
--- name: before_exclusions
-SAVEPOINT before_exclusions
-
--- name: undo_exclusions
-ROLLBACK TO SAVEPOINT before_exclusions
 
 -- name: exclude_opted_out
 UPDATE vavasms.recipient SET exclusion = 'opted_out'
@@ -211,10 +204,6 @@ UPDATE vavasms.batch SET excluded = excluded + %(excluded)s WHERE campaign = %(c
 UPDATE vavasms.batch SET state = 'cancelled'
 WHERE campaign = %(campaign)s AND no = %(no)s AND state = 'queued'
 
--- name: doubt_batch
-UPDATE vavasms.batch SET state = 'unknown', doubt = doubt - 1, token = NULL, result = %(result)s
-WHERE campaign = %(campaign)s AND no = %(no)s AND state = 'queued' AND doubt > 0
-
 -- name: claim_batch
 -- TX1: the intent, before any byte leaves.
 UPDATE vavasms.batch SET state = 'sending', token = %(token)s, worker = %(worker)s, sending_at = %(now)s,
@@ -230,25 +219,21 @@ WHERE seq = %(campaign)s AND committed + %(segments)s <= max_segments
 UPDATE vavasms.campaign SET committed = committed - %(segments)s
 WHERE seq = %(campaign)s AND max_segments IS NOT NULL
 
--- name: settle_batch
+-- name: select_attempt
 -- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
--- Where an attempt before is doubtful, what says that this one was not sent leaves that one: its answer counts once.
-UPDATE vavasms.batch SET not_before = %(not_before)s,
-    state = CASE WHEN doubt > 0 THEN %(doubted)s ELSE %(state)s END,
-    result = CASE WHEN doubt > 0 THEN %(doubted_result)s ELSE %(result)s END,
-    token = CASE WHEN doubt > 0 AND %(is_over)s THEN NULL ELSE token END,
-    doubt = CASE WHEN doubt > 0 AND %(is_over)s THEN doubt - 1 ELSE doubt END
+SELECT message, segments, n - excluded, sending_at, doubt FROM vavasms.batch
 WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s AND state IN ('sending', 'unknown')
-RETURNING state, segments * (n - excluded)
+FOR NO KEY UPDATE
+
+-- name: settle_batch
+UPDATE vavasms.batch SET state = %(state)s, result = %(result)s, not_before = %(not_before)s, doubt = %(doubt)s,
+    token = %(kept_token)s
+WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s
 
 -- name: accept_batches
--- The same for `ACCEPT`, in one round trip.
+-- TX2 in one round trip, for what the gateway took.
 SELECT vavasms.accept_batches(%(id)s, %(nos)s::INTEGER[], %(tokens)s::TEXT[], %(results)s::TEXT[],
     %(purged_results)s::TEXT[])
-
--- name: select_fenced
-SELECT message, segments, sending_at, doubt FROM vavasms.batch
-WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s AND state IN ('sending', 'unknown')
 
 -- name: delete_batch
 DELETE FROM vavasms.batch WHERE campaign = %(campaign)s AND no = %(no)s

@@ -4,7 +4,7 @@ VALUES (:id, 'loading', :account, :sender_id, :message, :policy, :created_at, :m
 
 -- name: select_campaign
 SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
-    revision, max_segments, daily_cap, committed
+    revision, max_segments, daily_cap
 FROM campaign WHERE id = :id
 
 -- name: select_campaign_ids
@@ -29,11 +29,9 @@ WHERE mine.seq = :campaign AND ((
 ORDER BY other.plan_hash = :plan_hash DESC, other.created_at, other.seq LIMIT 1
 
 -- name: move_campaign
--- One event of the campaign's table; :sources is a JSON list of the states it starts from.
 UPDATE campaign SET state = :state, reason = :reason,
     revision = revision + (:state = 'running' AND state <> 'running')
-WHERE seq = :campaign AND state IN (SELECT value FROM json_each(:sources))
-    AND revision = coalesce(:revision, revision)
+WHERE seq = :campaign AND state = :source
 
 -- name: set_policy
 -- With a budget its segments are counted from the beginning: none comes later, and none goes.
@@ -50,8 +48,12 @@ INSERT INTO recipient (campaign, batch, idx, phone)
 SELECT :campaign, :no, key, value FROM json_each(:phones)
 
 -- name: insert_batch
+INSERT INTO batch (campaign, no, segments, n, message) VALUES (:campaign, :no, :segments, :n, :message)
+
+-- name: insert_half
 INSERT INTO batch (campaign, no, segments, n, excluded, message, sending_at, doubt)
-VALUES (:campaign, :no, :segments, :n, :excluded, :message, :sending_at, :doubt)
+SELECT :campaign, :new, :segments, count(*), count(exclusion), :message, :sending_at, :doubt
+FROM recipient WHERE campaign = :campaign AND batch = :new
 
 -- name: insert_addressees
 INSERT INTO addressee (phone, campaign, batch)
@@ -121,8 +123,9 @@ UPDATE rate SET tat = max(tat - :seconds, 0.0) WHERE account = :account
 
 -- name: select_due
 -- What is put off beyond :latest was put off by a clock that was set back since.
-SELECT message, segments, attempt, doubt FROM batch
-WHERE campaign = :campaign AND no = :no AND state = 'queued' AND (not_before <= :now OR not_before > :latest)
+SELECT batch.message, segments, attempt, doubt FROM batch JOIN campaign ON campaign.seq = batch.campaign
+WHERE seq = :campaign AND campaign.state = 'running' AND revision = coalesce(:revision, revision)
+    AND no = :no AND batch.state = 'queued' AND (not_before <= :now OR not_before > :latest)
 
 -- name: exclude_opted_out
 UPDATE recipient SET exclusion = 'opted_out'
@@ -137,26 +140,6 @@ WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND :cap <= (
         AND earlier.batch = addressee.batch AND earlier.phone = addressee.phone
     WHERE addressee.phone = recipient.phone AND earlier.exclusion IS NULL
         AND batch.sending_at > :since
-)
-
--- name: has_opted_out
-SELECT EXISTS (
-    SELECT 1 FROM recipient
-    WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND phone IN (SELECT phone FROM opt_out)
-)
-
--- name: has_capped
-SELECT EXISTS (
-    SELECT 1 FROM recipient
-    WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND :cap <= (
-        SELECT coalesce(sum(batch.doubt + (batch.state IN ('sending', 'accepted', 'unknown'))), 0)
-        FROM addressee
-        JOIN batch ON batch.campaign = addressee.campaign AND batch.no = addressee.batch
-        JOIN recipient AS earlier ON earlier.campaign = addressee.campaign
-            AND earlier.batch = addressee.batch AND earlier.phone = addressee.phone
-        WHERE addressee.phone = recipient.phone AND earlier.exclusion IS NULL
-            AND batch.sending_at > :since
-    )
 )
 
 -- name: add_excluded
@@ -174,22 +157,21 @@ UPDATE batch SET state = 'sending', token = :token, worker = :worker, sending_at
     attempt = attempt + 1, balance_before = :balance, balance_after = NULL, result = NULL
 WHERE campaign = :campaign AND no = :no AND state = 'queued'
 
--- name: commit_segments
-UPDATE campaign SET committed = committed + :segments WHERE seq = :campaign AND max_segments IS NOT NULL
+-- name: take_segments
+UPDATE campaign SET committed = committed + :segments
+WHERE seq = :campaign AND committed + :segments <= max_segments
 
--- name: settle_batch
--- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
-UPDATE batch SET state = :state, result = :result, not_before = :not_before, doubt = :doubt,
-    token = CASE WHEN :over THEN NULL ELSE token END
-WHERE campaign = :campaign AND no = :no AND token = :token AND state IN ('sending', 'unknown')
+-- name: give_back_segments
+UPDATE campaign SET committed = committed - :segments WHERE seq = :campaign AND max_segments IS NOT NULL
 
 -- name: select_attempt
-SELECT doubt, segments * (n - excluded) FROM batch
+-- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
+SELECT message, segments, n - excluded, sending_at, doubt FROM batch
 WHERE campaign = :campaign AND no = :no AND token = :token AND state IN ('sending', 'unknown')
 
--- name: select_fenced
-SELECT message, segments, sending_at, doubt FROM batch
-WHERE campaign = :campaign AND no = :no AND token = :token AND state IN ('sending', 'unknown')
+-- name: settle_batch
+UPDATE batch SET state = :state, result = :result, not_before = :not_before, doubt = :doubt, token = :kept_token
+WHERE campaign = :campaign AND no = :no AND token = :token
 
 -- name: delete_batch
 DELETE FROM batch WHERE campaign = :campaign AND no = :no
@@ -203,9 +185,6 @@ ORDER BY idx LIMIT 1 OFFSET :half
 
 -- name: move_recipients
 UPDATE recipient SET batch = :new WHERE campaign = :campaign AND batch = :no AND idx >= :first AND idx < :end
-
--- name: count_recipients
-SELECT count(*), count(exclusion) FROM recipient WHERE campaign = :campaign AND batch = :no
 
 -- name: note_balance
 UPDATE batch SET balance_after = :balance

@@ -9,12 +9,10 @@ from attrs import frozen
 from vavasms.campaigns.ledger import postgres_transactions as tx
 from vavasms.campaigns.ledger.postgres_jobs import SQL as JOBS
 from vavasms.campaigns.ledger.postgres_jobs import STRETCH, forget_jobs
-from vavasms.campaigns.ledger.postgres_reading import PostgresReading
 from vavasms.campaigns.ledger.postgres_transactions import SQL
 from vavasms.campaigns.ledger.rows import DAY, DIED, LOADING_ENDED, dump_record
 from vavasms.campaigns.states import BatchState
-from vavasms.campaigns.takeover import REAP_AFTER
-from vavasms.storage.postgres import ask, change
+from vavasms.storage.postgres import PostgresDatabase, ask, change
 from vavasms.storage.postgres_link import Connection
 
 #: Batches that get a job at a time.
@@ -31,39 +29,25 @@ class Running:
     campaigns: Mapping[str, int]
 
 
-class PostgresSweeping(PostgresReading):
-    """The part of the ledger that workers sweep with."""
+class PostgresMaintenance:
+    """What keeps a ledger going that many workers share. Each of them does it, beside its batches."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
 
     async def running(self, account: str) -> Running:
-        """Give the running campaigns of an account, and the time."""
-
-        async def work(connection: Connection) -> Running:
-            (rows,) = await ask(connection, (JOBS["select_running"], {"account": account}))
-            return Running(now=rows[0][0], campaigns={row[1]: row[2] for row in rows if row[1]})
-
-        return await self._database.read(work)
-
-    async def now(self) -> float:
-        """Give the database's time: see `Ledger.now`."""
-        return float((await self._database.call(JOBS["select_now"], {}))[0][0])
+        """Return the running campaigns of an account, and the time."""
+        rows = await self._database.call(JOBS["select_running"], {"account": account})
+        return Running(now=rows[0][0], campaigns={row[1]: row[2] for row in rows if row[1]})
 
     async def batch_states(self, campaign_id: str, numbers: Collection[int]) -> frozenset[BatchState]:
-        """Say which states these batches are in; a batch may be gone, as after a split."""
+        """Return the states that these batches are in; a batch may be gone, as after a split."""
         values = {"id": campaign_id, "numbers": list(numbers)}
         rows = await self._database.call(JOBS["select_batch_states"], values)
         return frozenset(BatchState(state) for (state,) in rows)
 
-    async def under_way(self, account: str, *, but: str | None = None) -> int:
-        """Count the segments that are under way: see `Ledger.under_way`."""
-
-        async def work(connection: Connection) -> int:
-            (rows,) = await ask(connection, (JOBS["select_under_way"], {"account": account, "worker": but}))
-            return int(rows[0][0])
-
-        return await self._database.read(work)
-
     async def wake_jobless(self, campaign_id: str, *, now: float, every: float = 0.0) -> int:
-        """Have workers woken for what waits and has no job; give how many batches that are.
+        """Have workers woken for what waits and has no job; return how many batches that are.
 
         One at a time: 0 where another one is at it, or was `every` seconds ago or later.
         """
@@ -88,19 +72,18 @@ class PostgresSweeping(PostgresReading):
         """Have nobody woken for a campaign for now; `wake_jobless` does it again."""
 
         async def work(connection: Connection) -> None:
-            campaign = await tx.hold(connection, campaign_id)
-            await forget_jobs(connection, campaign_id, campaign.account)
+            await forget_jobs(connection, await tx.hold(connection, campaign_id))
 
         await self._database.write(work)
 
     async def cancel_stuck(self, account: str, *, now: float) -> int:
-        """Cancel the campaigns whose loading ended halfway, a day ago or more; give how many."""
+        """Cancel the campaigns whose loading ended halfway, a day ago or more; return how many."""
         values = {"account": account, "before": now - DAY, "reason": LOADING_ENDED}
         return await self._database.write(lambda c: change(c, JOBS["cancel_stuck"], values))
 
     async def sending(self, *, sent_before: float) -> Sequence[tuple[str, int]]:
-        """Give the batches, by campaign and number, that were claimed before then and are still `sending`."""
-        rows = await self._run("select_sending", {"sent_before": sent_before})
+        """Return what was claimed before then and is still `sending`, by campaign and number."""
+        rows = await self._database.call(SQL["select_sending"], {"sent_before": sent_before})
         return [(campaign_id, no) for campaign_id, no in rows]
 
     async def reap(self, campaign_id: str, no: int, *, sent_before: float) -> bool:
@@ -116,10 +99,10 @@ class PostgresSweeping(PostgresReading):
 
         return await self._database.write(work)
 
-    async def reap_dead(self, *, now: float, after: float = REAP_AFTER) -> Mapping[str, Sequence[int]]:
+    async def reap_dead(self, *, now: float, after: float) -> Mapping[str, Sequence[int]]:
         """Make `unknown` whatever was claimed `after` seconds ago or more and is not settled.
 
-        Gives the batches by campaign. By default that is longer than a call can take.
+        Returns the batches by campaign.
         """
         found: dict[str, list[int]] = {}
         for campaign_id, no in await self.sending(sent_before=now - after):
