@@ -42,6 +42,18 @@ STATEMENTS = (
     "INSERT INTO rate (account, tat) VALUES ('ops', 40000000)",
 )
 
+#: Version 1 had them in PostgreSQL, the first with an argument less.
+FUNCTIONS = (
+    """CREATE FUNCTION claim_plainly(
+        p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_workers TEXT[], p_nows DOUBLE PRECISION[], p_balances TEXT[]
+    ) RETURNS TABLE (token TEXT, message TEXT, segments INTEGER, attempt INTEGER, phones BIGINT[])
+    LANGUAGE plpgsql AS $$ BEGIN RAISE 'of version 1'; END; $$""",
+    """CREATE FUNCTION accept_batches(
+        p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_results TEXT[], p_purged_results TEXT[]
+    ) RETURNS SETOF TEXT
+    LANGUAGE plpgsql AS $$ BEGIN RAISE 'of version 1'; END; $$""",
+)
+
 
 async def _goes_on(ledger: Ledger) -> None:
     status = await ledger.status("c")
@@ -75,9 +87,12 @@ async def test_a_database_of_the_version_before_is_upgraded(postgres: str) -> No
         connection.execute("DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
         await (await PostgresDatabase.open(Secret(postgres), POSTGRES[:1])).aclose()
         connection.execute("SET search_path TO vavasms")
-        for statement in STATEMENTS:
+        for statement in (*FUNCTIONS, *STATEMENTS):
             connection.execute(statement.encode())
     with pytest.raises(ConfigurationError, match="older vavasms: run `vavasms ledger migrate`"):
         await PostgresLedger.open(postgres)
     async with await PostgresLedger.open(postgres, upgrade=True) as ledger:
         await _goes_on(ledger)
+    with psycopg.connect(postgres) as connection:
+        query = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'vavasms'::regnamespace AND prosrc ~ 'version 1'"
+        assert connection.execute(query.encode()).fetchone() == (0,)

@@ -38,8 +38,12 @@ BEGIN
 END;
 $$;
 
--- As before, and by the limits that whoever claims goes by.
-DROP FUNCTION vavasms.claim_plainly(TEXT, INTEGER[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[]);
+-- The two transactions of most batches, each for as many batches of a campaign as come together in one worker, in
+-- one round trip and one commit. Within a function each statement sees what was committed before it began: so the
+-- campaign is read after its lock is held. In the order of the batches: no two workers wait for each other.
+
+-- A ledger that an earlier 0001 made has both, and this one with fewer arguments.
+DROP FUNCTION IF EXISTS vavasms.claim_plainly(TEXT, INTEGER[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[]);
 CREATE FUNCTION vavasms.claim_plainly(
     p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_workers TEXT[], p_nows DOUBLE PRECISION[], p_balances TEXT[],
     p_revisions INTEGER[]
@@ -73,8 +77,7 @@ BEGIN
 END;
 $$;
 
--- As before, but for the attempts before the one that was taken: nobody knows what became of them, and the daily
--- cap counts them on.
+-- The attempts before the one that was taken stay counted: nobody knows what became of them.
 CREATE OR REPLACE FUNCTION vavasms.accept_batches(
     p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_results TEXT[], p_purged_results TEXT[]
 ) RETURNS SETOF TEXT
