@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,12 +23,10 @@ from rich.console import Console
 
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.policy import Policy, Window
-from vavasms.campaigns.runner import CampaignRun
 from vavasms.campaigns.states import CampaignState
 from vavasms.cli import exits, run
 from vavasms.cli.campaign import outcomes, running
 from vavasms.cli.campaign.progress import Pace, draw
-from vavasms.cli.campaign.steering import SteeredRun
 from vavasms.errors import AuthenticationError, NotSentError, Outcome, VavaSMSError
 from vavasms.sandbox import SandboxServer
 
@@ -371,9 +370,9 @@ def test_a_window_that_is_closed_is_announced(capsys: pytest.CaptureFixture[str]
 def test_exit_codes_follow_the_worst_of_all(
     counts: dict[str, int], error: VavaSMSError | None, code: int
 ) -> None:
-    ended = CampaignRun(status=status(**counts), error=error)
-    assert outcomes.choose_code(SteeredRun(run=ended, interrupted=False)) == code
-    assert outcomes.choose_code(SteeredRun(run=ended, interrupted=True)) == exits.INTERRUPTED
+    run = partial(outcomes.SignalledRun, status=status(**counts), error=error)
+    assert outcomes.choose_code(run(interrupted=False)) == code
+    assert outcomes.choose_code(run(interrupted=True)) == exits.INTERRUPTED
 
 
 def test_the_pace_is_that_of_the_last_seconds() -> None:

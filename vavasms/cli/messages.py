@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
-from vavasms.cli import account, interrupts, show
+from vavasms.cli import account, show, signals
 from vavasms.cli.message_input import MessageFile, read_message
 from vavasms.cli.options import JsonFlag, SenderId
 from vavasms.models import DeliveryReport, Lot
@@ -45,7 +45,7 @@ def send(
 ) -> None:
     """Send one text to one number or a few, in one request."""
     text = read_message(message, message_file)
-    with account.open_client() as sms, interrupts.announced():
+    with account.open_client() as sms, signals.announced():
         lot = sms.send(to, text, sender_id=sender_id)
     if as_json:
         show.print_json(_lot_as_json(lot))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from vavasms.cli import account, exits, interrupts, show
+from vavasms.cli import account, exits, show, signals
 from vavasms.cli.message_input import read_text
 from vavasms.cli.options import JsonFlag, SenderId
 from vavasms.errors import InvalidInputError
@@ -48,7 +48,7 @@ def send(
     recipient = parse_msisdn(to, default_region="CI")
     text = None if template is None else read_text(template)
     life = None if valid_for is None else _minutes(valid_for)
-    with account.open_client() as sms, interrupts.announced():
+    with account.open_client() as sms, signals.announced():
         receipt = sms.send_otp(recipient, length=length, valid_for=life, template=text, sender_id=sender_id)
     if as_json:
         show.print_json(
@@ -73,7 +73,7 @@ def verify(
 ) -> int:
     """Check a one-time code."""
     recipient = parse_msisdn(to, default_region="CI")
-    with account.open_client() as sms, interrupts.announced():
+    with account.open_client() as sms, signals.announced():
         found = sms.verify_otp(recipient, code)
     if as_json:
         show.print_json(

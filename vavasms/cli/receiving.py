@@ -20,7 +20,7 @@ from rich.text import Text
 
 from vavasms.cli import exits, show
 from vavasms.cli.ledgers import open_ledger
-from vavasms.cli.stopping import stopping
+from vavasms.cli.signals import stop_on_signal
 from vavasms.cli.worker import warnings_shown
 from vavasms.config import is_loopback
 from vavasms.errors import InvalidInputError
@@ -80,7 +80,7 @@ def receive(listening: Listening) -> int:
     teller = Teller(as_json=listening.as_json, stop=threading.Event())
     # Else Python prints what uvicorn complains of: broken requests, clients that are gone.
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())
-    with bind(listening.host, listening.port) as sock, stopping(teller.stop), warnings_shown():
+    with bind(listening.host, listening.port) as sock, stop_on_signal(teller.stop), warnings_shown():
         anyio.run(_serve, listening, sock, teller)
     if teller.problem is not None:
         raise teller.problem

@@ -10,7 +10,7 @@ import time
 from rich.text import Text
 
 from vavasms.cli import exits, show
-from vavasms.cli.stopping import stopping
+from vavasms.cli.signals import stop_on_signal
 from vavasms.sandbox import Entry, Gateway, Inbound, MagicNumber, SandboxError, SandboxServer
 from vavasms.transport.http import post_form
 
@@ -27,7 +27,7 @@ def serve(port: int, *, as_json: bool, inbound_url: str | None = None, allow_rem
     stop = threading.Event()
     try:
         inbound = _inbound(inbound_url, allow_remote=allow_remote)
-        with stopping(stop), SandboxServer(Gateway(below=draw), port=port, inbound=inbound) as server:
+        with stop_on_signal(stop), SandboxServer(Gateway(below=draw), port=port, inbound=inbound) as server:
             _introduce(server, as_json=as_json)
             _follow(server, stop, quiet=as_json)
     except SandboxError as error:

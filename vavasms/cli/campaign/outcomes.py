@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from attrs import frozen
 from rich.text import Text
 
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.ledger.rows import OVER_BUDGET
 from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.runner import CampaignRun
 from vavasms.campaigns.states import CampaignState
 from vavasms.cli import exits, show
 from vavasms.cli.campaign.planshow import make_table, write_money
-from vavasms.cli.campaign.steering import SteeredRun
 from vavasms.errors import Outcome
 
 _STYLES = {
@@ -29,6 +30,14 @@ _MEANINGS = {
 }
 #: The first of these that applies.
 _ORDER = (exits.UNKNOWN, exits.REJECTED, exits.USAGE, exits.NOT_SENT)
+
+
+@frozen(kw_only=True)
+class SignalledRun(CampaignRun):
+    """How a run ended that a signal could stop."""
+
+    #: A signal stopped it before its end.
+    interrupted: bool
 
 
 def count_outcomes(status: CampaignStatus) -> Mapping[Outcome, int]:
@@ -107,15 +116,15 @@ def show_next(status: CampaignStatus, ledger: str) -> None:
             show.say(f"{words + ':':<26}vavasms campaign {command} {status.id}{ledger}{more}")
 
 
-def choose_code(ended: SteeredRun) -> int:
+def choose_code(ended: SignalledRun) -> int:
     """Choose the exit code of a run."""
     if ended.interrupted:
         return exits.INTERRUPTED
     counts = dict(count_outcomes(ended.status))
     counts[Outcome.NOT_SENT] += ended.status.queued + ended.status.sending
     found = {exits.worst([outcome for outcome, count in counts.items() if count])}
-    if ended.run.error is not None:
-        found.add(exits.code_of(ended.run.error))
+    if ended.error is not None:
+        found.add(exits.code_of(ended.error))
     return next((code for code in _ORDER if code in found), exits.DONE)
 
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from attrs import define, field
 from rich.console import Group
@@ -19,13 +20,24 @@ from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import show
 from vavasms.cli.campaign.outcomes import describe_cost, make_object, settled, tell_outcomes
-from vavasms.cli.campaign.steering import Display
 
 #: Lines elsewhere than on a terminal, about.
 _LINES = 8
 #: Seconds over which the pace is taken.
 _SPAN = 10.0
 _BAR = 34
+
+
+class Display(Protocol):
+    """What shows a person how far a campaign is."""
+
+    def __call__(self, status: CampaignStatus, /) -> None:
+        """Show where it stands now."""
+        ...
+
+    def note(self, sentence: str) -> None:
+        """Show a sentence in between."""
+        ...
 
 
 @define(kw_only=True)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 import time
 from decimal import Decimal
+from functools import partial
 from typing import Annotated
 
 import anyio
 from cyclopts import Parameter
 
+from vavasms.campaigns.feeding import INTERRUPTED
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, load_policy
-from vavasms.campaigns.runner import CampaignRunner
+from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignEvent, CampaignState, campaign_sources
 from vavasms.cli import account, show
 from vavasms.cli.campaign import outcomes
@@ -29,12 +31,17 @@ from vavasms.cli.campaign.options import (
     open_contacts,
     read_campaign_text,
 )
-from vavasms.cli.campaign.progress import progress
-from vavasms.cli.campaign.steering import SteeredRun, run_steered, terminable
+from vavasms.cli.campaign.progress import Display, progress
 from vavasms.cli.campaign.trial import code_of_end, name_end
 from vavasms.cli.ledgers import LedgerPath
 from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.options import JsonFlag
+from vavasms.cli.signals import run_until_signalled, terminable
+
+_NOTICES = (
+    "Interrupted: finishing what is under way. Ctrl-C again does not wait.",
+    "Interrupted again: what is under way and was not answered becomes unknown.",
+)
 
 
 def run(
@@ -113,7 +120,7 @@ async def _change_limits(
         await change_limits(ledger, campaign_id, budget=budget, balance_floor=balance_floor)
 
 
-async def _carry(campaign_id: str, place: str | None, as_json: bool) -> tuple[SteeredRun, Policy]:
+async def _carry(campaign_id: str, place: str | None, as_json: bool) -> tuple[outcomes.SignalledRun, Policy]:
     async with open_existing(place) as ledger:
         policy = load_policy((await ledger.campaign(campaign_id)).policy)
         # One place more, for the balance.
@@ -123,7 +130,22 @@ async def _carry(campaign_id: str, place: str | None, as_json: bool) -> tuple[St
             if status.state in campaign_sources(CampaignEvent.START):
                 _announce(status, policy, as_json=as_json)
             with progress(policy, as_json=as_json) as display:
-                return await run_steered(runner, campaign_id, display), policy
+                return await run_campaign(runner, campaign_id, display), policy
+
+
+async def run_campaign(runner: CampaignRunner, campaign_id: str, display: Display) -> outcomes.SignalledRun:
+    """Run a campaign until its end or a signal; return what became of it either way."""
+    run, signals = await run_until_signalled(
+        partial(runner.run, campaign_id, on_progress=display),
+        runner.stop,
+        note=display.note,
+        sentences=_NOTICES,
+    )
+    if run is None:
+        await runner.ledger.pause(campaign_id, INTERRUPTED)
+        run = CampaignRun(status=await runner.ledger.status(campaign_id))
+    interrupted = bool(signals) and run.status.state is not CampaignState.DONE
+    return outcomes.SignalledRun(status=run.status, error=run.error, interrupted=interrupted)
 
 
 def _announce(status: CampaignStatus, policy: Policy, *, as_json: bool) -> None:
@@ -140,7 +162,7 @@ def _announce(status: CampaignStatus, policy: Policy, *, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _headline(ended: SteeredRun) -> str:
+def _headline(ended: outcomes.SignalledRun) -> str:
     status = ended.status
     if ended.interrupted:
         return "Interrupted. The report so far"
@@ -149,8 +171,8 @@ def _headline(ended: SteeredRun) -> str:
     return f"The campaign is {status.state.value}: {show.clean(status.reason or '')}"
 
 
-def _as_object(ended: SteeredRun, policy: Policy) -> dict[str, object]:
-    error = ended.run.error
+def _as_object(ended: outcomes.SignalledRun, policy: Policy) -> dict[str, object]:
+    error = ended.error
     return {
         "event": "end",
         **outcomes.make_object(ended.status),

@@ -18,9 +18,9 @@ from vavasms.campaigns.tracking import TrackSummary
 from vavasms.campaigns.tracking import track as track_campaign
 from vavasms.cli import account, show
 from vavasms.cli.campaign.beside import CampaignId, open_existing, repeat_option
-from vavasms.cli.campaign.steering import terminable
 from vavasms.cli.ledgers import LedgerPath
 from vavasms.cli.options import JsonFlag
+from vavasms.cli.signals import terminable
 from vavasms.errors import InvalidInputError
 
 _CONNECTIONS = 8

@@ -15,7 +15,7 @@ from anyio import to_thread
 from attrs import define, field
 
 from vavasms.cli import show
-from vavasms.cli.demo.ending import undisturbed
+from vavasms.cli.signals import undisturbed
 from vavasms.errors import VavaSMSError
 
 #: Requests that each has under way at once.

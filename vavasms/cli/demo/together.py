@@ -19,13 +19,11 @@ from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState
 from vavasms.cli import exits, show
 from vavasms.cli.campaign.outcomes import tell_outcomes
-from vavasms.cli.campaign.progress import progress
-from vavasms.cli.campaign.steering import Display, terminable
+from vavasms.cli.campaign.progress import Display, progress
 from vavasms.cli.demo import together_report as say
 from vavasms.cli.demo.audit import audit, read_account, read_recipients
 from vavasms.cli.demo.crew import Crew
 from vavasms.cli.demo.database import serve_database
-from vavasms.cli.demo.ending import undisturbed
 from vavasms.cli.demo.holding import HoldingFaults
 from vavasms.cli.demo.listing import write_contacts
 from vavasms.cli.demo.play import MESSAGE
@@ -33,6 +31,7 @@ from vavasms.cli.demo.report import Played, show_plan
 from vavasms.cli.demo.stage import Watch, is_eventful, make_gateway
 from vavasms.cli.demo.watching import Killing, LedgerWatch
 from vavasms.cli.serving import settings
+from vavasms.cli.signals import terminable, undisturbed
 from vavasms.client import AsyncVavaSMS
 from vavasms.sandbox import SandboxServer
 
