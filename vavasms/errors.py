@@ -78,8 +78,14 @@ class VavaSMSError(Exception):
 class InvalidInputError(VavaSMSError, ValueError):
     """The input is wrong; nothing was sent."""
 
-    def __init__(self, message: str, *, outcome: Outcome | None = Outcome.NOT_SENT) -> None:
+    #: The name of the argument that is wrong, with which the message begins; None where it is not just one.
+    argument: str | None
+
+    def __init__(
+        self, message: str, *, outcome: Outcome | None = Outcome.NOT_SENT, argument: str | None = None
+    ) -> None:
         super().__init__(message, outcome=outcome)
+        self.argument = argument
 
 
 class InvalidNumberError(InvalidInputError):

@@ -118,6 +118,8 @@ def test_a_limit_that_makes_no_sense_is_refused_in_one_sentence(fields: dict[str
         Policy(**fields)
     assert words in str(caught.value)
     assert caught.value.outcome is Outcome.NOT_SENT
+    name, _, rest = words.partition(" must be")
+    assert caught.value.argument == (name if rest else None)
 
 
 @given(policy=policies)

@@ -28,8 +28,12 @@ class BulkOptions:
         for name in ("batch_size", "concurrency"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidInputError(f"{name} must be a whole number, 1 or more; nothing was sent.")
+                raise InvalidInputError(
+                    f"{name} must be a whole number, 1 or more; nothing was sent.", argument=name
+                )
         rate = self.rate
         fit = isinstance(rate, int | float) and not isinstance(rate, bool)
         if rate is not None and not (fit and 0 < rate < math.inf):
-            raise InvalidInputError("rate must be a number of messages a second above 0; nothing was sent.")
+            raise InvalidInputError(
+                "rate must be a number of messages a second above 0; nothing was sent.", argument="rate"
+            )

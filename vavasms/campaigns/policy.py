@@ -53,7 +53,9 @@ class Policy:
             _check_count("daily_cap", self.daily_cap)
         _check_rate(self.rate)
         if self.window is not None and not isinstance(self.window, Window):
-            raise InvalidInputError("window must be a Window: parse_window reads one; nothing was sent.")
+            raise InvalidInputError(
+                "window must be a Window: parse_window reads one; nothing was sent.", argument="window"
+            )
         for name in _MONEY:
             _check_money(name, getattr(self, name), least=0 if name == "balance_floor" else None)
         limit = "budget" if self.budget is not None else "balance floor"
@@ -131,14 +133,15 @@ def finishing_time(
 
 def _check_count(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInputError(f"{name} must be a whole number, 1 or more; nothing was sent.")
+        raise InvalidInputError(f"{name} must be a whole number, 1 or more; nothing was sent.", argument=name)
 
 
 def _check_rate(rate: object) -> None:
     fit = isinstance(rate, int | float) and not isinstance(rate, bool) and SLOWEST_RATE <= rate < math.inf
     if rate is not None and not fit:
         raise InvalidInputError(
-            f"rate must be a number of messages a second, {SLOWEST_RATE} at least; nothing was sent."
+            f"rate must be a number of messages a second, {SLOWEST_RATE} at least; nothing was sent.",
+            argument="rate",
         )
 
 
@@ -153,7 +156,8 @@ def _check_money(name: str, value: object, *, least: int | None) -> None:
             return
     words = "above 0" if least is None else f"of {least} or more"
     raise InvalidInputError(
-        f"{name} must be a Decimal {words}, below 10^12 and with 6 decimals at most; nothing was sent."
+        f"{name} must be a Decimal {words}, below 10^12 and with 6 decimals at most; nothing was sent.",
+        argument=name,
     )
 
 

@@ -95,7 +95,9 @@ async def track(
     raises. Messages accepted after the last round are those of the next call.
     """
     if not 0 < rate < float("inf"):
-        raise InvalidInputError("rate must be a number of requests a second above 0.", outcome=None)
+        raise InvalidInputError(
+            "rate must be a number of requests a second above 0.", outcome=None, argument="rate"
+        )
     tracker = _Tracker(
         account=client.account,
         ledger=ledger,

@@ -12,7 +12,7 @@ from cyclopts import CycloptsError
 
 from vavasms.cli import exits, show
 from vavasms.cli.app import app
-from vavasms.errors import InvalidNumberError, Outcome, VavaSMSError
+from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
 
 __all__ = ["run"]
 
@@ -62,6 +62,10 @@ def _judge(error: BaseException) -> tuple[int, str]:
 def describe(error: VavaSMSError) -> str:
     """Say what went wrong and, of a send, whether something was sent."""
     sentence = str(error).rstrip(".")
+    if isinstance(error, InvalidInputError) and error.argument is not None:
+        option = f"--{error.argument.replace('_', '-')}"
+        # Whoever types an option knows no Decimal.
+        sentence = sentence.replace(error.argument, option, 1).replace("a Decimal", "an amount")
     if isinstance(error, InvalidNumberError) and error.suggestion is not None:
         sentence += f". The suggestion is +{error.suggestion}"
     if error.outcome is Outcome.NOT_SENT and "nothing was sent" not in sentence.lower():

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from vavasms.cli import account, show, signals
 from vavasms.cli.message_input import MessageFile, read_message
-from vavasms.cli.options import JsonFlag, SenderId
+from vavasms.cli.options import JsonFlag, SenderId, flag
 from vavasms.models import DeliveryReport, Lot
 from vavasms.text import count_segments
 
@@ -38,9 +38,7 @@ def send(
     ] = None,
     message_file: MessageFile = None,
     sender_id: SenderId = None,
-    quiet: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Print the message ids only, one a line.")
-    ] = False,
+    quiet: Annotated[bool, flag("Print the message ids only, one a line.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Send one text to one number or a few, in one request."""

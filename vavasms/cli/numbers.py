@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
-from typing import Annotated, BinaryIO
-
-from cyclopts import Parameter
 
 from vavasms.campaigns.contacts import Contact, Fate, Judge, Verdict, read_contacts
-from vavasms.cli import show
-from vavasms.cli.options import JsonFlag, PhoneColumn, SheetName, TextEncoding
+from vavasms.cli import options, show
 from vavasms.cli.refused import RefusedPath, open_refused
-from vavasms.errors import InvalidInputError
 from vavasms.numbers.faults import mask
 from vavasms.numbers.judge import check_region
 
@@ -23,38 +17,21 @@ _LEFT_OUT = (Fate.DUPLICATE, Fate.REFUSED)
 
 
 def check(
-    file: Annotated[
-        str,
-        Parameter(
-            help="CSV, XLSX, or one number a line; `-` is standard input.",
-            show_default=False,
-            allow_leading_hyphen=True,
-        ),
-    ] = "-",
+    file: options.Contacts = "-",
     /,
     *,
-    region: Annotated[
-        str | None,
-        Parameter(
-            metavar="CC", help="The country of all numbers, such as CI: makes old 8-digit ones readable."
-        ),
-    ] = None,
-    repair: Annotated[
-        bool,
-        Parameter(
-            negative=(), show_default=False, help="Take the new number in place of an old or spoiled one."
-        ),
-    ] = False,
-    phone_column: PhoneColumn = None,
-    sheet: SheetName = None,
-    encoding: TextEncoding = None,
+    region: options.Region = None,
+    repair: options.Repair = False,
+    phone_column: options.PhoneColumn = None,
+    sheet: options.SheetName = None,
+    encoding: options.TextEncoding = None,
     refused: RefusedPath = None,
-    as_json: JsonFlag = False,
+    as_json: options.JsonFlag = False,
 ) -> None:
     """Say of each number of a list: kept, repaired, a duplicate, or refused and why."""
     judge = Judge(region=check_region(region), repair=repair)
     fates: Counter[Fate] = Counter()
-    source = _open(file)
+    source = options.open_contacts(file)
     with (
         open_refused(refused, file) as left_out,
         read_contacts(source, phone_column=phone_column, sheet=sheet, encoding=encoding) as contacts,
@@ -78,16 +55,6 @@ def _judge(judge: Judge, contact: Contact) -> Verdict:
         return judge.judge(contact.phone)
     sentence = f"{mask(contact.phone)} stands in a row with more cells than the header"
     return Verdict(fate=Fate.REFUSED, reason=contact.fault, sentence=sentence)
-
-
-def _open(file: str) -> Path | BinaryIO:
-    if file != "-":
-        return Path(file)
-    if sys.stdin is None:
-        raise InvalidInputError("There is no standard input: name a file. Nothing was sent.")
-    if sys.stdin.isatty():
-        show.warn("Type one number a line, and Ctrl-D at the end.")
-    return sys.stdin.buffer
 
 
 class _Lines:

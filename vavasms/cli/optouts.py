@@ -14,11 +14,9 @@ from cyclopts import Parameter
 from vavasms.campaigns.contacts import Judge, read_contacts
 from vavasms.campaigns.ledger.port import Ledger, OptOut
 from vavasms.campaigns.report import csv_line
-from vavasms.cli import exits, show
+from vavasms.cli import exits, options, show
 from vavasms.cli.campaign.beside import moment, open_existing
-from vavasms.cli.campaign.options import open_contacts
 from vavasms.cli.ledgers import LedgerPath, find_ledger, open_ledger
-from vavasms.cli.options import JsonFlag, PhoneColumn, SheetName, TextEncoding
 from vavasms.cli.optout_import import FATES, Import
 from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.errors import InvalidInputError
@@ -29,16 +27,9 @@ _PAGE = 1000
 _HOME = "CI"
 
 Numbers = Annotated[str, Parameter(name="NUMBER", help="+2250700000001, or 0700000001 in Côte d'Ivoire.")]
-Region = Annotated[
-    str | None, Parameter(metavar="CC", help="The country of all numbers: makes old 8-digit ones readable.")
-]
-Repair = Annotated[
-    bool,
-    Parameter(negative=(), show_default=False, help="Take the new number in place of an old or spoiled one."),
-]
 
 
-def list_opt_outs(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
+def list_opt_outs(*, ledger: LedgerPath = None, as_json: options.JsonFlag = False) -> None:
     """List the numbers that want no messages."""
     count = anyio.run(_print_json if as_json else _print_text, ledger)
     if not as_json:
@@ -47,10 +38,10 @@ def list_opt_outs(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> No
 
 def add(
     *numbers: Numbers,
-    region: Region = None,
-    repair: Repair = False,
+    region: options.Region = None,
+    repair: options.Repair = False,
     ledger: LedgerPath = None,
-    as_json: JsonFlag = False,
+    as_json: options.JsonFlag = False,
 ) -> None:
     """Put numbers on the list: no campaign sends to them."""
     found = _parse(numbers, region, repair=repair)
@@ -64,10 +55,10 @@ def add(
 
 def remove(
     *numbers: Numbers,
-    region: Region = None,
-    repair: Repair = False,
+    region: options.Region = None,
+    repair: options.Repair = False,
     ledger: LedgerPath = None,
-    as_json: JsonFlag = False,
+    as_json: options.JsonFlag = False,
 ) -> None:
     """Take numbers off the list."""
     found = _parse(numbers, region, repair=repair)
@@ -80,26 +71,26 @@ def remove(
 
 
 def import_file(
-    file: Annotated[
-        str,
-        Parameter(help="CSV, XLSX, or one number a line; `-` is standard input.", allow_leading_hyphen=True),
-    ],
+    file: options.Contacts,
     /,
     *,
-    region: Region = None,
-    repair: Repair = False,
-    phone_column: PhoneColumn = None,
-    sheet: SheetName = None,
-    encoding: TextEncoding = None,
+    region: options.Region = None,
+    repair: options.Repair = False,
+    phone_column: options.PhoneColumn = None,
+    sheet: options.SheetName = None,
+    encoding: options.TextEncoding = None,
     refused: RefusedPath = None,
     ledger: LedgerPath = None,
-    as_json: JsonFlag = False,
+    as_json: options.JsonFlag = False,
 ) -> int:
-    """Put the numbers of a file on the list; exit code 2 where a row could not be read."""
+    """Put the numbers of a file on the list.
+
+    The exit code is 2 where a row could not be read.
+    """
     judge = Judge(region=None if region is None else check_region(region), repair=repair)
     # Refused before anybody types a list.
     find_ledger(ledger)
-    stream = open_contacts(file)
+    stream = options.open_contacts(file)
     with (
         open_refused(refused, file) as left_out,
         read_contacts(stream, phone_column=phone_column, sheet=sheet, encoding=encoding) as contacts,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from vavasms.cli.options import JsonFlag
+from vavasms.cli.options import JsonFlag, flag
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
 
@@ -20,9 +20,7 @@ def sandbox(
     inbound_url: Annotated[
         str | None, Parameter(metavar="URL", help="Where replies written in the inbox page are posted to.")
     ] = None,
-    allow_remote_inbound: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Let that URL be on another machine.")
-    ] = False,
+    allow_remote_inbound: Annotated[bool, flag("Let that URL be on another machine.")] = False,
     as_json: JsonFlag = False,
 ) -> int:
     """Stand in for the gateway on this machine, until Ctrl-C."""

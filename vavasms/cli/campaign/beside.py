@@ -16,7 +16,6 @@ from vavasms.cli.ledgers import find_ledger, open_place
 from vavasms.errors import InvalidInputError
 
 CampaignId = Annotated[str, Parameter(name="ID", help="The id that `vavasms campaign run` printed.")]
-Yes = Annotated[bool, Parameter(negative=(), show_default=False, help="Do not ask.")]
 
 
 @asynccontextmanager

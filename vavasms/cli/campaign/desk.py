@@ -14,10 +14,10 @@ from vavasms.campaigns.ledger.rows import still_going
 from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.states import CampaignState
 from vavasms.cli import show
-from vavasms.cli.campaign.beside import CampaignId, Yes, confirm, open_existing, repeat_option
+from vavasms.cli.campaign.beside import CampaignId, confirm, open_existing, repeat_option
 from vavasms.cli.campaign.outcomes import make_object, show_next, show_outcomes
 from vavasms.cli.ledgers import LedgerPath
-from vavasms.cli.options import JsonFlag
+from vavasms.cli.options import JsonFlag, Yes
 from vavasms.errors import InvalidInputError
 
 _ENDED = (CampaignState.DONE, CampaignState.CANCELLED)

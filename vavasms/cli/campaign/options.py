@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, BinaryIO, TypedDict
+from typing import Annotated, TypedDict
 
-from attrs import evolve, fields, frozen
+from attrs import evolve, frozen
 from cyclopts import Parameter
 
 from vavasms.campaigns.policy import Policy, parse_window
-from vavasms.cli import show
 from vavasms.cli.ledgers import find_ledger
 from vavasms.cli.message_input import MessageFile, read_message, uses_stdin
-from vavasms.cli.options import PhoneColumn, SenderId, SheetName, TextEncoding
+from vavasms.cli.options import PhoneColumn, Region, Repair, SenderId, SheetName, TextEncoding, Yes, flag
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
+from vavasms.numbers import check_region
 from vavasms.storage.places import Place
 
-Contacts = Annotated[
-    str,
-    Parameter(
-        help="CSV, XLSX, or one number a line; `-` is standard input.",
-        show_default=False,
-        allow_leading_hyphen=True,
-    ),
-]
-
-Detach = Annotated[
-    bool, Parameter(negative=(), show_default=False, help="Leave it to workers (PostgreSQL only).")
-]
+Detach = Annotated[bool, flag("Leave it to workers (PostgreSQL only).")]
 
 
 class Reading(TypedDict):
@@ -64,24 +51,9 @@ class PlanOptions:
     phone_column: PhoneColumn = None
     sheet: SheetName = None
     encoding: TextEncoding = None
-    region: Annotated[
-        str | None,
-        Parameter(
-            metavar="CC", help="The country of all numbers, such as CI: makes old 8-digit ones readable."
-        ),
-    ] = None
-    repair: Annotated[
-        bool,
-        Parameter(
-            negative=(), show_default=False, help="Take the new number in place of an old or spoiled one."
-        ),
-    ] = False
-    fold: Annotated[
-        bool,
-        Parameter(
-            negative=(), show_default=False, help="Spell the texts without the letters that cost (ê as e)."
-        ),
-    ] = False
+    region: Region = None
+    repair: Repair = False
+    fold: Annotated[bool, flag("Spell the texts without the letters that cost (ê as e).")] = False
     unit_price: Annotated[
         Decimal | None, Parameter(metavar="XOF", help="What one segment costs: the gateway does not tell.")
     ] = None
@@ -94,24 +66,22 @@ class PlanOptions:
     tz: Annotated[str, Parameter(metavar="ZONE", help="The time zone of these hours.")] = "Africa/Abidjan"
 
     def policy(self) -> Policy:
-        """Give the limits. Raises `InvalidInputError` where one makes no sense."""
-        return _by_option(
-            lambda: Policy(
-                rate=self.rate,
-                window=None if self.window is None else parse_window(self.window, tz=self.tz),
-                unit_price=self.unit_price,
-                batch_size=self.batch_size,
-                concurrency=self.concurrency,
-            )
+        """Return the limits. Raises `InvalidInputError` where one makes no sense."""
+        return Policy(
+            rate=self.rate,
+            window=None if self.window is None else parse_window(self.window, tz=self.tz),
+            unit_price=self.unit_price,
+            batch_size=self.batch_size,
+            concurrency=self.concurrency,
         )
 
     def reading(self) -> Reading:
-        """Give how the list is read."""
+        """Return how the list is read."""
         return Reading(
             phone_column=self.phone_column,
             sheet=self.sheet,
             encoding=self.encoding,
-            region=self.region,
+            region=None if self.region is None else check_region(self.region),
             repair=self.repair,
             fold=self.fold,
         )
@@ -138,33 +108,15 @@ class RunOptions(PlanOptions):
     test_to: Annotated[
         str | None, Parameter(metavar="NUMBER", help="Send the first text to your own phone before asking.")
     ] = None
-    again: Annotated[
-        bool,
-        Parameter(negative=(), show_default=False, help="Send the very same a second time, on purpose."),
-    ] = False
+    again: Annotated[bool, flag("Send the very same a second time, on purpose.")] = False
     detach: Detach = False
-    yes: Annotated[bool, Parameter(negative=(), show_default=False, help="Do not ask.")] = False
+    yes: Yes = False
 
     def policy(self) -> Policy:
-        """Give the limits. Raises `InvalidInputError` where one makes no sense."""
+        """Return the limits. Raises `InvalidInputError` where one makes no sense."""
         # attrs made a class of its own: the short `super()` is another's.
         plain = PlanOptions.policy(self)
-        return _by_option(
-            lambda: evolve(
-                plain, budget=self.budget, balance_floor=self.balance_floor, daily_cap=self.daily_cap
-            )
-        )
-
-
-def _by_option(make: Callable[[], Policy]) -> Policy:
-    """Make a policy; where it refuses, name the option for the argument."""
-    try:
-        return make()
-    except InvalidInputError as error:
-        name, _, rest = str(error).partition(" ")
-    is_argument = name in {each.name for each in fields(Policy)}
-    shown = f"--{name.replace('_', '-')}" if is_argument else name
-    raise InvalidInputError(f"{shown} {rest.replace('a Decimal', 'an amount')}")
+        return evolve(plain, budget=self.budget, balance_floor=self.balance_floor, daily_cap=self.daily_cap)
 
 
 def read_campaign_text(options: PlanOptions, contacts: str) -> str:
@@ -174,19 +126,8 @@ def read_campaign_text(options: PlanOptions, contacts: str) -> str:
     return read_message(options.message, options.message_file)
 
 
-def open_contacts(contacts: str) -> Path | BinaryIO:
-    """Give the list to read; `-` is standard input."""
-    if contacts != "-":
-        return Path(contacts)
-    if sys.stdin is None:
-        raise InvalidInputError("There is no standard input: name a file. Nothing was sent.")
-    if sys.stdin.isatty():
-        show.warn("Type one number a line, and Ctrl-D at the end.")
-    return sys.stdin.buffer
-
-
 def find_place(ledger: str | None, *, detach: bool) -> Place:
-    """Settle the place of the ledger. Raises `ConfigurationError` for a file that workers were to share."""
+    """Return the place of the ledger. Raises `ConfigurationError` for a file that workers were to share."""
     place = find_ledger(ledger)
     if detach and isinstance(place, Path):
         raise misconfigured(

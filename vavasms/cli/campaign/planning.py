@@ -16,14 +16,13 @@ from vavasms.campaigns.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy, finishing_time
 from vavasms.cli import account, show
 from vavasms.cli.campaign.beside import quote
-from vavasms.cli.campaign.options import Contacts, PlanOptions, open_contacts, read_campaign_text
+from vavasms.cli.campaign.options import PlanOptions, read_campaign_text
 from vavasms.cli.campaign.planshow import make_object, show_plan
 from vavasms.cli.ledgers import LedgerPath, find_ledger, open_place
 from vavasms.cli.message_input import uses_stdin
-from vavasms.cli.options import JsonFlag
+from vavasms.cli.options import Contacts, JsonFlag, open_contacts
 from vavasms.cli.refused import RefusedFile, RefusedPath, open_refused
 from vavasms.errors import VavaSMSError
-from vavasms.numbers import check_region
 from vavasms.storage.places import Place
 
 _WIDTH = 76
@@ -61,15 +60,7 @@ async def _plan(
     ledger: Place | None,
     refused: RefusedFile | None,
 ) -> CampaignPlan:
-    listing = Listing(
-        contacts=source,
-        phone_column=options.phone_column,
-        sheet=options.sheet,
-        encoding=options.encoding,
-        region=None if options.region is None else check_region(options.region),
-        repair=options.repair,
-        fold=options.fold,
-    )
+    listing = Listing(contacts=source, **options.reading())
     opted_out = await _opted_out(ledger)
     found = await plan_listing(
         listing,

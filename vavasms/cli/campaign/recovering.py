@@ -8,16 +8,16 @@ import anyio
 
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.cli import exits, show
-from vavasms.cli.campaign.beside import Yes, confirm
+from vavasms.cli.campaign.beside import confirm
 from vavasms.cli.ledgers import LedgerPath, find_ledger
-from vavasms.cli.options import JsonFlag
+from vavasms.cli.options import JsonFlag, Yes
 from vavasms.errors import InvalidInputError
 
 _WORD = "recover"
 
 
 def recover(*, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = False) -> int:
-    """Make unknown what a ledger that is refused, or was restored, has queued."""
+    """Use a ledger without its log, a copy or a backup: what it had queued is unknown."""
     place = find_ledger(ledger)
     if not isinstance(place, Path):
         raise InvalidInputError(

@@ -17,10 +17,10 @@ from vavasms.campaigns.ledger.port import Ledger, StoredBatch
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.takeover import GRACE
 from vavasms.cli import exits, show
-from vavasms.cli.campaign.beside import CampaignId, Yes, confirm, open_existing, repeat_option
+from vavasms.cli.campaign.beside import CampaignId, confirm, open_existing, repeat_option
 from vavasms.cli.campaign.unknowns import included, is_purged, make_object, show_unknown
 from vavasms.cli.ledgers import LedgerPath
-from vavasms.cli.options import JsonFlag
+from vavasms.cli.options import JsonFlag, Yes, flag
 from vavasms.errors import InvalidInputError, LedgerBusyError
 
 _NOTE = "Marked as sent by hand."
@@ -31,13 +31,8 @@ _NOTE = "Marked as sent by hand."
 class ResolveOptions:
     """What is decided, and about which batches."""
 
-    mark_sent: Annotated[
-        bool, Parameter(negative=(), show_default=False, help="Take them for accepted; nothing is sent.")
-    ] = False
-    resend: Annotated[
-        bool,
-        Parameter(negative=(), show_default=False, help="Queue them again: who has it gets a second SMS."),
-    ] = False
+    mark_sent: Annotated[bool, flag("Take them for accepted; nothing is sent.")] = False
+    resend: Annotated[bool, flag("Queue them again: who has it gets a second SMS.")] = False
     batch: Annotated[
         tuple[int, ...],
         Parameter(metavar="NO", negative=(), show_default=False, help="This batch only; may be repeated."),

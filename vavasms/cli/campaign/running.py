@@ -23,19 +23,12 @@ from vavasms.cli.campaign.beginning import Beginning
 from vavasms.cli.campaign.beside import CampaignId, open_existing, repeat_option
 from vavasms.cli.campaign.confirm import check_terminal
 from vavasms.cli.campaign.detaching import hand_over
-from vavasms.cli.campaign.options import (
-    Contacts,
-    Detach,
-    RunOptions,
-    find_place,
-    open_contacts,
-    read_campaign_text,
-)
+from vavasms.cli.campaign.options import Detach, RunOptions, find_place, read_campaign_text
 from vavasms.cli.campaign.progress import Display, progress
 from vavasms.cli.campaign.trial import code_of_end, name_end
 from vavasms.cli.ledgers import LedgerPath
 from vavasms.cli.message_input import uses_stdin
-from vavasms.cli.options import JsonFlag
+from vavasms.cli.options import Contacts, JsonFlag, open_contacts
 from vavasms.cli.signals import run_until_signalled, terminable
 
 _NOTICES = (
