@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
 import re
@@ -19,7 +21,7 @@ import pytest
 from vavasms.campaigns.ledger.port import BatchRecord, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.campaigns.states import BatchEvent
-from vavasms.cli.app import COMMANDS, app
+from vavasms.cli.app import COMMANDS, Command, app
 from vavasms.numbers import Msisdn
 from vavasms.version import __version__
 
@@ -43,6 +45,13 @@ def test_each_help_has_one_sentence_and_one_example(inside: Run, name: str) -> N
     assert example.startswith("Example: ")
     assert "vavasms" in example
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=NAMES)
+def test_the_docstring_of_a_command_says_the_sentence_of_its_help(command: Command) -> None:
+    module, _, name = command.path.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    assert (inspect.getdoc(function) or "").partition("\n")[0] == command.sentence
 
 
 def test_the_table_of_commands_is_what_can_be_called(inside: Run) -> None:

@@ -24,12 +24,12 @@ class Command:
     name: str
     #: `module:function`.
     path: str
-    #: What follows its name.
-    usage: str
-    #: What it does.
+    #: What it does; its function's docstring says the same, which would have to be imported.
     sentence: str
     #: A line for a shell, to be run as it stands against `vavasms sandbox`.
     example: str
+    #: What follows its name.
+    usage: str = "[OPTIONS]"
     #: Where `vavasms --help` lists it; None within a group of its own.
     group: Group | None = None
     #: What its help ends with.
@@ -53,13 +53,19 @@ _CAMPAIGNS = Group("Campaigns", sort_key=3)
 _INBOUND = Group("Inbound", sort_key=4)
 _TRYING = Group("Without an account", sort_key=5)
 _OTHER = Group("Help", sort_key=9)
-
+_HOMES = (
+    ("otp", "Send and check one-time codes.", _MESSAGES),
+    ("numbers", "Look at the numbers of a contact list.", _LISTS),
+    ("campaign", "Send to a list, durably.", _CAMPAIGNS),
+    ("optouts", "Keep the opt-out list.", _CAMPAIGNS),
+    ("ledger", "Look after where campaigns are kept.", _CAMPAIGNS),
+    ("inbound", "Receive what handsets send.", _INBOUND),
+)
 
 COMMANDS = (
     Command(
         name="balance",
         path="vavasms.cli.messages:balance",
-        usage="[OPTIONS]",
         sentence="Show the credit of the account.",
         example="vavasms balance",
         group=_MESSAGES,
@@ -140,7 +146,6 @@ COMMANDS = (
     Command(
         name="campaign list",
         path="vavasms.cli.campaign.desk:list_campaigns",
-        usage="[OPTIONS]",
         sentence="List the campaigns of the ledger, the latest first.",
         example="vavasms campaign list",
     ),
@@ -175,7 +180,6 @@ COMMANDS = (
     Command(
         name="campaign recover",
         path="vavasms.cli.campaign.recovering:recover",
-        usage="[OPTIONS]",
         sentence="Use a ledger without its log, a copy or a backup: what it had queued is unknown.",
         example="vavasms campaign recover --yes",
     ),
@@ -196,7 +200,6 @@ COMMANDS = (
     Command(
         name="optouts list",
         path="vavasms.cli.optouts:list_opt_outs",
-        usage="[OPTIONS]",
         sentence="List the numbers that want no messages.",
         example="vavasms optouts list",
     ),
@@ -224,21 +227,18 @@ COMMANDS = (
     Command(
         name="optouts export",
         path="vavasms.cli.optouts:export",
-        usage="[OPTIONS]",
         sentence="Print the list as CSV.",
         example="vavasms optouts export",
     ),
     Command(
         name="ledger migrate",
         path="vavasms.cli.ledgers:migrate",
-        usage="[OPTIONS]",
         sentence="Create the ledger, or upgrade it to this version.",
         example="vavasms ledger migrate",
     ),
     Command(
         name="worker",
         path="vavasms.cli.worker:worker",
-        usage="[OPTIONS]",
         sentence="Carry the campaigns of a PostgreSQL ledger, beside other workers.",
         example="vavasms worker --ledger postgresql://localhost/sms",
         group=_CAMPAIGNS,
@@ -246,7 +246,6 @@ COMMANDS = (
     Command(
         name="inbound listen",
         path="vavasms.cli.inbound:listen",
-        usage="[OPTIONS]",
         sentence="Receive inbound SMS and show them, until Ctrl-C.",
         example="vavasms inbound listen --port 0",
     ),
@@ -260,7 +259,6 @@ COMMANDS = (
     Command(
         name="sandbox",
         path="vavasms.cli.sandbox:sandbox",
-        usage="[OPTIONS]",
         sentence="Stand in for the gateway on this machine, until Ctrl-C.",
         example="vavasms sandbox --port 0",
         group=_TRYING,
@@ -269,7 +267,6 @@ COMMANDS = (
     Command(
         name="demo",
         path="vavasms.cli.demo:demo",
-        usage="[OPTIONS]",
         sentence="Clean a messy list of contacts, send it to a sandbox, prove the account.",
         example="vavasms demo --rows 500",
         group=_TRYING,
@@ -290,26 +287,8 @@ def _make() -> App:
         result_action="return_value",
     )
     root["--help"].group = root["--version"].group = _OTHER
-    otp = App(name="otp", help="Send and check one-time codes.", help_epilogue="", group=_MESSAGES)
-    numbers = App(
-        name="numbers", help="Look at the numbers of a contact list.", help_epilogue="", group=_LISTS
-    )
-    campaign = App(name="campaign", help="Send to a list, durably.", help_epilogue="", group=_CAMPAIGNS)
-    opt_outs = App(name="optouts", help="Keep the opt-out list.", help_epilogue="", group=_CAMPAIGNS)
-    ledger = App(
-        name="ledger",
-        help="Look after where campaigns are kept.",
-        help_epilogue="",
-        group=_CAMPAIGNS,
-    )
-    inbound = App(name="inbound", help="Receive what handsets send.", help_epilogue="", group=_INBOUND)
     homes = {
-        "otp": otp,
-        "numbers": numbers,
-        "campaign": campaign,
-        "optouts": opt_outs,
-        "ledger": ledger,
-        "inbound": inbound,
+        name: App(name=name, help=sentence, help_epilogue="", group=group) for name, sentence, group in _HOMES
     }
     for home in homes.values():
         root.command(home)

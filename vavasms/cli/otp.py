@@ -71,7 +71,7 @@ def verify(
     *,
     as_json: JsonFlag = False,
 ) -> int:
-    """Check a one-time code."""
+    """Check a one-time code, which uses up an attempt."""
     recipient = parse_msisdn(to, default_region="CI")
     with account.open_client() as sms, signals.announced():
         found = sms.verify_otp(recipient, code)

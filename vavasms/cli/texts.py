@@ -26,7 +26,7 @@ def segments(
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Count the SMS that a text becomes, and show what it costs."""
+    """Count the SMS that a text becomes, and show which letters cost."""
     text = read_text(text)
     counted = count_segments(text)
     folded = fold_to_gsm7(text)

@@ -24,7 +24,7 @@ def demo(
     ] = None,
     as_json: JsonFlag = False,
 ) -> int:
-    """Clean and send a messy list of contacts to a sandbox, and prove the account."""
+    """Clean a messy list of contacts, send it to a sandbox, prove the account."""
     if not 1 <= rows <= _MOST_ROWS:
         raise InvalidInputError(f"The list has 1 to {_MOST_ROWS:,} rows; nothing was sent.")
     need_sandbox()
