@@ -48,24 +48,24 @@ async def run_until_signalled(
 
     def end(act: Callable[[], object], sentence: str) -> None:
         act()
-        # After the deed: a terminal that was closed takes no words.
+        # Afterwards: a terminal that was closed takes no words.
         with suppress(OSError):
             note(sentence)
 
-    requests = _EndRequests(
+    handler = _SignalHandler(
         first=lambda: end(stop, sentences[0]),
         second=lambda: end(scope.cancel, sentences[1]),
     )
     result: T | None = None
-    with _handled(requests, ending_signals(), loop), scope:
+    with _handled(handler, ending_signals(), loop), scope:
         result = await run()
-    return result, requests.received
+    return result, handler.received
 
 
 @contextmanager
 def stop_on_signal(stop: threading.Event) -> Iterator[None]:
     """Set `stop` at the first signal; the second interrupts, for whoever reads may not read on."""
-    with _handled(_EndRequests(first=stop.set, second=_interrupt), ending_signals()):
+    with _handled(_SignalHandler(first=stop.set, second=_interrupt), ending_signals()):
         yield
 
 
@@ -110,8 +110,8 @@ def undisturbed() -> Iterator[None]:
 
 
 @define(kw_only=True)
-class _EndRequests:
-    """A signal handler that counts the requests to end."""
+class _SignalHandler:
+    """A handler that counts the requests to end."""
 
     first: Callable[[], object]
     second: Callable[[], object]
@@ -135,7 +135,7 @@ def _handled(
     signals: tuple[signal.Signals, ...],
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> Iterator[None]:
-    """Have signals handled, by the event loop where one is passed; only where Python allows it."""
+    """Handle signals, by the event loop where one is passed; only where Python allows it."""
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or (loop is not None and os.name == "nt"):
         yield
