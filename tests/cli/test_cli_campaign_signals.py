@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli import processes
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
 pty = pytest.importorskip("pty")
@@ -34,17 +35,8 @@ RUN = ("campaign", "run", "contacts.csv", "--message", "Bonjour", "--unit-price"
 IN_TENS = ("--batch-size", "10", "--concurrency", "4")
 
 
-@contextmanager
-def start(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "vavasms", *arguments]
-    with subprocess.Popen(
-        command, env=os.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            yield process
-        finally:
-            # Where the test failed nobody else would end it.
-            process.kill()
+def start(*arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return processes.start([sys.executable, "-m", "vavasms", *arguments])
 
 
 def slow_down(server: SandboxServer, seconds: float) -> None:

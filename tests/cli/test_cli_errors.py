@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.cli.processes import start
 from vavasms.cli import exits, show, signals
 from vavasms.cli.app import app
 from vavasms.errors import (
@@ -112,7 +113,7 @@ def test_an_interrupted_send_says_what_became_of_it_and_exits_130(server: Sandbo
     stall = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=0.8)
     server.faults.script(stall)
     command = [sys.executable, "-m", "vavasms", "send", "+2250700000001", "--message", "x"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with start(command) as process:
         assert server.faults.wait_taken(1, timeout=20)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)

@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 
 import anyio
 import pytest
 
+from tests.cli.processes import start
 from vavasms.campaigns.ledger.port import BatchRecord, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.campaigns.states import BatchEvent
@@ -26,6 +28,7 @@ from vavasms.numbers import Msisdn
 from vavasms.version import __version__
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Shell = Callable[[str], AbstractContextManager[subprocess.Popen[str]]]
 EXAMPLE = re.compile(r"^Example: (.*)$", re.MULTILINE)
 NAMES = [command.name for command in COMMANDS]
 
@@ -123,16 +126,13 @@ async def keep_campaign(path: Path, state: str) -> None:
 def inbound_url(bare_environment: Mapping[str, str]) -> Iterator[str]:
     """Give the URL of `vavasms inbound listen`."""
     command = [sys.executable, "-m", "vavasms", "inbound", "listen", "--port", "0", "--json"]
-    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as process:
+    with start(command, stderr=None) as process:
         assert process.stdout is not None
         yield str(json.loads(process.stdout.readline())["url"])
-        process.send_signal(signal.SIGTERM)
 
 
 @pytest.fixture
-def shell(
-    account: Mapping[str, str], database: str, inbound_url: str, tmp_path: Path
-) -> Callable[[str], subprocess.Popen[str]]:
+def shell(account: Mapping[str, str], database: str, inbound_url: str, tmp_path: Path) -> Shell:
     """Run a line in a shell where `vavasms` is a command."""
     script = tmp_path / "vavasms"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vavasms "$@"\n')
@@ -143,27 +143,19 @@ def shell(
         (tmp_path / name).write_text("prenom;telephone\nAwa;2250700000101\n", encoding="utf-8")
     numbers = count()
 
-    def start(line: str) -> subprocess.Popen[str]:
+    def run(line: str) -> AbstractContextManager[subprocess.Popen[str]]:
         ledger = str(tmp_path / f"ledger-{next(numbers)}.db")
         anyio.run(keep_campaign, Path(ledger), STATES.get(" ".join(line.split()[1:3]), "queued"))
         if DATABASE in line:
             line, ledger = line.replace(DATABASE, ""), database
-        return subprocess.Popen(
-            ["sh", "-c", f"exec {line}" if "|" not in line else line],
-            env=os.environ | places | {"VAVASMS_LEDGER": ledger},
-            cwd=tmp_path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        command = ["sh", "-c", f"exec {line}" if "|" not in line else line]
+        return start(command, env=os.environ | places | {"VAVASMS_LEDGER": ledger}, cwd=tmp_path)
 
-    return start
+    return run
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the examples are written for a POSIX shell")
-def test_every_example_of_every_help_runs_as_it_stands(
-    inside: Run, shell: Callable[[str], subprocess.Popen[str]]
-) -> None:
+def test_every_example_of_every_help_runs_as_it_stands(inside: Run, shell: Shell) -> None:
     examples = [example for name in NAMES for example in EXAMPLE.findall(help_of(inside, *name.split()))]
     assert len(examples) == len(NAMES)
     for example in examples:

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.cli import processes
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
 Finished = subprocess.CompletedProcess[str]
@@ -69,17 +70,8 @@ def read(inside: Run, *words: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
-@contextmanager
-def start(*words: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "vavasms", *words]
-    with subprocess.Popen(
-        command, env=os.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        try:
-            yield process
-        finally:
-            # Where the test failed nobody else would end it.
-            process.kill()
+def start(*words: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return processes.start([sys.executable, "-m", "vavasms", *words])
 
 
 def next_event(process: subprocess.Popen[str]) -> dict[str, Any]:
