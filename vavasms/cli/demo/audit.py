@@ -1,4 +1,4 @@
-"""Hold the campaign's account against the journal of the gateway, which is the truth."""
+"""Compare the campaign's account with the journal of the gateway, which is the truth."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from attrs import frozen
-
 from vavasms.campaigns.contacts import Fate, Judge, read_contacts
 from vavasms.campaigns.ledger.port import Ledger
+from vavasms.campaigns.plan import CampaignPlan
 from vavasms.campaigns.states import OUTCOMES
+from vavasms.cli.demo import report
+from vavasms.client import AsyncVavaSMS
 from vavasms.errors import Outcome
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Journal
@@ -19,22 +20,6 @@ from vavasms.sandbox import Journal
 _PAGE = 200
 #: Recipients by their outcome; None: they have none yet.
 Account = Mapping[Outcome | None, Sequence[Msisdn]]
-
-
-@frozen(kw_only=True)
-class Audit:
-    """What the journal says."""
-
-    #: Numbers that received the text once, and more than once.
-    once: int
-    several_times: int
-    #: Of the unknown ones, how many did receive it.
-    unknown_received: int
-    #: Segments paid, over all recipients.
-    segments: int
-    cost: Decimal
-    #: What does not add up, in words; empty where all does.
-    faults: tuple[str, ...]
 
 
 def read_recipients(path: Path) -> Iterator[Msisdn]:
@@ -60,27 +45,39 @@ async def read_account(ledger: Ledger, campaign_id: str) -> Account:
     return account
 
 
-def audit(journal: Journal, recipients: Collection[Msisdn], account: Account, spent: Decimal) -> Audit:
-    """Compare; `spent` is what left the balance."""
+async def audit_campaign(
+    sms: AsyncVavaSMS, ledger: Ledger, campaign_id: str, plan: CampaignPlan, journal: Journal, contacts: Path
+) -> report.Audit:
+    """Compare the account of a campaign that has ended with the journal."""
+    account, balance = await read_account(ledger, campaign_id), await sms.balance()
+    assert plan.balance is not None
+    recipients = list(read_recipients(contacts))
+    return audit(journal, recipients, account, before=plan.balance, after=balance.amount)
+
+
+def audit(
+    journal: Journal, recipients: Collection[Msisdn], account: Account, *, before: Decimal, after: Decimal
+) -> report.Audit:
+    """Compare; `before` and `after` are the balances."""
     received = Counter(journal.counts())
     cost = sum((entry.cost for entry in journal.entries), Decimal(0))
     settled = Counter(number for outcome in Outcome for number in account[outcome])
     untouched = (*account[Outcome.REJECTED], *account[Outcome.NOT_SENT])
     checks = {
-        "a recipient is missing from the account": settled == Counter(recipients),
-        "an accepted number did not receive it once": all(
-            received[number] == 1 for number in account[Outcome.ACCEPTED]
-        ),
-        "a number received it twice": max(received.values(), default=0) <= 1,
-        "a rejected or unsent number received it": not any(received[number] for number in untouched),
-        "a stranger received it": received.keys() <= set(recipients),
-        "the cost is not what left the balance": cost == spent,
+        report.MISSING: settled == Counter(recipients),
+        report.NOT_RECEIVED: all(received[number] == 1 for number in account[Outcome.ACCEPTED]),
+        report.RECEIVED_TWICE: max(received.values(), default=0) <= 1,
+        report.NOT_EXPECTED: not any(received[number] for number in untouched),
+        report.STRANGER: received.keys() <= set(recipients),
+        report.WRONG_COST: cost == before - after,
     }
-    return Audit(
+    return report.Audit(
         once=sum(times == 1 for times in received.values()),
         several_times=sum(times > 1 for times in received.values()),
         unknown_received=sum(received[number] > 0 for number in account[Outcome.UNKNOWN]),
         segments=sum(entry.segments * entry.recipients for entry in journal.entries),
         cost=cost,
+        balance_before=before,
+        balance_after=after,
         faults=tuple(fault for fault, holds in checks.items() if not holds),
     )
