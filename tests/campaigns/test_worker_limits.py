@@ -104,6 +104,17 @@ async def test_a_floor_counts_what_the_same_worker_has_under_way_of_another_camp
     assert (await poor.ledger.status(greedy)).accepted == 60
 
 
+async def test_two_campaigns_of_a_worker_never_go_below_a_floor_together(poor: Crew) -> None:
+    stall(poor.stage.sandbox, 0.3, accepted=False)
+    floor = {"batch_size": 80, "unit_price": PRICE, "balance_floor": Decimal(0)}
+    ids = [await poor.start(phones(80, first=100 * each), **floor) for each in range(2)]
+    async with poor.work(number=1, concurrency=2):
+        statuses = [await poor.settled(each) for each in ids]
+    # Each of them is 800 of 1000 XOF.
+    assert sorted((each.state.value, each.accepted) for each in statuses) == [("done", 80), ("paused", 0)]
+    assert poor.stage.sandbox.gateway.balance == 200
+
+
 async def test_a_floor_that_was_set_meanwhile_holds_for_a_worker_that_had_begun(poor: Crew) -> None:
     # So quick that in the two seconds in which a worker looks all of it would be spent.
     stall(poor.stage.sandbox, 0.05, accepted=False)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 
 import anyio
 from attrs import define, field
 
 from vavasms.bulk.preflight import LONGEST, ends_sending
-from vavasms.campaigns.ledger.port import Ledger
+from vavasms.campaigns.ledger.port import Campaign, Ledger, QueuedBatch
+from vavasms.campaigns.policy import Policy
 from vavasms.endpoints import Transport, fetch_balance
 from vavasms.errors import LedgerError, VavaSMSError
 from vavasms.transport.http import Attempt
 
 #: Seconds between two readings while a campaign runs.
 EVERY = 2.0
+#: Seconds before a batch is tried again that the balance does not pay beside what is in flight.
+RECHECK = 0.5
 
 
 @define(kw_only=True)
@@ -28,6 +32,8 @@ class BalanceReader:
     latest: Decimal | None = None
     #: When the request for it began, on the monotonic clock.
     asked_at: float = -float("inf")
+    #: Held from a reading until the batch that it pays for is claimed, by all campaigns of the account.
+    claiming: anyio.Lock = field(factory=anyio.Lock, init=False)
     #: What the last reading met that every send would meet as well; and when it ended.
     _obstacle: VavaSMSError | None = field(default=None, init=False)
     _ended_at: float = field(default=-float("inf"), init=False)
@@ -83,14 +89,14 @@ async def _end_with(stopping: anyio.Event, scope: anyio.CancelScope) -> None:
 
 @define(kw_only=True)
 class BalanceWatch:
-    """Have the balance read now and then; note it on the batches of a campaign that were answered in between.
+    """The balance beside one campaign: keep its floor, note the readings on the batches answered in between.
 
-    With several batches in flight their cost cannot be told apart: it stays a hint.
+    With several batches in flight their cost cannot be told apart: the notes stay a hint.
     """
 
     reader: BalanceReader
     ledger: Ledger
-    campaign_id: str
+    campaign: Campaign
     _answered: list[int] = field(factory=list, init=False)
 
     @property
@@ -119,5 +125,35 @@ class BalanceWatch:
             # What was asked for before these answers came says nothing of them.
             self._answered += answered
         elif answered:
-            await self.ledger.note_balance(self.campaign_id, answered, balance)
+            await self.ledger.note_balance(self.campaign.id, answered, balance)
         return balance
+
+    @asynccontextmanager
+    async def reserve(self, batch: QueuedBatch, policy: Policy, stopping: anyio.Event) -> AsyncIterator[bool]:
+        """Yield whether a batch may be claimed in this context: the balance pays for it and all in flight.
+
+        Where it never will, the campaign is paused and `stopping` set. What other processes claim shows once
+        they did: each of them may go below the floor by a batch.
+        """
+        floor = policy.balance_floor
+        if floor is None:
+            yield True
+            return
+        async with self.reader.claiming:
+            # In this order: what is settled in between counts twice, never not at all.
+            in_flight = await self.ledger.under_way(self.campaign.account)
+            balance = await self.read()
+            cost = policy.cost(batch.messages * batch.segments + in_flight) or Decimal(0)
+            is_paid = balance is not None and balance - cost >= floor
+            if not is_paid and (balance is None or not in_flight):
+                await self.ledger.pause(
+                    self.campaign.id, _pause_reason(balance, floor), revision=self.campaign.revision
+                )
+                stopping.set()
+            yield is_paid and not stopping.is_set()
+
+
+def _pause_reason(balance: Decimal | None, floor: Decimal) -> str:
+    if balance is None:
+        return "the balance could not be read, and there is a floor for it"
+    return f"the balance of {balance} XOF comes down to the floor of {floor}"

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from enum import Enum
 from secrets import token_hex
 
 import anyio
 from attrs import define, field, frozen
 
-from vavasms.campaigns.balance import BalanceWatch
+from vavasms.campaigns.balance import RECHECK, BalanceWatch
 from vavasms.campaigns.ledger.port import (
     LONGEST_DELAY,
     RESERVE_AHEAD,
@@ -100,8 +100,6 @@ class Carrier:
     clock: Callable[[], float]
     #: Set where no further batch is to be begun.
     stopping: anyio.Event = field(factory=anyio.Event)
-    #: Says whether a batch may be spent for, and has it claimed within. None: whoever calls saw to it.
-    spend: Callable[[QueuedBatch], AbstractAsyncContextManager[bool]] | None = None
     #: Outcomes that the ledger did not take. Until somebody writes them their batches are `sending`.
     owed: list[Owed] = field(factory=list)
     #: The gateway asked for a pause until then.
@@ -113,16 +111,26 @@ class Carrier:
         `answered` is called when the gateway has accepted it and that is about to be written: whatever is
         claimed from then on is committed with that outcome or after it, never before.
         """
-        if not await self._wait_for_turn(batch):
-            return _NOT_CLAIMED
-        claim = await self._spend_and_claim(batch) if self._is_open() else None
+        claim = await self._claim_in_turn(batch)
         if claim is None:
-            await self._hand_back(batch)
             return _NOT_CLAIMED
         age = self._measure_age(claim)
         if age() > FRESH:
             return await self._turn_back(claim)
         return await self._send(claim, age, answered)
+
+    async def _claim_in_turn(self, batch: QueuedBatch) -> Claim | None:
+        """Claim a batch at its turn; None where it cannot be claimed, or should not be now."""
+        while await self._wait_for_turn(batch):
+            async with self.balance.reserve(batch, self.policy, self.stopping) as is_paid:
+                claim = await self._claim(batch.no) if is_paid and self._is_open() else None
+            if claim is None:
+                await self._hand_back(batch)
+            if is_paid or not self._is_open():
+                return claim
+            # Its turn is over: those that wait for the balance must not leave all at once.
+            await self._pause(RECHECK)
+        return None
 
     def _measure_age(self, claim: Claim) -> Callable[[], float]:
         """Give what tells the seconds since a claim, by two clocks: one may be set back, the other sleep."""
@@ -163,12 +171,6 @@ class Carrier:
     def _is_open(self) -> bool:
         window = self.policy.window
         return window is None or window.is_open(self.clock())
-
-    async def _spend_and_claim(self, batch: QueuedBatch) -> Claim | None:
-        if self.spend is None:
-            return await self._claim(batch.no)
-        async with self.spend(batch) as granted:
-            return await self._claim(batch.no) if granted else None
 
     async def _claim(self, no: int) -> Claim | None:
         token = token_hex(16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from decimal import Decimal
 from functools import partial
 
 import anyio
@@ -12,7 +11,7 @@ from attrs import define, field
 
 from vavasms.bulk.halt import Halt
 from vavasms.campaigns.carrier import Carried, Carrier
-from vavasms.campaigns.halting import UNREADABLE, at_floor, name_reason, stop_reason
+from vavasms.campaigns.halting import name_reason, stop_reason
 from vavasms.campaigns.ledger.port import QueuedBatch
 from vavasms.campaigns.states import CampaignState
 
@@ -21,8 +20,6 @@ _PAGE = 256
 #: Seconds after which a wait is broken to see whether somebody paused the campaign meanwhile.
 _LOOK = 5.0
 _BREATH = 0.05
-#: Seconds between two looks at what others have under way.
-_GLANCE = 0.5
 INTERRUPTED = "interrupted"
 
 
@@ -33,8 +30,6 @@ class Feeder:
     carrier: Carrier
     #: The most calls the transport can have under way.
     places: int
-    #: Segments in flight by campaign and batch, over all that the runner carries for the account.
-    in_hand: dict[tuple[str, int], int]
     halt: Halt = field(factory=Halt)
     #: Why the campaign is to be paused; None where it is not.
     reason: str | None = field(default=None, init=False)
@@ -107,11 +102,10 @@ class Feeder:
             await self._begin_slowly()
         place = object()
         await limiter.acquire_on_behalf_of(place)
-        if self._ended or not await self._can_spend(batch):
+        if self._ended:
             limiter.release_on_behalf_of(place)
             return False
         self._in_flight.add(batch.no)
-        self.in_hand[self.carrier.campaign.id, batch.no] = batch.messages * batch.segments
         tasks.start_soon(self._carry, batch, limiter, place)
         return True
 
@@ -145,7 +139,6 @@ class Feeder:
         finally:
             leave()
             self._in_flight.remove(batch.no)
-            del self.in_hand[self.carrier.campaign.id, batch.no]
             self._settled.set()
 
     def _fail(self, error: Exception) -> None:
@@ -162,33 +155,6 @@ class Feeder:
     def _stop(self, reason: str) -> None:
         self.reason = self.reason or reason
         self.carrier.stopping.set()
-
-    async def _can_spend(self, batch: QueuedBatch) -> bool:
-        """Stop before the balance falls below the floor, or where it cannot be read."""
-        floor = self.carrier.policy.balance_floor
-        while floor is not None and not self._ended:
-            in_hand, others = sum(self.in_hand.values()), await self._others()
-            balance = await self.carrier.balance.read()
-            # Once more: readings queue, and another campaign may have gone on meanwhile. From here to the
-            # batch's own entry nothing is waited for.
-            under_way = max(in_hand, sum(self.in_hand.values())) + others
-            if balance is None:
-                self._stop(UNREADABLE)
-            elif balance - self._cost(batch.messages * batch.segments + under_way) >= floor:
-                return True
-            elif not under_way:
-                self._stop(at_floor(balance, floor))
-            else:
-                # Whether it is paid already shows once it is settled.
-                await (self._wait_for_settled() if self._in_flight else self._pause(_GLANCE))
-        return floor is None
-
-    async def _others(self) -> int:
-        carrier = self.carrier
-        return await carrier.ledger.under_way(carrier.campaign.account, but=carrier.worker)
-
-    def _cost(self, segments: int) -> Decimal:
-        return self.carrier.policy.cost(segments) or Decimal(0)
 
     async def _wait_for_window(self) -> None:
         """Wait for the hours in which sending is allowed, as long as the campaign runs."""

@@ -1,8 +1,6 @@
-"""What stops a campaign: an error that would befall every further batch, a balance at its floor."""
+"""What stops a campaign: an error that would befall every further batch."""
 
 from __future__ import annotations
-
-from decimal import Decimal
 
 from vavasms.bulk.halt import Halt
 from vavasms.campaigns.carrier import Carried, Way
@@ -28,11 +26,3 @@ def stop_reason(halt: Halt, carried: Carried) -> str | None:
 def name_reason(error: VavaSMSError) -> str:
     """Return an error as the reason of a pause."""
     return f"{type(error).__name__}: {error}"
-
-
-UNREADABLE = "the balance could not be read, and there is a floor for it"
-
-
-def at_floor(balance: Decimal, floor: Decimal) -> str:
-    """Say that the next batch would take the balance below its floor."""
-    return f"the balance of {balance} XOF comes down to the floor of {floor}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import anyio
 from attrs import define, field
@@ -16,7 +15,6 @@ from vavasms.campaigns.ledger.port import Campaign, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.owed import Owed
 from vavasms.campaigns.policy import Policy, load_policy
-from vavasms.campaigns.purse import Purse
 from vavasms.endpoints import Account
 
 
@@ -45,16 +43,7 @@ class Route:
 
     def __attrs_post_init__(self) -> None:
         self.policy = load_policy(self.campaign.policy)
-        campaign_id = self.campaign.id
-        self.balance = BalanceWatch(reader=self.reader, ledger=self.ledger, campaign_id=campaign_id)
-        purse = Purse(
-            ledger=self.ledger,
-            policy=self.policy,
-            balance=self.balance,
-            account=self.account.name,
-            stopping=self.closed,
-            pause=partial(self.ledger.pause, campaign_id, revision=self.campaign.revision),
-        )
+        self.balance = BalanceWatch(reader=self.reader, ledger=self.ledger, campaign=self.campaign)
         self.carrier = Carrier(
             transport=self.account.transport,
             ledger=self.ledger,
@@ -65,7 +54,6 @@ class Route:
             clock=self.clock,
             stopping=self.closed,
             owed=self.owed,
-            spend=purse.spend,
         )
 
     @property

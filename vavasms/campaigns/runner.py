@@ -94,7 +94,6 @@ class CampaignRunner:
         self._is_open = False
         self._ended = anyio.Event()
         self._owed: list[Owed] = []
-        self._in_hand: dict[tuple[str, int], int] = {}
         self._reader = BalanceReader(transport=client.account.transport)
 
     async def __aenter__(self) -> Self:
@@ -267,7 +266,7 @@ class CampaignRunner:
     async def _make_feeder(self, campaign_id: str) -> Feeder:
         campaign = await self.ledger.campaign(campaign_id)
         transport = self._account.transport
-        watch = BalanceWatch(reader=self._reader, ledger=self.ledger, campaign_id=campaign_id)
+        watch = BalanceWatch(reader=self._reader, ledger=self.ledger, campaign=campaign)
         for no in self._orphans.get(campaign_id, ()):
             watch.answered(no)
         carrier = Carrier(
@@ -281,7 +280,7 @@ class CampaignRunner:
             stopping=self._running[campaign_id],
             owed=self._owed,
         )
-        return Feeder(carrier=carrier, places=transport.max_connections, in_hand=self._in_hand)
+        return Feeder(carrier=carrier, places=transport.max_connections)
 
     async def _run(self, feeder: Feeder, on_progress: OnProgress | None) -> None:
         ledger, campaign_id = self.ledger, feeder.carrier.campaign.id

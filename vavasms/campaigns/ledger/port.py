@@ -290,11 +290,8 @@ class Ledger(Protocol):
         """Give the time as all have it who share the ledger, seconds since the epoch."""
         ...
 
-    async def under_way(self, account: str, *, but: str | None = None) -> int:
-        """Count the segments that an account's workers, all or `but` one, have under way, in any campaign.
-
-        0 on an embedded ledger.
-        """
+    async def under_way(self, account: str) -> int:
+        """Return how many segments of an account are being sent, in any campaign, by any worker."""
         ...
 
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:

@@ -261,10 +261,9 @@ class PostgresLedger:
         """Return the database's time: see `Ledger.now`."""
         return float((await self._database.call(JOBS["select_now"], {}))[0][0])
 
-    async def under_way(self, account: str, *, but: str | None = None) -> int:
+    async def under_way(self, account: str) -> int:
         """Count the segments that are under way: see `Ledger.under_way`."""
-        values = {"account": account, "worker": but}
-        return int((await self._database.call(JOBS["select_under_way"], values))[0][0])
+        return int((await self._database.call(JOBS["select_under_way"], {"account": account}))[0][0])
 
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
         """Return queued batches: see `Ledger.queued`."""

@@ -293,10 +293,11 @@ class SqliteLedger:
         """Return this machine's time: see `Ledger.now`."""
         return time.time()
 
-    async def under_way(self, account: str, *, but: str | None = None) -> int:
-        """Return 0: there is one runner. See `Ledger.under_way`."""
-        del account, but
-        return 0
+    async def under_way(self, account: str) -> int:
+        """Return how many segments are being sent: see `Ledger.under_way`."""
+        return await self._database.read(
+            lambda c: int(c.execute(SQL["select_under_way"], {"account": account}).fetchone()[0])
+        )
 
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
         """Return queued batches: see `Ledger.queued`."""

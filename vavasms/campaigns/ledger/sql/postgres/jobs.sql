@@ -64,10 +64,10 @@ SELECT DISTINCT batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaign
 WHERE campaign.id = %(id)s AND batch.no = ANY(%(numbers)s::INTEGER[])
 
 -- name: select_under_way
--- Segments under way over all campaigns of an account, but those of one worker, if any.
+-- Segments under way over all campaigns of an account.
 SELECT coalesce(sum(batch.segments * (batch.n - batch.excluded)), 0)
 FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
-WHERE batch.state = 'sending' AND campaign.account = %(account)s AND batch.worker IS DISTINCT FROM %(worker)s
+WHERE batch.state = 'sending' AND campaign.account = %(account)s
 
 -- name: cancel_stuck
 -- Whoever loaded it is long gone.

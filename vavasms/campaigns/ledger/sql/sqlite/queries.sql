@@ -87,6 +87,11 @@ WHERE campaign = :campaign AND state = 'queued' AND (attempt > 0 OR not_before >
 SELECT campaign.id, batch.no FROM batch JOIN campaign ON campaign.seq = batch.campaign
 WHERE batch.state = 'sending' ORDER BY campaign.seq, batch.no
 
+-- name: select_under_way
+SELECT coalesce(sum(batch.segments * (batch.n - batch.excluded)), 0)
+FROM campaign JOIN batch INDEXED BY batch_progress ON batch.campaign = campaign.seq
+WHERE campaign.account = :account AND batch.state = 'sending'
+
 -- name: orphan_sending
 -- Whoever was sending is dead: never back to the queue, since its request may have been accepted.
 UPDATE batch SET state = 'unknown', result = :result WHERE state = 'sending'
