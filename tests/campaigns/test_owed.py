@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
+from vavasms.campaigns.ledger.memory import MemoryLedger
+from vavasms.campaigns.ledger.port import BatchRecord, Claim
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
-from vavasms.campaigns.owed import Owed, write_last, write_owed
+from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import CampaignState
+from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 from vavasms.storage.database import BUSY_SECONDS
@@ -109,6 +112,30 @@ async def test_a_runner_that_leaves_writes_the_answers_it_read(
     assert stage.received() == dict.fromkeys(phones(80), 1)
 
 
+class Refusing(MemoryLedger):
+    """Does not take the next outcome."""
+
+    refuses: bool = True
+
+    async def settle(self, claim: Claim, event: BatchEvent, record: BatchRecord, **options: Any) -> Any:
+        if self.refuses:
+            self.refuses = False
+            raise LedgerError("The database did not take it.")
+        return await super().settle(claim, event, record, **options)
+
+
+async def test_a_run_that_ends_writes_the_answers_it_read_while_the_runner_goes_on(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    ledger = Refusing()
+    async with connect(sandbox) as sms, CampaignRunner(sms, ledger) as runner:
+        campaign_id = await Stage(runner=runner, sandbox=sandbox, folder=tmp_path).submit(4, batch_size=2)
+        with pytest.raises(LedgerError):
+            await runner.run(campaign_id)
+        status = await ledger.status(campaign_id)
+        assert (status.accepted, status.sending, status.queued) == (2, 0, 2)
+
+
 async def test_what_the_ledger_never_takes_is_said_and_ends(caplog: pytest.LogCaptureFixture) -> None:
     tries: list[int] = []
 
@@ -116,14 +143,17 @@ async def test_what_the_ledger_never_takes_is_said_and_ends(caplog: pytest.LogCa
         tries.append(1)
         raise LedgerError("The database did not take it.")
 
-    owed: list[Owed] = [refuse, refuse]
+    pending = PendingWrites()
+    for _ in range(2):
+        with pytest.raises(LedgerError):
+            await pending.write_or_defer(refuse)
     with caplog.at_level(logging.WARNING), anyio.fail_after(5):
-        assert not await write_last(owed, 0.2)
+        assert not await pending.drain(0.2)
     assert "did not take 2 outcome(s): they are unknown" in caplog.text
-    assert len(tries) > 2
+    assert len(tries) > 4
     with pytest.raises(LedgerError):
-        await write_owed(owed)
-    assert owed == [refuse, refuse]
+        await pending.flush()
+    assert len(pending) == 2
 
 
 async def test_what_is_written_by_two_at_a_time_is_forgotten_once() -> None:
@@ -131,14 +161,20 @@ async def test_what_is_written_by_two_at_a_time_is_forgotten_once() -> None:
     first = anyio.Event()
 
     async def write(name: str) -> None:
+        if not is_there:
+            raise LedgerError("The database did not take it.")
         written.append(name)
         if len(written) == 4:
             first.set()
         await first.wait()
 
-    owed: list[Owed] = [partial(write, "one"), partial(write, "two")]
+    is_there, pending = False, PendingWrites()
+    for name in ("one", "two"):
+        with pytest.raises(LedgerError):
+            await pending.write_or_defer(partial(write, name))
+    is_there = True
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(write_owed, owed)
-            tasks.start_soon(write_owed, owed)
-    assert (owed, sorted(written)) == ([], ["one", "one", "two", "two"])
+            tasks.start_soon(pending.flush)
+            tasks.start_soon(pending.flush)
+    assert (len(pending), sorted(written)) == (0, ["one", "one", "two", "two"])

@@ -19,6 +19,7 @@ from vavasms.campaigns.balance import BalanceReader
 from vavasms.campaigns.ledger.port import Campaign, Claim, QueuedBatch, StoredBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.limits import change_limits
+from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window
 from vavasms.campaigns.routes import Route
 from vavasms.campaigns.states import BatchState, CampaignState
@@ -328,7 +329,7 @@ def make_route(crew: Crew, campaign: Campaign, worker: str, clock: Callable[[], 
         account=crew.account,
         worker=worker,
         clock=clock,
-        owed=[],
+        pending=PendingWrites(),
         reader=BalanceReader(transport=crew.account.transport),
     )
 

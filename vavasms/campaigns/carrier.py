@@ -25,7 +25,7 @@ from vavasms.campaigns.ledger.port import (
     Ledger,
     QueuedBatch,
 )
-from vavasms.campaigns.owed import Owed
+from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import BatchEvent
 from vavasms.campaigns.takeover import FRESH, LEAVES_WITHIN
@@ -99,9 +99,8 @@ class Carrier:
     #: Seconds since the epoch.
     clock: Callable[[], float]
     #: Set where no further batch is to be begun.
-    stopping: anyio.Event = field(factory=anyio.Event)
-    #: Outcomes that the ledger did not take. Until somebody writes them their batches are `sending`.
-    owed: list[Owed] = field(factory=list)
+    stopping: anyio.Event
+    pending: PendingWrites
     #: The gateway asked for a pause until then.
     _held_until: float = field(default=0.0, init=False)
 
@@ -187,7 +186,7 @@ class Carrier:
         except BaseException:
             # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
             with suppress(LedgerError):
-                await self._owe(lambda: self.ledger.abandon(self.campaign.id, no, token))
+                await self.pending.write_or_defer(lambda: self.ledger.abandon(self.campaign.id, no, token))
             raise
 
     async def _send(self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]) -> Carried:
@@ -223,7 +222,7 @@ class Carrier:
             return await self._turn_back(claim, error)
         if error.outcome is Outcome.REJECTED:
             if isinstance(error, RejectedNumberError) and len(claim.recipients) > 1:
-                await self._owe(lambda: self.ledger.split(claim))
+                await self.pending.write_or_defer(lambda: self.ledger.split(claim))
                 return Carried(way=Way.TURNED_BACK, error=error)
             await self._settle(claim, BatchEvent.REJECT, _record(error))
         elif error.outcome is Outcome.NOT_SENT:
@@ -237,7 +236,9 @@ class Carrier:
         if isinstance(error, RateLimitedError):
             self._held_until = max(self._held_until, self.clock() + wait)
         record, due = BatchRecord(), self.clock() + wait
-        await self._owe(lambda: self.ledger.settle(claim, BatchEvent.TURN_BACK, record, not_before=due))
+        await self.pending.write_or_defer(
+            lambda: self.ledger.settle(claim, BatchEvent.TURN_BACK, record, not_before=due)
+        )
         # After the outcome: a ledger that fails here must not leave the batch as being sent.
         if isinstance(error, RateLimitedError):
             await self.ledger.hold(self.campaign.account, self._held_until, now=self.clock())
@@ -253,17 +254,8 @@ class Carrier:
         await self._settle(claim, event, _record(error) if unknown else BatchRecord())
 
     async def _settle(self, claim: Claim, event: BatchEvent, record: BatchRecord) -> None:
-        await self._owe(lambda: self.ledger.settle(claim, event, record))
+        await self.pending.write_or_defer(lambda: self.ledger.settle(claim, event, record))
         self.balance.answered(claim.no)
-
-    async def _owe(self, write: Owed) -> None:
-        """TX2. Where the ledger does not take it, or nobody can tell, it is kept, to be written later."""
-        try:
-            with anyio.CancelScope(shield=True):
-                await write()
-        except BaseException:
-            self.owed.append(write)
-            raise
 
 
 def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:

@@ -1,4 +1,4 @@
-"""Outcomes that a ledger did not take: written once it does, at the end of the process at the latest."""
+"""Writes that a ledger did not take: made once it does, at the end of the process at the latest."""
 
 from __future__ import annotations
 
@@ -7,50 +7,68 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import anyio
+from attrs import define, field
 
-#: Writes an outcome that the ledger did not take; the claim's token keeps it from a newer attempt.
-Owed = Callable[[], Awaitable[object]]
+#: Writes an outcome; the claim's token keeps it from a newer attempt.
+PendingWrite = Callable[[], Awaitable[object]]
 
-#: Seconds for which whoever ends tries to write what is owed; the last try may take longer.
-LAST_WORDS = 10.0
+#: Seconds for which whoever ends tries to write what is pending; the last try may take longer.
+DRAIN_SECONDS = 10.0
 
 logger = logging.getLogger("vavasms")
 
 
-async def write_owed(owed: list[Owed]) -> None:
-    """Write what is owed, and forget what was written. Raises where the ledger still does not take it."""
-    problems: list[Exception] = []
+@define
+class PendingWrites:
+    """The outcomes that a process could not write. Until they are written, their batches are `sending`."""
 
-    async def work(write: Owed) -> None:
+    _writes: list[PendingWrite] = field(factory=list, init=False)
+
+    def __len__(self) -> int:
+        return len(self._writes)
+
+    async def write_or_defer(self, write: PendingWrite) -> None:
+        """Write. Where the ledger does not take it, or nobody can tell, keep it for later and raise."""
         try:
             with anyio.CancelScope(shield=True):
                 await write()
-        except Exception as error:  # noqa: BLE001  raised below: the others need not wait for it
-            problems.append(error)
-        else:
-            # Another who writes may have been quicker.
-            with suppress(ValueError):
-                owed.remove(write)
+        except BaseException:
+            self._writes.append(write)
+            raise
 
-    # At once: each may wait for a server that is away, and none of that can be cancelled.
-    async with anyio.create_task_group() as tasks:
-        for write in [*owed]:
-            tasks.start_soon(work, write)
-    if problems:
-        raise problems[0]
+    async def flush(self) -> None:
+        """Write what is pending. Raises where the ledger still does not take it."""
+        problems: list[Exception] = []
 
+        async def work(write: PendingWrite) -> None:
+            try:
+                with anyio.CancelScope(shield=True):
+                    await write()
+            except Exception as error:  # noqa: BLE001  raised below: the others need not wait for it
+                problems.append(error)
+            else:
+                # Another flush may have been quicker.
+                with suppress(ValueError):
+                    self._writes.remove(write)
 
-async def write_last(owed: list[Owed], seconds: float = LAST_WORDS) -> bool:
-    """Try for some seconds to write what is owed; False where the ledger did not take it till the end.
+        # At once: each may wait for a server that is away, and none of that can be cancelled.
+        async with anyio.create_task_group() as tasks:
+            for write in [*self._writes]:
+                tasks.start_soon(work, write)
+        if problems:
+            raise problems[0]
 
-    Raises nothing of the ledger's: whoever ends has told of that already.
-    """
-    with anyio.move_on_after(seconds):
-        while owed:
-            with suppress(Exception):
-                await write_owed(owed)
-            if owed:
-                await anyio.sleep(seconds / 20)
-    if owed:
-        logger.warning("The ledger did not take %d outcome(s): they are unknown from now on.", len(owed))
-    return not owed
+    async def drain(self, seconds: float = DRAIN_SECONDS) -> bool:
+        """Flush for some seconds; return False where the ledger did not take it till the end.
+
+        Raises nothing of the ledger's: whoever ends has told of that already.
+        """
+        with anyio.move_on_after(seconds):
+            while self._writes:
+                with suppress(Exception):
+                    await self.flush()
+                if self._writes:
+                    await anyio.sleep(seconds / 20)
+        if self._writes:
+            logger.warning("The ledger did not take %d outcome(s): they are unknown from now on.", len(self))
+        return not self._writes

@@ -13,7 +13,7 @@ from vavasms.campaigns.carrier import Carried, Carrier
 from vavasms.campaigns.halting import name_reason, stop_reason
 from vavasms.campaigns.ledger.port import Campaign, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
-from vavasms.campaigns.owed import Owed
+from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.endpoints import Account
 
@@ -27,7 +27,7 @@ class Route:
     account: Account
     worker: str
     clock: Callable[[], float]
-    owed: list[Owed]
+    pending: PendingWrites
     #: One for all campaigns of the worker.
     reader: BalanceReader
     policy: Policy = field(init=False)
@@ -53,7 +53,7 @@ class Route:
             balance=self.balance,
             clock=self.clock,
             stopping=self.closed,
-            owed=self.owed,
+            pending=self.pending,
         )
 
     @property

@@ -23,7 +23,7 @@ from vavasms.campaigns.clocks import SharedClock
 from vavasms.campaigns.feeding import Feeder
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, Ledger, NewCampaign
 from vavasms.campaigns.loading import Listing, plan_listing
-from vavasms.campaigns.owed import Owed, write_last, write_owed
+from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy
 from vavasms.campaigns.states import CampaignState
@@ -44,8 +44,8 @@ _LAST_WORD = 5.0
 
 logger = logging.getLogger("vavasms")
 
-#: Seconds between two looks at the time of a shared ledger.
-_TIME_EVERY = 2.0
+#: Seconds between two rounds of what a runner does beside its campaigns.
+_MAINTENANCE_EVERY = 2.0
 
 OnProgress = Callable[[CampaignStatus], object]
 
@@ -93,7 +93,7 @@ class CampaignRunner:
         self._stopped: set[str] = set()
         self._is_open = False
         self._ended = anyio.Event()
-        self._owed: list[Owed] = []
+        self._pending = PendingWrites()
         self._reader = BalanceReader(transport=client.account.transport)
 
     async def __aenter__(self) -> Self:
@@ -118,7 +118,7 @@ class CampaignRunner:
             while self._running:
                 self.stop()
                 await self._ended.wait()
-            await write_last(self._owed)
+            await self._pending.drain()
             await self._stack.__aexit__(exc_type, exc, traceback)
 
     @sealed_async
@@ -220,6 +220,9 @@ class CampaignRunner:
                 self._running[campaign_id] = anyio.Event()
                 feeder = await self._take_up(campaign_id, on_progress)
         finally:
+            with anyio.CancelScope(shield=True), suppress(Exception):
+                # Whoever keeps the runner open reads the ledger, and others wait for what is being sent.
+                await self._pending.flush()
             del self._running[campaign_id]
             self._stopped.discard(campaign_id)
             ended, self._ended = self._ended, anyio.Event()
@@ -237,7 +240,7 @@ class CampaignRunner:
             raise InvalidInputError("Enter the runner with `async with` first: it is one at a time.")
 
     async def _start(self, campaign_id: str) -> None:
-        await write_owed(self._owed)
+        await self._pending.flush()
         campaign = await self.ledger.campaign(campaign_id)
         if campaign.account != self._account.name:
             raise InvalidInputError(f"The campaign {campaign_id!r} is another account's. Nothing was sent.")
@@ -278,7 +281,7 @@ class CampaignRunner:
             balance=watch,
             clock=self._clock,
             stopping=self._running[campaign_id],
-            owed=self._owed,
+            pending=self._pending,
         )
         return Feeder(carrier=carrier, places=transport.max_connections)
 
@@ -287,8 +290,7 @@ class CampaignRunner:
         problem: Exception | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_beside, feeder.carrier.balance.run)
-            if ledger.is_shared:
-                tasks.start_soon(_beside, self._keep_time)
+            tasks.start_soon(_beside, self._maintain)
             if on_progress is not None:
                 tasks.start_soon(_beside, partial(_report, ledger, campaign_id, on_progress))
             try:
@@ -308,13 +310,18 @@ class CampaignRunner:
     async def _ask_time(self) -> None:
         await self._shared.ask(self.ledger.now)
 
-    async def _keep_time(self) -> None:
-        """Ask for the time now and then: a clock that is set back would have a claim look old to others."""
+    async def _maintain(self) -> None:
+        """Ask a shared ledger for the time, and write what another campaign left pending.
+
+        A clock that is set back would have a claim look old to others.
+        """
         while True:
-            await anyio.sleep(_TIME_EVERY)
-            # A look that fails is not the last one.
+            await anyio.sleep(_MAINTENANCE_EVERY)
+            # A round that fails is not the last one.
             with suppress(LedgerError):
-                await self._ask_time()
+                if self.ledger.is_shared:
+                    await self._ask_time()
+                await self._pending.flush()
 
     async def _feed(self, feeder: Feeder) -> None:
         await feeder.run()

@@ -20,7 +20,7 @@ from vavasms.campaigns.engine import BatchJob, Engine
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.ledger.postgres_jobs import queue_of
-from vavasms.campaigns.owed import Owed, write_last, write_owed
+from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.routes import Route
 from vavasms.campaigns.runner import HasAccount
 from vavasms.campaigns.states import CampaignState
@@ -70,7 +70,7 @@ class CampaignWorker:
         self._name = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self._stopping = asyncio.Event()
         self._routes: dict[str, Route] = {}
-        self._owed: list[Owed] = []
+        self._pending = PendingWrites()
         self._reader = BalanceReader(transport=client.account.transport)
         self._engine: Engine
         self._tasks: TaskGroup
@@ -183,7 +183,7 @@ class CampaignWorker:
             account=self._account,
             worker=self._name,
             clock=self._sweeper.clock,
-            owed=self._owed,
+            pending=self._pending,
             reader=self._reader,
         )
         self._tasks.start_soon(_watch, route)
@@ -192,11 +192,11 @@ class CampaignWorker:
         return route
 
     async def _sweep(self) -> None:
-        # What is owed at the end, `_end` writes; the rest others do.
+        # What is pending at the end, `_end` writes; the rest others do.
         while not self._stopping.is_set():
             try:
                 with suppress(Exception):
-                    await write_owed(self._owed)
+                    await self._pending.flush()
                 await self._sweeper.sweep()
                 await self._leave()
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
@@ -229,7 +229,7 @@ class CampaignWorker:
             logger.warning("Whoever was told of a campaign's end failed (%s).", type(error).__name__)
 
     async def _end(self) -> None:
-        if await write_last(self._owed):
+        if await self._pending.drain():
             with suppress(LedgerError):
                 await self._leave()
 
