@@ -38,7 +38,7 @@ from vavasms import (
 from vavasms.config import Secret
 from vavasms.models import OtpReason
 from vavasms.sandbox import SandboxServer
-from vavasms.sealing import sealed
+from vavasms.tracebacks import hide_frames
 from vavasms.transport.http import MAX_LENGTHS
 
 pytestmark = pytest.mark.anyio
@@ -558,11 +558,11 @@ def test_a_plain_function_is_sealed_alike() -> None:
         raise error from OSError("behind it")
 
     with pytest.raises(KeyError) as foreign:
-        sealed(fail)(KeyError("foreign"))
+        hide_frames(fail)(KeyError("foreign"))
     with pytest.raises(InvalidInputError) as ours:
-        sealed(fail)(InvalidInputError("ours"))
+        hide_frames(fail)(InvalidInputError("ours"))
     with pytest.raises(KeyboardInterrupt) as interrupt:
-        sealed(fail)(KeyboardInterrupt())
+        hide_frames(fail)(KeyboardInterrupt())
     names = [[entry.name for entry in caught.traceback][-1] for caught in (foreign, ours, interrupt)]
     assert names == ["fail", "call", "call"]
     assert foreign.value.__cause__ is not None

@@ -30,8 +30,8 @@ from vavasms.errors import (
     VavaSMSError,
 )
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
+from vavasms.transport.hooks import CallInfo
 from vavasms.transport.http import Attempt
-from vavasms.transport.telling import CallInfo
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("no_backoff")]
 

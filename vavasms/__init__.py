@@ -61,7 +61,7 @@ _HOMES = {
     "vavasms.numbers": ("Msisdn", "NumberFault", "parse_msisdn"),
     "vavasms.sync": ("VavaSMS",),
     "vavasms.text": ("Encoding", "Segmentation", "count_segments", "fold_to_gsm7"),
-    "vavasms.transport.telling": ("CallInfo", "Hook"),
+    "vavasms.transport.hooks": ("CallInfo", "Hook"),
     "vavasms.version": ("__version__",),
 }
 #: These need an extra: `from vavasms import *` must do without.

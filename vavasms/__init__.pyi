@@ -133,8 +133,8 @@ from vavasms.text import (
 from vavasms.text import (
     fold_to_gsm7 as fold_to_gsm7,
 )
-from vavasms.transport.telling import CallInfo as CallInfo
-from vavasms.transport.telling import Hook as Hook
+from vavasms.transport.hooks import CallInfo as CallInfo
+from vavasms.transport.hooks import Hook as Hook
 from vavasms.version import __version__ as __version__
 
 __all__ = [

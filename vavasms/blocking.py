@@ -17,8 +17,8 @@ from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.report import RecipientReport, read_report
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner, OnProgress
 from vavasms.numbers import Msisdn
-from vavasms.sealing import sealed
 from vavasms.sync import VavaSMS, open_place, wait_for
+from vavasms.tracebacks import hide_frames
 
 _PAGE = 1_000
 
@@ -34,13 +34,13 @@ class BlockingCampaignRunner:
         self._wait = partial(wait_for, client)
         self._path = Path(path)
 
-    @sealed
+    @hide_frames
     def __enter__(self) -> Self:
         self._session = Session(open_place(self._sms), self._hold)
         self._session.enter()
         return self
 
-    @sealed
+    @hide_frames
     def __exit__(
         self,
         exc_type: type[BaseException] | None,
@@ -57,7 +57,7 @@ class BlockingCampaignRunner:
         ):
             yield
 
-    @sealed
+    @hide_frames
     def plan(
         self,
         contacts: str | Path | BinaryIO,
@@ -86,7 +86,7 @@ class BlockingCampaignRunner:
         )
         return self._wait(call)
 
-    @sealed
+    @hide_frames
     def submit(
         self,
         contacts: str | Path | BinaryIO,
@@ -121,7 +121,7 @@ class BlockingCampaignRunner:
         )
         return self._wait(call)
 
-    @sealed
+    @hide_frames
     def run(self, campaign_id: str, *, on_progress: OnProgress | None = None) -> CampaignRun:
         """Send what is queued of a campaign: see `CampaignRunner.run`.
 
@@ -139,37 +139,37 @@ class BlockingCampaignRunner:
 
         self._wait(stop)
 
-    @sealed
+    @hide_frames
     def status(self, campaign_id: str) -> CampaignStatus:
         """Count a campaign's recipients: see `Ledger.status`."""
         return self._wait(partial(self._ledger.status, campaign_id))
 
-    @sealed
+    @hide_frames
     def statuses(self) -> Sequence[CampaignStatus]:
         """Count the recipients of every campaign: see `Ledger.statuses`."""
         return self._wait(self._ledger.statuses)
 
-    @sealed
+    @hide_frames
     def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
         """Have no further batch claimed: see `Ledger.pause`."""
         return self._wait(partial(self._ledger.pause, campaign_id, reason, revision=revision))
 
-    @sealed
+    @hide_frames
     def cancel(self, campaign_id: str, reason: str) -> bool:
         """Have what is queued never sent: see `Ledger.cancel`."""
         return self._wait(partial(self._ledger.cancel, campaign_id, reason))
 
-    @sealed
+    @hide_frames
     def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
         """Give the batches on which a person must decide: see `Ledger.unknown`."""
         return self._wait(partial(self._ledger.unknown, campaign_id))
 
-    @sealed
+    @hide_frames
     def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
         """Take unknown batches for accepted: see `Ledger.mark_sent`."""
         return self._wait(partial(self._ledger.mark_sent, campaign_id, numbers, note=note))
 
-    @sealed
+    @hide_frames
     def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
         """Queue unknown batches again: see `Ledger.resend`."""
         return self._wait(partial(self._ledger.resend, campaign_id, numbers, sent_before=sent_before))
@@ -183,17 +183,17 @@ class BlockingCampaignRunner:
                 return
             yield from page
 
-    @sealed
+    @hide_frames
     def purge(self, campaign_id: str) -> None:
         """Forget numbers and texts: see `Ledger.purge`."""
         self._wait(partial(self._ledger.purge, campaign_id))
 
-    @sealed
+    @hide_frames
     def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
         """Put numbers on the opt-out list: see `Ledger.add_opt_outs`."""
         return self._wait(partial(self._ledger.add_opt_outs, recipients, source=source, now=now))
 
-    @sealed
+    @hide_frames
     def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
         """Take numbers off the opt-out list: see `Ledger.remove_opt_outs`."""
         return self._wait(partial(self._ledger.remove_opt_outs, recipients))

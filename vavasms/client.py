@@ -18,11 +18,11 @@ from vavasms.endpoints import Account
 from vavasms.errors import InvalidInputError
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
-from vavasms.sealing import sealed, sealed_async
+from vavasms.tracebacks import hide_frames, hide_frames_async
+from vavasms.transport.hooks import Hook
 from vavasms.transport.http import AsyncBaseTransport, HttpTransport
-from vavasms.transport.outcome import Policy
-from vavasms.transport.telling import Hook
-from vavasms.transport.trust import TLS
+from vavasms.transport.outcome import OutcomePolicy
+from vavasms.transport.tls import TLS
 from vavasms.wire.requests import draft_text
 
 
@@ -53,7 +53,7 @@ class AsyncVavaSMS:
     :param on_response: the same, after each attempt.
     """
 
-    @sealed
+    @hide_frames
     def __init__(
         self,
         username: str | None = None,
@@ -83,7 +83,7 @@ class AsyncVavaSMS:
         self._transport = HttpTransport(
             self._settings,
             timeouts=self._timeouts,
-            policy=Policy(
+            policy=OutcomePolicy(
                 lots_are_atomic=lots_are_atomic,
                 retry_refused=retry_refused,
                 refusals_are_final=refusals_are_final,
@@ -118,7 +118,7 @@ class AsyncVavaSMS:
         """Close the connections. May be called twice."""
         await self._transport.aclose()
 
-    @sealed_async
+    @hide_frames_async
     async def balance(self) -> Balance:
         """Ask for the credit (documentation: check/balance).
 
@@ -126,7 +126,7 @@ class AsyncVavaSMS:
         """
         return await endpoints.fetch_balance(self._transport)
 
-    @sealed_async
+    @hide_frames_async
     async def send(self, to: str | Iterable[str], message: str, *, sender_id: str | None = None) -> Lot:
         """Send one text to one number or a few, in one request (documentation: text/single).
 
@@ -137,7 +137,7 @@ class AsyncVavaSMS:
         draft = draft_text(message, self._sender_id(sender_id), username=self._settings.username)
         return await endpoints.send_text(self._transport, draft, self._recipients(to))
 
-    @sealed_async
+    @hide_frames_async
     async def delivery_reports(
         self, message_id: str, *, lot_id: str | None = None
     ) -> tuple[DeliveryReport, ...]:
@@ -149,7 +149,7 @@ class AsyncVavaSMS:
         path = self._settings.status_path
         return await endpoints.fetch_delivery_reports(self._transport, message_id, lot_id=lot_id, path=path)
 
-    @sealed_async
+    @hide_frames_async
     async def send_otp(
         self,
         to: str,
@@ -177,7 +177,7 @@ class AsyncVavaSMS:
             username=self._settings.username,
         )
 
-    @sealed_async
+    @hide_frames_async
     async def verify_otp(self, to: str, code: str, *, sender_id: str | None = None) -> OtpVerification:
         """Have the gateway check a one-time code (documentation: otp/verify).
 
@@ -194,7 +194,7 @@ class AsyncVavaSMS:
             username=self._settings.username,
         )
 
-    @sealed_async
+    @hide_frames_async
     async def send_bulk(
         self,
         recipients: Recipients,
@@ -230,7 +230,7 @@ class AsyncVavaSMS:
             )
         )
 
-    @sealed
+    @hide_frames
     def stream_bulk(
         self,
         recipients: Recipients,

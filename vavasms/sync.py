@@ -26,10 +26,10 @@ from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.portal import shared
-from vavasms.sealing import sealed
+from vavasms.tracebacks import hide_frames
+from vavasms.transport.hooks import Hook
 from vavasms.transport.http import AsyncBaseTransport
-from vavasms.transport.telling import Hook
-from vavasms.transport.trust import TLS
+from vavasms.transport.tls import TLS
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class VavaSMS:
     unknown then. Hooks and `on_progress` run in the thread that does the work and cannot use a `VavaSMS`.
     """
 
-    @sealed
+    @hide_frames
     def __init__(
         self,
         username: str | None = None,
@@ -125,22 +125,22 @@ class VavaSMS:
         """What campaigns need of this client: see `AsyncVavaSMS.account`."""
         return self._client.account
 
-    @sealed
+    @hide_frames
     def balance(self) -> Balance:
         """Ask for the credit: see `AsyncVavaSMS.balance`."""
         return self._call(self._client.balance)
 
-    @sealed
+    @hide_frames
     def send(self, to: str | Iterable[str], message: str, *, sender_id: str | None = None) -> Lot:
         """Send one text to one number or a few: see `AsyncVavaSMS.send`."""
         return self._call(partial(self._client.send, to, message, sender_id=sender_id), sends=True)
 
-    @sealed
+    @hide_frames
     def delivery_reports(self, message_id: str, *, lot_id: str | None = None) -> tuple[DeliveryReport, ...]:
         """Ask how far a message came: see `AsyncVavaSMS.delivery_reports`."""
         return self._call(partial(self._client.delivery_reports, message_id, lot_id=lot_id))
 
-    @sealed
+    @hide_frames
     def send_otp(
         self,
         to: str,
@@ -163,12 +163,12 @@ class VavaSMS:
         )
         return self._call(call, sends=True)
 
-    @sealed
+    @hide_frames
     def verify_otp(self, to: str, code: str, *, sender_id: str | None = None) -> OtpVerification:
         """Have the gateway check a one-time code: see `AsyncVavaSMS.verify_otp`."""
         return self._call(partial(self._client.verify_otp, to, code, sender_id=sender_id), sends=True)
 
-    @sealed
+    @hide_frames
     def send_bulk(
         self,
         recipients: Recipients,
@@ -197,7 +197,7 @@ class VavaSMS:
         )
         return results.collect()
 
-    @sealed
+    @hide_frames
     def stream_bulk(
         self,
         recipients: Recipients,

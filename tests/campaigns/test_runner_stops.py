@@ -18,7 +18,7 @@ from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError, LedgerError
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
-from vavasms.transport.telling import CallInfo
+from vavasms.transport.hooks import CallInfo
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,7 @@ from vavasms.campaigns.worker import CampaignWorker
 from vavasms.config import Timeouts
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
-from vavasms.transport.telling import CallInfo
+from vavasms.transport.hooks import CallInfo
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,7 @@ from vavasms.campaigns.routes import Route
 from vavasms.campaigns.states import BatchState, CampaignState
 from vavasms.campaigns.worker import CampaignWorker
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
-from vavasms.transport.telling import CallInfo
+from vavasms.transport.hooks import CallInfo
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ import respx
 
 from vavasms import AsyncVavaSMS, ConfigurationError, NotSentError, Outcome, Timeouts
 from vavasms.sandbox import Gateway, SandboxServer, create_app
-from vavasms.transport.barrier import REFUSED_URL, VARIABLE, Barrier, Gate, barrier
+from vavasms.transport.live_guard import REFUSED_URL, VARIABLE, Barrier, Gate, barrier
 
 pytestmark = pytest.mark.anyio
 

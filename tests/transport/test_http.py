@@ -34,7 +34,7 @@ from vavasms import (
     VavaSMSError,
 )
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer, create_app
-from vavasms.transport.reading import MAX_REPLY_BYTES
+from vavasms.transport.response import MAX_REPLY_BYTES
 
 pytestmark = pytest.mark.anyio
 

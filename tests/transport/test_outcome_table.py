@@ -31,7 +31,7 @@ from vavasms.models import OtpReason
 from vavasms.numbers import Msisdn
 from vavasms.transport.outcome import (
     Failure,
-    Policy,
+    OutcomePolicy,
     Problem,
     Reply,
     judge_problem,
@@ -79,11 +79,11 @@ def judge(
     *,
     recipients: tuple[Msisdn, ...] = ONE,
     retry_after: float | None = None,
-    policy: Policy | None = None,
+    policy: OutcomePolicy | None = None,
 ) -> Envelope | Failure:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     reply = Reply(status=status, retry_after=retry_after, body=raw)
-    return judge_reply(request_of(call, recipients), reply, policy or Policy())
+    return judge_reply(request_of(call, recipients), reply, policy or OutcomePolicy())
 
 
 # No reply.
@@ -192,7 +192,7 @@ def test_every_status_without_an_envelope_has_its_row(call: Call, body: bytes) -
 @pytest.mark.parametrize("status", TURNED_AWAY)
 @pytest.mark.parametrize("call", Call)
 def test_what_was_turned_away_may_be_taken_for_unknown(call: Call, status: int) -> None:
-    result = judge(call, status, b"", retry_after=7.0, policy=Policy(retry_refused=False))
+    result = judge(call, status, b"", retry_after=7.0, policy=OutcomePolicy(retry_refused=False))
     # Reads may be repeated whatever became of the first one.
     outcome, attempts = (NONE, 3) if call in READS else (UNKNOWN, 1)
     assert fate_of(result) == Fate(RateLimitedError, outcome, attempts, wait=7.0)
@@ -374,7 +374,7 @@ def test_what_is_not_the_gateways_own_refusal_refuses_no_send(
     body: bytes | Mapping[str, object], status: int
 ) -> None:
     for call in SENDS:
-        result = judge(call, status, body, policy=Policy(refusals_are_final=status not in REFUSED))
+        result = judge(call, status, body, policy=OutcomePolicy(refusals_are_final=status not in REFUSED))
         if isinstance(result, Envelope):
             assert b'"code": 0' in json.dumps(body).encode()
             continue
@@ -412,7 +412,7 @@ def test_a_bare_refusal_is_final_only_where_the_owner_says_so(call: Call, status
         b"null",
     ):
         assert fate_of(judge(call, status, body)).outcome is UNKNOWN
-        final = fate_of(judge(call, status, body, policy=Policy(refusals_are_final=True)))
+        final = fate_of(judge(call, status, body, policy=OutcomePolicy(refusals_are_final=True)))
         assert final == Fate(GatewayError, REJECTED, halts=status in {401, 403, 404, 405})
 
 
@@ -458,7 +458,7 @@ SIGNS = [
 @pytest.mark.parametrize("body", SIGNS)
 def test_what_may_hold_a_success_is_unknown_whatever_the_settings(body: bytes, status: int) -> None:
     for call in SENDS:
-        result = judge(call, status, body, policy=Policy(refusals_are_final=True))
+        result = judge(call, status, body, policy=OutcomePolicy(refusals_are_final=True))
         assert fate_of(result).outcome is UNKNOWN
         assert fate_of(result).attempts == 1
 
@@ -482,7 +482,7 @@ def test_a_bad_number_among_several_settles_the_lot_only_where_lots_are_atomic(
     recipients: tuple[Msisdn, ...], atomic: bool, outcome: Outcome, call: Call, status: int
 ) -> None:
     body = {"code": "903", "status": "INVALID_PHONE_NUMBER", "description": "x"}
-    result = judge(call, status, body, recipients=recipients, policy=Policy(lots_are_atomic=atomic))
+    result = judge(call, status, body, recipients=recipients, policy=OutcomePolicy(lots_are_atomic=atomic))
     assert fate_of(result) == Fate(RejectedNumberError, outcome)
     assert isinstance(result, Failure)
     assert ("unknown" in str(result.error)) is (outcome is UNKNOWN)
@@ -561,7 +561,7 @@ def test_a_success_in_disguise_under_a_429_is_not_sent_again(status: int, body: 
 
 def test_a_429_too_long_to_be_read_is_not_sent_again() -> None:
     reply = Reply(status=429, retry_after=None, body=b"", whole=False)
-    result = judge_reply(request_of(Call.SEND_TEXT), reply, Policy())
+    result = judge_reply(request_of(Call.SEND_TEXT), reply, OutcomePolicy())
     assert fate_of(result) == Fate(UnexpectedReplyError, UNKNOWN)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vavasms.errors import Outcome, VavaSMSError
 from vavasms.numbers import Msisdn
-from vavasms.transport.outcome import TURNED_AWAY, Failure, Policy, Reply, judge_reply
+from vavasms.transport.outcome import TURNED_AWAY, Failure, OutcomePolicy, Reply, judge_reply
 from vavasms.wire.converter import MisshapenError
 from vavasms.wire.replies import (
     Envelope,
@@ -184,7 +184,7 @@ def is_plain(text: str) -> bool:
 
 def judge(call: Call, status: int, body: bytes) -> Envelope | Failure:
     request = Request(call=call, path="/v1/x", recipients=() if call.kind is Kind.READ else TO)
-    result = judge_reply(request, Reply(status=status, retry_after=None, body=body), Policy())
+    result = judge_reply(request, Reply(status=status, retry_after=None, body=body), OutcomePolicy())
     if isinstance(result, Failure):
         assert isinstance(result.error, VavaSMSError)
         assert is_plain(str(result.error))

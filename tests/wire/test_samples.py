@@ -25,7 +25,7 @@ from vavasms.models import (
     OtpVerification,
 )
 from vavasms.numbers import Msisdn
-from vavasms.transport.outcome import Failure, Policy, Reply, judge_reply
+from vavasms.transport.outcome import Failure, OutcomePolicy, Reply, judge_reply
 from vavasms.wire import replies
 from vavasms.wire.replies import Envelope, parse_envelope
 from vavasms.wire.requests import Call, Kind, Request
@@ -93,7 +93,7 @@ def judge(name: str, status: int) -> Envelope | Failure:
     call = call_of(name)
     recipients = () if call.kind is Kind.READ else TO
     request = Request(call=call, path="/v1/x", recipients=recipients)
-    return judge_reply(request, Reply(status=status, retry_after=None, body=sample(name)), Policy())
+    return judge_reply(request, Reply(status=status, retry_after=None, body=sample(name)), OutcomePolicy())
 
 
 def value_of(call: Call, envelope: Envelope) -> object:
@@ -182,7 +182,7 @@ def test_a_cut_reply_settles_nothing(name: str, call: Call) -> None:
     request = Request(call=call, path="/v1/x", recipients=() if call.kind is Kind.READ else TO)
     body = sample(name)
     for cut in range(len(body)):
-        result = judge_reply(request, Reply(status=200, retry_after=None, body=body[:cut]), Policy())
+        result = judge_reply(request, Reply(status=200, retry_after=None, body=body[:cut]), OutcomePolicy())
         assert isinstance(result, Failure)
         error = result.error
         expected = "OutcomeUnknownError" if call.kind is Kind.VERIFY else "UnexpectedReplyError"
@@ -210,6 +210,6 @@ def test_an_error_in_latin_1_is_read(name: str) -> None:
 def test_a_success_in_latin_1_is_not_believed_and_not_overlooked(status: int) -> None:
     request = Request(call=Call.SEND_TEXT, path="/v1/x", recipients=TO)
     body = sample("send_ok").decode().encode("cp1252")
-    result = judge_reply(request, Reply(status=status, retry_after=None, body=body), Policy())
+    result = judge_reply(request, Reply(status=status, retry_after=None, body=body), OutcomePolicy())
     assert isinstance(result, Failure)
     assert result.error.outcome is Outcome.UNKNOWN

@@ -32,7 +32,7 @@ from vavasms.config import username_of
 from vavasms.endpoints import Account, fetch_balance
 from vavasms.errors import InvalidInputError, LedgerError, VavaSMSError
 from vavasms.numbers import check_region
-from vavasms.sealing import sealed_async
+from vavasms.tracebacks import hide_frames_async
 from vavasms.wire.requests import draft_text
 
 #: Seconds between two calls of `on_progress`.
@@ -121,7 +121,7 @@ class CampaignRunner:
             await self._pending.drain()
             await self._stack.__aexit__(exc_type, exc, traceback)
 
-    @sealed_async
+    @hide_frames_async
     async def plan(
         self,
         contacts: str | Path | BinaryIO,
@@ -146,7 +146,7 @@ class CampaignRunner:
         )
         return await self._price(plan, policy)
 
-    @sealed_async
+    @hide_frames_async
     async def submit(
         self,
         contacts: str | Path | BinaryIO,
@@ -197,7 +197,7 @@ class CampaignRunner:
             raise
         return await self.ledger.campaign(new.id), plan
 
-    @sealed_async
+    @hide_frames_async
     async def run(self, campaign_id: str, *, on_progress: OnProgress | None = None) -> CampaignRun:
         """Send what is queued of a campaign, until it is done, paused or cancelled.
 

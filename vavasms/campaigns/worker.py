@@ -27,8 +27,8 @@ from vavasms.campaigns.states import CampaignState
 from vavasms.campaigns.sweeping import EVERY, Sweeper
 from vavasms.campaigns.takeover import REAP_AFTER, check_timeouts
 from vavasms.errors import InvalidInputError, LedgerError, name_error
-from vavasms.sealing import sealed_async
 from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
+from vavasms.tracebacks import hide_frames_async
 
 logger = logging.getLogger("vavasms")
 
@@ -76,7 +76,7 @@ class CampaignWorker:
         self._tasks: TaskGroup
         self._sweeper: Sweeper
 
-    @sealed_async
+    @hide_frames_async
     async def run(self) -> None:
         """Work until `stop`, through outages of the database; settle what is under way before returning.
 

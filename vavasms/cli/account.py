@@ -13,8 +13,8 @@ from vavasms.cli import show
 from vavasms.cli.places import holds_password
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import KEYRING_SERVICE, misconfigured
-from vavasms.sealing import sealed
 from vavasms.sync import VavaSMS
+from vavasms.tracebacks import hide_frames
 
 _PASSWORD, _USERNAME, _BASE_URL = "VAVASMS_PASSWORD", "VAVASMS_USERNAME", "VAVASMS_BASE_URL"
 _LEDGER = "VAVASMS_LEDGER"
@@ -32,7 +32,7 @@ def open_client() -> Iterator[VavaSMS]:
         yield sms
 
 
-@sealed
+@hide_frames
 def _make_client() -> VavaSMS:
     settings = find_settings()
     return VavaSMS(
@@ -45,7 +45,7 @@ def _make_client() -> VavaSMS:
     )
 
 
-@sealed
+@hide_frames
 def make_async_client(*, max_connections: int) -> AsyncVavaSMS:
     """Make the same for commands that keep many calls under way."""
     settings = find_settings()
@@ -59,13 +59,13 @@ def make_async_client(*, max_connections: int) -> AsyncVavaSMS:
     )
 
 
-@sealed
+@hide_frames
 def find_ledger_setting(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> str | None:
     """Give the ledger that the environment names, or `.env`; it may hold a password."""
     return find_setting(_LEDGER, environment, dotenv)
 
 
-@sealed
+@hide_frames
 def find_setting(
     name: str, environment: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")
 ) -> str | None:
@@ -73,7 +73,7 @@ def find_setting(
     return (_filled(_read_dotenv(dotenv)) | _filled(environment)).get(name)
 
 
-@sealed
+@hide_frames
 def find_settings(
     environment: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")
 ) -> Mapping[str, str]:

@@ -18,8 +18,8 @@ from vavasms.cli import account, show
 from vavasms.cli.options import JsonFlag
 from vavasms.cli.places import check_given
 from vavasms.errors import InvalidInputError
-from vavasms.sealing import sealed
 from vavasms.storage.places import Place, read_place
+from vavasms.tracebacks import hide_frames
 
 LedgerPath = Annotated[
     str | None,
@@ -33,7 +33,7 @@ LedgerPath = Annotated[
 ]
 
 
-@sealed
+@hide_frames
 def find_ledger(given: str | None) -> Place:
     """Settle the place of the ledger.
 

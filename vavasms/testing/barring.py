@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from vavasms.transport.barrier import REFUSED_URL, VARIABLE, barrier
+from vavasms.transport.live_guard import REFUSED_URL, VARIABLE, barrier
 
 _BASE_URL = "VAVASMS_BASE_URL"
 

@@ -13,8 +13,8 @@ import pytest
 from vavasms.client import AsyncVavaSMS
 from vavasms.sandbox import FaultPlan, Gateway, SandboxServer, create_app
 from vavasms.sync import VavaSMS
-from vavasms.transport.barrier import REFUSED_URL
 from vavasms.transport.http import ASGITransport
+from vavasms.transport.live_guard import REFUSED_URL
 
 __all__ = ["Sandbox", "Stage"]
 

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 
 from vavasms.config import Secret
 from vavasms.errors import GatewayError, VavaSMSError
-from vavasms.transport.attempt import Attempt
-from vavasms.transport.outcome import Failure, Policy, Problem, Reply, judge_problem, judge_reply
+from vavasms.transport.body import Attempt
+from vavasms.transport.hooks import Hook, check_hook, tell
+from vavasms.transport.outcome import Failure, OutcomePolicy, Problem, Reply, judge_problem, judge_reply
+from vavasms.transport.redaction import scrub
 from vavasms.transport.retry import RetryBudget, again
-from vavasms.transport.scrub import scrub
-from vavasms.transport.telling import Hook, check_hook, tell
 from vavasms.wire.replies import Envelope
 from vavasms.wire.requests import Request
 
@@ -26,7 +26,12 @@ class Exchange:
     """Make a call by as many attempts as the outcome table allows."""
 
     def __init__(
-        self, post: Post, policy: Policy, password: Secret, on_request: Hook | None, on_response: Hook | None
+        self,
+        post: Post,
+        policy: OutcomePolicy,
+        password: Secret,
+        on_request: Hook | None,
+        on_response: Hook | None,
     ) -> None:
         self._post = post
         self._policy = policy

@@ -19,22 +19,22 @@ from attrs import evolve
 
 from vavasms.config import Secret, Settings, Timeouts, misconfigured
 from vavasms.errors import InvalidInputError, NotSentError, OutcomeUnknownError, VavaSMSError
-from vavasms.transport.attempt import Attempt as Attempt
-from vavasms.transport.attempt import Body
-from vavasms.transport.barrier import BarredError, Gate
+from vavasms.transport._httpcore import is_followed, is_quiet, join_writes
+from vavasms.transport.body import Attempt as Attempt
+from vavasms.transport.body import Body
 from vavasms.transport.deadlines import deadlines_of
 from vavasms.transport.exchange import Exchange
 from vavasms.transport.headers import MAX_LENGTHS as MAX_LENGTHS
 from vavasms.transport.headers import Headers
-from vavasms.transport.inside import is_followed, is_quiet, join_writes
+from vavasms.transport.hooks import Hook
 from vavasms.transport.lifetime import Lifetime
+from vavasms.transport.live_guard import BarredError, Gate
 from vavasms.transport.loops import PerLoop
-from vavasms.transport.outcome import Policy, Problem, Reply
-from vavasms.transport.pools import Pools
+from vavasms.transport.outcome import OutcomePolicy, Problem, Reply
+from vavasms.transport.pool import Pools
 from vavasms.transport.proxy import proxy_from_environment
-from vavasms.transport.reading import read
-from vavasms.transport.telling import Hook
-from vavasms.transport.trust import TLS, build_context, check_context, is_refusal
+from vavasms.transport.response import read
+from vavasms.transport.tls import TLS, build_context, check_context, is_refusal
 from vavasms.wire.replies import Envelope
 from vavasms.wire.requests import Kind, Request, encode_credentials
 
@@ -84,7 +84,7 @@ class HttpTransport:
         settings: Settings,
         *,
         timeouts: Timeouts | None = None,
-        policy: Policy | None = None,
+        policy: OutcomePolicy | None = None,
         max_connections: int = 32,
         transport: httpx.AsyncBaseTransport | None = None,
         proxy: str | None = None,
@@ -100,7 +100,7 @@ class HttpTransport:
         self._credentials = Secret(encode_credentials(settings.username, settings.password.reveal()))
         self._exchange = Exchange(
             self._attempt,
-            policy or Policy(),
+            policy or OutcomePolicy(),
             settings.password,
             on_request=on_request,
             on_response=on_response,

@@ -32,7 +32,7 @@ class Stream(Protocol):
     def get_extra_info(self, info: str) -> Any: ...
 
 
-class JoinedStream:
+class OneWriteStream:
     """Hold the headers of a POST back until its body is written, or a reply is asked for."""
 
     def __init__(self, stream: Stream) -> None:
@@ -66,14 +66,14 @@ class JoinedStream:
         timeout: float | None = None,
     ) -> Stream:
         """Go on over TLS."""
-        return JoinedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        return OneWriteStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         """Look through."""
         return self._stream.get_extra_info(info)
 
 
-class JoinedBackend:
+class OneWriteBackend:
     """Open the connections of httpcore's `AsyncNetworkBackend` so that each request leaves in one write."""
 
     def __init__(self, backend: Any) -> None:
@@ -84,4 +84,4 @@ class JoinedBackend:
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> Stream:
         """Connect."""
-        return JoinedStream(await self._backend.connect_tcp(*args, **kwargs))
+        return OneWriteStream(await self._backend.connect_tcp(*args, **kwargs))

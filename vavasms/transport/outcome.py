@@ -54,7 +54,7 @@ _SENTENCES = {
 
 
 @frozen(kw_only=True)
-class Policy:
+class OutcomePolicy:
     """The readings of the table that the documentation leaves to the account's owner."""
 
     #: 903 for several recipients means that none of them was sent.
@@ -129,7 +129,7 @@ def judge_problem(request: Request, problem: Problem) -> Failure:
     return _failure(NotSentError, text, kind, Outcome.NOT_SENT, attempts=attempts)
 
 
-def judge_reply(request: Request, reply: Reply, policy: Policy) -> Envelope | Failure:
+def judge_reply(request: Request, reply: Reply, policy: OutcomePolicy) -> Envelope | Failure:
     """Say what a reply means: the envelope of a success, or a failure."""
     kind, status = request.call.kind, reply.status
     envelope = parse_envelope(reply.body)
@@ -156,7 +156,7 @@ def misshapen(kind: Kind) -> VavaSMSError:
     return _unreadable(kind, "The gateway's answer says success, but its data cannot be read.", ONCE).error
 
 
-def _judge_status(kind: Kind, reply: Reply, policy: Policy) -> Failure:
+def _judge_status(kind: Kind, reply: Reply, policy: OutcomePolicy) -> Failure:
     status = reply.status
     if status in TURNED_AWAY:
         if _is_doubtful(reply):
@@ -176,7 +176,7 @@ def _is_doubtful(reply: Reply) -> bool:
     return not reply.whole or may_hold_success(reply.body)
 
 
-def _refused_barely(kind: Kind, reply: Reply, policy: Policy) -> Failure:
+def _refused_barely(kind: Kind, reply: Reply, policy: OutcomePolicy) -> Failure:
     """Build the failure of a 4xx without the gateway's own envelope: anybody may have written it."""
     final = policy.refusals_are_final and not _is_doubtful(reply)
     outcome = Outcome.REJECTED if final else Outcome.UNKNOWN
@@ -192,7 +192,7 @@ def _refused_barely(kind: Kind, reply: Reply, policy: Policy) -> Failure:
     return Failure(error=error)
 
 
-def _turned_away(kind: Kind, reply: Reply, policy: Policy) -> Failure:
+def _turned_away(kind: Kind, reply: Reply, policy: OutcomePolicy) -> Failure:
     outcome = Outcome.NOT_SENT if policy.retry_refused else Outcome.UNKNOWN
     error = RateLimitedError(
         _say(f"The gateway asks for a slower pace (HTTP {reply.status}).", kind, outcome),
@@ -204,7 +204,7 @@ def _turned_away(kind: Kind, reply: Reply, policy: Policy) -> Failure:
     return Failure(error=error, attempts=THRICE if again else ONCE, wait=reply.retry_after)
 
 
-def _refused(request: Request, envelope: Envelope, status: int, policy: Policy) -> Envelope | Failure:
+def _refused(request: Request, envelope: Envelope, status: int, policy: OutcomePolicy) -> Envelope | Failure:
     if request.call is Call.VERIFY_OTP and otp_reason(envelope) is not None:
         return envelope
     code, kind = envelope.code, request.call.kind
@@ -226,7 +226,7 @@ def _refused(request: Request, envelope: Envelope, status: int, policy: Policy) 
     return Failure(error=error)
 
 
-def _refused_outcome(request: Request, envelope: Envelope, policy: Policy) -> Outcome:
+def _refused_outcome(request: Request, envelope: Envelope, policy: OutcomePolicy) -> Outcome:
     code = envelope.code
     if envelope.has_ids:
         # What was refused has no message: somebody may have one.

@@ -6,7 +6,7 @@ import math
 
 from vavasms.client import AsyncVavaSMS
 from vavasms.sandbox import Fault, FaultKind, FaultPlan, Gateway, Moment, SandboxServer
-from vavasms.transport.telling import Hook
+from vavasms.transport.hooks import Hook
 
 _TEXT_PATH = "/v1/text/single"
 #: Below as many requests a lost one would be most of the list: nothing goes wrong then.

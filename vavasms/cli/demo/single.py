@@ -26,7 +26,7 @@ from vavasms.cli.demo.gateway import MIN_FAULTY_REQUESTS, make_gateway, open_cli
 from vavasms.cli.signals import terminable
 from vavasms.client import AsyncVavaSMS
 from vavasms.sandbox import SandboxServer
-from vavasms.transport.telling import CallInfo
+from vavasms.transport.hooks import CallInfo
 
 POLICY = Policy(batch_size=100, concurrency=8, unit_price=Decimal(10))
 #: How far the campaign is when it is interrupted, as a share of the recipients.

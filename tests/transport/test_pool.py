@@ -7,7 +7,7 @@ import random
 import anyio
 import pytest
 
-from vavasms.transport.pools import Pools
+from vavasms.transport.pool import Pools
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ import pytest
 import trustme
 
 from vavasms import AsyncVavaSMS, CallInfo, Outcome, OutcomeUnknownError
-from vavasms.transport.inside import is_quiet, join_writes
-from vavasms.transport.joined import JoinedBackend, JoinedStream
+from vavasms.transport._httpcore import is_quiet, join_writes
+from vavasms.transport.joined import OneWriteBackend, OneWriteStream
 
 pytestmark = pytest.mark.anyio
 
@@ -109,11 +109,11 @@ def listening() -> Iterator[socket.socket]:
         yield listener
 
 
-async def open_to(listener: socket.socket) -> tuple[JoinedStream, socket.socket]:
-    backend = JoinedBackend(httpcore.AnyIOBackend())
+async def open_to(listener: socket.socket) -> tuple[OneWriteStream, socket.socket]:
+    backend = OneWriteBackend(httpcore.AnyIOBackend())
     await backend.sleep(0)
     stream = await backend.connect_tcp("127.0.0.1", listener.getsockname()[1])
-    assert isinstance(stream, JoinedStream)
+    assert isinstance(stream, OneWriteStream)
     return stream, _accept(listener)
 
 

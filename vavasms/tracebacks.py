@@ -67,7 +67,7 @@ def _clean(error: ErrorT) -> ErrorT:
     return _without_our_frames(error)
 
 
-def sealed(method: Callable[P, T]) -> Callable[P, T]:
+def hide_frames(method: Callable[P, T]) -> Callable[P, T]:
     """Seal a plain function."""
 
     @wraps(method)
@@ -83,7 +83,7 @@ def sealed(method: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-def sealed_async(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+def hide_frames_async(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Seal a coroutine function."""
 
     @wraps(method)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from vavasms.transport.joined import JoinedBackend
+from vavasms.transport.joined import OneWriteBackend
 
 
 def join_writes(transport: Any) -> None:
@@ -13,7 +13,7 @@ def join_writes(transport: Any) -> None:
     pool = getattr(transport, "_pool", None)
     backend = getattr(pool, "_network_backend", None)
     if pool is not None and hasattr(backend, "connect_tcp"):
-        pool._network_backend = JoinedBackend(backend)  # noqa: SLF001
+        pool._network_backend = OneWriteBackend(backend)  # noqa: SLF001
 
 
 def is_quiet(transport: Any) -> bool:

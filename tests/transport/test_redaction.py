@@ -18,8 +18,8 @@ from tests.echoes import CODE, LAYERS, NUMBER, PARTS, PASSWORD, RUN, TEXT, WAYS,
 from vavasms import AsyncVavaSMS, GatewayError
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
-from vavasms.transport.outcome import Failure, Policy, Reply, judge_reply
-from vavasms.transport.scrub import scrub
+from vavasms.transport.outcome import Failure, OutcomePolicy, Reply, judge_reply
+from vavasms.transport.redaction import scrub
 from vavasms.transport.spellings import ascii_only, plain, unescaped
 from vavasms.wire.replies import parse_envelope
 from vavasms.wire.requests import Call, Request, build_send_otp, build_verify_otp, draft_text
@@ -173,7 +173,7 @@ def test_a_name_and_a_sentence_that_hold_one_another_hide_nothing(name: str, wor
 )
 def test_what_is_private_is_no_code_of_the_gateways(code: int | str, part: str) -> None:
     body = json.dumps({"code": code, "message": "NO"}).encode()
-    result = judge_reply(request_with(part), Reply(status=200, retry_after=None, body=body), Policy())
+    result = judge_reply(request_with(part), Reply(status=200, retry_after=None, body=body), OutcomePolicy())
     assert isinstance(result, Failure)
     error = result.error
     assert isinstance(error, GatewayError)

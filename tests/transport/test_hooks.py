@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vavasms import AsyncVavaSMS, CallInfo, ConfigurationError, Outcome, VavaSMS
-from vavasms.transport.telling import check_hook
+from vavasms.transport.hooks import check_hook
 
 
 async def later(_: CallInfo) -> None:
