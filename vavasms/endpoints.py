@@ -12,10 +12,10 @@ from vavasms.models import Balance, DeliveryReport, Lot, OtpReason, OtpReceipt, 
 from vavasms.numbers import Msisdn
 from vavasms.transport.http import Attempt
 from vavasms.transport.outcome import misshapen
-from vavasms.wire import replies, requests
+from vavasms.wire import requests, responses
 from vavasms.wire.converter import MisshapenError
-from vavasms.wire.replies import Envelope
-from vavasms.wire.requests import Kind, Request
+from vavasms.wire.requests import CallKind, Request
+from vavasms.wire.responses import Envelope
 
 
 class Transport(Protocol):
@@ -51,10 +51,10 @@ async def fetch_balance(transport: Transport, attempt: Attempt | None = None) ->
     """Ask for the credit (documentation: check/balance). Costs nothing; repeated on failure."""
     envelope = await transport.exchange(requests.build_balance(), attempt)
     try:
-        return replies.parse_balance(envelope.data)
+        return responses.parse_balance(envelope.data)
     except MisshapenError:
         pass
-    raise misshapen(Kind.READ)
+    raise misshapen(CallKind.READ)
 
 
 async def send_text(
@@ -65,7 +65,7 @@ async def send_text(
     Costs segments x numbers. Never repeated once its body was asked for.
     """
     envelope = await transport.exchange(draft.address(to), attempt)
-    return replies.parse_lot(envelope.data, to)
+    return responses.parse_lot(envelope.data, to)
 
 
 async def fetch_delivery_reports(
@@ -75,10 +75,10 @@ async def fetch_delivery_reports(
     request = requests.build_delivery_status(message_id, lot_id=lot_id, path=path)
     envelope = await transport.exchange(request)
     try:
-        return replies.parse_reports(envelope.data)
+        return responses.parse_reports(envelope.data)
     except MisshapenError:
         pass
-    raise misshapen(Kind.READ)
+    raise misshapen(CallKind.READ)
 
 
 async def send_otp(
@@ -106,7 +106,7 @@ async def send_otp(
         username=username,
     )
     envelope = await transport.exchange(request)
-    return replies.parse_receipt(envelope.data)
+    return responses.parse_receipt(envelope.data)
 
 
 async def verify_otp(
@@ -122,7 +122,7 @@ async def verify_otp(
     request = requests.build_verify_otp(to, digits, sender_id=sender_id, username=username)
     envelope = await transport.exchange(request)
     try:
-        return replies.parse_verification(envelope)
+        return responses.parse_verification(envelope)
     except MisshapenError:
         pass
-    raise misshapen(Kind.VERIFY)
+    raise misshapen(CallKind.VERIFY)

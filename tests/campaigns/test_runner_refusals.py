@@ -27,8 +27,8 @@ from vavasms.errors import (
 )
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 from vavasms.transport.http import Attempt
-from vavasms.wire.replies import Envelope
 from vavasms.wire.requests import Request
+from vavasms.wire.responses import Envelope
 
 pytestmark = pytest.mark.anyio
 

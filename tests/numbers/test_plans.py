@@ -10,7 +10,7 @@ import phonenumbers
 import pytest
 from phonenumbers import carrier
 
-from vavasms.numbers import judge, msisdn, parse_msisdn, plans
+from vavasms.numbers import lookup, msisdn, parse_msisdn, plans
 
 MOBILE = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
 LENGTHS = {"CI": 10, "BJ": 10, "SN": 9, "GN": 9}
@@ -114,7 +114,7 @@ def test_the_fast_reading_has_the_slow_ones_verdict_on_200_000_numbers() -> None
             if digits is None:
                 continue  # the slow reading is the verdict itself
             fast += 1
-            slow = judge.read(text, region, default_region)
+            slow = lookup.read(text, region, default_region)
             assert (slow.fault, slow.digits) == (None, digits), (text, region, default_region)
             if total % 50 == 0:
                 assert verdict(text, region, default_region) == digits

@@ -38,8 +38,8 @@ from vavasms.transport.outcome import (
     judge_reply,
     misshapen,
 )
-from vavasms.wire.replies import Envelope, parse_envelope, parse_verification
-from vavasms.wire.requests import Call, Kind, Request
+from vavasms.wire.requests import Call, CallKind, Request
+from vavasms.wire.responses import Envelope, parse_envelope, parse_verification
 from vavasms.wire.signs import MAX_LEGIBLE_BYTES, may_hold_success
 
 ONE = (Msisdn("2250709000001"),)
@@ -149,9 +149,9 @@ NO_ENVELOPE = [
 DISGUISED = (NO_ENVELOPE[2], NO_ENVELOPE[-1])
 
 
-def fate_by_status(kind: Kind, status: int) -> Fate:
+def fate_by_status(kind: CallKind, status: int) -> Fate:
     """Give the row of the table, told a second time."""
-    read, send, verify = (kind is one for one in (Kind.READ, Kind.SEND, Kind.VERIFY))
+    read, send, verify = (kind is one for one in (CallKind.READ, CallKind.SEND, CallKind.VERIFY))
     unknown = NONE if read else UNKNOWN
     unreadable: type[VavaSMSError] = OutcomeUnknownError if verify else UnexpectedReplyError
     if 200 <= status <= 299:
@@ -246,11 +246,11 @@ def test_a_success_in_broken_json_neither_accepts_a_send_nor_frees_it(
     assert fate_of(judge(call, status, body)) == Fate(UnexpectedReplyError, UNKNOWN)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_success_whose_data_makes_no_sense_is_unexpected(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", CallKind)
+def test_a_success_whose_data_makes_no_sense_is_unexpected(kind: CallKind) -> None:
     error = misshapen(kind)
-    assert type(error) is (OutcomeUnknownError if kind is Kind.VERIFY else UnexpectedReplyError)
-    assert error.outcome is (NONE if kind is Kind.READ else UNKNOWN)
+    assert type(error) is (OutcomeUnknownError if kind is CallKind.VERIFY else UnexpectedReplyError)
+    assert error.outcome is (NONE if kind is CallKind.READ else UNKNOWN)
 
 
 # A readable refusal.

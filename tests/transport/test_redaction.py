@@ -21,8 +21,8 @@ from vavasms.sandbox import Fault, FaultKind, SandboxServer
 from vavasms.transport.outcome import Failure, OutcomePolicy, Reply, judge_reply
 from vavasms.transport.redaction import scrub
 from vavasms.transport.spellings import ascii_only, plain, unescaped
-from vavasms.wire.replies import parse_envelope
 from vavasms.wire.requests import Call, Request, build_send_otp, build_verify_otp, draft_text
+from vavasms.wire.responses import parse_envelope
 
 TO = Msisdn(NUMBER)
 TEMPLATE = f"{TEXT} ##OTP## merci de votre visite"

@@ -16,7 +16,7 @@ from vavasms.errors import NotSentError, Outcome
 from vavasms.transport.backoff import backoff
 from vavasms.transport.outcome import Failure
 from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER, RetryBudget, again, read_retry_after
-from vavasms.wire.replies import Envelope
+from vavasms.wire.responses import Envelope
 
 pytestmark = pytest.mark.anyio
 

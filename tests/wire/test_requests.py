@@ -22,7 +22,7 @@ from vavasms.numbers import Msisdn
 from vavasms.wire.requests import (
     MAX_SEGMENTS,
     Call,
-    Kind,
+    CallKind,
     Request,
     build_balance,
     build_delivery_status,
@@ -58,11 +58,11 @@ def otp(to: Msisdn = ONE, *, sender_id: str = "ACME", **options: Any) -> Request
 
 def test_each_call_says_what_repeating_it_does() -> None:
     assert {call: call.kind for call in Call} == {
-        Call.BALANCE: Kind.READ,
-        Call.SEND_TEXT: Kind.SEND,
-        Call.DELIVERY_STATUS: Kind.READ,
-        Call.SEND_OTP: Kind.SEND,
-        Call.VERIFY_OTP: Kind.VERIFY,
+        Call.BALANCE: CallKind.READ,
+        Call.SEND_TEXT: CallKind.SEND,
+        Call.DELIVERY_STATUS: CallKind.READ,
+        Call.SEND_OTP: CallKind.SEND,
+        Call.VERIFY_OTP: CallKind.VERIFY,
     }
 
 

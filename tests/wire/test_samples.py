@@ -26,9 +26,9 @@ from vavasms.models import (
 )
 from vavasms.numbers import Msisdn
 from vavasms.transport.outcome import Failure, OutcomePolicy, Reply, judge_reply
-from vavasms.wire import replies
-from vavasms.wire.replies import Envelope, parse_envelope
-from vavasms.wire.requests import Call, Kind, Request
+from vavasms.wire import responses
+from vavasms.wire.requests import Call, CallKind, Request
+from vavasms.wire.responses import Envelope, parse_envelope
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 TO = (Msisdn("2250709000001"),)
@@ -91,7 +91,7 @@ def call_of(name: str) -> Call:
 
 def judge(name: str, status: int) -> Envelope | Failure:
     call = call_of(name)
-    recipients = () if call.kind is Kind.READ else TO
+    recipients = () if call.kind is CallKind.READ else TO
     request = Request(call=call, path="/v1/x", recipients=recipients)
     return judge_reply(request, Reply(status=status, retry_after=None, body=sample(name)), OutcomePolicy())
 
@@ -99,15 +99,15 @@ def judge(name: str, status: int) -> Envelope | Failure:
 def value_of(call: Call, envelope: Envelope) -> object:
     match call:
         case Call.BALANCE:
-            return replies.parse_balance(envelope.data)
+            return responses.parse_balance(envelope.data)
         case Call.SEND_TEXT:
-            return replies.parse_lot(envelope.data, TO)
+            return responses.parse_lot(envelope.data, TO)
         case Call.DELIVERY_STATUS:
-            return replies.parse_reports(envelope.data)
+            return responses.parse_reports(envelope.data)
         case Call.SEND_OTP:
-            return replies.parse_receipt(envelope.data)
+            return responses.parse_receipt(envelope.data)
         case Call.VERIFY_OTP:
-            return replies.parse_verification(envelope)
+            return responses.parse_verification(envelope)
 
 
 def test_every_sample_has_its_row() -> None:
@@ -146,7 +146,7 @@ def test_a_documented_error_is_the_error_it_says_under_any_status(name: str, sta
     assert isinstance(error, GatewayError)
     assert (type(error), error.code, error.name, error.description) == ERRORS[name]
     assert error.http_status == status
-    reads = call_of(name).kind is Kind.READ
+    reads = call_of(name).kind is CallKind.READ
     # 709 is no 9xx; it comes on a read, which has no outcome.
     assert error.outcome is (None if reads else Outcome.REJECTED)
     assert not error.safe_to_retry
@@ -179,18 +179,18 @@ def test_a_cut_envelope_is_no_envelope(name: str) -> None:
 @pytest.mark.parametrize("call", [Call.BALANCE, Call.SEND_TEXT, Call.SEND_OTP, Call.VERIFY_OTP])
 @pytest.mark.parametrize("name", [*VALUES, *ERRORS])
 def test_a_cut_reply_settles_nothing(name: str, call: Call) -> None:
-    request = Request(call=call, path="/v1/x", recipients=() if call.kind is Kind.READ else TO)
+    request = Request(call=call, path="/v1/x", recipients=() if call.kind is CallKind.READ else TO)
     body = sample(name)
     for cut in range(len(body)):
         result = judge_reply(request, Reply(status=200, retry_after=None, body=body[:cut]), OutcomePolicy())
         assert isinstance(result, Failure)
         error = result.error
-        expected = "OutcomeUnknownError" if call.kind is Kind.VERIFY else "UnexpectedReplyError"
+        expected = "OutcomeUnknownError" if call.kind is CallKind.VERIFY else "UnexpectedReplyError"
         assert type(error).__name__ == expected
-        assert error.outcome is (None if call.kind is Kind.READ else Outcome.UNKNOWN)
+        assert error.outcome is (None if call.kind is CallKind.READ else Outcome.UNKNOWN)
         assert not error.safe_to_retry
         assert not error.halts
-        assert result.attempts == (2 if call.kind is Kind.READ else 1)
+        assert result.attempts == (2 if call.kind is CallKind.READ else 1)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vavasms.config import Timeouts, misconfigured
 from vavasms.transport.deadlines import deadlines_of
 from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER
-from vavasms.wire.requests import Kind
+from vavasms.wire.requests import CallKind
 
 #: After its commit an intent may still be acted on for so long. A machine that slept has lost it.
 FRESH = 5.0
@@ -14,7 +14,7 @@ _MORE_ATTEMPTS = 2
 _SPARE = 5.0
 
 _WAITS = Timeouts()
-_CALL = deadlines_of(_WAITS, Kind.SEND)[1]
+_CALL = deadlines_of(_WAITS, CallKind.SEND)[1]
 #: What was claimed so long ago and is not settled becomes unknown. A worker that lives after all, since the
 #: gateway had it wait, still writes the true outcome over it.
 REAP_AFTER = FRESH + _WAITS.pool + MAX_ELAPSED + _CALL + _SPARE
@@ -26,7 +26,7 @@ LEAVES_WITHIN = GRACE - _CALL - _SPARE
 
 def check_timeouts(timeouts: Timeouts) -> None:
     """Raise `ConfigurationError` for calls that could outlive what all who share a ledger reckon with."""
-    if timeouts.pool + deadlines_of(timeouts, Kind.SEND)[1] > _WAITS.pool + _CALL:
+    if timeouts.pool + deadlines_of(timeouts, CallKind.SEND)[1] > _WAITS.pool + _CALL:
         raise misconfigured(
             "Workers that share a ledger take each other for dead by the default timeouts: leave those for "
             f"connecting, writing and sending below {_CALL:.0f} seconds together."

@@ -9,7 +9,7 @@ from vavasms.campaigns.contacts import Contact, Fate, Judge, Verdict, read_conta
 from vavasms.cli import options, show
 from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.numbers.faults import mask
-from vavasms.numbers.judge import check_region
+from vavasms.numbers.lookup import check_region
 
 #: Fates by their colours; no opt-out list is asked here.
 _STYLES = {Fate.KEPT: "green", Fate.REPAIRED: "cyan", Fate.DUPLICATE: "yellow", Fate.REFUSED: "red"}

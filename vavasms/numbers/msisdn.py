@@ -30,7 +30,7 @@ class Msisdn(str):
         """The ISO region; `001` for a number of no country (satellites), `ZZ` where there is none."""
         region = REGION_BY_CODE.get(self[:3])
         if region is None:
-            from vavasms.numbers.judge import find_country
+            from vavasms.numbers.lookup import find_country
 
             region = find_country(str(self))
         return region
@@ -67,7 +67,7 @@ def check_region(region: str) -> str:
     known = region.upper() if isinstance(region, str) else ""
     if known in PLANS:
         return known
-    from vavasms.numbers.judge import check_region as ask
+    from vavasms.numbers.lookup import check_region as ask
 
     return ask(region or "") or ""
 
@@ -107,7 +107,7 @@ def parse_msisdn(
         digits = _read_fast(text, _TABLED[region], _TABLED[default_region])
         if digits is not None:
             return Msisdn(digits)
-    from vavasms.numbers.judge import check_region, read
+    from vavasms.numbers.lookup import check_region, read
 
     reading = read(text, check_region(region), check_region(default_region))
     if reading.fault is None or (repair and _is_sure(reading, region)):

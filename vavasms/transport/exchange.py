@@ -13,8 +13,8 @@ from vavasms.transport.hooks import Hook, check_hook, tell
 from vavasms.transport.outcome import Failure, OutcomePolicy, Problem, Reply, judge_problem, judge_reply
 from vavasms.transport.redaction import scrub
 from vavasms.transport.retry import RetryBudget, again
-from vavasms.wire.replies import Envelope
 from vavasms.wire.requests import Request
+from vavasms.wire.responses import Envelope
 
 logger = logging.getLogger("vavasms")
 

@@ -35,8 +35,8 @@ from vavasms.transport.pool import Pools
 from vavasms.transport.proxy import proxy_from_environment
 from vavasms.transport.response import read
 from vavasms.transport.tls import TLS, build_context, check_context, is_refusal
-from vavasms.wire.replies import Envelope
-from vavasms.wire.requests import Kind, Request, encode_credentials
+from vavasms.wire.requests import CallKind, Request, encode_credentials
+from vavasms.wire.responses import Envelope
 
 AsyncBaseTransport = httpx.AsyncBaseTransport
 ASGITransport = httpx.ASGITransport
@@ -123,7 +123,7 @@ class HttpTransport:
             is_bound=isinstance(transport, httpx.AsyncHTTPTransport),
         )
         self._client = _Client(transport=_Spread(), trust_env=False)
-        self._deadlines = {kind: deadlines_of(self._timeouts, kind) for kind in Kind}
+        self._deadlines = {kind: deadlines_of(self._timeouts, kind) for kind in CallKind}
 
     async def exchange(self, request: Request, attempt: Attempt | None = None) -> Envelope:
         """Call the gateway; give the envelope of a success or raise the one error that fits.

@@ -6,7 +6,7 @@ import os
 
 from vavasms.config import misconfigured
 from vavasms.errors import Outcome
-from vavasms.wire.requests import Kind
+from vavasms.wire.requests import CallKind
 
 
 class Lifetime:
@@ -21,7 +21,7 @@ class Lifetime:
         """Whether this is a copy, in a child process, of a transport that the parent may be using."""
         return os.getpid() != self._pid
 
-    def check(self, kind: Kind, refusal: str | None = None) -> None:
+    def check(self, kind: CallKind, refusal: str | None = None) -> None:
         """Refuse a call with a `ConfigurationError` where it cannot be made; nothing was sent then.
 
         `refusal` says why it cannot be made in this event loop.
@@ -32,5 +32,5 @@ class Lifetime:
             why = "The client was made before a fork: make a new one in the child process."
         if why is not None:
             error = misconfigured(why)
-            error.outcome = None if kind is Kind.READ else Outcome.NOT_SENT
+            error.outcome = None if kind is CallKind.READ else Outcome.NOT_SENT
             raise error

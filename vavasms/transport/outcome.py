@@ -23,8 +23,8 @@ from vavasms.errors import (
     UnknownSenderIdError,
     VavaSMSError,
 )
-from vavasms.wire.replies import Envelope, otp_reason, parse_envelope
-from vavasms.wire.requests import Call, Kind, Request
+from vavasms.wire.requests import Call, CallKind, Request
+from vavasms.wire.responses import Envelope, otp_reason, parse_envelope
 from vavasms.wire.signs import may_hold_success
 
 #: Attempts in all: one, or the first with two more.
@@ -44,12 +44,12 @@ _ERROR_TYPES: dict[int, type[GatewayError]] = {
 _HALTING_CODES = frozenset({901, 902})
 
 _SENTENCES = {
-    Kind.SEND: {
+    CallKind.SEND: {
         Outcome.NOT_SENT: " Nothing was sent.",
         Outcome.REJECTED: " Nothing was sent.",
         Outcome.UNKNOWN: " It is unknown whether the SMS was sent: look before sending again.",
     },
-    Kind.VERIFY: {Outcome.UNKNOWN: " It is unknown whether the code was checked."},
+    CallKind.VERIFY: {Outcome.UNKNOWN: " It is unknown whether the code was checked."},
 }
 
 
@@ -122,7 +122,7 @@ def judge_problem(request: Request, problem: Problem) -> Failure:
         return _failure(NotSentError, text, kind, Outcome.NOT_SENT, halts=True)
     if problem.crowded:
         text = "No connection to the gateway came free in time."
-        attempts = ONCE if kind is Kind.SEND else THRICE
+        attempts = ONCE if kind is CallKind.SEND else THRICE
     else:
         text = f"The gateway could not be reached ({problem.name})."
         attempts = THRICE
@@ -133,7 +133,7 @@ def judge_reply(request: Request, reply: Reply, policy: OutcomePolicy) -> Envelo
     """Say what a reply means: the envelope of a success, or a failure."""
     kind, status = request.call.kind, reply.status
     envelope = parse_envelope(reply.body)
-    if envelope is not None and envelope.refuses and (reply.whole or kind is not Kind.SEND):
+    if envelope is not None and envelope.refuses and (reply.whole or kind is not CallKind.SEND):
         return _refused(request, envelope, status, policy)
     if 300 <= status < 400:
         text = (
@@ -151,12 +151,12 @@ def judge_reply(request: Request, reply: Reply, policy: OutcomePolicy) -> Envelo
     return _judge_status(kind, reply, policy)
 
 
-def misshapen(kind: Kind) -> VavaSMSError:
+def misshapen(kind: CallKind) -> VavaSMSError:
     """Build the error of a success whose data is not of the documented shape."""
     return _unreadable(kind, "The gateway's answer says success, but its data cannot be read.", ONCE).error
 
 
-def _judge_status(kind: Kind, reply: Reply, policy: OutcomePolicy) -> Failure:
+def _judge_status(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure:
     status = reply.status
     if status in TURNED_AWAY:
         if _is_doubtful(reply):
@@ -167,7 +167,7 @@ def _judge_status(kind: Kind, reply: Reply, policy: OutcomePolicy) -> Failure:
         return _refused_barely(kind, reply, policy)
     if status == 408 or 500 <= status < 600:
         text = f"The gateway, or a proxy before it, failed (HTTP {status})."
-        cls = OutcomeUnknownError if kind is Kind.VERIFY else ServerError
+        cls = OutcomeUnknownError if kind is CallKind.VERIFY else ServerError
         return _failure(cls, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, THRICE))
     return _unreadable(kind, f"The gateway answered HTTP {status}, which it does not document.", ONCE)
 
@@ -176,7 +176,7 @@ def _is_doubtful(reply: Reply) -> bool:
     return not reply.whole or may_hold_success(reply.body)
 
 
-def _refused_barely(kind: Kind, reply: Reply, policy: OutcomePolicy) -> Failure:
+def _refused_barely(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure:
     """Build the failure of a 4xx without the gateway's own envelope: anybody may have written it."""
     final = policy.refusals_are_final and not _is_doubtful(reply)
     outcome = Outcome.REJECTED if final else Outcome.UNKNOWN
@@ -187,12 +187,12 @@ def _refused_barely(kind: Kind, reply: Reply, policy: OutcomePolicy) -> Failure:
         http_status=reply.status,
         outcome=_outcome(kind, outcome),
         # A send of which nobody knows is one too many already: the first stops the others.
-        halts=reply.status in REFUSED_FOR_ALL or (kind is Kind.SEND and not final),
+        halts=reply.status in REFUSED_FOR_ALL or (kind is CallKind.SEND and not final),
     )
     return Failure(error=error)
 
 
-def _turned_away(kind: Kind, reply: Reply, policy: OutcomePolicy) -> Failure:
+def _turned_away(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure:
     outcome = Outcome.NOT_SENT if policy.retry_refused else Outcome.UNKNOWN
     error = RateLimitedError(
         _say(f"The gateway asks for a slower pace (HTTP {reply.status}).", kind, outcome),
@@ -200,7 +200,7 @@ def _turned_away(kind: Kind, reply: Reply, policy: OutcomePolicy) -> Failure:
         outcome=_outcome(kind, outcome),
     )
     # A READ may be repeated whatever the gateway did with the first one.
-    again = kind is Kind.READ or (kind is Kind.VERIFY and policy.retry_refused)
+    again = kind is CallKind.READ or (kind is CallKind.VERIFY and policy.retry_refused)
     return Failure(error=error, attempts=THRICE if again else ONCE, wait=reply.retry_after)
 
 
@@ -243,15 +243,15 @@ def _lost(request: Request, problem: Problem) -> Failure:
     return _failure(OutcomeUnknownError, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, THRICE))
 
 
-def _unreadable(kind: Kind, text: str, attempts: int) -> Failure:
-    cls = OutcomeUnknownError if kind is Kind.VERIFY else UnexpectedReplyError
+def _unreadable(kind: CallKind, text: str, attempts: int) -> Failure:
+    cls = OutcomeUnknownError if kind is CallKind.VERIFY else UnexpectedReplyError
     return _failure(cls, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, attempts))
 
 
 def _failure(
     cls: type[VavaSMSError],
     text: str,
-    kind: Kind,
+    kind: CallKind,
     outcome: Outcome,
     *,
     attempts: int = ONCE,
@@ -261,13 +261,13 @@ def _failure(
     return Failure(error=error, attempts=attempts)
 
 
-def _for_reads(kind: Kind, attempts: int) -> int:
-    return attempts if kind is Kind.READ else ONCE
+def _for_reads(kind: CallKind, attempts: int) -> int:
+    return attempts if kind is CallKind.READ else ONCE
 
 
-def _outcome(kind: Kind, outcome: Outcome) -> Outcome | None:
-    return None if kind is Kind.READ else outcome
+def _outcome(kind: CallKind, outcome: Outcome) -> Outcome | None:
+    return None if kind is CallKind.READ else outcome
 
 
-def _say(text: str, kind: Kind, outcome: Outcome) -> str:
+def _say(text: str, kind: CallKind, outcome: Outcome) -> str:
     return text + _SENTENCES.get(kind, {}).get(outcome, "")

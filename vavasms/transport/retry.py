@@ -12,7 +12,7 @@ from attrs import define, field
 
 from vavasms.transport.backoff import backoff
 from vavasms.transport.outcome import ONCE, TWICE, Failure
-from vavasms.wire.replies import Envelope
+from vavasms.wire.responses import Envelope
 
 #: The longest wait that a Retry-After can ask for, in seconds.
 MAX_RETRY_AFTER = 120.0

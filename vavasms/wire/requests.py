@@ -27,7 +27,7 @@ OTP_TAG = "##OTP##"
 DEFAULT_TEMPLATE = f"Votre code OTP est : {OTP_TAG}"
 
 
-class Kind(Enum):
+class CallKind(Enum):
     """What repeating a call does."""
 
     #: Nothing: it may be repeated.
@@ -48,16 +48,16 @@ class Call(Enum):
     VERIFY_OTP = "verify_otp"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> CallKind:
         return _KINDS[self]
 
 
 _KINDS = {
-    Call.BALANCE: Kind.READ,
-    Call.SEND_TEXT: Kind.SEND,
-    Call.DELIVERY_STATUS: Kind.READ,
-    Call.SEND_OTP: Kind.SEND,
-    Call.VERIFY_OTP: Kind.VERIFY,
+    Call.BALANCE: CallKind.READ,
+    Call.SEND_TEXT: CallKind.SEND,
+    Call.DELIVERY_STATUS: CallKind.READ,
+    Call.SEND_OTP: CallKind.SEND,
+    Call.VERIFY_OTP: CallKind.VERIFY,
 }
 
 

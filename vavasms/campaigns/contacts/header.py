@@ -9,8 +9,8 @@ from attrs import frozen
 
 from vavasms.campaigns.contacts import columns
 from vavasms.campaigns.contacts.csvfile import HEAD
-from vavasms.numbers.cleaning import clean, normalize, split_decimal
 from vavasms.numbers.faults import NumberFault
+from vavasms.numbers.normalize import clean, normalize, split_decimal
 
 _FEWEST_DIGITS, _MOST_DIGITS = 8, 15
 _match_date = re.compile(r"\d{4}([./-])\d\d?\1\d\d?|\d\d?([./-])\d\d?\2\d{4}").match

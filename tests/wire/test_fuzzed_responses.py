@@ -14,7 +14,8 @@ from vavasms.errors import Outcome, VavaSMSError
 from vavasms.numbers import Msisdn
 from vavasms.transport.outcome import TURNED_AWAY, Failure, OutcomePolicy, Reply, judge_reply
 from vavasms.wire.converter import MisshapenError
-from vavasms.wire.replies import (
+from vavasms.wire.requests import Call, CallKind, Request
+from vavasms.wire.responses import (
     Envelope,
     parse_balance,
     parse_envelope,
@@ -23,7 +24,6 @@ from vavasms.wire.replies import (
     parse_reports,
     parse_verification,
 )
-from vavasms.wire.requests import Call, Kind, Request
 
 TO = (Msisdn("2250709000001"), Msisdn("2250709000002"))
 SAMPLES = [path.read_bytes() for path in sorted((Path(__file__).parents[1] / "samples").glob("*.body"))]
@@ -183,12 +183,12 @@ def is_plain(text: str) -> bool:
 
 
 def judge(call: Call, status: int, body: bytes) -> Envelope | Failure:
-    request = Request(call=call, path="/v1/x", recipients=() if call.kind is Kind.READ else TO)
+    request = Request(call=call, path="/v1/x", recipients=() if call.kind is CallKind.READ else TO)
     result = judge_reply(request, Reply(status=status, retry_after=None, body=body), OutcomePolicy())
     if isinstance(result, Failure):
         assert isinstance(result.error, VavaSMSError)
         assert is_plain(str(result.error))
-        assert (result.error.outcome is None) is (call.kind is Kind.READ)
+        assert (result.error.outcome is None) is (call.kind is CallKind.READ)
         assert result.error.outcome is not Outcome.ACCEPTED
     else:
         read_as_every_value(result)

@@ -10,8 +10,8 @@ from phonenumbers import PhoneNumber, ValidationResult
 from phonenumbers import PhoneNumberType as Kind
 
 from vavasms.errors import ConfigurationError, Outcome
-from vavasms.numbers.cleaning import clean, normalize, split_decimal
 from vavasms.numbers.faults import NumberFault, Reading
+from vavasms.numbers.normalize import clean, normalize, split_decimal
 from vavasms.numbers.plans import OLD_LENGTH, RENUMBERED, read_old
 
 # No international number of a mobile is shorter, save those of a few islands, which need their `+`.

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from vavasms.models import DeliveryStatus, OtpReason
 from vavasms.numbers import Msisdn
 from vavasms.wire.converter import MisshapenError
-from vavasms.wire.replies import (
+from vavasms.wire.responses import (
     MAX_LENIENT_BYTES,
     Envelope,
     otp_reason,
@@ -170,7 +170,7 @@ def test_a_long_error_in_strict_json_is_read() -> None:
 )
 def test_the_lenient_reader_is_loaded_for_complete_broken_envelopes_only(body: bytes, reached: bool) -> None:
     program = (
-        "import sys; from vavasms.wire.replies import parse_envelope; "
+        "import sys; from vavasms.wire.responses import parse_envelope; "
         f"parse_envelope({body!r}); print('json5' in sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
