@@ -17,7 +17,6 @@ import pytest
 
 from tests.campaigns.staging import TEXT, phones, stall
 from vavasms import VavaSMS
-from vavasms.blocking import BlockingCampaignRunner
 from vavasms.campaigns.ledger.port import CampaignStatus, Ledger
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.campaigns.policy import Policy
@@ -26,6 +25,7 @@ from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError, LedgerBusyError, Outcome
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.sync.campaigns import BlockingCampaignRunner
 
 
 def client(sandbox: SandboxServer) -> VavaSMS:
@@ -138,7 +138,7 @@ def test_one_after_the_other_may_have_the_ledger(sandbox: SandboxServer, tmp_pat
 SCRIPT = """
 import signal, sys
 from vavasms import VavaSMS
-from vavasms.blocking import BlockingCampaignRunner
+from vavasms.sync.campaigns import BlockingCampaignRunner
 from vavasms.campaigns.policy import Policy
 # Whoever runs the tests in the background has had SIGINT ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,9 +8,9 @@ from importlib import import_module
 
 _HOMES = {
     "vavasms.bulk.batches": ("BatchResult", "BulkProgress", "BulkReport", "InvalidRecipient"),
-    "vavasms.bulk.blocking": ("BulkResults",),
+    "vavasms.sync.bulk": ("BulkResults",),
     "vavasms.bulk.sender": ("BulkStream",),
-    "vavasms.blocking": ("BlockingCampaignRunner",),
+    "vavasms.sync.campaigns": ("BlockingCampaignRunner",),
     "vavasms.campaigns.ledger.memory": ("MemoryLedger",),
     "vavasms.campaigns.ledger.port": ("Campaign", "CampaignStatus"),
     "vavasms.campaigns.ledger.sqlite": ("SqliteLedger",),
@@ -59,7 +59,7 @@ _HOMES = {
         "OtpVerification",
     ),
     "vavasms.numbers": ("Msisdn", "NumberFault", "parse_msisdn"),
-    "vavasms.sync": ("VavaSMS",),
+    "vavasms.sync.client": ("VavaSMS",),
     "vavasms.text": ("Encoding", "Segmentation", "count_segments", "fold_to_gsm7"),
     "vavasms.transport.hooks": ("CallInfo", "Hook"),
     "vavasms.version": ("__version__",),

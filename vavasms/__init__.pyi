@@ -1,4 +1,3 @@
-from vavasms.blocking import BlockingCampaignRunner as BlockingCampaignRunner
 from vavasms.bulk.batches import (
     BatchResult as BatchResult,
 )
@@ -11,7 +10,6 @@ from vavasms.bulk.batches import (
 from vavasms.bulk.batches import (
     InvalidRecipient as InvalidRecipient,
 )
-from vavasms.bulk.blocking import BulkResults as BulkResults
 from vavasms.bulk.sender import BulkStream as BulkStream
 from vavasms.campaigns.ledger.memory import MemoryLedger as MemoryLedger
 from vavasms.campaigns.ledger.port import Campaign as Campaign
@@ -120,7 +118,9 @@ from vavasms.models import (
 from vavasms.numbers import Msisdn as Msisdn
 from vavasms.numbers import NumberFault as NumberFault
 from vavasms.numbers import parse_msisdn as parse_msisdn
-from vavasms.sync import VavaSMS as VavaSMS
+from vavasms.sync.bulk import BulkResults as BulkResults
+from vavasms.sync.campaigns import BlockingCampaignRunner as BlockingCampaignRunner
+from vavasms.sync.client import VavaSMS as VavaSMS
 from vavasms.text import (
     Encoding as Encoding,
 )

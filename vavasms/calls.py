@@ -39,7 +39,7 @@ class Workplace:
     """What one client has under way in the portal's thread. Only the loop touches it."""
 
     lease: Lease
-    running: set[Call] = field(factory=set)  # type: ignore[type-arg]
+    running: set[PortalCall] = field(factory=set)  # type: ignore[type-arg]
     closing: bool = False
     is_closed: bool = False
     _changed: asyncio.Event = field(factory=asyncio.Event)
@@ -52,7 +52,7 @@ class Workplace:
                 "it would wait for itself, so call it in another thread."
             )
 
-    def left(self, call: Call[T]) -> None:
+    def left(self, call: PortalCall[T]) -> None:
         """Note that a call is over."""
         self.running.discard(call)
         self._changed.set()
@@ -72,7 +72,7 @@ class Workplace:
             self.lease.give_up()
 
 
-class Call(Generic[T]):
+class PortalCall(Generic[T]):
     """Work for the portal's thread, with what the waiting thread has to know of it.
 
     No lock is shared by the two threads: the loop writes plain attributes and rings the bell.
@@ -218,18 +218,18 @@ class Step:
     seconds: float = math.inf
 
 
-def cutting(call: Call[T]) -> tuple[Step, ...]:
+def cutting(call: PortalCall[T]) -> tuple[Step, ...]:
     """Return the steps that cut a call off; several, so that an interrupt of the wait has the account."""
     return (Step(call.cancel, SETTLE_SECONDS),) * 3
 
 
-def outwaiting(call: Call[T]) -> tuple[Step, ...]:
+def outwaiting(call: PortalCall[T]) -> tuple[Step, ...]:
     """Return the steps that leave a call to its end, and cut it off at the second interrupt."""
     return (Step(lambda: None), *cutting(call))
 
 
 def run(
-    call: Call[T],
+    call: PortalCall[T],
     steps: Sequence[Step],
     *,
     annotate: Callable[[BaseException], object] = lambda _: None,
@@ -252,7 +252,7 @@ def run(
 
 
 def outlast(
-    call: Call[T],
+    call: PortalCall[T],
     interrupt: BaseException,
     steps: Sequence[Step],
     annotate: Callable[[BaseException], object],
@@ -275,7 +275,7 @@ def close(place: Workplace, last: Callable[[], Awaitable[object]]) -> None:
     An interrupt does not wait for what is under way: the closing goes on without it.
     """
     place.check_thread()
-    call = Call(place, partial(place.close, last), is_last=True)
+    call = PortalCall(place, partial(place.close, last), is_last=True)
     if place.is_closed or place.lease.thread.ended:
         return
     try:
@@ -312,7 +312,7 @@ class Session(Generic[T]):
         self.was_closed = False
         self._place, self._context, self._annotate = place, context, annotate
         self._bell: Bell = SimpleQueue() if bell is None else bell
-        self._call = Call(place, self._hold, bell=self._bell, on_close=self._close)
+        self._call = PortalCall(place, self._hold, bell=self._bell, on_close=self._close)
         self._value: T | None = None
         self._entered = False
         self._leaving = False

@@ -18,7 +18,6 @@ from flask import Flask
 
 from tests.inbound.posting import TOKEN
 from vavasms import ConfigurationError, OutcomeUnknownError, VavaSMS
-from vavasms.blocking import BlockingCampaignRunner
 from vavasms.bulk.batches import BatchResult, BulkReport
 from vavasms.calls import SETTLE_SECONDS, inherit_account
 from vavasms.campaigns.policy import Policy
@@ -27,6 +26,7 @@ from vavasms.errors import Outcome
 from vavasms.inbound.flask import inbound_view
 from vavasms.models import InboundMessage
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
+from vavasms.sync.campaigns import BlockingCampaignRunner
 from vavasms.transport.http import AsyncBaseTransport
 
 FIELDS = {"message_id": "SM-1", "form": "+2250700000101", "content": "Bonjour"}

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from vavasms import VavaSMS
-from vavasms.blocking import BlockingCampaignRunner
 from vavasms.bulk.batches import BulkReport
 from vavasms.campaigns.policy import Policy
 from vavasms.errors import VavaSMSError
+from vavasms.sync.campaigns import BlockingCampaignRunner
 
 TEXT = "Bonjour"
 #: Seconds for one turn.

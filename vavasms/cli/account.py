@@ -13,7 +13,7 @@ from vavasms.cli import show
 from vavasms.cli.places import holds_password
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import KEYRING_SERVICE, misconfigured
-from vavasms.sync import VavaSMS
+from vavasms.sync.client import VavaSMS
 from vavasms.tracebacks import hide_frames
 
 _PASSWORD, _USERNAME, _BASE_URL = "VAVASMS_PASSWORD", "VAVASMS_USERNAME", "VAVASMS_BASE_URL"

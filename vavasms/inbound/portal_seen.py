@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from anyio.to_thread import run_sync
 
-from vavasms.calls import Call, Workplace, close, outwaiting, run
+from vavasms.calls import PortalCall, Workplace, close, outwaiting, run
 from vavasms.inbound.forks import forget_at_fork
 from vavasms.inbound.opening import LazySeen, SeenPlace
 from vavasms.inbound.seen import LEASE, SeenStore, Standing
@@ -41,7 +41,7 @@ class Home:
         """Do so, and wait for the end. Raises `ConfigurationError` in that very thread."""
         place = self._open()
         place.check_thread()
-        call = Call(place, work)
+        call = PortalCall(place, work)
         return run(call, outwaiting(call))
 
     def close(self, last: Callable[[], Awaitable[object]]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from vavasms.client import AsyncVavaSMS
 from vavasms.sandbox import FaultPlan, Gateway, SandboxServer, create_app
-from vavasms.sync import VavaSMS
+from vavasms.sync.client import VavaSMS
 from vavasms.transport.http import ASGITransport
 from vavasms.transport.live_guard import REFUSED_URL
 

@@ -16,16 +16,16 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from vavasms.bulk.batches import BulkReport
-from vavasms.bulk.blocking import BulkResults
 from vavasms.bulk.options import OnProgress
-from vavasms.bulk.pump import Pump
 from vavasms.bulk.recipients import HELD, Recipients
-from vavasms.calls import Call, Step, Workplace, close, cutting, inherit_account, outwaiting, run
+from vavasms.calls import PortalCall, Step, Workplace, close, cutting, inherit_account, outwaiting, run
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.portal import shared
+from vavasms.sync.bulk import BulkResults
+from vavasms.sync.waiting import CallerThreadReader
 from vavasms.tracebacks import hide_frames
 from vavasms.transport.hooks import Hook
 from vavasms.transport.http import AsyncBaseTransport
@@ -214,7 +214,7 @@ class VavaSMS:
         place = self._open()
         pump = None
         if isinstance(recipients, Iterable) and not isinstance(recipients, (*HELD, str, bytes)):
-            recipients = pump = Pump(recipients)
+            recipients = pump = CallerThreadReader(recipients)
         stream = self._client.stream_bulk(
             recipients,
             message,
@@ -238,7 +238,7 @@ class VavaSMS:
         return place
 
     def _call(self, work: Callable[[], Awaitable[T]], *, sends: bool = False) -> T:
-        call = Call(self._open(), work, sends=sends)
+        call = PortalCall(self._open(), work, sends=sends)
         if not sends:
             return run(call, cutting(call))
         # As in a bulk send: what this thread was interrupted by is not the call's own end.
@@ -253,7 +253,7 @@ def wait_for(
     An interrupt of this thread cancels it; with `on_interrupt`, which is called in the portal's thread,
     the first one waits for its end instead.
     """
-    call = Call(open_place(client), work)
+    call = PortalCall(open_place(client), work)
     steps = cutting(call) if on_interrupt is None else (Step(on_interrupt), *cutting(call))
     return run(call, steps)
 
@@ -263,7 +263,7 @@ def open_place(client: VavaSMS) -> Workplace:
     return client._open()  # noqa: SLF001  the client's own names are those of the async one
 
 
-def _add_note(call: Call[T], interrupt: BaseException) -> None:
+def _add_note(call: PortalCall[T], interrupt: BaseException) -> None:
     if not call.done:
         ended: object = "not yet, its outcome is unknown: look before sending again."
     else:

@@ -17,7 +17,7 @@ from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.report import RecipientReport, read_report
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner, OnProgress
 from vavasms.numbers import Msisdn
-from vavasms.sync import VavaSMS, open_place, wait_for
+from vavasms.sync.client import VavaSMS, open_place, wait_for
 from vavasms.tracebacks import hide_frames
 
 _PAGE = 1_000

@@ -9,10 +9,10 @@ from typing import Self
 
 from vavasms.bulk.batches import BatchResult, BulkReport
 from vavasms.bulk.collecting import Collector, attach
-from vavasms.bulk.pump import Pump
 from vavasms.bulk.sender import BulkStream
-from vavasms.calls import Bell, Call, Session, Step, Workplace, cutting, run
+from vavasms.calls import Bell, PortalCall, Session, Step, Workplace, cutting, run
 from vavasms.config import misconfigured
+from vavasms.sync.waiting import CallerThreadReader
 
 
 class BulkResults:
@@ -22,12 +22,12 @@ class BulkResults:
     `ConfigurationError`.
     """
 
-    def __init__(self, place: Workplace, stream: BulkStream, pump: Pump | None) -> None:
+    def __init__(self, place: Workplace, stream: BulkStream, pump: CallerThreadReader | None) -> None:
         self._place, self._stream = place, stream
         # Read in this thread, if they are to be.
-        self._pump = pump or Pump(())
+        self._pump = pump or CallerThreadReader(())
         self._bell: Bell = self._pump.bell
-        self._pending: Call[BatchResult | None] | None = None
+        self._pending: PortalCall[BatchResult | None] | None = None
         self._session = Session(place, self._hold, bell=self._bell, annotate=self._attach)
 
     @property
@@ -55,7 +55,7 @@ class BulkResults:
         """Run to the end, without entering, and return the report with every result."""
         self._place.check_thread()
         collector = Collector(self._stream, self._pump.rest)
-        call = Call(self._place, collector.run, bell=self._bell, sends=True)
+        call = PortalCall(self._place, collector.run, bell=self._bell, sends=True)
         # Ctrl-C, or what a signal handler raised in this thread: a job's time limit, an exit.
         steps = (Step(self._stream.stop), *cutting(call))
         return run(call, steps, annotate=collector.attach, serve=self._pump.serve)
@@ -67,7 +67,7 @@ class BulkResults:
         self._place.check_thread()
         call = self._pending
         if call is None:
-            call = self._pending = Call(self._place, self._stream.receive, bell=self._bell)
+            call = self._pending = PortalCall(self._place, self._stream.receive, bell=self._bell)
         # An interrupt leaves the pending result where the next call or `__exit__` finds it.
         call.start()
         call.wait(serve=self._pump.serve)

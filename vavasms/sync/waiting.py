@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from vavasms.bulk.recipients import ChunkedRecipients
 
 
-class Pump(ChunkedRecipients):
+class CallerThreadReader(ChunkedRecipients):
     """Read the caller's iterable in the caller's own thread.
 
     A database cursor or a Django queryset belongs to the thread that made it, and a slow one must not
