@@ -19,7 +19,7 @@ from attrs import frozen
 
 from tests.campaigns.staging import TEXT, Stage, connect
 from vavasms import AsyncVavaSMS
-from vavasms.bulk.batches import BulkReport
+from vavasms.bulk.batcher import BulkReport
 from vavasms.campaigns.ledger.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState

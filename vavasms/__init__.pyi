@@ -1,13 +1,13 @@
-from vavasms.bulk.batches import (
+from vavasms.bulk.batcher import (
     BatchResult as BatchResult,
 )
-from vavasms.bulk.batches import (
+from vavasms.bulk.batcher import (
     BulkProgress as BulkProgress,
 )
-from vavasms.bulk.batches import (
+from vavasms.bulk.batcher import (
     BulkReport as BulkReport,
 )
-from vavasms.bulk.batches import (
+from vavasms.bulk.batcher import (
     InvalidRecipient as InvalidRecipient,
 )
 from vavasms.bulk.sender import BulkStream as BulkStream

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Self
 
 from vavasms import endpoints
-from vavasms.bulk.batches import BulkReport
+from vavasms.bulk.batcher import BulkReport
 from vavasms.bulk.collecting import collect
-from vavasms.bulk.options import BulkOptions, OnProgress
+from vavasms.bulk.models import BulkOptions, OnProgress
 from vavasms.bulk.recipients import Recipients, check_recipients
 from vavasms.bulk.sender import BulkStream
 from vavasms.config import Timeouts, load_settings, misconfigured, name_account

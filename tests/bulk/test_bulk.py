@@ -28,7 +28,7 @@ from vavasms import (
     RejectedNumberError,
     Timeouts,
 )
-from vavasms.bulk.pace import Pace
+from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
 TEXT = "/v1/text/single"
@@ -607,7 +607,7 @@ async def test_a_stream_says_that_it_has_to_be_entered(sandbox: SandboxServer) -
 
 
 def test_a_pause_that_the_gateway_asked_for_makes_no_burst_when_it_ends() -> None:
-    pace = Pace(rate=100)
+    pace = RateLimiter(rate=100)
     assert [pace.reserve(100, 0.0) for _ in range(3)] == [0.0, 1.0, 2.0]
     pace.hold(60, 0, 0.5)
     # Those who waited wait anew, one after the other.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
-from vavasms.bulk.batches import BatchResult, BulkReport
+from vavasms.bulk.batcher import BatchResult, BulkReport
 from vavasms.bulk.sender import BulkStream
 
 

@@ -16,12 +16,12 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from vavasms.bulk.batches import Batch, BatchResult, BulkReport, Cutter, Tally
-from vavasms.bulk.courier import Courier, interrupted, is_refused_as_a_whole, untried
-from vavasms.bulk.halt import Halt
-from vavasms.bulk.options import BulkOptions
-from vavasms.bulk.pace import Pace
+from vavasms.bulk.batch_sender import BatchSender, interrupted, is_refused_as_a_whole, untried
+from vavasms.bulk.batcher import Batch, Batcher, BatchResult, BulkReport, Counts
+from vavasms.bulk.breaker import CircuitBreaker
+from vavasms.bulk.models import BulkOptions
 from vavasms.bulk.preflight import look_ahead
+from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.bulk.recipients import Recipients, read_chunks
 from vavasms.endpoints import Transport
 from vavasms.errors import InvalidInputError, Outcome
@@ -53,12 +53,12 @@ class BulkStream:
         self._transport = transport
         self._draft = draft
         self._options = options
-        self._tally = Tally()
-        self._cutter = Cutter(
+        self._tally = Counts()
+        self._cutter = Batcher(
             size=options.batch_size, region=region, dedupe=options.dedupe, tally=self._tally
         )
         self._chunks = read_chunks(recipients, options.batch_size)
-        self._halt = Halt()
+        self._halt = CircuitBreaker()
         #: All there is was read, and it is one batch.
         self._is_one = False
         self._source_error: Exception | None = None
@@ -93,10 +93,10 @@ class BulkStream:
         self._limiter = anyio.CapacityLimiter(min(self._options.concurrency, self._transport.max_connections))
         self._closing, self._cleared, self._counted = anyio.Event(), anyio.Event(), anyio.Event()
         self._looking = anyio.CancelScope()
-        self._courier = Courier(
+        self._courier = BatchSender(
             transport=self._transport,
             draft=self._draft,
-            pace=Pace(rate=self._options.rate),
+            pace=RateLimiter(rate=self._options.rate),
             halt=self._halt,
             closing=self._closing,
             cleared=self._cleared,

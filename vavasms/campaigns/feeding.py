@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import define, field
 
-from vavasms.bulk.halt import Halt
+from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.carrier import Carried, Carrier
 from vavasms.campaigns.halting import name_reason, stop_reason
 from vavasms.campaigns.ledger.port import QueuedBatch
@@ -30,7 +30,7 @@ class Feeder:
     carrier: Carrier
     #: The most calls the transport can have under way.
     places: int
-    halt: Halt = field(factory=Halt)
+    halt: CircuitBreaker = field(factory=CircuitBreaker)
     #: Why the campaign is to be paused; None where it is not.
     reason: str | None = field(default=None, init=False)
     #: By their numbers.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from vavasms.bulk.halt import Halt
+from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.carrier import Carried, Way
 from vavasms.errors import VavaSMSError
 
 
-def stop_reason(halt: Halt, carried: Carried) -> str | None:
+def stop_reason(halt: CircuitBreaker, carried: Carried) -> str | None:
     """Give why every further batch would fare like this one; None where that need not be.
 
     `halt` is told of each batch in the order they settle; it keeps the error that stopped it.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 from attrs import define, field
 
-from vavasms.bulk.halt import Halt
+from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.balance import BalanceReader, BalanceWatch
 from vavasms.campaigns.carrier import Carried, Carrier
 from vavasms.campaigns.halting import name_reason, stop_reason
@@ -35,7 +35,7 @@ class Route:
     balance: BalanceWatch = field(init=False)
     #: Set where nothing further of it is to be begun here.
     closed: anyio.Event = field(factory=anyio.Event, init=False)
-    _halt: Halt = field(factory=Halt, init=False)
+    _halt: CircuitBreaker = field(factory=CircuitBreaker, init=False)
     _first: anyio.Lock = field(factory=anyio.Lock, init=False)
     #: The balance was read before the first batch; a batch was answered.
     _has_looked: bool = field(default=False, init=False)

@@ -10,7 +10,7 @@ from enum import Enum
 import anyio
 from attrs import define, field, frozen
 
-from vavasms.bulk.pace import Pace
+from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.campaigns.ledger.port import Delivery, Ledger, StoredBatch
 from vavasms.campaigns.report import PAGE
 from vavasms.campaigns.runner import HasAccount
@@ -105,7 +105,7 @@ async def track(
         clock=clock,
         deadline=deadline,
         began=clock(),
-        pace=Pace(rate=rate),
+        pace=RateLimiter(rate=rate),
         on_progress=on_progress,
     )
     await tracker.count()
@@ -137,7 +137,7 @@ class _Tracker:
     deadline: float | None
     #: What was not found before that is asked after once more.
     began: float
-    pace: Pace
+    pace: RateLimiter
     on_progress: OnTracked | None
     _counts: Counter[DeliveryStatus | _Special] = field(factory=Counter, init=False)
     _error: VavaSMSError | None = field(default=None, init=False)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-from vavasms.bulk.batches import BatchResult, BulkReport
+from vavasms.bulk.batcher import BatchResult, BulkReport
 from vavasms.bulk.collecting import Collector, attach
 from vavasms.bulk.sender import BulkStream
 from vavasms.calls import Bell, PortalCall, Session, Step, Workplace, cutting, run

@@ -7,9 +7,9 @@ import time
 import anyio
 from attrs import frozen
 
-from vavasms.bulk.batches import Batch, BatchResult
-from vavasms.bulk.halt import Halt
-from vavasms.bulk.pace import Pace
+from vavasms.bulk.batcher import Batch, BatchResult
+from vavasms.bulk.breaker import CircuitBreaker
+from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
     NotSentError,
@@ -27,14 +27,14 @@ MAX_TURNED_AWAY = 5
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class Courier:
+class BatchSender:
     """Carry batches of one text, each when the pace has room for it."""
 
     transport: Transport
     draft: TextDraft
     #: Shared by all batches, as is the halt.
-    pace: Pace
-    halt: Halt
+    pace: RateLimiter
+    halt: CircuitBreaker
     #: Set once nothing more is to be sent.
     closing: anyio.Event
     #: Set once the first batch may leave.
@@ -73,7 +73,7 @@ class Courier:
         return not self.closing.is_set()
 
 
-def untried(number: int, batch: Batch, halt: Halt) -> BatchResult:
+def untried(number: int, batch: Batch, halt: CircuitBreaker) -> BatchResult:
     """Build the result of a batch that nobody tried to send."""
     return BatchResult(recipients=batch, outcome=Outcome.NOT_SENT, error=halt.not_sent(), number=number)
 

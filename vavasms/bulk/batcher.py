@@ -84,7 +84,7 @@ class BulkReport:
 
 
 @define
-class Tally:
+class Counts:
     """The running account of a bulk send. Flat in memory but for invalid and undelivered ones."""
 
     counts: dict[Outcome, int] = field(factory=lambda: dict.fromkeys(Outcome, 0))
@@ -106,9 +106,9 @@ class Tally:
         """Forget a batch that somebody else holds now."""
         self._undelivered.pop(id(result), None)
 
-    def copy(self) -> Tally:
+    def copy(self) -> Counts:
         """Return one that can be added to without touching this one."""
-        return Tally(
+        return Counts(
             counts=dict(self.counts),
             invalid=list(self.invalid),
             undelivered=dict(self._undelivered),
@@ -142,13 +142,13 @@ class Tally:
 
 
 @define
-class Cutter:
+class Batcher:
     """Sort what is read into batches of at most `size`, invalid ones and duplicates."""
 
     size: int
     region: str
     dedupe: bool
-    tally: Tally
+    tally: Counts
     #: Batches that nobody has taken yet.
     ready: list[Batch] = field(factory=list)
     _seen: set[int] = field(factory=set)

@@ -8,7 +8,7 @@ from vavasms.transport.backoff import backoff
 
 
 @define
-class Pace:
+class RateLimiter:
     """Spread messages evenly (GCRA): a batch may cost more than a second's worth, and then waits."""
 
     #: Messages a second; None: as fast as answers come.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vavasms.bulk.halt import MAX_ALIKE, Halt
+from vavasms.bulk.breaker import MAX_ALIKE, CircuitBreaker
 from vavasms.errors import (
     AuthenticationError,
     GatewayError,
@@ -24,13 +24,13 @@ BAD_NUMBER = RejectedNumberError("No.", outcome=Outcome.REJECTED, code=903, name
 
 
 def test_what_would_befall_every_batch_halts_at_once_and_for_good() -> None:
-    halt = Halt()
+    halt = CircuitBreaker()
     assert [halt.watch(error) for error in (None, BAD_LOGIN, None)] == [False, True, True]
     assert halt.cause is BAD_LOGIN
 
 
 def test_three_alike_in_a_row_halt_and_the_last_of_them_is_the_cause() -> None:
-    halt, errors = Halt(), [odd(), odd(), odd()]
+    halt, errors = CircuitBreaker(), [odd(), odd(), odd()]
     assert [halt.watch(error) for error in errors] == [False, False, True]
     assert halt.cause is errors[2]
     assert halt.alike == MAX_ALIKE == 3
@@ -42,20 +42,20 @@ def test_three_alike_in_a_row_halt_and_the_last_of_them_is_the_cause() -> None:
     ids=repr,
 )  # fmt: skip
 def test_anything_else_in_between_begins_the_row_anew(between: VavaSMSError | None) -> None:
-    halt = Halt()
+    halt = CircuitBreaker()
     assert not any(halt.watch(error) for error in (odd(), odd(), between, odd(), odd()))
     assert halt.alike == 2
     assert halt.watch(odd())
 
 
 def test_documented_codes_and_errors_without_a_code_never_add_up() -> None:
-    halt = Halt()
+    halt = CircuitBreaker()
     assert not any(halt.watch(error) for error in [BAD_NUMBER, odd(None, None)] * 5)
     assert halt.alike == 0
 
 
 def test_a_cause_stays_the_first_one() -> None:
-    halt = Halt()
+    halt = CircuitBreaker()
     halt.watch(BAD_LOGIN)
     for _ in range(MAX_ALIKE):
         halt.watch(odd())
@@ -63,7 +63,7 @@ def test_a_cause_stays_the_first_one() -> None:
 
 
 def test_what_is_not_tried_any_more_says_why_and_is_safe_to_repeat() -> None:
-    halt = Halt()
+    halt = CircuitBreaker()
     assert str(halt.not_sent()) == "Nothing was sent: sending was stopped."
     halt.watch(BAD_LOGIN)
     error = halt.not_sent()

@@ -11,7 +11,7 @@ MAX_ALIKE = 3
 
 
 @define(kw_only=True)
-class Halt:
+class CircuitBreaker:
     """Decide, result by result, whether sending on makes sense."""
 
     #: What ended the sending; None while it goes on, and where somebody merely stopped it.

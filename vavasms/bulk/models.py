@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from vavasms.bulk.batches import BulkProgress
+from vavasms.bulk.batcher import BulkProgress
 from vavasms.errors import InvalidInputError
 
 OnProgress = Callable[[BulkProgress], object]
