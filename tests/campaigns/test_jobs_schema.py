@@ -24,7 +24,7 @@ from vavasms.campaigns.worker import CampaignWorker
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
 from vavasms.sandbox import SandboxServer
-from vavasms.storage.postgres import PostgresDatabase
+from vavasms.storage.postgres.database import PostgresDatabase
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
-from vavasms.storage.database import BUSY_SECONDS
+from vavasms.storage.sqlite.database import BUSY_SECONDS
 
 pytestmark = pytest.mark.anyio
 

@@ -27,7 +27,7 @@ from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
-from vavasms.storage.postgres_link import Connection
+from vavasms.storage.postgres.connection import Connection
 
 pytestmark = pytest.mark.anyio
 

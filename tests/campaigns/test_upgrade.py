@@ -17,8 +17,8 @@ from vavasms.campaigns.ledger.sqlite import MIGRATIONS as SQLITE
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError
-from vavasms.storage.database import Database
-from vavasms.storage.postgres import PostgresDatabase
+from vavasms.storage.postgres.database import PostgresDatabase
+from vavasms.storage.sqlite.database import Database
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 from vavasms.cli.places import holds_password
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError
-from vavasms.storage.places import read_place
+from vavasms.storage.location import read_place
 
 
 @pytest.mark.parametrize(

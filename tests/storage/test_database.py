@@ -16,8 +16,8 @@ from anyio.to_thread import run_sync
 from attrs import define, field
 
 from vavasms.errors import LedgerError
-from vavasms.storage.database import Database
 from vavasms.storage.queries import Migration
+from vavasms.storage.sqlite.database import Database
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerBusyError, LedgerError
-from vavasms.storage.files import make_private
+from vavasms.storage.sqlite.files import make_private
 
 pytestmark = [
     pytest.mark.anyio,

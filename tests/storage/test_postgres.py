@@ -17,7 +17,7 @@ from tests.storage.bridge import Bridge
 from vavasms.campaigns.ledger.postgres import MIGRATIONS, PostgresLedger
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError, LedgerError, Outcome, VavaSMSError
-from vavasms.storage.postgres import PostgresDatabase
+from vavasms.storage.postgres.database import PostgresDatabase
 from vavasms.storage.queries import Migration, load_queries
 
 pytestmark = pytest.mark.anyio

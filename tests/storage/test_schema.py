@@ -10,8 +10,8 @@ import pytest
 
 from vavasms.campaigns.ledger.sqlite import APPLICATION_ID, MIGRATIONS, SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerError, Outcome
-from vavasms.storage.database import Database
 from vavasms.storage.queries import Migration, load_migrations, load_queries
+from vavasms.storage.sqlite.database import Database
 
 pytestmark = pytest.mark.anyio
 

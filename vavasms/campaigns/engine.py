@@ -23,7 +23,7 @@ from procrastinate.worker import Worker
 
 from vavasms.campaigns.ledger.port import QueuedBatch
 from vavasms.campaigns.ledger.postgres_jobs import TASK
-from vavasms.storage.postgres_link import AsyncConnectionPool, Error, explain
+from vavasms.storage.postgres.connection import AsyncConnectionPool, Error, explain
 
 #: Seconds. A worker that says nothing for so long is taken for dead.
 HEARTBEAT, STALLED_AFTER = 2.0, 8.0

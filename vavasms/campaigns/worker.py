@@ -27,7 +27,7 @@ from vavasms.campaigns.states import CampaignState
 from vavasms.campaigns.sweeping import EVERY, Sweeper
 from vavasms.campaigns.takeover import REAP_AFTER, check_timeouts
 from vavasms.errors import InvalidInputError, LedgerError, name_error
-from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
+from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
 from vavasms.tracebacks import hide_frames_async
 
 logger = logging.getLogger("vavasms")

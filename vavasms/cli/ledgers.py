@@ -18,7 +18,7 @@ from vavasms.cli import account, show
 from vavasms.cli.options import JsonFlag
 from vavasms.cli.places import check_given
 from vavasms.errors import InvalidInputError
-from vavasms.storage.places import Place, read_place
+from vavasms.storage.location import Place, read_place
 from vavasms.tracebacks import hide_frames
 
 LedgerPath = Annotated[

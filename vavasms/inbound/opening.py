@@ -10,7 +10,7 @@ from vavasms.config import Secret
 from vavasms.inbound.forks import forget_at_fork
 from vavasms.inbound.seen import SeenStore
 from vavasms.inbound.seen_memory import MemorySeenStore
-from vavasms.storage.places import Place, read_place
+from vavasms.storage.location import Place, read_place
 
 #: A store that is open, or the place of one: a file's path or a PostgreSQL URL. None is the memory.
 SeenPlace = SeenStore | str | Path | None

@@ -16,7 +16,7 @@ from vavasms.inbound.seen import (
     Standing,
     compare,
 )
-from vavasms.storage.postgres import PostgresDatabase
+from vavasms.storage.postgres.database import PostgresDatabase
 from vavasms.storage.queries import load_migrations, load_queries
 
 #: Of its own: a database may hold a ledger, a seen store, or both.

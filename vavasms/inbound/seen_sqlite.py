@@ -19,9 +19,9 @@ from vavasms.inbound.seen import (
     Standing,
     compare,
 )
-from vavasms.storage.database import Database
-from vavasms.storage.files import resolve
 from vavasms.storage.queries import load_migrations, load_queries
+from vavasms.storage.sqlite.database import Database
+from vavasms.storage.sqlite.files import resolve
 
 #: Marks a file as a seen store: "VAVI".
 APPLICATION_ID = 0x56415649

@@ -25,7 +25,7 @@ from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.ledger.postgres_maintenance import PostgresMaintenance
 from vavasms.campaigns.states import BatchState
 from vavasms.campaigns.worker import CampaignWorker
-from vavasms.storage.postgres import PostgresDatabase, change
+from vavasms.storage.postgres.database import PostgresDatabase, change
 
 _UNFENCE = """
 UPDATE vavasms.batch SET state = 'queued' FROM vavasms.campaign

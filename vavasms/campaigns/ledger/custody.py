@@ -29,8 +29,8 @@ from vavasms.campaigns.ledger.lock import runner_lock
 from vavasms.campaigns.ledger.rows import LEDGER_RECOVERED, RECOVERED, dump_record
 from vavasms.campaigns.ledger.transactions import SQL
 from vavasms.errors import LedgerError, Outcome, VavaSMSError
-from vavasms.storage.database import Database
-from vavasms.storage.handles import FileHandle, hold_file
+from vavasms.storage.sqlite.database import Database
+from vavasms.storage.sqlite.locks import FileHandle, hold_file
 
 _BUSY = (
     "Somebody reads the ledger {path} all the time, so that it cannot be marked as in use: close what reads "

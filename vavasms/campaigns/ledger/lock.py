@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerBusyError, LedgerError, Outcome
-from vavasms.storage.handles import FileHandle
+from vavasms.storage.sqlite.locks import FileHandle
 
 
 class BaseFileLock(Protocol):

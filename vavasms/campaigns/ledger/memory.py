@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from vavasms.campaigns.ledger.sqlite import APPLICATION_ID, MIGRATIONS, SqliteLedger, reap_orphans
 from vavasms.errors import LedgerBusyError
-from vavasms.storage.database import Database
+from vavasms.storage.sqlite.database import Database
 
 
 class MemoryLedger(SqliteLedger):

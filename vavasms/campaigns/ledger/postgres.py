@@ -60,10 +60,10 @@ from vavasms.campaigns.states import BatchEvent, CampaignEvent
 from vavasms.campaigns.takeover import GRACE, REAP_AFTER
 from vavasms.config import Secret
 from vavasms.numbers import Msisdn
-from vavasms.storage.postgres import PostgresDatabase, Rows, ask, change
-from vavasms.storage.postgres_link import AsyncConnectionPool, Connection
+from vavasms.storage.group_commit import GroupCommit
+from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
+from vavasms.storage.postgres.database import PostgresDatabase, Rows, ask, change
 from vavasms.storage.queries import load_migrations
-from vavasms.storage.together import Together
 
 MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.postgres")
 #: Batches that get their jobs at a time when a campaign starts.
@@ -76,8 +76,8 @@ class _Gathered:
     """What waits to be written of one campaign; whoever waits keeps it alive."""
 
     def __init__(self, database: PostgresDatabase) -> None:
-        self.claims: Together[Intent, Claim | None] = Together(partial(_claim, database))
-        self.accepts: Together[Answer, bool] = Together(partial(_accept, database))
+        self.claims: GroupCommit[Intent, Claim | None] = GroupCommit(partial(_claim, database))
+        self.accepts: GroupCommit[Answer, bool] = GroupCommit(partial(_accept, database))
 
 
 class PostgresLedger:

@@ -20,8 +20,8 @@ from typing import NamedTuple
 from vavasms.campaigns.ledger.rows import CampaignRow
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
-from vavasms.storage.postgres import ask, change
-from vavasms.storage.postgres_link import Connection
+from vavasms.storage.postgres.connection import Connection
+from vavasms.storage.postgres.database import ask, change
 from vavasms.storage.queries import load_queries
 
 try:

@@ -7,8 +7,8 @@ from pathlib import Path
 from procrastinate.schema import SchemaManager
 
 from vavasms.config import misconfigured
-from vavasms.storage.postgres_link import Connection
-from vavasms.storage.postgres_schema import lock_schemas
+from vavasms.storage.postgres.connection import Connection
+from vavasms.storage.postgres.schema import lock_schemas
 
 SCHEMA = "vavasms_jobs"
 _STEPS = tuple(sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql")))

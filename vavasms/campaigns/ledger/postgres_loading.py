@@ -12,8 +12,8 @@ from vavasms.campaigns.ledger.postgres_transactions import SQL
 from vavasms.campaigns.ledger.rows import PURGE_ROWS, PURGE_STEPS, dump_record, load_record, still_going
 from vavasms.campaigns.states import CampaignEvent, CampaignState
 from vavasms.errors import LedgerError
-from vavasms.storage.postgres import ask, change
-from vavasms.storage.postgres_link import Connection, UniqueViolation
+from vavasms.storage.postgres.connection import Connection, UniqueViolation
+from vavasms.storage.postgres.database import ask, change
 
 #: What holds numbers; addressees are found through the recipients.
 _PERSONAL = ("delete_addressees", "delete_recipients", "delete_deliveries")

@@ -12,8 +12,8 @@ from vavasms.campaigns.ledger.postgres_jobs import STRETCH, forget_jobs
 from vavasms.campaigns.ledger.postgres_transactions import SQL
 from vavasms.campaigns.ledger.rows import DAY, DIED, LOADING_ENDED, dump_record
 from vavasms.campaigns.states import BatchState
-from vavasms.storage.postgres import PostgresDatabase, ask, change
-from vavasms.storage.postgres_link import Connection
+from vavasms.storage.postgres.connection import Connection
+from vavasms.storage.postgres.database import PostgresDatabase, ask, change
 
 #: Batches that get a job at a time.
 _CHUNK = 20_000

@@ -26,8 +26,8 @@ from vavasms.campaigns.ledger.rows import (
 )
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignEvent, CampaignState
 from vavasms.errors import InvalidInputError
-from vavasms.storage.postgres import Rows, Step, ask, change
-from vavasms.storage.postgres_link import Connection
+from vavasms.storage.postgres.connection import Connection
+from vavasms.storage.postgres.database import Rows, Step, ask, change
 from vavasms.storage.queries import load_queries
 
 SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sql.postgres", "queries.sql")

@@ -53,9 +53,9 @@ from vavasms.campaigns.ledger.transactions import SQL
 from vavasms.campaigns.states import BatchEvent, CampaignEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.numbers import Msisdn
-from vavasms.storage.database import Database
-from vavasms.storage.files import resolve
 from vavasms.storage.queries import load_migrations
+from vavasms.storage.sqlite.database import Database
+from vavasms.storage.sqlite.files import resolve
 
 #: Marks a file as a ledger: "VAVA".
 APPLICATION_ID = 0x56415641

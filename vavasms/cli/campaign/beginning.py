@@ -22,7 +22,7 @@ from vavasms.cli.ledgers import open_place
 from vavasms.client import AsyncVavaSMS
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn, parse_msisdn
-from vavasms.storage.places import Place
+from vavasms.storage.location import Place
 
 
 @frozen(kw_only=True)

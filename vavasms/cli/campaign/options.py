@@ -16,7 +16,7 @@ from vavasms.cli.options import PhoneColumn, Region, Repair, SenderId, SheetName
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import check_region
-from vavasms.storage.places import Place
+from vavasms.storage.location import Place
 
 Detach = Annotated[bool, flag("Leave it to workers (PostgreSQL only).")]
 

@@ -23,7 +23,7 @@ from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.options import Contacts, JsonFlag, open_contacts
 from vavasms.cli.refused import RefusedFile, RefusedPath, open_refused
 from vavasms.errors import VavaSMSError
-from vavasms.storage.places import Place
+from vavasms.storage.location import Place
 
 _WIDTH = 76
 

@@ -29,7 +29,7 @@ from vavasms.cli.demo.single import submit
 from vavasms.cli.serving import settings
 from vavasms.cli.signals import terminable, undisturbed
 from vavasms.sandbox import SandboxServer
-from vavasms.storage.postgres_link import Connection
+from vavasms.storage.postgres.connection import Connection
 from vavasms.storage.queries import load_queries
 
 _SQL = load_queries("vavasms.cli.demo", "queries.sql")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vavasms.config import misconfigured
-from vavasms.storage.postgres_link import Connection
+from vavasms.storage.postgres.connection import Connection
 from vavasms.storage.queries import Migration
 
 #: "VAVA" and one: whoever migrates holds this lock till the commit.

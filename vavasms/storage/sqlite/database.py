@@ -20,11 +20,11 @@ from anyio.to_thread import run_sync
 from attrs import define
 
 from vavasms.errors import LedgerError
-from vavasms.storage.files import make_private
 from vavasms.storage.forks import Process
-from vavasms.storage.handles import FileHandle, hold_file
 from vavasms.storage.queries import Migration
-from vavasms.storage.schema import check_schema, migrate
+from vavasms.storage.sqlite.files import make_private
+from vavasms.storage.sqlite.locks import FileHandle, hold_file
+from vavasms.storage.sqlite.schema import check_schema, migrate
 
 T = TypeVar("T")
 

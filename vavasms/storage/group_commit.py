@@ -41,7 +41,7 @@ class _Call(Generic[T, R]):
         return self.result  # type: ignore[return-value]  # set where there is no error
 
 
-class Together(Generic[T, R]):
+class GroupCommit(Generic[T, R]):
     """Makes the writes that wait by one call of `make`, at most `most` at once; it gives a result for each.
 
     Where that call fails, all of them do.

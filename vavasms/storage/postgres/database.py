@@ -13,7 +13,7 @@ from attrs import frozen
 from vavasms.config import Secret, misconfigured
 from vavasms.errors import VavaSMSError
 from vavasms.storage.forks import Process
-from vavasms.storage.postgres_link import (
+from vavasms.storage.postgres.connection import (
     AsyncConnectionPool,
     Connection,
     Error,
@@ -22,7 +22,7 @@ from vavasms.storage.postgres_link import (
     read_url,
     refuse,
 )
-from vavasms.storage.postgres_schema import prepare_schema
+from vavasms.storage.postgres.schema import prepare_schema
 from vavasms.storage.queries import Migration
 
 T = TypeVar("T")

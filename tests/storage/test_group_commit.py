@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from attrs import define, field
 
 from vavasms.errors import LedgerError
-from vavasms.storage.together import Together
+from vavasms.storage.group_commit import GroupCommit
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ def server(anyio_backend: str) -> Server:
 class Writers:
     """Callers that write a number each, and keep what came of it."""
 
-    together: Together[int, int]
+    together: GroupCommit[int, int]
     results: dict[int, int] = field(factory=dict)
     errors: dict[int, BaseException] = field(factory=dict)
 
@@ -68,7 +68,7 @@ async def start(writers: Writers, server: Server, items: Sequence[int], tasks: a
 
 
 async def test_what_comes_while_one_is_made_is_made_next_in_one_call(server: Server) -> None:
-    writers = Writers(Together(server.make))
+    writers = Writers(GroupCommit(server.make))
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             await start(writers, server, range(6), tasks)
@@ -78,7 +78,7 @@ async def test_what_comes_while_one_is_made_is_made_next_in_one_call(server: Ser
 
 
 async def test_no_call_takes_more_than_its_most(server: Server) -> None:
-    writers = Writers(Together(server.make, most=2))
+    writers = Writers(GroupCommit(server.make, most=2))
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             await start(writers, server, range(6), tasks)
@@ -89,14 +89,14 @@ async def test_no_call_takes_more_than_its_most(server: Server) -> None:
 
 async def test_one_alone_waits_for_nobody(server: Server) -> None:
     server.let.set()
-    together = Together(server.make)
+    together = GroupCommit(server.make)
     with anyio.fail_after(10):
         assert [await together.write(1), await together.write(2)] == [2, 4]
     assert server.made == [[1], [2]]
 
 
 async def test_a_call_that_fails_fails_for_all_in_it_and_for_nobody_else(server: Server) -> None:
-    writers = Writers(Together(server.make))
+    writers = Writers(GroupCommit(server.make))
     server.failure = LedgerError("the disk is full")
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -112,7 +112,7 @@ async def test_a_call_that_fails_fails_for_all_in_it_and_for_nobody_else(server:
 
 
 async def test_a_fault_of_our_own_is_never_taken_for_written(server: Server) -> None:
-    writers = Writers(Together(server.make))
+    writers = Writers(GroupCommit(server.make))
     server.failure = RuntimeError("a fault")
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -129,7 +129,7 @@ async def test_a_fault_of_our_own_is_never_taken_for_written(server: Server) -> 
 
 
 async def test_a_cancellation_waits_for_the_end(server: Server) -> None:
-    writers = Writers(Together(server.make))
+    writers = Writers(GroupCommit(server.make))
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             await start(writers, server, range(4), tasks)
@@ -144,7 +144,7 @@ class TestNativeCancellation:
     """asyncio's own, which no scope holds back."""
 
     async def test_who_waits_is_taken_out_and_the_others_are_written(self, server: Server) -> None:
-        writers = Writers(Together(server.make))
+        writers = Writers(GroupCommit(server.make))
         tasks = [asyncio.create_task(writers.write(0))]
         await server.asked.wait()
         tasks += [asyncio.create_task(writers.write(item)) for item in range(1, 5)]
@@ -157,7 +157,7 @@ class TestNativeCancellation:
         assert writers.results == {0: 0, 2: 4, 4: 8}
 
     async def test_who_is_cancelled_as_it_is_told_to_lead_hands_that_on(self, server: Server) -> None:
-        writers = Writers(Together(server.make))
+        writers = Writers(GroupCommit(server.make))
         tasks = [asyncio.create_task(writers.write(0))]
         await server.asked.wait()
         tasks += [asyncio.create_task(writers.write(item)) for item in range(1, 4)]
@@ -173,7 +173,7 @@ class TestNativeCancellation:
     async def test_who_leads_and_is_cancelled_leaves_the_others_unsure_and_the_next_written(
         self, server: Server
     ) -> None:
-        writers = Writers(Together(server.make))
+        writers = Writers(GroupCommit(server.make))
         first = asyncio.create_task(writers.write(0))
         await server.asked.wait()
         second = asyncio.create_task(writers.write(1))
@@ -186,7 +186,7 @@ class TestNativeCancellation:
         assert writers.results == {1: 2}
 
     async def test_flush_waits_for_what_is_under_way_for_one_who_left(self, server: Server) -> None:
-        writers = Writers(Together(server.make))
+        writers = Writers(GroupCommit(server.make))
         tasks = [asyncio.create_task(writers.write(0))]
         await server.asked.wait()
         tasks += [asyncio.create_task(writers.write(item)) for item in (1, 2)]
@@ -207,5 +207,5 @@ class TestNativeCancellation:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def test_flush_with_nothing_under_way_returns_at_once(self, server: Server) -> None:
-        await asyncio.wait_for(Together(server.make).flush(), 10)
+        await asyncio.wait_for(GroupCommit(server.make).flush(), 10)
         assert server.made == []

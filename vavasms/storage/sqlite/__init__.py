@@ -1,0 +1,1 @@
+"""SQLite files: their connections, locks and schemas."""
