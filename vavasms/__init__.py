@@ -44,9 +44,9 @@ _HOMES = {
     ),
     "vavasms.inbound.asgi": ("InboundApp",),
     "vavasms.inbound.parse": ("parse_inbound",),
-    "vavasms.inbound.seen": ("SeenStore",),
-    "vavasms.inbound.seen_memory": ("MemorySeenStore",),
-    "vavasms.inbound.seen_sqlite": ("SqliteSeenStore",),
+    "vavasms.inbound.seen.base": ("SeenStore",),
+    "vavasms.inbound.seen.memory": ("MemorySeenStore",),
+    "vavasms.inbound.seen.sqlite": ("SqliteSeenStore",),
     "vavasms.inbound.tokens": ("HideToken", "make_token"),
     "vavasms.models": (
         "Balance",
@@ -68,7 +68,7 @@ _HOMES = {
 _HOMES_IN_EXTRAS = {
     "vavasms.campaigns.ledger.postgres": ("PostgresLedger",),
     "vavasms.campaigns.worker": ("CampaignWorker",),
-    "vavasms.inbound.seen_postgres": ("PostgresSeenStore",),
+    "vavasms.inbound.seen.postgres": ("PostgresSeenStore",),
 }
 _HOME_OF = {name: home for home, names in {**_HOMES, **_HOMES_IN_EXTRAS}.items() for name in names}
 

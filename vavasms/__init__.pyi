@@ -85,10 +85,10 @@ from vavasms.errors import (
 )
 from vavasms.inbound.asgi import InboundApp as InboundApp
 from vavasms.inbound.parse import parse_inbound as parse_inbound
-from vavasms.inbound.seen import SeenStore as SeenStore
-from vavasms.inbound.seen_memory import MemorySeenStore as MemorySeenStore
-from vavasms.inbound.seen_postgres import PostgresSeenStore as PostgresSeenStore
-from vavasms.inbound.seen_sqlite import SqliteSeenStore as SqliteSeenStore
+from vavasms.inbound.seen.base import SeenStore as SeenStore
+from vavasms.inbound.seen.memory import MemorySeenStore as MemorySeenStore
+from vavasms.inbound.seen.postgres import PostgresSeenStore as PostgresSeenStore
+from vavasms.inbound.seen.sqlite import SqliteSeenStore as SqliteSeenStore
 from vavasms.inbound.tokens import HideToken as HideToken
 from vavasms.inbound.tokens import make_token as make_token
 from vavasms.models import (

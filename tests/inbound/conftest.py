@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.inbound.stores import KINDS, Kind
-from vavasms.inbound.seen import SeenStore
+from vavasms.inbound.seen.base import SeenStore
 
 
 @pytest.fixture(params=KINDS)

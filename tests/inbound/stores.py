@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from attrs import define, frozen
 
-from vavasms.inbound.seen import SeenStore
-from vavasms.inbound.seen_memory import MemorySeenStore
-from vavasms.inbound.seen_postgres import PostgresSeenStore
-from vavasms.inbound.seen_sqlite import SqliteSeenStore
+from vavasms.inbound.seen.base import SeenStore
+from vavasms.inbound.seen.memory import MemorySeenStore
+from vavasms.inbound.seen.postgres import PostgresSeenStore
+from vavasms.inbound.seen.sqlite import SqliteSeenStore
 
 LEASE = 15.0
 KEEP_DAYS = 90.0

@@ -15,9 +15,9 @@ import trio.testing
 from tests.inbound.posting import TOKEN, post, sms
 from vavasms.errors import InvalidInputError
 from vavasms.inbound.asgi import InboundApp
-from vavasms.inbound.seen import SeenStore, Standing
-from vavasms.inbound.seen_memory import MemorySeenStore
-from vavasms.inbound.seen_sqlite import SqliteSeenStore
+from vavasms.inbound.seen.base import ClaimStatus, SeenStore
+from vavasms.inbound.seen.memory import MemorySeenStore
+from vavasms.inbound.seen.sqlite import SqliteSeenStore
 from vavasms.models import InboundMessage
 
 pytestmark = pytest.mark.anyio
@@ -287,8 +287,8 @@ async def test_a_conflict_needs_nobody_to_hear_of_it_and_a_report_that_fails_har
 
 async def test_while_another_process_has_the_message_the_platform_is_told_to_come_later() -> None:
     class Busy(MemorySeenStore):
-        async def claim(self, message_id: str, digest: bytes, owner: str) -> Standing:
-            return Standing.BUSY
+        async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
+            return ClaimStatus.BUSY
 
     app = InboundApp(print, token=TOKEN, seen=Busy(lease=-10.0))
     answer = await post(app, sms())
@@ -311,7 +311,7 @@ async def test_a_store_that_was_given_open_is_left_open(inbox: Inbox, tmp_path: 
         app = InboundApp(inbox.append, token=TOKEN, seen=store)
         assert (await post(app, sms())).status == 200
         await app.aclose()
-        assert await store.claim("SM-1", b"", "me") is Standing.CONFLICT
+        assert await store.claim("SM-1", b"", "me") is ClaimStatus.CONFLICT
 
 
 async def test_a_store_that_cannot_be_opened_is_500_and_tried_again(

@@ -20,9 +20,9 @@ from django.urls import clear_url_caches, path, set_urlconf  # type: ignore[impo
 from tests.inbound.posting import TOKEN
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.inbound.django import inbound_view
-from vavasms.inbound.portal_seen import PortalSeenStore
-from vavasms.inbound.seen_memory import MemorySeenStore
-from vavasms.inbound.seen_sqlite import SqliteSeenStore
+from vavasms.inbound.seen.memory import MemorySeenStore
+from vavasms.inbound.seen.portal import PortalSeenStore
+from vavasms.inbound.seen.sqlite import SqliteSeenStore
 from vavasms.models import InboundMessage
 
 pytestmark = pytest.mark.anyio

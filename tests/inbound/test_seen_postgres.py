@@ -12,9 +12,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.errors import ConfigurationError
-from vavasms.inbound.opening import LazySeen
-from vavasms.inbound.seen import Standing
-from vavasms.inbound.seen_postgres import PostgresSeenStore
+from vavasms.inbound.seen.base import ClaimStatus
+from vavasms.inbound.seen.open import LazySeen
+from vavasms.inbound.seen.postgres import PostgresSeenStore
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ async def test_it_lives_beside_a_ledger_whichever_comes_first(url: str) -> None:
     async with await PostgresSeenStore.open(url) as store, await PostgresLedger.open(url):
         await store.commit("a", SAME, "me")
     async with await PostgresLedger.open(url), await PostgresSeenStore.open(url) as store:
-        assert await store.claim("a", SAME, "me") is Standing.HANDLED
+        assert await store.claim("a", SAME, "me") is ClaimStatus.HANDLED
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -68,12 +68,12 @@ async def test_a_clean_up_that_fails_costs_no_message(url: str) -> None:
             CREATE TRIGGER no BEFORE DELETE ON vavasms_inbound.seen FOR EACH ROW EXECUTE FUNCTION vavasms_inbound.no();
             INSERT INTO vavasms_inbound.seen VALUES ('old', '', NULL, NULL, now() - interval '1 year')""",
         )
-        assert await store.claim("a", SAME, "me") is Standing.CLAIMED
+        assert await store.claim("a", SAME, "me") is ClaimStatus.CLAIMED
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_many_processes_that_race_agree_on_one(url: str) -> None:
-    found: list[Standing] = []
+    found: list[ClaimStatus] = []
 
     async def race(store: PostgresSeenStore, owner: str) -> None:
         for each in range(20):
@@ -86,8 +86,8 @@ async def test_many_processes_that_race_agree_on_one(url: str) -> None:
     ):
         for no, store in enumerate((one, two, one, two)):
             tasks.start_soon(race, store, f"owner-{no}")
-    assert found.count(Standing.CLAIMED) == 20
-    assert found.count(Standing.BUSY) == 60
+    assert found.count(ClaimStatus.CLAIMED) == 20
+    assert found.count(ClaimStatus.BUSY) == 60
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
@@ -107,7 +107,7 @@ async def test_an_error_shows_nothing_of_the_connection_string(url: str) -> None
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_who_is_a_moment_too_late_finds_it_busy(url: str) -> None:
-    found: list[Standing] = []
+    found: list[ClaimStatus] = []
     waiting = (
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%WITH claimed%'"
     )
@@ -128,7 +128,7 @@ async def test_who_is_a_moment_too_late_finds_it_busy(url: str) -> None:
                 while run(url, waiting) == [(0,)]:
                     await anyio.lowlevel.checkpoint()
                 await other.commit()
-    assert found == [Standing.BUSY]
+    assert found == [ClaimStatus.BUSY]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -16,9 +16,9 @@ from anyio.lowlevel import checkpoint
 
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerError
-from vavasms.inbound.presence import arrive
-from vavasms.inbound.seen import Standing
-from vavasms.inbound.seen_sqlite import SqliteSeenStore
+from vavasms.inbound.seen.base import ClaimStatus
+from vavasms.inbound.seen.process_lock import arrive
+from vavasms.inbound.seen.sqlite import SqliteSeenStore
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ SAME = b"s" * 16
 #: Handles one message, has another in hand, says so and waits for its end.
 KILLED = """
 import asyncio, sys
-from vavasms.inbound.seen_sqlite import SqliteSeenStore
+from vavasms.inbound.seen.sqlite import SqliteSeenStore
 
 async def main():
     store = await SqliteSeenStore.open(sys.argv[1])
@@ -60,15 +60,15 @@ async def test_after_a_kill_what_was_in_hand_is_claimed_at_once_and_what_was_com
 ) -> None:
     kill(start(tmp_path / "seen.db"))
     async with await SqliteSeenStore.open(tmp_path / "seen.db") as store:
-        assert await store.claim("open", SAME, "me") is Standing.CLAIMED
-        assert await store.claim("done", SAME, "me") is Standing.HANDLED
+        assert await store.claim("open", SAME, "me") is ClaimStatus.CLAIMED
+        assert await store.claim("done", SAME, "me") is ClaimStatus.HANDLED
 
 
 async def test_while_another_lives_its_claims_stand(tmp_path: Path) -> None:
     process = start(tmp_path / "seen.db")
     try:
         async with await SqliteSeenStore.open(tmp_path / "seen.db") as store:
-            assert await store.claim("open", SAME, "me") is Standing.BUSY
+            assert await store.claim("open", SAME, "me") is ClaimStatus.BUSY
     finally:
         kill(process)
 
@@ -81,9 +81,9 @@ async def test_beside_a_second_one_the_claims_of_a_killed_process_run_out_with_t
         async with await SqliteSeenStore.open(tmp_path / "seen.db", clock=lambda: now) as killed:
             await killed.claim("open", SAME, "dead")
         async with await SqliteSeenStore.open(tmp_path / "seen.db", clock=lambda: now) as third:
-            assert await third.claim("open", SAME, "me") is Standing.BUSY
+            assert await third.claim("open", SAME, "me") is ClaimStatus.BUSY
         now += store.lease
-        assert await store.claim("open", SAME, "me") is Standing.CLAIMED
+        assert await store.claim("open", SAME, "me") is ClaimStatus.CLAIMED
 
 
 async def test_a_clock_that_was_set_back_locks_nothing_up(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ async def test_a_clock_that_was_set_back_locks_nothing_up(tmp_path: Path) -> Non
     async with await SqliteSeenStore.open(tmp_path / "seen.db", clock=lambda: now) as store:
         await store.claim("open", SAME, "dead")
         now -= 86_400
-        assert await store.claim("open", SAME, "me") is Standing.CLAIMED
+        assert await store.claim("open", SAME, "me") is ClaimStatus.CLAIMED
 
 
 async def test_its_files_are_nobody_elses_and_hold_neither_number_nor_text(tmp_path: Path) -> None:
@@ -158,10 +158,10 @@ async def test_a_clock_that_is_a_little_behind_takes_no_living_claim(tmp_path: P
         await SqliteSeenStore.open(path, clock=lambda: 1000.0) as one,
         await SqliteSeenStore.open(path, clock=lambda: 995.0) as other,
     ):
-        assert await one.claim("SM-1", b"digest", "one") is Standing.CLAIMED
-        assert await other.claim("SM-1", b"digest", "other") is Standing.BUSY
+        assert await one.claim("SM-1", b"digest", "one") is ClaimStatus.CLAIMED
+        assert await other.claim("SM-1", b"digest", "other") is ClaimStatus.BUSY
         await one.commit("SM-1", b"digest", "one")
-        assert await other.claim("SM-1", b"digest", "other") is Standing.HANDLED
+        assert await other.claim("SM-1", b"digest", "other") is ClaimStatus.HANDLED
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there the lease alone tells")

@@ -25,8 +25,8 @@ from vavasms.cli.worker import warnings_shown
 from vavasms.config import is_loopback
 from vavasms.errors import InvalidInputError
 from vavasms.inbound.asgi import InboundApp
-from vavasms.inbound.opening import open_seen
-from vavasms.inbound.stops import is_start, is_stop
+from vavasms.inbound.seen.open import open_seen
+from vavasms.inbound.stop_words import is_start, is_stop
 from vavasms.models import InboundMessage
 
 #: Seconds that what is under way has when the receiver stops.

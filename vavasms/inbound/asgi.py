@@ -10,9 +10,9 @@ from vavasms.errors import VavaSMSError
 from vavasms.inbound.bodies import Receive, read_body
 from vavasms.inbound.handlers import Handler
 from vavasms.inbound.receiver import Receiver
-from vavasms.inbound.replies import Reply
-from vavasms.inbound.seen import SeenStore
-from vavasms.inbound.stops import OptOuts
+from vavasms.inbound.responses import WebhookReply
+from vavasms.inbound.seen.base import SeenStore
+from vavasms.inbound.stop_words import OptOuts
 from vavasms.inbound.tokens import hide_in_scope
 
 Scope = MutableMapping[str, Any]
@@ -84,7 +84,7 @@ class InboundApp:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         token = _take_token(scope)
-        reply: bytes | Reply | None = self._receiver.check(
+        reply: bytes | WebhookReply | None = self._receiver.check(
             method=scope["method"],
             token=token,
             peer=_peer(scope),
@@ -129,7 +129,7 @@ def _headers(scope: Scope, wanted: bytes) -> list[str]:
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
-async def _send(scope: Scope, send: Send, reply: Reply) -> None:
+async def _send(scope: Scope, send: Send, reply: WebhookReply) -> None:
     body = f"{reply.text}\n".encode()
     headers = [
         *reply.headers,

@@ -7,8 +7,8 @@ from typing import Any
 
 from anyio import move_on_after
 
-from vavasms.inbound import replies
-from vavasms.inbound.replies import MAX_BODY, Reply
+from vavasms.inbound import responses
+from vavasms.inbound.responses import MAX_BODY, WebhookReply
 
 #: Seconds to send a body whole.
 BODY_SECONDS = 10.0
@@ -19,10 +19,10 @@ _MAX_DROPPED = 1_048_576
 Receive = Callable[[], Awaitable[Any]]
 
 
-async def read_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes | Reply | None:
+async def read_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes | WebhookReply | None:
     """Give the body, or the refusal; None where the client is gone."""
     if _declared(headers) > _MAX_DROPPED:
-        return replies.TOO_LARGE
+        return responses.TOO_LARGE
     body, size = bytearray(), 0
     with move_on_after(BODY_SECONDS):
         while size <= _MAX_DROPPED:
@@ -34,8 +34,8 @@ async def read_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive) ->
                 body += event.get("body", b"")
             if not event.get("more_body", False):
                 break
-        return bytes(body) if size <= MAX_BODY else replies.TOO_LARGE
-    return replies.TOO_SLOW
+        return bytes(body) if size <= MAX_BODY else responses.TOO_LARGE
+    return responses.TOO_SLOW
 
 
 def _declared(headers: Iterable[tuple[bytes, bytes]]) -> int:

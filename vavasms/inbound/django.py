@@ -10,13 +10,13 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped,unused-ignore]
 
-from vavasms.inbound import replies
+from vavasms.inbound import responses
 from vavasms.inbound.handlers import Handler, is_async
-from vavasms.inbound.portal_seen import PortalSeenStore
 from vavasms.inbound.receiver import Receiver
-from vavasms.inbound.replies import MAX_BODY, Reply
-from vavasms.inbound.seen import SeenStore
-from vavasms.inbound.stops import OptOuts
+from vavasms.inbound.responses import MAX_BODY, WebhookReply
+from vavasms.inbound.seen.base import SeenStore
+from vavasms.inbound.seen.portal import PortalSeenStore
+from vavasms.inbound.stop_words import OptOuts
 from vavasms.inbound.tokens import HIDDEN, hide_in_environ, hide_in_scope
 from vavasms.models import InboundMessage
 
@@ -76,11 +76,11 @@ async def _call(handler: Handler, message: InboundMessage) -> None:
         result = await result
 
 
-async def _receive(receiver: Receiver, request: HttpRequest) -> Reply:
+async def _receive(receiver: Receiver, request: HttpRequest) -> WebhookReply:
     try:
         body = request.read(MAX_BODY + 1)
     except OSError:
-        return replies.bad_request("The body did not arrive whole.")
+        return responses.bad_request("The body did not arrive whole.")
     return await receiver.receive(body, request.META.get("CONTENT_TYPE", ""))
 
 
@@ -93,7 +93,7 @@ def _hide(request: HttpRequest) -> None:
         hide_in_environ(request.environ)
 
 
-def _answer(reply: Reply) -> HttpResponse:
+def _answer(reply: WebhookReply) -> HttpResponse:
     return HttpResponse(
         f"{reply.text}\n",
         status=reply.status,

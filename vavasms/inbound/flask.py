@@ -9,11 +9,11 @@ from pathlib import Path
 from flask import Response, request
 
 from vavasms.inbound.handlers import Handler
-from vavasms.inbound.portal_seen import Home
 from vavasms.inbound.receiver import Receiver
-from vavasms.inbound.replies import MAX_BODY, Reply
-from vavasms.inbound.seen import SeenStore
-from vavasms.inbound.stops import OptOuts
+from vavasms.inbound.responses import MAX_BODY, WebhookReply
+from vavasms.inbound.seen.base import SeenStore
+from vavasms.inbound.seen.portal import PortalLease
+from vavasms.inbound.stop_words import OptOuts
 from vavasms.inbound.tokens import HIDDEN, hide_in_environ
 from vavasms.portal import handlers
 
@@ -41,7 +41,7 @@ def inbound_view(
     for a body is the server's to bound. Name the `seen` store by its place, and have `opt_outs` open what it
     needs within its call. The view's `close()` closes that store and gives the thread up.
     """
-    home = Home(handlers)
+    home = PortalLease(handlers)
     receiver = Receiver(
         handler,
         token=token,
@@ -75,5 +75,5 @@ def inbound_view(
     return inbound
 
 
-def _answer(reply: Reply) -> Response:
+def _answer(reply: WebhookReply) -> Response:
     return Response(f"{reply.text}\n", reply.status, dict(reply.headers), mimetype="text/plain")

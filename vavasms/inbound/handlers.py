@@ -1,4 +1,4 @@
-"""Call what the user gave: async or plain, and tell of its failures without their words."""
+"""HandlerCall what the user gave: async or plain, and tell of its failures without their words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vavasms.models import InboundMessage
 #: Takes a message; returning means that it is handled, raising that it is not. A plain one runs in a thread.
 Handler = Callable[[InboundMessage], object]
 #: Calls such a handler and waits for its end.
-Call = Callable[[Handler, InboundMessage], Awaitable[None]]
+HandlerCall = Callable[[Handler, InboundMessage], Awaitable[None]]
 
 
 class HandlerFailedError(Exception):

@@ -10,16 +10,16 @@ from hashlib import sha256
 from attrs import evolve
 
 from vavasms.errors import InvalidInputError, VavaSMSError
-from vavasms.inbound import handlers, replies
-from vavasms.inbound.addresses import Addresses
-from vavasms.inbound.claims import handle_once
+from vavasms.inbound import handlers, responses
+from vavasms.inbound.allowlist import Addresses
 from vavasms.inbound.fields import read_fields
-from vavasms.inbound.handlers import Call, Handler
-from vavasms.inbound.opening import LazySeen, SeenPlace
+from vavasms.inbound.handlers import Handler, HandlerCall
+from vavasms.inbound.idempotency import handle_once
 from vavasms.inbound.parse import build_message, parse_inbound
-from vavasms.inbound.replies import Reply
-from vavasms.inbound.seen import Standing
-from vavasms.inbound.stops import OptOuts, RevocableOptOuts, check_words, is_start, is_stop
+from vavasms.inbound.responses import WebhookReply
+from vavasms.inbound.seen.base import ClaimStatus
+from vavasms.inbound.seen.open import LazySeen, SeenPlace
+from vavasms.inbound.stop_words import OptOuts, RevocableOptOuts, check_words, is_start, is_stop
 from vavasms.inbound.tokens import Tokens
 from vavasms.models import InboundMessage
 from vavasms.numbers import Msisdn, parse_msisdn
@@ -57,7 +57,7 @@ class Receiver:
         on_conflict: Handler | None = None,
         region: str = "CI",
         stop_words: Iterable[str] = (),
-        call: Call = handlers.call,
+        call: HandlerCall = handlers.call,
     ) -> None:
         self._handler, self._on_conflict, self._call = handler, on_conflict, call
         self._tokens = Tokens(token)
@@ -76,27 +76,27 @@ class Receiver:
 
     def check(
         self, *, method: str, token: str, peer: str | None, forwarded: Iterable[str] = ()
-    ) -> Reply | None:
+    ) -> WebhookReply | None:
         """Give the refusal of a request, or None: then its body may be read.
 
         `peer` is the address of the other end (None for a Unix socket), `forwarded` the values of the
         X-Forwarded-For headers.
         """
         if not self._tokens.accept(token):
-            return replies.NOT_FOUND
+            return responses.NOT_FOUND
         if not self._addresses.allow(peer, forwarded):
             logger.warning("An inbound call with the right token came from an address that is not allowed.")
-            return replies.NOT_FOUND
-        return None if method == "POST" else replies.ONLY_POST
+            return responses.NOT_FOUND
+        return None if method == "POST" else responses.ONLY_POST
 
-    async def receive(self, body: bytes, content_type: str = "") -> Reply:
+    async def receive(self, body: bytes, content_type: str = "") -> WebhookReply:
         """Handle the SMS in a body, once, and give the answer. Raises nothing."""
-        if len(body) > replies.MAX_BODY:
-            return replies.TOO_LARGE
+        if len(body) > responses.MAX_BODY:
+            return responses.TOO_LARGE
         try:
             message, is_named = self._read(read_fields(body, content_type))
         except InvalidInputError as error:
-            return replies.bad_request(str(error))
+            return responses.bad_request(str(error))
         try:
             if not is_named:
                 # A digest cannot tell a second STOP from a copy of the first: each of them counts.
@@ -108,7 +108,7 @@ class Receiver:
             known = isinstance(error, VavaSMSError | handlers.HandlerFailedError)
             why = str(error) if known else handlers.describe(error)
             logger.error("The inbound SMS %s was not handled: %s", message.message_id, why)  # noqa: TRY400
-            return replies.FAILED
+            return responses.FAILED
         return await self._answer(standing, message)
 
     def _read(self, fields: Mapping[str, str]) -> tuple[InboundMessage, bool]:
@@ -125,12 +125,12 @@ class Receiver:
             return parse_inbound(fields), True
         raise InvalidInputError(f"A message_id has at most {MAX_ID} characters that can be printed.")
 
-    async def _answer(self, standing: Standing, message: InboundMessage) -> Reply:
-        if standing is Standing.BUSY:
-            return replies.BUSY
-        if standing is Standing.CONFLICT:
+    async def _answer(self, standing: ClaimStatus, message: InboundMessage) -> WebhookReply:
+        if standing is ClaimStatus.BUSY:
+            return responses.BUSY
+        if standing is ClaimStatus.CONFLICT:
             await self._report(message)
-        return replies.HANDLED
+        return responses.HANDLED
 
     async def _handle(self, message: InboundMessage) -> None:
         await self._heed(message)

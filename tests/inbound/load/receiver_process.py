@@ -21,9 +21,9 @@ import anyio
 import uvicorn
 
 from vavasms.inbound.asgi import InboundApp
-from vavasms.inbound.seen import SeenStore
-from vavasms.inbound.seen_memory import MemorySeenStore
-from vavasms.inbound.seen_sqlite import SqliteSeenStore
+from vavasms.inbound.seen.base import SeenStore
+from vavasms.inbound.seen.memory import MemorySeenStore
+from vavasms.inbound.seen.sqlite import SqliteSeenStore
 from vavasms.models import InboundMessage
 
 Order = Mapping[str, Any]

@@ -9,7 +9,7 @@ from secrets import token_hex
 from anyio import CancelScope, create_task_group, current_time, sleep
 
 from vavasms.errors import LedgerError
-from vavasms.inbound.seen import SeenStore, Standing, digest_of
+from vavasms.inbound.seen.base import ClaimStatus, SeenStore, digest_of
 from vavasms.models import InboundMessage
 
 #: Seconds that a copy waits for the end of the first beyond a lease: the claim of a process that died
@@ -23,7 +23,7 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.02, 0.5
 
 async def handle_once(
     store: SeenStore, message: InboundMessage, work: Callable[[], Awaitable[None]]
-) -> Standing:
+) -> ClaimStatus:
     """Do `work` for a message that is new, and commit it.
 
     Gives `CLAIMED` where it was done now, `HANDLED` or `CONFLICT` where it had been done before, `BUSY`
@@ -32,18 +32,18 @@ async def handle_once(
     """
     owner, digest = token_hex(8), digest_of(message)
     standing = await _claim(store, message.message_id, digest, owner)
-    if standing is Standing.CLAIMED:
+    if standing is ClaimStatus.CLAIMED:
         await _do(store, message.message_id, owner, work)
         with CancelScope(shield=True):
             await store.commit(message.message_id, digest, owner)
     return standing
 
 
-async def _claim(store: SeenStore, message_id: str, digest: bytes, owner: str) -> Standing:
+async def _claim(store: SeenStore, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
     deadline, pause = current_time() + store.lease + SPARE, _FIRST_PAUSE
     while True:
         standing = await store.claim(message_id, digest, owner)
-        if standing is not Standing.BUSY or current_time() >= deadline:
+        if standing is not ClaimStatus.BUSY or current_time() >= deadline:
             return standing
         # The other may be in another process: there is nothing to wait for but time.
         await sleep(pause)

@@ -8,8 +8,8 @@ from anyio import Lock
 
 from vavasms.config import Secret
 from vavasms.inbound.forks import forget_at_fork
-from vavasms.inbound.seen import SeenStore
-from vavasms.inbound.seen_memory import MemorySeenStore
+from vavasms.inbound.seen.base import SeenStore
+from vavasms.inbound.seen.memory import MemorySeenStore
 from vavasms.storage.location import Place, read_place
 
 #: A store that is open, or the place of one: a file's path or a PostgreSQL URL. None is the memory.
@@ -27,10 +27,10 @@ async def open_seen(place: str | Path) -> SeenStore:
 async def _open(place: Place) -> SeenStore:
     # The libraries behind a store are imported with it.
     if isinstance(place, Secret):
-        from vavasms.inbound.seen_postgres import PostgresSeenStore
+        from vavasms.inbound.seen.postgres import PostgresSeenStore
 
         return await PostgresSeenStore.open(place.reveal())
-    from vavasms.inbound.seen_sqlite import SqliteSeenStore
+    from vavasms.inbound.seen.sqlite import SqliteSeenStore
 
     return await SqliteSeenStore.open(place)
 

@@ -8,12 +8,12 @@ from typing import Self
 
 from vavasms.config import Secret
 from vavasms.errors import LedgerError
-from vavasms.inbound.seen import (
+from vavasms.inbound.seen.base import (
     FORGET_AT_ONCE,
     FORGET_EVERY,
     KEEP_DAYS,
     LEASE,
-    Standing,
+    ClaimStatus,
     compare,
 )
 from vavasms.storage.postgres.database import PostgresDatabase
@@ -65,17 +65,17 @@ class PostgresSeenStore:
         """Close the connections. May be called twice."""
         await self._database.aclose()
 
-    async def claim(self, message_id: str, digest: bytes, owner: str) -> Standing:
+    async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
         """Claim an id: see `SeenStore.claim`."""
         values = {"message_id": message_id, "digest": digest, "owner": owner, "lease": self.lease}
         rows = await self._database.call(SQL["claim"], values)
         if not rows:
-            return Standing.BUSY
+            return ClaimStatus.BUSY
         is_claimed, kept, is_handled = rows[0]
         if is_claimed:
             await self._forget()
-            return Standing.CLAIMED
-        return compare(kept, digest) if is_handled else Standing.BUSY
+            return ClaimStatus.CLAIMED
+        return compare(kept, digest) if is_handled else ClaimStatus.BUSY
 
     async def renew(self, message_id: str, owner: str) -> None:
         """Have a claim hold on: see `SeenStore.renew`."""

@@ -22,7 +22,7 @@ FORGET_EVERY = 60.0
 FORGET_AT_ONCE = 10_000
 
 
-class Standing(Enum):
+class ClaimStatus(Enum):
     """What became of an attempt to claim an id."""
 
     #: It is ours: handle it.
@@ -41,7 +41,7 @@ class SeenStore(Protocol):
     #: Seconds that a claim holds without being renewed.
     lease: float
 
-    async def claim(self, message_id: str, digest: bytes, owner: str) -> Standing:
+    async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
         """Claim an id for `owner`, a text nobody else has, if it is new or released or its lease ran out."""
         ...
 
@@ -71,6 +71,6 @@ def digest_of(message: InboundMessage) -> bytes:
     return sha256(b"".join(sha256(each.encode("utf-8", "replace")).digest() for each in parts)).digest()[:16]
 
 
-def compare(kept: bytes, digest: bytes) -> Standing:
+def compare(kept: bytes, digest: bytes) -> ClaimStatus:
     """Give the standing of an id that was handled."""
-    return Standing.HANDLED if kept == digest else Standing.CONFLICT
+    return ClaimStatus.HANDLED if kept == digest else ClaimStatus.CONFLICT

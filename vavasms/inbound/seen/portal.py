@@ -13,14 +13,14 @@ from anyio.to_thread import run_sync
 
 from vavasms.calls import PortalCall, Workplace, close, outwaiting, run
 from vavasms.inbound.forks import forget_at_fork
-from vavasms.inbound.opening import LazySeen, SeenPlace
-from vavasms.inbound.seen import LEASE, SeenStore, Standing
+from vavasms.inbound.seen.base import LEASE, ClaimStatus, SeenStore
+from vavasms.inbound.seen.open import LazySeen, SeenPlace
 from vavasms.portal import SharedPortal, shared
 
 T = TypeVar("T")
 
 
-class Home:
+class PortalLease:
     """A share in a portal, from the first call on."""
 
     def __init__(self, portal: SharedPortal = shared) -> None:
@@ -63,9 +63,9 @@ class PortalSeenStore:
 
     def __init__(self, place: SeenPlace) -> None:
         self.lease = LEASE
-        self._home, self._seen = Home(), LazySeen(place)
+        self._home, self._seen = PortalLease(), LazySeen(place)
 
-    async def claim(self, message_id: str, digest: bytes, owner: str) -> Standing:
+    async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
         """Claim an id: see `SeenStore.claim`."""
         return await self._run(lambda store: store.claim(message_id, digest, owner))
 

@@ -10,8 +10,8 @@ import pytest
 from tests.inbound.posting import TOKEN
 from vavasms.errors import ConfigurationError
 from vavasms.inbound.asgi import InboundApp
-from vavasms.inbound.opening import open_seen
-from vavasms.inbound.seen_sqlite import SqliteSeenStore
+from vavasms.inbound.seen.open import open_seen
+from vavasms.inbound.seen.sqlite import SqliteSeenStore
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vavasms.errors import InvalidInputError
-from vavasms.inbound.addresses import Addresses
+from vavasms.inbound.allowlist import Addresses
 
 ALLOW = ("198.51.100.0/24", "203.0.113.9", "2001:db8:1::/48")
 PROXIES = ("10.0.0.0/8", "2001:db8:ffff::1")

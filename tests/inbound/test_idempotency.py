@@ -10,9 +10,9 @@ import trio
 import trio.testing
 
 from vavasms.errors import LedgerError
-from vavasms.inbound.claims import MAX_HANDLING, SPARE, handle_once
-from vavasms.inbound.seen import Standing
-from vavasms.inbound.seen_memory import MemorySeenStore
+from vavasms.inbound.idempotency import MAX_HANDLING, SPARE, handle_once
+from vavasms.inbound.seen.base import ClaimStatus
+from vavasms.inbound.seen.memory import MemorySeenStore
 from vavasms.models import InboundMessage
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ async def test_it_is_handled_and_then_never_again() -> None:
         done.append(1)
 
     standings = [await handle_once(store, MESSAGE, work) for _ in range(3)]
-    assert standings == [Standing.CLAIMED, Standing.HANDLED, Standing.HANDLED]
+    assert standings == [ClaimStatus.CLAIMED, ClaimStatus.HANDLED, ClaimStatus.HANDLED]
     assert done == [1]
 
 
@@ -63,8 +63,8 @@ async def test_copies_wait_for_the_end_of_the_first() -> None:
             await anyio.wait_all_tasks_blocked()
             assert found == []
             go.set()
-    assert found.count(Standing.CLAIMED) == 1
-    assert found.count(Standing.HANDLED) == 5
+    assert found.count(ClaimStatus.CLAIMED) == 1
+    assert found.count(ClaimStatus.HANDLED) == 5
 
 
 async def test_what_failed_is_handled_anew_also_by_a_copy_that_waited() -> None:
@@ -93,7 +93,7 @@ async def test_what_failed_is_handled_anew_also_by_a_copy_that_waited() -> None:
             tasks.start_soon(post_second)
             await anyio.wait_all_tasks_blocked()
             go.set()
-    assert found == ["handled", Standing.CLAIMED]
+    assert found == ["handled", ClaimStatus.CLAIMED]
 
 
 @on_fast_time
@@ -101,7 +101,7 @@ async def test_a_claim_of_the_dead_is_taken_over_by_the_first_copy_that_comes() 
     store = MemorySeenStore(clock=anyio.current_time)
     await store.claim(MESSAGE.message_id, b"", "dead")
     began = anyio.current_time()
-    assert await handle_once(store, MESSAGE, trio.lowlevel.checkpoint) is Standing.CLAIMED
+    assert await handle_once(store, MESSAGE, trio.lowlevel.checkpoint) is ClaimStatus.CLAIMED
     assert store.lease <= anyio.current_time() - began < store.lease + SPARE
 
 
@@ -116,11 +116,11 @@ async def test_a_handler_slower_than_its_lease_keeps_its_claim_and_copies_are_to
         tasks.start_soon(post)
         await anyio.sleep(10 * store.lease)
         began = anyio.current_time()
-        assert await handle_once(store, MESSAGE, fail) is Standing.BUSY
+        assert await handle_once(store, MESSAGE, fail) is ClaimStatus.BUSY
         assert anyio.current_time() - began == pytest.approx(store.lease + SPARE, abs=1)
         go.set()
-    assert found == [Standing.CLAIMED]
-    assert await handle_once(store, MESSAGE, fail) is Standing.HANDLED
+    assert found == [ClaimStatus.CLAIMED]
+    assert await handle_once(store, MESSAGE, fail) is ClaimStatus.HANDLED
 
 
 @on_fast_time
@@ -129,7 +129,7 @@ async def test_a_handler_that_never_ends_loses_its_claim_at_last() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(handle_once, store, MESSAGE, trio.sleep_forever)
         await anyio.sleep(MAX_HANDLING + 2 * store.lease)
-        assert await handle_once(store, MESSAGE, trio.lowlevel.checkpoint) is Standing.CLAIMED
+        assert await handle_once(store, MESSAGE, trio.lowlevel.checkpoint) is ClaimStatus.CLAIMED
         tasks.cancel_scope.cancel()
 
 
@@ -144,7 +144,7 @@ async def test_a_cancelled_handler_gives_its_claim_up() -> None:
         tasks.start_soon(handle_once, store, MESSAGE, work)
         await begun.wait()
         tasks.cancel_scope.cancel()
-    assert await store.claim(MESSAGE.message_id, b"", "next") is Standing.CLAIMED
+    assert await store.claim(MESSAGE.message_id, b"", "next") is ClaimStatus.CLAIMED
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -160,7 +160,7 @@ async def test_asyncios_own_cancellation_does_so_too() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await store.claim(MESSAGE.message_id, b"", "next") is Standing.CLAIMED
+    assert await store.claim(MESSAGE.message_id, b"", "next") is ClaimStatus.CLAIMED
 
 
 class BrokenStore(MemorySeenStore):
@@ -180,7 +180,7 @@ async def test_a_commit_that_fails_is_told_and_the_claim_left_to_its_lease() -> 
     store = BrokenStore()
     with pytest.raises(LedgerError):
         await handle_once(store, MESSAGE, anyio.lowlevel.checkpoint)
-    assert await store.claim(MESSAGE.message_id, b"", "next") is Standing.BUSY
+    assert await store.claim(MESSAGE.message_id, b"", "next") is ClaimStatus.BUSY
 
 
 @on_fast_time

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Self
 
-from vavasms.inbound.seen import KEEP_DAYS, LEASE, Standing, compare
+from vavasms.inbound.seen.base import KEEP_DAYS, LEASE, ClaimStatus, compare
 
 DAY = 86_400.0
 
@@ -43,7 +43,7 @@ class MemorySeenStore:
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""
 
-    async def claim(self, message_id: str, digest: bytes, owner: str) -> Standing:
+    async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
         """Claim an id: see `SeenStore.claim`."""
         with self._lock:
             now = self._clock()
@@ -51,9 +51,9 @@ class MemorySeenStore:
             if message_id in self._handled:
                 return compare(self._handled[message_id][0], digest)
             if message_id in self._claims and self._claims[message_id][1] > now:
-                return Standing.BUSY
+                return ClaimStatus.BUSY
             self._claims[message_id] = (owner, now + self.lease)
-            return Standing.CLAIMED
+            return ClaimStatus.CLAIMED
 
     async def renew(self, message_id: str, owner: str) -> None:
         """Have a claim hold on: see `SeenStore.renew`."""

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from vavasms.errors import InvalidInputError
-from vavasms.inbound.stops import START_WORDS, STOP_WORDS, check_words, is_start, is_stop
+from vavasms.inbound.stop_words import START_WORDS, STOP_WORDS, check_words, is_start, is_stop
 
 
 @pytest.mark.parametrize("word", sorted(STOP_WORDS))

@@ -10,15 +10,15 @@ from typing import Any, Self
 
 from anyio.to_thread import run_sync
 
-from vavasms.inbound.presence import Presence, arrive
-from vavasms.inbound.seen import (
+from vavasms.inbound.seen.base import (
     FORGET_AT_ONCE,
     FORGET_EVERY,
     KEEP_DAYS,
     LEASE,
-    Standing,
+    ClaimStatus,
     compare,
 )
+from vavasms.inbound.seen.process_lock import Presence, arrive
 from vavasms.storage.queries import load_migrations, load_queries
 from vavasms.storage.sqlite.database import Database
 from vavasms.storage.sqlite.files import resolve
@@ -84,17 +84,17 @@ class SqliteSeenStore:
         await self._database.aclose()
         self._presence.leave()
 
-    async def claim(self, message_id: str, digest: bytes, owner: str) -> Standing:
+    async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
         """Claim an id: see `SeenStore.claim`."""
 
-        def work(connection: Connection) -> Standing:
+        def work(connection: Connection) -> ClaimStatus:
             # The time as it is now that the file is ours: what waited for it must not judge by an older one.
             values = self._values(message_id, digest=digest, owner=owner)
             if connection.execute(SQL["claim"], values).rowcount:
                 self._forget(connection)
-                return Standing.CLAIMED
+                return ClaimStatus.CLAIMED
             kept, is_handled = connection.execute(SQL["look"], values).fetchone()
-            return compare(kept, digest) if is_handled else Standing.BUSY
+            return compare(kept, digest) if is_handled else ClaimStatus.BUSY
 
         return await self._database.write(work)
 

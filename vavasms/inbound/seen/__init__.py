@@ -1,0 +1,1 @@
+"""Stores of the messages that were handled."""
