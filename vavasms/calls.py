@@ -24,7 +24,7 @@ from vavasms.errors import ConfigurationError, NotSentError, Outcome, OutcomeUnk
 from vavasms.portal import PIECE, Lease, mark
 
 T = TypeVar("T")
-Bell = SimpleQueue[None]
+Signal = SimpleQueue[None]
 
 #: Seconds in which what was cut off has to settle.
 SETTLE_SECONDS = 5.0
@@ -83,7 +83,7 @@ class PortalCall(Generic[T]):
         place: Workplace,
         work: Callable[[], Awaitable[T]],
         *,
-        bell: Bell | None = None,
+        bell: Signal | None = None,
         sends: bool = False,
         on_close: Callable[[], object] = lambda: None,
         is_last: bool = False,
@@ -94,7 +94,7 @@ class PortalCall(Generic[T]):
         self.on_close = on_close
         self._result: T | None = None
         self._place, self._thread, self._work = place, place.lease.thread, work
-        self._bell: Bell = SimpleQueue() if bell is None else bell
+        self._bell: Signal = SimpleQueue() if bell is None else bell
         self._outcome = Outcome.UNKNOWN if sends else None
         self._is_last = is_last
         self._task: asyncio.Task[None] | None = None
@@ -305,13 +305,13 @@ class Session(Generic[T]):
         place: Workplace,
         context: Callable[[], AbstractAsyncContextManager[T]],
         *,
-        bell: Bell | None = None,
+        bell: Signal | None = None,
         annotate: Callable[[BaseException], object] = lambda _: None,
     ) -> None:
         #: Closing the client ended it.
         self.was_closed = False
         self._place, self._context, self._annotate = place, context, annotate
-        self._bell: Bell = SimpleQueue() if bell is None else bell
+        self._bell: Signal = SimpleQueue() if bell is None else bell
         self._call = PortalCall(place, self._hold, bell=self._bell, on_close=self._close)
         self._value: T | None = None
         self._entered = False

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.sandbox.inbox import LOGIN, OTHER, PHONE, send, send_otp
 from vavasms.sandbox import Gateway, Inbound, SandboxError, SandboxServer
-from vavasms.sandbox.inbox.index import Index
+from vavasms.sandbox.inbox.conversations import Index
 
 JSON = {"Content-Type": "application/json"}
 

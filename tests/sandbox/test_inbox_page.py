@@ -13,7 +13,7 @@ import pytest
 
 from tests.sandbox.inbox import OTHER, PHONE, SCRIPT, send, send_otp
 from vavasms.sandbox import MAGIC_NUMBERS, FaultKind, Gateway, Inbound, Moment, SandboxServer
-from vavasms.sandbox.inbox.words import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
+from vavasms.sandbox.inbox.translations import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
 
 STATIC = sorted(one.name for one in files("vavasms.sandbox.inbox").joinpath("static").iterdir())
 

@@ -13,11 +13,11 @@ import pytest
 
 from tests.sandbox.inbox import LOGIN, OTHER, PHONE, SCRIPT, listening, send
 from vavasms.sandbox import Fault, FaultKind, FaultPlan, Gateway, SandboxServer
-from vavasms.sandbox.bell import Bell
-from vavasms.sandbox.hearing import hearing
-from vavasms.sandbox.inbox.desk import Desk
-from vavasms.sandbox.inbox.index import Version
-from vavasms.sandbox.inbox.stream import EventStream
+from vavasms.sandbox.inbox.conversations import Version
+from vavasms.sandbox.inbox.events import EventStream
+from vavasms.sandbox.inbox.inbox import Desk
+from vavasms.sandbox.signals import Signal
+from vavasms.sandbox.waiting import hearing
 
 
 def until(happened: Callable[[], bool]) -> None:
@@ -161,7 +161,7 @@ async def test_a_silent_stream_says_that_it_is_still_there(gateway: Gateway) -> 
 
 @pytest.mark.anyio
 async def test_a_ring_from_another_thread_is_heard() -> None:
-    bell = Bell()
+    bell = Signal()
     with hearing(bell) as ear, anyio.fail_after(5):
         for _ in range(3):
             await anyio.to_thread.run_sync(bell.ring)
@@ -172,7 +172,7 @@ async def test_a_ring_from_another_thread_is_heard() -> None:
 
 def test_a_ring_after_the_end_of_the_loop_is_nobodys() -> None:
     async def listen() -> Callable[[], None]:
-        with hearing(Bell()) as ear:
+        with hearing(Signal()) as ear:
             return ear.ring
 
     for backend in ("asyncio", "trio"):

@@ -14,8 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from vavasms.sandbox import guard
+from vavasms.sandbox import middleware
 from vavasms.sandbox.control import control_routes
+from vavasms.sandbox.fault_replies import REPLACING, raw_reply, replace, spoil
 from vavasms.sandbox.faults import NEEDS_SERVER, Fault, FaultKind, FaultPlan, Moment, SandboxError
 from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.headers import SecurityHeaders
@@ -23,9 +24,8 @@ from vavasms.sandbox.inbox import Inbound
 from vavasms.sandbox.inbox.page import inbox_routes
 from vavasms.sandbox.magic import find_magic
 from vavasms.sandbox.replies import Answer
-from vavasms.sandbox.spoil import REPLACING, raw_reply, replace, spoil
 
-__all__ = ["BASE_PATH", "HAND", "ConnectionGoneError", "Hand", "create_app"]
+__all__ = ["BASE_PATH", "HAND", "ConnectionControl", "ConnectionGoneError", "create_app"]
 
 #: The prefix of the API's paths, as in the documented base URL.
 BASE_PATH = "/api"
@@ -37,7 +37,7 @@ class ConnectionGoneError(Exception):
     """Say that the connection of this request is closed: there is nobody to answer."""
 
 
-class Hand(Protocol):
+class ConnectionControl(Protocol):
     """Do to a connection what an application cannot; the server's part."""
 
     async def stall(self, seconds: float) -> None:
@@ -70,16 +70,16 @@ class _Api:
         """Answer one request, or leave it without an answer where its connection is gone."""
         try:
             response = await self._respond(scope, receive)
-        except (ConnectionGoneError, guard.ClientLeftError):
+        except (ConnectionGoneError, middleware.ClientLeftError):
             return
-        except guard.BodyTooLargeError:
+        except middleware.BodyTooLargeError:
             response = PlainTextResponse("the body is longer than 1 MiB\n", 413)
         await response(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         path = scope["path"].removeprefix(BASE_PATH)
         if scope["method"] != "POST":
-            await guard.read_body(receive)
+            await middleware.read_body(receive)
             return PlainTextResponse("every call is a POST\n", 405, {"Allow": "POST"})
         answer = await self._answer(path, scope, receive)
         headers = {"Content-Type": answer.content_type, **dict(answer.headers)}
@@ -87,10 +87,10 @@ class _Api:
 
     async def _answer(self, path: str, scope: Scope, receive: Receive) -> Answer:
         """Take a request through its three moments, at each of which its fault may strike."""
-        hand: Hand | None = scope.get("extensions", {}).get(HAND)
+        hand: ConnectionControl | None = scope.get("extensions", {}).get(HAND)
         fault = _possible(self.faults.take(path), hand)
         await _strike(fault, Moment.BEFORE_READING, hand)
-        fields = _parse(scope, await guard.read_body(receive))
+        fields = _parse(scope, await middleware.read_body(receive))
         magic = find_magic(fields.get("phone", ""))
         if magic is not None:
             self.gateway.note_magic(magic)
@@ -103,7 +103,7 @@ class _Api:
         return answer if fault is None else spoil(fault, answer)
 
 
-def _possible(fault: Fault | None, hand: Hand | None) -> Fault | None:
+def _possible(fault: Fault | None, hand: ConnectionControl | None) -> Fault | None:
     """Refuse a fault of the socket where there is no socket, before anything is accepted."""
     if hand is None and fault is not None and fault.kind in NEEDS_SERVER:
         raise SandboxError(
@@ -115,14 +115,14 @@ def _possible(fault: Fault | None, hand: Hand | None) -> Fault | None:
 
 def _parse(scope: Scope, body: bytes) -> dict[str, str]:
     """Read a form as PHP does: no field of any other content type, the last of a repeated field."""
-    content_type = (guard.header(scope, b"content-type") or "").partition(";")[0]
+    content_type = (middleware.header(scope, b"content-type") or "").partition(";")[0]
     if content_type.strip().lower() != "application/x-www-form-urlencoded":
         return {}
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 async def _strike(
-    fault: Fault | None, moment: Moment, hand: Hand | None, answer: Answer | None = None
+    fault: Fault | None, moment: Moment, hand: ConnectionControl | None, answer: Answer | None = None
 ) -> None:
     """Do what the fault does to the connection, if this is its moment."""
     if fault is None or fault.moment is not moment:
@@ -172,6 +172,6 @@ def create_app(
     prefix = f"{BASE_PATH}/"
     layers = [
         Middleware(SecurityHeaders, bare=prefix),
-        Middleware(guard.Guard, streams=prefix, allowed_hosts=tuple(allowed_hosts)),
+        Middleware(middleware.Guard, streams=prefix, allowed_hosts=tuple(allowed_hosts)),
     ]
     return Starlette(routes=[api, *own, *routes], middleware=layers)

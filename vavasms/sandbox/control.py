@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from vavasms.sandbox.fault_words import describe_faults, parse_fault, parse_rate, parse_step
+from vavasms.sandbox.fault_json import describe_faults, parse_fault, parse_rate, parse_step
 from vavasms.sandbox.faults import FaultPlan, SandboxError
 from vavasms.sandbox.gateway import Gateway
+from vavasms.sandbox.http_json import make_routes, read_json, read_list, read_number
 from vavasms.sandbox.journal import Entry
 from vavasms.sandbox.messages import message_routes
-from vavasms.sandbox.rest import make_routes, read_json, read_list, read_number
 
 __all__ = ["control_routes"]
 

@@ -6,13 +6,13 @@ from attrs import frozen
 
 from vavasms.sandbox.magic import MAGIC_NUMBERS
 
-__all__ = ["Delivery"]
+__all__ = ["DeliveryPlan"]
 
 _WORDS = ("pending", "sent", "delivered")
 
 
 @frozen
-class Delivery:
+class DeliveryPlan:
     """Hold the ages, in seconds, at which a message changes its status; only `sent` is documented."""
 
     #: From this age on it is `sent`.

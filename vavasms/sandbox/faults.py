@@ -9,7 +9,7 @@ from enum import Enum
 
 from attrs import Attribute, field, frozen
 
-from vavasms.sandbox.bell import Bell
+from vavasms.sandbox.signals import Signal
 
 __all__ = ["MOMENTS", "NEEDS_SERVER", "Fault", "FaultKind", "FaultPlan", "Moment", "SandboxError"]
 
@@ -164,7 +164,7 @@ class FaultPlan:
 
     def __init__(self, *, rng: random.Random | None = None) -> None:
         #: Rings when the script or the rates change.
-        self.bell = Bell()
+        self.bell = Signal()
         self._changed = threading.Condition()
         self._rng = rng or random.Random(0)  # noqa: S311 - a repeatable draw, no secret
         self._steps: list[_Step] = []

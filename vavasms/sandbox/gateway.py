@@ -17,7 +17,7 @@ from decimal import Decimal
 from attrs import frozen
 
 from vavasms.sandbox import replies
-from vavasms.sandbox.delivery import Delivery
+from vavasms.sandbox.delivery import DeliveryPlan
 from vavasms.sandbox.journal import Entry, Journal, Kind
 from vavasms.sandbox.magic import MAGIC_NUMBERS, MagicNumber, find_magic
 from vavasms.sandbox.otps import OtpBook, OtpVerdict
@@ -100,7 +100,7 @@ class Gateway:
         self._balance = Decimal(balance)
         self._clock = clock
         self._status_path = status_path
-        self.delivery = Delivery(sent_after, delivered_after)
+        self.delivery = DeliveryPlan(sent_after, delivered_after)
         self._error_status = error_status
         self._otps = OtpBook(below=below, attempts=otp_attempts)
         self._lock = threading.RLock()

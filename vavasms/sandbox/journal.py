@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from vavasms.sandbox.bell import Bell
+from vavasms.sandbox.signals import Signal
 
 __all__ = ["Entry", "InboxMessage", "Journal", "Kind"]
 
@@ -149,7 +149,7 @@ class Journal:
 
     def __init__(self) -> None:
         #: Rings when an entry comes, when all are forgotten, and when the balance is set.
-        self.bell = Bell()
+        self.bell = Signal()
         self._changed = threading.Condition()
         self._generation = 0
         self._entries: list[Entry] = []

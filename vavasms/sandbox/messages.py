@@ -12,9 +12,9 @@ from starlette.routing import Route
 
 from vavasms.sandbox.faults import SandboxError
 from vavasms.sandbox.gateway import Gateway
-from vavasms.sandbox.hearing import hearing, unless_gone
+from vavasms.sandbox.http_json import make_routes, read_number
 from vavasms.sandbox.journal import InboxMessage
-from vavasms.sandbox.rest import make_routes, read_number
+from vavasms.sandbox.waiting import hearing, unless_gone
 from vavasms.text.segments import count_segments
 
 __all__ = ["describe_message", "message_routes"]

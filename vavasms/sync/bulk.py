@@ -10,7 +10,7 @@ from typing import Self
 from vavasms.bulk.batcher import BatchResult, BulkReport
 from vavasms.bulk.collecting import Collector, attach
 from vavasms.bulk.sender import BulkStream
-from vavasms.calls import Bell, PortalCall, Session, Step, Workplace, cutting, run
+from vavasms.calls import PortalCall, Session, Signal, Step, Workplace, cutting, run
 from vavasms.config import misconfigured
 from vavasms.sync.waiting import CallerThreadReader
 
@@ -26,7 +26,7 @@ class BulkResults:
         self._place, self._stream = place, stream
         # Read in this thread, if they are to be.
         self._pump = pump or CallerThreadReader(())
-        self._bell: Bell = self._pump.bell
+        self._bell: Signal = self._pump.bell
         self._pending: PortalCall[BatchResult | None] | None = None
         self._session = Session(place, self._hold, bell=self._bell, annotate=self._attach)
 

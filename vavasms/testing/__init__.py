@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from vavasms.testing.barring import bar, open_for, stopped
-from vavasms.testing.marks import MARKER, wishes_of
+from vavasms.testing.live_guard import bar, open_for, stopped
+from vavasms.testing.marker import MARKER, marker_options
 
 T = TypeVar("T")
 
@@ -33,13 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse a misspelt marker before anything is run."""
     for item in items:
-        wishes_of(item)
+        marker_options(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, T, T]:
     """Take the barrier away for a test that means it."""
-    with open_for(real=wishes_of(item).real):
+    with open_for(real=marker_options(item).real):
         return (yield)
 
 
@@ -94,7 +94,7 @@ def vavasms_sandbox(request: pytest.FixtureRequest) -> Iterator[Any]:
     `gateway.any_credentials = False`. A server on loopback, one for all tests of a process; with
     `@pytest.mark.vavasms(in_process=True)` there is none, and only the clients that it makes reach it.
     """
-    if wishes_of(request.node).in_process:
+    if marker_options(request.node).in_process:
         stage = _sandbox().Stage(in_process=True)
     else:
         stage = request.getfixturevalue("_vavasms_stage")

@@ -15,11 +15,11 @@ from starlette.staticfiles import StaticFiles
 
 from vavasms.sandbox.faults import MOMENTS, FaultKind, FaultPlan
 from vavasms.sandbox.gateway import Gateway
-from vavasms.sandbox.inbox.data import data_routes, is_phone
-from vavasms.sandbox.inbox.desk import Desk
+from vavasms.sandbox.inbox.api import data_routes, is_phone
 from vavasms.sandbox.inbox.handset import Inbound
+from vavasms.sandbox.inbox.inbox import Desk
+from vavasms.sandbox.inbox.translations import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
 from vavasms.sandbox.inbox.views import show_time
-from vavasms.sandbox.inbox.words import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
 
 __all__ = ["inbox_routes"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from anyio.lowlevel import checkpoint
 from attrs import frozen
 
-from vavasms.sandbox.inbox.index import PAGE
+from vavasms.sandbox.inbox.conversations import PAGE
 from vavasms.sandbox.journal import Entry, InboxMessage, Journal
 
 __all__ = ["Found", "search"]

@@ -11,10 +11,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from vavasms.sandbox.faults import SandboxError
-from vavasms.sandbox.inbox.desk import Desk
-from vavasms.sandbox.inbox.stream import EventStream
+from vavasms.sandbox.http_json import make_routes, read_json, read_number
+from vavasms.sandbox.inbox.events import EventStream
+from vavasms.sandbox.inbox.inbox import Desk
 from vavasms.sandbox.inbox.views import show_reply
-from vavasms.sandbox.rest import make_routes, read_json, read_number
 
 __all__ = ["data_routes", "is_phone"]
 

@@ -10,14 +10,14 @@ import anyio
 from anyio.lowlevel import current_token
 from starlette.types import Receive
 
-from vavasms.sandbox.bell import Bell
+from vavasms.sandbox.signals import Signal
 
-__all__ = ["Ear", "hearing", "unless_gone"]
+__all__ = ["SignalWaiter", "hearing", "unless_gone"]
 
 T = TypeVar("T")
 
 
-class Ear:
+class SignalWaiter:
     """Hold that a bell rang until it is waited for; made and waited for in one event loop."""
 
     def __init__(self) -> None:
@@ -47,9 +47,9 @@ class Ear:
 
 
 @contextmanager
-def hearing(*bells: Bell) -> Iterator[Ear]:
+def hearing(*bells: Signal) -> Iterator[SignalWaiter]:
     """Listen to the bells while the block runs."""
-    ear = Ear()
+    ear = SignalWaiter()
     for bell in bells:
         bell.add(ear.ring)
     try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-__all__ = ["Bell"]
+__all__ = ["Signal"]
 
 
-class Bell:
+class Signal:
     """Call every listener at each change; safe between threads, free of cost while nobody listens.
 
     A listener is called in the thread that made the change, perhaps under its locks: it must be quick, and

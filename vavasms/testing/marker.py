@@ -12,7 +12,7 @@ MARKER = (
 )
 
 
-class Wishes(NamedTuple):
+class MarkerOptions(NamedTuple):
     """The words of the marker."""
 
     #: A sandbox without a server.
@@ -21,16 +21,16 @@ class Wishes(NamedTuple):
     real: bool = False
 
 
-def wishes_of(item: pytest.Item) -> Wishes:
+def marker_options(item: pytest.Item) -> MarkerOptions:
     """Join the markers of a test, its class and its module, the nearest last.
 
     Raises `UsageError` for words that the marker does not know.
     """
     words: dict[str, bool] = {}
     for mark in reversed(list(item.iter_markers("vavasms"))):
-        if mark.args or not set(mark.kwargs) <= set(Wishes._fields):
+        if mark.args or not set(mark.kwargs) <= set(MarkerOptions._fields):
             raise pytest.UsageError(
                 f"{item.nodeid}: the marker is vavasms(in_process=True) or vavasms(real=True)."
             )
         words |= mark.kwargs
-    return Wishes(**words)
+    return MarkerOptions(**words)

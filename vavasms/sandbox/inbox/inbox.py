@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from vavasms.sandbox.fault_words import describe_faults
+from vavasms.sandbox.fault_json import describe_faults
 from vavasms.sandbox.faults import FaultPlan
 from vavasms.sandbox.gateway import Gateway
+from vavasms.sandbox.inbox.conversations import PAGE, Index
 from vavasms.sandbox.inbox.handset import Handset, Inbound, SentReply
-from vavasms.sandbox.inbox.index import PAGE, Index
 from vavasms.sandbox.inbox.search import search
 from vavasms.sandbox.inbox.views import show_conversation, show_thread
 

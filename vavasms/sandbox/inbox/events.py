@@ -9,10 +9,10 @@ import anyio
 from attrs import define
 from starlette.types import Receive, Scope, Send
 
-from vavasms.sandbox.hearing import Ear, hearing, unless_gone
-from vavasms.sandbox.inbox.desk import Desk
-from vavasms.sandbox.inbox.index import PAGE, Version
+from vavasms.sandbox.inbox.conversations import PAGE, Version
+from vavasms.sandbox.inbox.inbox import Desk
 from vavasms.sandbox.inbox.views import show_message
+from vavasms.sandbox.waiting import SignalWaiter, hearing, unless_gone
 
 __all__ = ["EventStream"]
 
@@ -40,7 +40,7 @@ class EventStream:
         with hearing(self.desk.gateway.journal.bell, self.desk.faults.bell) as ear:
             await unless_gone(receive, lambda: self._talk(ear, send))
 
-    async def _talk(self, ear: Ear, send: Send) -> None:
+    async def _talk(self, ear: SignalWaiter, send: Send) -> None:
         seen, text = Version.parse(self.seen), _AGAIN
         while True:
             await self.desk.index.catch_up()
