@@ -14,7 +14,7 @@ _HOMES = {
     "vavasms.campaigns.ledger.memory": ("MemoryLedger",),
     "vavasms.campaigns.ledger.port": ("Campaign", "CampaignStatus"),
     "vavasms.campaigns.ledger.sqlite": ("SqliteLedger",),
-    "vavasms.campaigns.plan": ("CampaignPlan",),
+    "vavasms.campaigns.planning.plan": ("CampaignPlan",),
     "vavasms.campaigns.policy": ("Policy", "Window", "parse_window"),
     "vavasms.campaigns.report": ("RecipientReport", "read_report"),
     "vavasms.campaigns.runner": ("CampaignRun", "CampaignRunner"),
@@ -67,7 +67,7 @@ _HOMES = {
 #: These need an extra: `from vavasms import *` must do without.
 _HOMES_IN_EXTRAS = {
     "vavasms.campaigns.ledger.postgres": ("PostgresLedger",),
-    "vavasms.campaigns.worker": ("CampaignWorker",),
+    "vavasms.campaigns.workers.worker": ("CampaignWorker",),
     "vavasms.inbound.seen.postgres": ("PostgresSeenStore",),
 }
 _HOME_OF = {name: home for home, names in {**_HOMES, **_HOMES_IN_EXTRAS}.items() for name in names}

@@ -16,7 +16,7 @@ from vavasms.campaigns.ledger.port import Campaign as Campaign
 from vavasms.campaigns.ledger.port import CampaignStatus as CampaignStatus
 from vavasms.campaigns.ledger.postgres import PostgresLedger as PostgresLedger
 from vavasms.campaigns.ledger.sqlite import SqliteLedger as SqliteLedger
-from vavasms.campaigns.plan import CampaignPlan as CampaignPlan
+from vavasms.campaigns.planning.plan import CampaignPlan as CampaignPlan
 from vavasms.campaigns.policy import Policy as Policy
 from vavasms.campaigns.policy import Window as Window
 from vavasms.campaigns.policy import parse_window as parse_window
@@ -24,7 +24,7 @@ from vavasms.campaigns.report import RecipientReport as RecipientReport
 from vavasms.campaigns.report import read_report as read_report
 from vavasms.campaigns.runner import CampaignRun as CampaignRun
 from vavasms.campaigns.runner import CampaignRunner as CampaignRunner
-from vavasms.campaigns.worker import CampaignWorker as CampaignWorker
+from vavasms.campaigns.workers.worker import CampaignWorker as CampaignWorker
 from vavasms.client import AsyncVavaSMS as AsyncVavaSMS
 from vavasms.config import Timeouts as Timeouts
 from vavasms.errors import (

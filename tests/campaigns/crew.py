@@ -12,13 +12,13 @@ import psycopg
 from attrs import field, frozen
 
 from tests.campaigns.staging import Stage, connect
-from vavasms.campaigns.engine import Engine
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.ledger.postgres_jobs import queue_of
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.sweeping import Sweeper
-from vavasms.campaigns.worker import CampaignWorker
+from vavasms.campaigns.workers.jobs import JobWorker
+from vavasms.campaigns.workers.maintenance import Maintenance
+from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.endpoints import Account
 from vavasms.sandbox import SandboxServer
 
@@ -94,17 +94,17 @@ class Crew:
                 worker.stop()
 
     @asynccontextmanager
-    async def sweeper(self, reap_after: float = 135.0) -> AsyncIterator[Sweeper]:
+    async def sweeper(self, reap_after: float = 135.0) -> AsyncIterator[Maintenance]:
         """Give what a worker does beside its batches, done when it is told to."""
         account = self.account.name
         async with await self.ledger.open_hasty(2) as pool:
-            engine = Engine(
+            engine = JobWorker(
                 pool=pool, queue=queue_of(account), name="sweeper", concurrency=1, carry=_carry_nothing
             )
             # It opens and has no round.
             engine.stopping.set()
             await engine.run()
-            yield Sweeper(ledger=self.ledger, engine=engine, account=account, reap_after=reap_after)
+            yield Maintenance(ledger=self.ledger, engine=engine, account=account, reap_after=reap_after)
 
     async def start(self, numbers: Sequence[str] | int, **options: Any) -> str:
         """Submit a campaign and hand it over to the workers; give its id."""

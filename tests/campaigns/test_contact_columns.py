@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from vavasms.campaigns.contacts.columns import find_named_column, find_phone_column, is_data, unique_names
+from vavasms.campaigns.planning.contacts.columns import (
+    find_named_column,
+    find_phone_column,
+    is_data,
+    unique_names,
+)
 
 
 @pytest.mark.parametrize(

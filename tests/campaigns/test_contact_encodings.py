@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from vavasms.campaigns.contacts import ContactList, read_contacts
+from vavasms.campaigns.planning.contacts import ContactList, read_contacts
 from vavasms.errors import InvalidInputError
 
 

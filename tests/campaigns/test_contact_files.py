@@ -13,8 +13,8 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from vavasms.campaigns.contacts import read_contacts
-from vavasms.campaigns.contacts.columns import split_numbers
+from vavasms.campaigns.planning.contacts import read_contacts
+from vavasms.campaigns.planning.contacts.columns import split_numbers
 from vavasms.errors import InvalidInputError
 
 Write = Callable[[bytes], Path]

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from vavasms.campaigns.contacts import read_contacts
-from vavasms.campaigns.contacts.header import find_place, is_number
+from vavasms.campaigns.planning.contacts import read_contacts
+from vavasms.campaigns.planning.contacts.header import find_place, is_number
 from vavasms.errors import InvalidInputError
 
 NUMBERS = ("0700000101", "+225 05 00 00 01 02", "0100000103")

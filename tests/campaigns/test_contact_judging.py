@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vavasms.campaigns.contacts import Fate, Judge, Verdict, read_contacts
+from vavasms.campaigns.planning.contacts import Fate, Judge, Verdict, read_contacts
 from vavasms.errors import ConfigurationError
 from vavasms.numbers import Msisdn
 

@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from vavasms.campaigns.contacts import Judge, read_contacts
-from vavasms.campaigns.contacts.xlsxfile import to_text
+from vavasms.campaigns.planning.contacts import Judge, read_contacts
+from vavasms.campaigns.planning.contacts.xlsxfile import to_text
 from vavasms.errors import ConfigurationError, InvalidInputError, Outcome
 
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

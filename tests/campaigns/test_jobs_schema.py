@@ -20,7 +20,7 @@ from tests.campaigns.staging import Stage, accepted, connect, phones, stall
 from vavasms.campaigns.ledger.postgres import MIGRATIONS, PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState
-from vavasms.campaigns.worker import CampaignWorker
+from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
 from vavasms.sandbox import SandboxServer

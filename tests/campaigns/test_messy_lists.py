@@ -9,9 +9,9 @@ from random import Random
 import pytest
 from attrs import define, field
 
-from vavasms.campaigns.contacts import Fate, Judge, read_contacts
-from vavasms.campaigns.planner import Planner
-from vavasms.campaigns.template import parse_template
+from vavasms.campaigns.planning.contacts import Fate, Judge, read_contacts
+from vavasms.campaigns.planning.planner import Planner
+from vavasms.campaigns.planning.template import parse_template
 
 LISTS = 200
 FRENCH = (

@@ -19,8 +19,8 @@ from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
 from vavasms.campaigns.ledger.memory import MemoryLedger
 from vavasms.campaigns.ledger.port import BatchRecord, Claim
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
-from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.runner import CampaignRunner
+from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from attrs import evolve
 
-from vavasms.campaigns.plan import CampaignPlan, Example, dump_plan, load_plan
+from vavasms.campaigns.planning.plan import CampaignPlan, Example, dump_plan, load_plan
 
 PLAN = CampaignPlan(
     rows=4,

@@ -84,10 +84,10 @@ async def test_what_is_in_a_stretch_has_a_job_wherever_that_is(ledger: PostgresL
     # Somebody is at the first one, and had one of its batches turned back.
     ask(postgres, "UPDATE procrastinate_jobs SET status = 'doing' WHERE queueing_lock = 'c/0+'")
     assert await ledger.maintenance.wake_jobless("c", now=2000.0) == 0
-    await ledger.settle(await take(ledger, "c", 3), BatchEvent.TURN_BACK, NOTHING)
+    await ledger.settle(await take(ledger, "c", 3), BatchEvent.REQUEUE, NOTHING)
     assert [key for key, _ in jobs(postgres)] == [*[key for key, _ in before], "c/3"]
     # One whose job is still to come keeps it.
-    await ledger.settle(await take(ledger, "c", 9), BatchEvent.TURN_BACK, NOTHING)
+    await ledger.settle(await take(ledger, "c", 9), BatchEvent.REQUEUE, NOTHING)
     assert len(jobs(postgres)) == len(before) + 1
 
 

@@ -220,7 +220,7 @@ async def test_whatever_comes_together_with_a_cancel_nothing_stays_queued(ledger
     made = [await take(ledger, "c", no) for no in range(20)]
     async with anyio.create_task_group() as tasks:
         for each in made:
-            tasks.start_soon(ledger.settle, each, BatchEvent.TURN_BACK, NOTHING)
+            tasks.start_soon(ledger.settle, each, BatchEvent.REQUEUE, NOTHING)
             if each.no == 10:
                 tasks.start_soon(ledger.cancel, "c", "enough")
     status = await ledger.status("c")
@@ -280,15 +280,15 @@ async def test_whatever_can_be_claimed_has_a_job_and_one_only(ledger: PostgresLe
     await begin(ledger, "c", 1, 2, 2)
     assert waiting(postgres) == ["c/0", "c/1", "c/2"]
     ask(postgres, "UPDATE vavasms_jobs.procrastinate_jobs SET status = 'doing'")
-    await ledger.settle(await take(ledger, "c", 0), BatchEvent.TURN_BACK, NOTHING)
+    await ledger.settle(await take(ledger, "c", 0), BatchEvent.REQUEUE, NOTHING)
     assert waiting(postgres) == ["c/0"]
     assert await ledger.split(await take(ledger, "c", 1)) == (3, 4)
     assert waiting(postgres) == ["c/0", "c/3", "c/4"]
-    await ledger.settle(await take(ledger, "c", 2), BatchEvent.LOSE, NOTHING)
+    await ledger.settle(await take(ledger, "c", 2), BatchEvent.MARK_UNKNOWN, NOTHING)
     await ledger.resend("c", [2], sent_before=2000.0)
     assert waiting(postgres) == ["c/0", "c/2", "c/3", "c/4"]
     # A job for it is there already.
-    await ledger.settle(await take(ledger, "c", 0), BatchEvent.TURN_BACK, NOTHING)
+    await ledger.settle(await take(ledger, "c", 0), BatchEvent.REQUEUE, NOTHING)
     assert waiting(postgres) == ["c/0", "c/2", "c/3", "c/4"]
 
 
@@ -298,7 +298,7 @@ async def test_nobody_is_woken_for_what_cannot_be_claimed(ledger: PostgresLedger
     made = [await take(ledger, "c", no) for no in (0, 1)]
     await ledger.pause("c", "lunch")
     assert waiting(postgres) == ["c1/0"]
-    await ledger.settle(made[0], BatchEvent.TURN_BACK, NOTHING)
+    await ledger.settle(made[0], BatchEvent.REQUEUE, NOTHING)
     await ledger.split(made[1])
     assert waiting(postgres) == ["c1/0"]
     await ledger.start("c")
@@ -310,7 +310,7 @@ async def test_nobody_is_woken_for_what_cannot_be_claimed(ledger: PostgresLedger
 async def test_a_job_wakes_nobody_before_its_batch_is_due(ledger: PostgresLedger, postgres: str) -> None:
     await begin(ledger, "c", 1)
     ask(postgres, "DELETE FROM vavasms_jobs.procrastinate_jobs")
-    await ledger.settle(await take(ledger, "c"), BatchEvent.TURN_BACK, NOTHING, not_before=2_000_000_000.0)
+    await ledger.settle(await take(ledger, "c"), BatchEvent.REQUEUE, NOTHING, not_before=2_000_000_000.0)
     due = "SELECT extract(epoch FROM scheduled_at)::FLOAT8 FROM vavasms_jobs.procrastinate_jobs"
     assert 0 < ask(postgres, due)[0][0] - 2_000_000_000.0 < 0.1
     # A person who starts it again puts nothing off.
@@ -339,7 +339,7 @@ async def test_a_job_and_its_batch_are_committed_together_or_not_at_all(
     ask(postgres, f"ALTER TABLE vavasms_jobs.procrastinate_jobs ADD {check}")
     try:
         with pytest.raises(LedgerError):
-            await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+            await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
         await ledger.pause("c", "lunch")
         with pytest.raises(LedgerError):
             await ledger.start("c")
@@ -348,7 +348,7 @@ async def test_a_job_and_its_batch_are_committed_together_or_not_at_all(
     finally:
         ask(postgres, "ALTER TABLE vavasms_jobs.procrastinate_jobs DROP CONSTRAINT full_up")
     assert await ledger.start("c")
-    assert await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+    assert await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
     assert waiting(postgres) == ["c/0", "c/1"]
 
 
@@ -358,7 +358,7 @@ async def test_what_is_turned_back_twice_at_once_has_one_job(ledger: PostgresLed
     ask(postgres, "DELETE FROM vavasms_jobs.procrastinate_jobs")
     async with anyio.create_task_group() as tasks:
         for each in made:
-            tasks.start_soon(ledger.settle, each, BatchEvent.TURN_BACK, NOTHING)
+            tasks.start_soon(ledger.settle, each, BatchEvent.REQUEUE, NOTHING)
             tasks.start_soon(partial(ledger.maintenance.wake_jobless, "c", now=2000.0))
     assert waiting(postgres) == sorted(f"c/{no}" for no in range(12))
 
@@ -366,12 +366,12 @@ async def test_what_is_turned_back_twice_at_once_has_one_job(ledger: PostgresLed
 async def test_what_comes_back_together_with_a_cancel_stays_in_doubt(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", *[2] * 12)
     for no in range(12):
-        assert await ledger.settle(await take(ledger, "c", no), BatchEvent.LOSE, NOTHING)
+        assert await ledger.settle(await take(ledger, "c", no), BatchEvent.MARK_UNKNOWN, NOTHING)
     assert await ledger.resend("c", range(12), sent_before=2000.0) == 12
     made = await at_once([partial(claim, ledger, "c", no, worker="second") for no in range(12)])
     async with anyio.create_task_group() as tasks:
         for at, each in enumerate(made):
-            tasks.start_soon(ledger.settle, each, BatchEvent.TURN_BACK, NOTHING)
+            tasks.start_soon(ledger.settle, each, BatchEvent.REQUEUE, NOTHING)
             if at == 6:
                 tasks.start_soon(ledger.cancel, "c", "enough")
     status = await ledger.status("c")
@@ -392,7 +392,7 @@ async def test_what_is_turned_back_as_its_job_is_made_elsewhere_keeps_both(
             "SELECT procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM procrastinate_jobs"
         )
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ledger.settle, made, BatchEvent.TURN_BACK, NOTHING)
+            tasks.start_soon(ledger.settle, made, BatchEvent.REQUEUE, NOTHING)
             await until(partial(_waits_for_a_lock, postgres))
             await other.commit()
     assert waiting(postgres) == ["c/0"]

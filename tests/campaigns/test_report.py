@@ -81,7 +81,7 @@ async def test_each_recipient_has_the_outcome_of_its_batch() -> None:
     ledger = await begin(1, 1, 1, 1, 1)
     await settle(ledger, 0, BatchEvent.ACCEPT, "m0", lot_id="L0")
     await settle(ledger, 1, BatchEvent.REJECT, error="GatewayError: no.")
-    await settle(ledger, 2, BatchEvent.LOSE, error="ServerError: broke.")
+    await settle(ledger, 2, BatchEvent.MARK_UNKNOWN, error="ServerError: broke.")
     await claim(ledger, 3)
     found = await read(ledger)
     assert [each.recipient for each in found] == list(phones(5))
@@ -107,7 +107,7 @@ async def test_what_a_cancellation_kept_from_being_sent_is_not_sent() -> None:
 
 async def test_what_was_to_be_sent_again_and_was_not_is_unknown() -> None:
     ledger = await begin(1)
-    await settle(ledger, 0, BatchEvent.LOSE)
+    await settle(ledger, 0, BatchEvent.MARK_UNKNOWN)
     await ledger.resend("c", [0], sent_before=2000.0)
     await ledger.cancel("c", "enough")
     (found,) = await read(ledger)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
 from vavasms.campaigns.ledger.port import CampaignStatus, Ledger
-from vavasms.campaigns.plan import load_plan
+from vavasms.campaigns.planning.plan import load_plan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import BatchState, CampaignState

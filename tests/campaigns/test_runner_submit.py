@@ -12,7 +12,7 @@ import pytest
 from tests.campaigns.staging import Stage, connect, phones
 from vavasms import AsyncVavaSMS
 from vavasms.campaigns.ledger.memory import MemoryLedger
-from vavasms.campaigns.planner import LOAD
+from vavasms.campaigns.planning.planner import LOAD
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError, InvalidMessageError, LedgerError

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vavasms.campaigns.template import parse_template
+from vavasms.campaigns.planning.template import parse_template
 from vavasms.errors import InvalidMessageError, Outcome
 from vavasms.text import fold_to_gsm7
 

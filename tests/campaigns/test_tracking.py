@@ -284,7 +284,7 @@ async def test_only_what_was_accepted_is_asked_after() -> None:
         await scene.begin((A,), (B,))
         made = await scene.ledger.claim("c", 0, token="x", worker="w", now=1.0)
         assert made is not None
-        await scene.ledger.settle(made, BatchEvent.LOSE, BatchRecord(message_ids=("SM-1",)))
+        await scene.ledger.settle(made, BatchEvent.MARK_UNKNOWN, BatchRecord(message_ids=("SM-1",)))
         assert (await scene.track()).messages == 0
     assert not scene.asked
 

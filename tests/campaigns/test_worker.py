@@ -16,12 +16,12 @@ from procrastinate.manager import JobManager
 
 from tests.campaigns.crew import Crew, muster, open_empty, until
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
-from vavasms.campaigns.engine import Engine
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState
-from vavasms.campaigns.worker import CampaignWorker
+from vavasms.campaigns.workers.jobs import JobWorker
+from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.config import Timeouts
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
@@ -334,7 +334,7 @@ class SlowWorker(CampaignWorker):
 
     manager: SlowManager
 
-    def _make_engine(self, pool: Any) -> Engine:
+    def _make_engine(self, pool: Any) -> JobWorker:
         engine = super()._make_engine(pool)
         self.manager = engine._app.job_manager = SlowManager(engine._connector)
         return engine
@@ -411,9 +411,9 @@ class CountingWorker(CampaignWorker):
     """A worker as it is, with its rounds counted."""
 
     manager: CountingManager
-    engine: Engine
+    engine: JobWorker
 
-    def _make_engine(self, pool: Any) -> Engine:
+    def _make_engine(self, pool: Any) -> JobWorker:
         self.engine = super()._make_engine(pool)
         self.manager = self.engine._app.job_manager = CountingManager(self.engine._connector)
         return self.engine
@@ -533,7 +533,7 @@ async def test_a_clock_that_is_set_back_makes_no_claim_of_a_runner_look_old(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(runner.run, campaign_id)
             await accepted(crew.stage.sandbox, 1)
-            assert not await crew.ledger.reap_dead(now=await crew.ledger.now())
+            assert not await crew.ledger.reap_orphans(now=await crew.ledger.now())
             # While it runs the time is asked for again.
             shift[0] = 400.0
     assert (await crew.ledger.status(campaign_id)).accepted == 1

@@ -15,15 +15,15 @@ from attrs import define, frozen
 
 from tests.campaigns.crew import Crew, muster, until
 from tests.campaigns.staging import TEXT, Clock, accepted, connect, phones, stall
-from vavasms.campaigns.balance import BalanceReader
 from vavasms.campaigns.ledger.port import Campaign, Claim, QueuedBatch, StoredBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.limits import change_limits
-from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window
-from vavasms.campaigns.routes import Route
+from vavasms.campaigns.sending.balance import BalanceReader
+from vavasms.campaigns.sending.campaign_sender import CampaignSender
+from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.states import BatchState, CampaignState
-from vavasms.campaigns.worker import CampaignWorker
+from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
 from vavasms.transport.hooks import CallInfo
 
@@ -311,7 +311,7 @@ class Hours:
     """A window over two workers' ways, and the hour for both."""
 
     clock: Clock
-    routes: tuple[Route, Route]
+    routes: tuple[CampaignSender, CampaignSender]
 
     async def carry(self, numbers: tuple[int, int]) -> list[bool]:
         """Have each carry one; tell which sent."""
@@ -322,8 +322,8 @@ class Hours:
         return sent
 
 
-def make_route(crew: Crew, campaign: Campaign, worker: str, clock: Callable[[], float]) -> Route:
-    return Route(
+def make_route(crew: Crew, campaign: Campaign, worker: str, clock: Callable[[], float]) -> CampaignSender:
+    return CampaignSender(
         ledger=crew.ledger,
         campaign=campaign,
         account=crew.account,

@@ -138,7 +138,7 @@ async def test_a_worker_reaps_what_another_had_under_way(crew: Crew) -> None:
     assert crew.stage.received() == dict.fromkeys([*phones(2), *phones(2, 4)], 1)
 
 
-@pytest.mark.parametrize("event", [BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.LOSE])
+@pytest.mark.parametrize("event", [BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.MARK_UNKNOWN])
 async def test_a_stalled_job_of_a_settled_batch_is_dropped(crew: Crew, event: BatchEvent) -> None:
     campaign_id = await crew.start(4, batch_size=2)
     assert await crew.ledger.settle(await take(crew, campaign_id), event, NOTHING)
@@ -163,7 +163,7 @@ async def test_a_stalled_job_beside_one_that_waits_is_dropped_and_disturbs_nobod
     campaign_id = await crew.start(2)
     made = await take(crew, campaign_id)
     die(crew, campaign_id)
-    assert await crew.ledger.settle(made, BatchEvent.TURN_BACK, NOTHING, not_before=now(crew) + 60)
+    assert await crew.ledger.settle(made, BatchEvent.REQUEUE, NOTHING, not_before=now(crew) + 60)
     assert sorted(status for _, status in crew.jobs()) == ["doing", "todo"]
     async with crew.sweeper() as sweeper:
         await sweeper.sweep()
@@ -217,7 +217,7 @@ async def test_a_late_answer_never_overwrites_a_newer_attempt(crew: Crew, postgr
         made = await take(crew, campaign_id, token="newer")
     # It stopped, and had its answer: the newer attempt is under way still.
     assert (await batch(crew, campaign_id)).state is BatchState.SENDING
-    assert await crew.ledger.settle(made, BatchEvent.LOSE, NOTHING)
+    assert await crew.ledger.settle(made, BatchEvent.MARK_UNKNOWN, NOTHING)
     stored = await batch(crew, campaign_id)
     assert (stored.state, stored.record.lot_id) == (BatchState.UNKNOWN, "")
 

@@ -72,7 +72,7 @@ async def _build() -> None:
         error = BatchRecord(error="RejectedNumberError: No.")
         await ledger.settle(await _claim(ledger, 1), BatchEvent.REJECT, error)
         await ledger.settle(
-            await _claim(ledger, 2), BatchEvent.LOSE, BatchRecord(lot_id="LOT-\x1b[2J9", error=LOST)
+            await _claim(ledger, 2), BatchEvent.MARK_UNKNOWN, BatchRecord(lot_id="LOT-\x1b[2J9", error=LOST)
         )
         await ledger.note_balance(ID, [2], Decimal(828))
         await ledger.record_deliveries(ID, [DELIVERED])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.cli.campaign.beside import quote
 from vavasms.cli.campaign.planshow import make_object, show_plan

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import start
-from vavasms.campaigns.contacts import Judge, read_contacts
 from vavasms.campaigns.ledger.memory import MemoryLedger
 from vavasms.campaigns.ledger.port import BatchRecord, CampaignStatus, NewBatch, NewCampaign
-from vavasms.campaigns.plan import CampaignPlan
-from vavasms.campaigns.planner import Planner
+from vavasms.campaigns.planning.contacts import Judge, read_contacts
+from vavasms.campaigns.planning.plan import CampaignPlan
+from vavasms.campaigns.planning.planner import Planner
+from vavasms.campaigns.planning.template import parse_template
 from vavasms.campaigns.states import BatchEvent, CampaignState
-from vavasms.campaigns.template import parse_template
 from vavasms.cli.demo.audit import Account, audit, read_account, read_recipients
 from vavasms.cli.demo.contacts import write_contacts
 from vavasms.cli.demo.report import Audit, Result, conclude

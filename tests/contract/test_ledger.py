@@ -142,7 +142,7 @@ async def test_every_method_names_a_campaign_that_is_not_there(ledger: Ledger) -
     await ledger.discard("x")
 
 
-@pytest.mark.parametrize("event", [BatchEvent.TURN_BACK, BatchEvent.ACCEPT])
+@pytest.mark.parametrize("event", [BatchEvent.REQUEUE, BatchEvent.ACCEPT])
 async def test_only_what_was_never_claimed_is_discarded(
     ledger: Ledger, run: Run, take: Take, event: BatchEvent
 ) -> None:
@@ -243,7 +243,7 @@ async def test_a_status_counts_recipients_and_paid_segments(ledger: Ledger, run:
     await run("c", 1, 2, 3, 4, 5, segments=3)
     await ledger.settle(await take("c", 1), BatchEvent.ACCEPT, BatchRecord())
     await ledger.settle(await take("c", 2), BatchEvent.REJECT, BatchRecord())
-    await ledger.settle(await take("c", 3), BatchEvent.LOSE, BatchRecord())
+    await ledger.settle(await take("c", 3), BatchEvent.MARK_UNKNOWN, BatchRecord())
     await take("c", 4)
     status = await ledger.status("c")
     assert (status.queued, status.accepted, status.rejected, status.unknown, status.sending) == (
@@ -277,9 +277,9 @@ async def test_a_campaign_is_done_once_nothing_of_it_waits_or_is_under_way(
 ) -> None:
     await run("c", 1, 1)
     made = await take("c")
-    await ledger.settle(await take("c", 1), BatchEvent.LOSE, BatchRecord())
+    await ledger.settle(await take("c", 1), BatchEvent.MARK_UNKNOWN, BatchRecord())
     assert not await ledger.finish("c")
-    await ledger.settle(made, BatchEvent.TURN_BACK, BatchRecord())
+    await ledger.settle(made, BatchEvent.REQUEUE, BatchRecord())
     assert not await ledger.finish("c")
     await ledger.settle(await take("c"), BatchEvent.ACCEPT, BatchRecord())
     assert await ledger.finish("c")
@@ -293,7 +293,9 @@ async def test_a_purge_forgets_numbers_and_texts_and_keeps_the_counts(
     await ledger.add_opt_outs(phones(1), source="cli", now=1.0)
     record = BatchRecord(lot_id="L1", message_ids=("m1", "m2"), error=None)
     await ledger.settle(await take("c"), BatchEvent.ACCEPT, record)
-    await ledger.settle(await take("c", 1), BatchEvent.LOSE, BatchRecord(error="ServerError: It broke."))
+    await ledger.settle(
+        await take("c", 1), BatchEvent.MARK_UNKNOWN, BatchRecord(error="ServerError: It broke.")
+    )
     word = Delivery(message_id="m1", status=DeliveryStatus.SENT, raw_status="sent", at=10.0)
     await ledger.record_deliveries("c", [word])
     with pytest.raises(InvalidInputError):

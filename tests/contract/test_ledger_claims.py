@@ -71,7 +71,7 @@ async def test_the_balance_that_was_read_first_after_the_answer_stays(
     [
         (BatchEvent.ACCEPT, BatchState.ACCEPTED),
         (BatchEvent.REJECT, BatchState.REJECTED),
-        (BatchEvent.LOSE, BatchState.UNKNOWN),
+        (BatchEvent.MARK_UNKNOWN, BatchState.UNKNOWN),
     ],
 )
 async def test_an_answer_is_kept_with_the_batch(
@@ -88,7 +88,7 @@ async def test_what_is_turned_back_waits_until_its_time(
     ledger: Ledger, run: Run, take: Take, claim: TryClaim
 ) -> None:
     await run("c", 2)
-    await ledger.settle(await take("c"), BatchEvent.TURN_BACK, NOTHING, not_before=1060.0)
+    await ledger.settle(await take("c"), BatchEvent.REQUEUE, NOTHING, not_before=1060.0)
     assert (await ledger.queued("c", after=-1, limit=1))[0].not_before == 1060.0
     assert await claim("c", now=1059.9) is None
     assert (await take("c", now=1060.0)).attempt == 2
@@ -101,7 +101,7 @@ async def test_a_clock_that_is_set_back_does_not_keep_what_was_turned_back(
     await run("c", 2)
     before = 1000.0 + hours * 3600.0
     longest = before + LONGEST_DELAY
-    await ledger.settle(await take("c", now=before), BatchEvent.TURN_BACK, NOTHING, not_before=longest)
+    await ledger.settle(await take("c", now=before), BatchEvent.REQUEUE, NOTHING, not_before=longest)
     (waiting,) = await ledger.queued("c", after=-1, limit=1)
     assert not waiting.is_due(before)
     assert await claim("c", now=before) is None
@@ -114,7 +114,7 @@ async def test_attempts_count_anew_after_a_start(ledger: Ledger, run: Run, take:
     for attempt in (1, 2, 3):
         made = await take("c")
         assert made.attempt == attempt
-        await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+        await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
     await ledger.pause("c", "lunch")
     await ledger.start("c")
     assert (await take("c")).attempt == 1
@@ -124,7 +124,7 @@ async def test_what_is_turned_back_after_a_cancel_is_cancelled(ledger: Ledger, r
     await run("c", 2, 1)
     made = await take("c")
     await ledger.cancel("c", "enough")
-    assert await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+    assert await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
     assert (await _batch(ledger)).state is BatchState.CANCELLED
     assert (await ledger.status("c")).not_sent == 3
 
@@ -139,18 +139,18 @@ async def test_a_late_true_answer_raises_unknown(
     assert await ledger.settle(made, BatchEvent.ACCEPT, BatchRecord(lot_id="L1"))
     stored = await _batch(ledger)
     assert (stored.state, stored.record) == (BatchState.ACCEPTED, BatchRecord(lot_id="L1"))
-    assert not await ledger.settle(made, BatchEvent.LOSE, NOTHING)
+    assert not await ledger.settle(made, BatchEvent.MARK_UNKNOWN, NOTHING)
 
 
 @pytest.mark.parametrize(
-    "event", [BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.LOSE, BatchEvent.TURN_BACK]
+    "event", [BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.MARK_UNKNOWN, BatchEvent.REQUEUE]
 )
 async def test_a_late_answer_never_touches_a_newer_attempt(
     ledger: Ledger, run: Run, take: Take, event: BatchEvent
 ) -> None:
     await run("c", 2)
     old = await take("c")
-    await ledger.settle(old, BatchEvent.LOSE, NOTHING)
+    await ledger.settle(old, BatchEvent.MARK_UNKNOWN, NOTHING)
     assert await ledger.resend("c", [0], sent_before=1001.0) == 1
     assert not await ledger.settle(old, event, NOTHING)
     assert (await _batch(ledger)).state is BatchState.QUEUED
@@ -158,7 +158,7 @@ async def test_a_late_answer_never_touches_a_newer_attempt(
     for late in (ledger.settle(old, event, NOTHING), ledger.abandon("c", 0, old.token), ledger.split(old)):
         assert not await late
     assert (await _batch(ledger)).state is BatchState.SENDING
-    assert await ledger.settle(new, BatchEvent.LOSE, NOTHING)
+    assert await ledger.settle(new, BatchEvent.MARK_UNKNOWN, NOTHING)
     assert not await ledger.settle(old, event, NOTHING)
     assert (await _batch(ledger)).state is BatchState.UNKNOWN
 
@@ -193,7 +193,7 @@ async def test_what_comes_back_late_opens_a_campaign_that_was_done(
     back, halved = await take("c"), await take("c", 1)
     async with orphan():
         assert await ledger.finish("c")
-    assert await ledger.settle(back, BatchEvent.TURN_BACK, NOTHING)
+    assert await ledger.settle(back, BatchEvent.REQUEUE, NOTHING)
     assert await ledger.split(halved) is not None
     # A campaign is never done while something of it waits: nobody would ever send it.
     assert (await ledger.campaign("c")).state is CampaignState.PAUSED

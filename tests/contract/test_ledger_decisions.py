@@ -27,7 +27,7 @@ async def _batch(ledger: Ledger, no: int = 0) -> StoredBatch:
 
 
 async def _lose(ledger: Ledger, made: Claim) -> None:
-    assert await ledger.settle(made, BatchEvent.LOSE, SENT)
+    assert await ledger.settle(made, BatchEvent.MARK_UNKNOWN, SENT)
 
 
 async def test_what_a_dead_runner_was_sending_is_unknown_and_never_queued(
@@ -109,7 +109,7 @@ async def test_what_was_seen_to_be_sent_is_accepted_with_the_note(
 
 async def test_a_note_is_written_where_nothing_was_answered(ledger: Ledger, run: Run, take: Take) -> None:
     await run("c", 1)
-    assert await ledger.settle(await take("c"), BatchEvent.LOSE, NOTHING)
+    assert await ledger.settle(await take("c"), BatchEvent.MARK_UNKNOWN, NOTHING)
     await ledger.cancel("c", "enough")
     assert await ledger.mark_sent("c", [0], note="seen") == 1
     assert (await _batch(ledger)).record == BatchRecord(error="seen")
@@ -206,7 +206,7 @@ async def test_what_was_purged_cannot_be_sent_again_and_stays_unknown(
     assert await ledger.mark_sent("c", [0], note="seen") == 1
 
 
-@pytest.mark.parametrize("event", [*(BatchEvent.ACCEPT, BatchEvent.TURN_BACK), None])
+@pytest.mark.parametrize("event", [*(BatchEvent.ACCEPT, BatchEvent.REQUEUE), None])
 async def test_an_answer_after_a_purge_moves_counts_and_loses_none(
     ledger: Ledger, run: Run, take: Take, event: BatchEvent | None
 ) -> None:

@@ -37,7 +37,7 @@ def again(ledger: Ledger, run: Run, take: Take) -> Again:
 
     async def call(*sizes: int, **options: object) -> None:
         await run("c", *sizes, **options)
-        assert await ledger.settle(await take("c"), BatchEvent.LOSE, NOTHING)
+        assert await ledger.settle(await take("c"), BatchEvent.MARK_UNKNOWN, NOTHING)
         assert await ledger.resend("c", [0], sent_before=2000.0) == 1
 
     return call
@@ -83,7 +83,7 @@ async def test_a_second_attempt_that_is_turned_back_waits_and_stays_in_doubt(
     await again(2)
     made = await take("c")
     assert (await ledger.status("c")).segments == 4
-    assert await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+    assert await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
     status = await ledger.status("c")
     assert (status.queued, status.segments) == (2, 2)
     assert await ledger.cancel("c", "enough")
@@ -99,7 +99,7 @@ async def test_what_is_turned_back_after_a_cancellation_is_unknown(
     made = await take("c")
     await ledger.cancel("c", "enough")
     if way == "turn_back":
-        assert await ledger.settle(made, BatchEvent.TURN_BACK, REFUSED)
+        assert await ledger.settle(made, BatchEvent.REQUEUE, REFUSED)
     elif way == "abandon":
         assert await ledger.abandon("c", 0, made.token)
     else:
@@ -207,7 +207,7 @@ async def test_what_an_earlier_attempt_may_have_cost_is_counted_on(
     await again(2)
     made = await take("c")
     if by_hand:
-        assert await ledger.settle(made, BatchEvent.LOSE, NOTHING)
+        assert await ledger.settle(made, BatchEvent.MARK_UNKNOWN, NOTHING)
         assert (await ledger.status("c")).segments == 4
         assert await ledger.mark_sent("c", [0], note="seen") == 1
     else:
@@ -229,7 +229,7 @@ async def test_the_cap_remembers_an_attempt_that_was_unknown_and_sent_again(
         for half in halves:
             assert await ledger.settle(await take("c", half), BatchEvent.ACCEPT, NOTHING)
     elif ending == "marked":
-        assert await ledger.settle(made, BatchEvent.LOSE, NOTHING)
+        assert await ledger.settle(made, BatchEvent.MARK_UNKNOWN, NOTHING)
         assert await ledger.mark_sent("c", [0], note="seen") == 1
     else:
         assert await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
@@ -246,7 +246,7 @@ async def test_the_budget_keeps_what_an_earlier_attempt_may_have_cost(
 ) -> None:
     await again(2, 1, max_segments=4)
     made = await take("c")
-    await ledger.settle(made, BatchEvent.LOSE if by_hand else BatchEvent.ACCEPT, NOTHING)
+    await ledger.settle(made, BatchEvent.MARK_UNKNOWN if by_hand else BatchEvent.ACCEPT, NOTHING)
     await ledger.mark_sent("c", [0], note="seen")
     assert await claim("c", 1) is None
     assert (await ledger.campaign("c")).state is CampaignState.PAUSED

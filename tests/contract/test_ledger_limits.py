@@ -40,7 +40,7 @@ async def test_who_opted_out_is_left_out_for_good(
     assert made.recipients == (one, three)
     status = await ledger.status("c")
     assert (status.sending, status.not_sent, status.segments) == (2, 1, 4)
-    await ledger.settle(made, BatchEvent.TURN_BACK, NOTHING)
+    await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
     status = await ledger.status("c")
     assert (status.queued, status.not_sent) == (2, 1)
     assert (await ledger.queued("c", after=-1, limit=1))[0].messages == 2
@@ -70,9 +70,9 @@ async def test_a_batch_of_which_nobody_is_left_is_cancelled(
     [
         (None, True),
         (BatchEvent.ACCEPT, True),
-        (BatchEvent.LOSE, True),
+        (BatchEvent.MARK_UNKNOWN, True),
         (BatchEvent.REJECT, False),
-        (BatchEvent.TURN_BACK, False),
+        (BatchEvent.REQUEUE, False),
     ],
 )
 async def test_what_a_recipient_had_or_may_have_had_counts_for_the_cap(
@@ -120,7 +120,7 @@ async def test_who_was_left_out_of_a_second_attempt_had_no_message(
 ) -> None:
     one = phones(1)
     await run("a", 2)
-    await ledger.settle(await take("a"), BatchEvent.TURN_BACK, NOTHING)
+    await ledger.settle(await take("a"), BatchEvent.REQUEUE, NOTHING)
     await ledger.add_opt_outs(one, source="cli", now=1.0)
     await ledger.settle(await take("a"), BatchEvent.ACCEPT, NOTHING)
     await ledger.remove_opt_outs(one)
@@ -147,9 +147,9 @@ async def test_a_budget_is_spent_to_the_last_segment_and_no_further(
     ("event", "frees"),
     [
         (BatchEvent.ACCEPT, False),
-        (BatchEvent.LOSE, False),
+        (BatchEvent.MARK_UNKNOWN, False),
         (BatchEvent.REJECT, True),
-        (BatchEvent.TURN_BACK, True),
+        (BatchEvent.REQUEUE, True),
     ],
 )
 @pytest.mark.parametrize("orphaned", [False, True])
@@ -178,7 +178,7 @@ async def test_a_persons_word_counts_for_the_budget(
 ) -> None:
     await run("c", 2, 2, 2, max_segments=4)
     for no in (0, 1):
-        await ledger.settle(await take("c", no), BatchEvent.LOSE, NOTHING)
+        await ledger.settle(await take("c", no), BatchEvent.MARK_UNKNOWN, NOTHING)
     await ledger.mark_sent("c", [0], note="seen")
     assert await claim("c", 2) is None
     # Sent again or not, the first attempt may have been paid.

@@ -30,7 +30,7 @@ Orphan = Callable[[], AbstractAsyncContextManager[Mapping[str, Sequence[int]]]]
 _SETTLED = {
     BatchState.ACCEPTED: BatchEvent.ACCEPT,
     BatchState.REJECTED: BatchEvent.REJECT,
-    BatchState.UNKNOWN: BatchEvent.LOSE,
+    BatchState.UNKNOWN: BatchEvent.MARK_UNKNOWN,
 }
 
 
@@ -43,10 +43,10 @@ async def bring_batch(
     if state in _SETTLED:
         assert await ledger.settle(made, _SETTLED[state], BatchRecord())
     elif again and state is BatchState.QUEUED:
-        assert await ledger.settle(made, BatchEvent.LOSE, BatchRecord())
+        assert await ledger.settle(made, BatchEvent.MARK_UNKNOWN, BatchRecord())
         assert await ledger.resend("c", [0], sent_before=2000.0) == 1
     elif state is not BatchState.SENDING:
-        assert await ledger.settle(made, BatchEvent.TURN_BACK, BatchRecord())
+        assert await ledger.settle(made, BatchEvent.REQUEUE, BatchRecord())
     if state is BatchState.CANCELLED:
         # Nobody is left of it, and its campaign still runs: only the batch's own state is in the way.
         await ledger.add_opt_outs(made.recipients, source="cli", now=1.0)
@@ -110,7 +110,7 @@ async def bring_campaign(ledger: Ledger, state: CampaignState, run: Run, take: T
             await ledger.finish_loading("c", plan="{}", plan_hash="hash")
         return
     await run("c", 2)
-    assert await ledger.settle(await take("c"), BatchEvent.LOSE, BatchRecord())
+    assert await ledger.settle(await take("c"), BatchEvent.MARK_UNKNOWN, BatchRecord())
     if state is CampaignState.PAUSED:
         assert await ledger.pause("c", "lunch")
     if state is CampaignState.CANCELLED:

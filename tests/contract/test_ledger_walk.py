@@ -22,7 +22,7 @@ from vavasms.numbers import Msisdn
 
 IDS = ("a", "b")
 SIZES, SEGMENTS, BUDGET, DAY = (3, 1, 4), 2, 14, 86_400.0
-EVENTS = (BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.LOSE, BatchEvent.TURN_BACK)
+EVENTS = (BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.MARK_UNKNOWN, BatchEvent.REQUEUE)
 SPENT = (BatchState.SENDING, BatchState.ACCEPTED, BatchState.UNKNOWN)
 #: The claims come more often than each of the others: without them nothing happens.
 STEPS = [
@@ -129,7 +129,7 @@ class Walker:
             event = EVENTS[at % len(EVENTS)]
             if await self.ledger.settle(made, event, BatchRecord(error="what was answered")):
                 refused = event is BatchEvent.REJECT and self.doubts[made.campaign_id, made.recipients[0]] > 0
-                self.answered(made, nothing_left=refused or event is BatchEvent.TURN_BACK)
+                self.answered(made, nothing_left=refused or event is BatchEvent.REQUEUE)
                 if event is BatchEvent.REJECT and not refused:
                     self.refused |= {(made.campaign_id, phone) for phone in made.recipients}
 

@@ -17,17 +17,17 @@ from typing import BinaryIO, Protocol, Self
 import anyio
 from attrs import evolve, frozen
 
-from vavasms.campaigns.balance import BalanceReader, BalanceWatch
-from vavasms.campaigns.carrier import Carrier
-from vavasms.campaigns.clocks import SharedClock
-from vavasms.campaigns.feeding import Feeder
+from vavasms.campaigns.leases import check_timeouts
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, Ledger, NewCampaign
-from vavasms.campaigns.loading import Listing, plan_listing
-from vavasms.campaigns.owed import PendingWrites
-from vavasms.campaigns.plan import CampaignPlan, dump_plan
+from vavasms.campaigns.planning.loader import Listing, plan_listing
+from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy
+from vavasms.campaigns.sending.balance import BalanceFloor, BalanceReader
+from vavasms.campaigns.sending.clock import SharedClock
+from vavasms.campaigns.sending.dispatcher import Dispatcher
+from vavasms.campaigns.sending.pending_writes import PendingWrites
+from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
 from vavasms.campaigns.states import CampaignState
-from vavasms.campaigns.takeover import check_timeouts
 from vavasms.config import username_of
 from vavasms.endpoints import Account, fetch_balance
 from vavasms.errors import InvalidInputError, LedgerError, VavaSMSError
@@ -251,13 +251,13 @@ class CampaignRunner:
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
             )
 
-    async def _take_up(self, campaign_id: str, on_progress: OnProgress | None) -> Feeder:
+    async def _take_up(self, campaign_id: str, on_progress: OnProgress | None) -> Dispatcher:
         """Run a campaign by the limits that it was started with."""
         feeder = await self._make_feeder(campaign_id)
         await self._run(feeder, on_progress)
         return feeder
 
-    async def _was_restarted(self, feeder: Feeder) -> bool:
+    async def _was_restarted(self, feeder: Dispatcher) -> bool:
         """Return whether a person paused and started it meanwhile, maybe with other limits."""
         ours = feeder.carrier.campaign
         campaign = await self.ledger.campaign(ours.id)
@@ -266,13 +266,13 @@ class CampaignRunner:
             return False
         return campaign.state is CampaignState.RUNNING and campaign.revision != ours.revision
 
-    async def _make_feeder(self, campaign_id: str) -> Feeder:
+    async def _make_feeder(self, campaign_id: str) -> Dispatcher:
         campaign = await self.ledger.campaign(campaign_id)
         transport = self._account.transport
-        watch = BalanceWatch(reader=self._reader, ledger=self.ledger, campaign=campaign)
+        watch = BalanceFloor(reader=self._reader, ledger=self.ledger, campaign=campaign)
         for no in self._orphans.get(campaign_id, ()):
             watch.answered(no)
-        carrier = Carrier(
+        carrier = QueuedBatchSender(
             transport=transport,
             ledger=self.ledger,
             campaign=campaign,
@@ -283,9 +283,9 @@ class CampaignRunner:
             stopping=self._running[campaign_id],
             pending=self._pending,
         )
-        return Feeder(carrier=carrier, places=transport.max_connections)
+        return Dispatcher(carrier=carrier, places=transport.max_connections)
 
-    async def _run(self, feeder: Feeder, on_progress: OnProgress | None) -> None:
+    async def _run(self, feeder: Dispatcher, on_progress: OnProgress | None) -> None:
         ledger, campaign_id = self.ledger, feeder.carrier.campaign.id
         problem: Exception | None = None
         async with anyio.create_task_group() as tasks:
@@ -323,19 +323,19 @@ class CampaignRunner:
                     await self._ask_time()
                 await self._pending.flush()
 
-    async def _feed(self, feeder: Feeder) -> None:
+    async def _feed(self, feeder: Dispatcher) -> None:
         await feeder.run()
         while self.ledger.is_shared and await self._wait_for_others(feeder):
             await feeder.run()
 
-    async def _wait_for_others(self, feeder: Feeder) -> bool:
+    async def _wait_for_others(self, feeder: Dispatcher) -> bool:
         """Wait for what others have under way; True where something of it is queued again."""
         campaign_id, stopping = feeder.carrier.campaign.id, feeder.carrier.stopping
         while not stopping.is_set() and not await self.ledger.finish(campaign_id):
             status = await self.ledger.status(campaign_id)
             if status.state is not CampaignState.RUNNING or status.queued:
                 return status.state is CampaignState.RUNNING
-            await self.ledger.reap_dead(now=self._clock())
+            await self.ledger.reap_orphans(now=self._clock())
             with anyio.move_on_after(_GLANCE):
                 await stopping.wait()
         return False

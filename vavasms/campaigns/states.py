@@ -36,9 +36,9 @@ class BatchEvent(Enum):
     #: TX2: the gateway refused it.
     REJECT = "reject"
     #: TX2: it left, and nobody can say what became of it.
-    LOSE = "lose"
+    MARK_UNKNOWN = "lose"
     #: TX2: it is proven that nothing left, or the gateway turned it away unprocessed.
-    TURN_BACK = "turn_back"
+    REQUEUE = "turn_back"
     #: Its worker died while it was under way.
     ORPHAN = "orphan"
     #: A person looked it up: it was sent.
@@ -58,15 +58,15 @@ BATCH_TRANSITIONS: Mapping[tuple[BatchState, BatchEvent], BatchState] = MappingP
         (BatchState.QUEUED, BatchEvent.DOUBT): BatchState.UNKNOWN,
         (BatchState.SENDING, BatchEvent.ACCEPT): BatchState.ACCEPTED,
         (BatchState.SENDING, BatchEvent.REJECT): BatchState.REJECTED,
-        (BatchState.SENDING, BatchEvent.LOSE): BatchState.UNKNOWN,
-        (BatchState.SENDING, BatchEvent.TURN_BACK): BatchState.QUEUED,
+        (BatchState.SENDING, BatchEvent.MARK_UNKNOWN): BatchState.UNKNOWN,
+        (BatchState.SENDING, BatchEvent.REQUEUE): BatchState.QUEUED,
         # Never to `queued`: what a dead worker had under way may have been accepted.
         (BatchState.SENDING, BatchEvent.ORPHAN): BatchState.UNKNOWN,
         # The late true answer of a worker that was taken for dead; the token says that it is this attempt's.
         (BatchState.UNKNOWN, BatchEvent.ACCEPT): BatchState.ACCEPTED,
         (BatchState.UNKNOWN, BatchEvent.REJECT): BatchState.REJECTED,
-        (BatchState.UNKNOWN, BatchEvent.LOSE): BatchState.UNKNOWN,
-        (BatchState.UNKNOWN, BatchEvent.TURN_BACK): BatchState.QUEUED,
+        (BatchState.UNKNOWN, BatchEvent.MARK_UNKNOWN): BatchState.UNKNOWN,
+        (BatchState.UNKNOWN, BatchEvent.REQUEUE): BatchState.QUEUED,
         (BatchState.UNKNOWN, BatchEvent.MARK_SENT): BatchState.ACCEPTED,
         (BatchState.UNKNOWN, BatchEvent.RESEND): BatchState.QUEUED,
     }
@@ -147,8 +147,8 @@ def settling(event: BatchEvent, *, doubtful: bool, closed: bool) -> tuple[BatchE
     """
     if event is BatchEvent.REJECT and doubtful:
         # Of this attempt nothing went out; of the earlier one nobody knows.
-        return (BatchEvent.TURN_BACK, BatchEvent.DOUBT)
-    if event is BatchEvent.TURN_BACK and closed:
+        return (BatchEvent.REQUEUE, BatchEvent.DOUBT)
+    if event is BatchEvent.REQUEUE and closed:
         return (event, dropping(doubtful=doubtful))
     return (event,)
 

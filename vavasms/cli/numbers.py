@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
-from vavasms.campaigns.contacts import Contact, Fate, Judge, Verdict, read_contacts
+from vavasms.campaigns.planning.contacts import Contact, Fate, Judge, Verdict, read_contacts
 from vavasms.cli import options, show
 from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.numbers.faults import mask

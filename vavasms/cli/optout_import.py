@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from attrs import define, field
 
-from vavasms.campaigns.contacts import ContactList, Fate, Judge, Verdict
-from vavasms.campaigns.contacts.reader import TOO_MANY_CELLS, Line
+from vavasms.campaigns.planning.contacts import ContactList, Fate, Judge, Verdict
+from vavasms.campaigns.planning.contacts.reader import TOO_MANY_CELLS, Line
 from vavasms.cli import show
 from vavasms.cli.ledgers import open_ledger
 from vavasms.cli.refused import RefusedFile

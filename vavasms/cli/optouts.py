@@ -11,8 +11,8 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.contacts import Judge, read_contacts
 from vavasms.campaigns.ledger.port import Ledger, OptOut
+from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.report import csv_line
 from vavasms.cli import exits, options, show
 from vavasms.cli.campaign.beside import moment, open_existing

@@ -12,8 +12,8 @@ from typing import IO, Annotated, Self
 
 from cyclopts import Parameter
 
-from vavasms.campaigns.contacts import ContactList
-from vavasms.campaigns.contacts.reader import Line
+from vavasms.campaigns.planning.contacts import ContactList
+from vavasms.campaigns.planning.contacts.reader import Line
 from vavasms.errors import InvalidInputError
 
 RefusedPath = Annotated[

@@ -86,7 +86,7 @@ async def _work(url: Secret, concurrency: int, printer: ProgressPrinter) -> int:
     """Work until a signal; return the exit code."""
     # They need an extra, and say so.
     from vavasms.campaigns.ledger.postgres import PostgresLedger
-    from vavasms.campaigns.worker import CampaignWorker
+    from vavasms.campaigns.workers.worker import CampaignWorker
 
     # One place more, for the balance.
     async with (

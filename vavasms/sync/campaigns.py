@@ -12,7 +12,7 @@ from typing import BinaryIO, Self
 from vavasms.calls import Session
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, StoredBatch
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
-from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.report import RecipientReport, read_report
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner, OnProgress

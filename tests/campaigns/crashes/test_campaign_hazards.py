@@ -104,7 +104,7 @@ async def test_a_machine_that_slept_after_its_intent_gives_the_batch_back_unsent
     assert audit.wrong == 0
     assert audit.status.accepted == len(campaign.phones)
     assert len(slept) == 15
-    assert {(token, BatchEvent.TURN_BACK) for token in slept} <= {*Sleepy.settled}
+    assert {(token, BatchEvent.REQUEUE) for token in slept} <= {*Sleepy.settled}
     assert len(campaign.stage.gateway.gateway.journal) == 100
 
 

@@ -19,12 +19,12 @@ from tests.campaigns.crashes import runner_process
 from tests.campaigns.crashes.fuses import say
 from tests.campaigns.crashes.runner_process import Order
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.engine import Engine
 from vavasms.campaigns.ledger.port import Claim
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.ledger.postgres_maintenance import PostgresMaintenance
 from vavasms.campaigns.states import BatchState
-from vavasms.campaigns.worker import CampaignWorker
+from vavasms.campaigns.workers.jobs import JobWorker
+from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.storage.postgres.database import PostgresDatabase, change
 
 _UNFENCE = """
@@ -46,7 +46,7 @@ class TellingManager(JobManager):
 class TellingWorker(CampaignWorker):
     """The worker as it is; says its number with the engine."""
 
-    def _make_engine(self, pool: Any) -> Engine:
+    def _make_engine(self, pool: Any) -> JobWorker:
         engine = super()._make_engine(pool)
         engine._app.job_manager = TellingManager(engine._connector)
         return engine

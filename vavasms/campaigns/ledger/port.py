@@ -279,7 +279,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def reap_dead(self, *, now: float) -> Mapping[str, Sequence[int]]:
+    async def reap_orphans(self, *, now: float) -> Mapping[str, Sequence[int]]:
         """Make `unknown` what was claimed longer ago than a call can take, on a shared ledger.
 
         Gives those batches by campaign; none on an embedded one, where `take_over` does it.
@@ -346,7 +346,7 @@ class Ledger(Protocol):
         *,
         not_before: float = 0.0,
     ) -> bool:
-        """TX2: write what became of a claim: `ACCEPT`, `REJECT`, `LOSE` or `TURN_BACK`.
+        """TX2: write what became of a claim: `ACCEPT`, `REJECT`, `MARK_UNKNOWN` or `REQUEUE`.
 
         False, and nothing written, where the batch is another attempt's by now. What is turned back after
         its campaign was cancelled or purged is cancelled. Where a person had the batch sent again, the

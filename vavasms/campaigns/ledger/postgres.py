@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from attrs import asdict, evolve
 
+from vavasms.campaigns.leases import ORPHAN_AFTER, RESEND_GRACE
 from vavasms.campaigns.ledger import postgres_transactions as tx
 from vavasms.campaigns.ledger.port import (
     RESERVE_AHEAD,
@@ -57,7 +58,6 @@ from vavasms.campaigns.ledger.rows import (
     read_status,
 )
 from vavasms.campaigns.states import BatchEvent, CampaignEvent
-from vavasms.campaigns.takeover import GRACE, REAP_AFTER
 from vavasms.config import Secret
 from vavasms.numbers import Msisdn
 from vavasms.storage.group_commit import GroupCommit
@@ -253,9 +253,9 @@ class PostgresLedger:
         del now
         yield {}
 
-    async def reap_dead(self, *, now: float) -> Mapping[str, Sequence[int]]:
-        """Make `unknown` what dead workers were sending: see `Ledger.reap_dead`."""
-        return await self.maintenance.reap_dead(now=now, after=REAP_AFTER)
+    async def reap_orphans(self, *, now: float) -> Mapping[str, Sequence[int]]:
+        """Make `unknown` what dead workers were sending: see `Ledger.reap_orphans`."""
+        return await self.maintenance.reap_orphans(now=now, after=ORPHAN_AFTER)
 
     async def now(self) -> float:
         """Return the database's time: see `Ledger.now`."""
@@ -324,7 +324,7 @@ class PostgresLedger:
         # It may be under way for somebody else's sake.
         gathered = self._gather(campaign_id)
         await gathered.claims.flush()
-        answer = Answer(campaign_id, no, token, BatchEvent.TURN_BACK)
+        answer = Answer(campaign_id, no, token, BatchEvent.REQUEUE)
         # Alone: where its connection was lost, the server may still be at the claim, which shares the lock.
         return await self._database.write(lambda c: tx.settle(c, answer, alone=True))
 
@@ -368,7 +368,7 @@ class PostgresLedger:
                 raise no_resending(campaign_id, purged=campaign.purged)
             # Whoever claimed it may live, and still send.
             key = {"campaign": campaign.seq, "numbers": list(numbers)}
-            key |= {"sent_before": sent_before, "grace": GRACE}
+            key |= {"sent_before": sent_before, "grace": RESEND_GRACE}
             (rows,) = await ask(connection, (SQL["resend"], key))
             await tx.requeued(connection, campaign, sorted(no for (no,) in rows))
             return len(rows)

@@ -99,7 +99,7 @@ class PostgresMaintenance:
 
         return await self._database.write(work)
 
-    async def reap_dead(self, *, now: float, after: float) -> Mapping[str, Sequence[int]]:
+    async def reap_orphans(self, *, now: float, after: float) -> Mapping[str, Sequence[int]]:
         """Make `unknown` whatever was claimed `after` seconds ago or more and is not settled.
 
         Returns the batches by campaign.

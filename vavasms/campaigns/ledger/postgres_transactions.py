@@ -195,7 +195,7 @@ async def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
         return None
     if campaign.purged:
         # Nobody is left to part: it is as good as never sent.
-        await settle(connection, Answer(claim.campaign_id, claim.no, claim.token, BatchEvent.TURN_BACK))
+        await settle(connection, Answer(claim.campaign_id, claim.no, claim.token, BatchEvent.REQUEUE))
         return None
     message, segments, messages, sending_at, doubt = attempt[0]
     if messages == 1:

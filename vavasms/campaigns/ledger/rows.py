@@ -146,7 +146,7 @@ class Answer(NamedTuple):
     @property
     def is_unspent(self) -> bool:
         """Whether it says that nothing was sent."""
-        return self.event not in (BatchEvent.ACCEPT, BatchEvent.LOSE)
+        return self.event not in (BatchEvent.ACCEPT, BatchEvent.MARK_UNKNOWN)
 
     def settle(self, campaign: CampaignRow, doubt: int) -> tuple[BatchState, Mapping[str, Any]]:
         """Return what becomes of the batch, and the values of `settle_batch`.
@@ -160,7 +160,7 @@ class Answer(NamedTuple):
         is_doubted = steps[-1] is BatchEvent.DOUBT
         # What a purge took away stays away.
         record = evolve(self.record, message_ids=()) if campaign.purged else self.record
-        if is_doubted and self.event is BatchEvent.TURN_BACK:
+        if is_doubted and self.event is BatchEvent.REQUEUE:
             record = DROPPED
         kept = {"doubt": doubt - is_doubted, "kept_token": None if is_doubted else self.token}
         values = {"state": state.value, "result": dump_record(record), "not_before": self.not_before}

@@ -284,8 +284,8 @@ class SqliteLedger:
         async with use_file(self._database, self._database.handle):
             yield await self._database.write(reap_orphans)
 
-    async def reap_dead(self, *, now: float) -> Mapping[str, Sequence[int]]:
-        """Do nothing: `take_over` has done it. See `Ledger.reap_dead`."""
+    async def reap_orphans(self, *, now: float) -> Mapping[str, Sequence[int]]:
+        """Do nothing: `take_over` has done it. See `Ledger.reap_orphans`."""
         del now
         return {}
 
@@ -358,7 +358,7 @@ class SqliteLedger:
 
     async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
         """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
-        answer = Answer(campaign_id, no, token, BatchEvent.TURN_BACK)
+        answer = Answer(campaign_id, no, token, BatchEvent.REQUEUE)
         return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def split(self, claim: Claim) -> tuple[int, int] | None:

@@ -152,7 +152,7 @@ def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
         return None
     if campaign.purged:
         # Nobody is left to part: it is as good as never sent.
-        settle(connection, Answer(claim.campaign_id, claim.no, claim.token, BatchEvent.TURN_BACK))
+        settle(connection, Answer(claim.campaign_id, claim.no, claim.token, BatchEvent.REQUEUE))
         return None
     message, segments, messages, sending_at, doubt = row
     if messages == 1:

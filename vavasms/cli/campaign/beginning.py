@@ -10,7 +10,7 @@ import anyio
 from attrs import field, frozen
 
 from vavasms.campaigns.ledger.port import Campaign, Ledger
-from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.cli import account, show

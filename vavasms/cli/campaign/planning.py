@@ -11,8 +11,8 @@ from typing import BinaryIO
 import anyio
 from attrs import evolve, fields
 
-from vavasms.campaigns.loading import Listing, plan_listing
-from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.planning.loader import Listing, plan_listing
+from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy, finishing_time
 from vavasms.cli import account, show
 from vavasms.cli.campaign.beside import quote

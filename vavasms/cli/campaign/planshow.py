@@ -13,7 +13,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from vavasms.campaigns.plan import CampaignPlan, Example
+from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import show
 from vavasms.numbers.faults import NumberFault

@@ -13,9 +13,9 @@ import anyio
 from attrs import evolve, frozen
 from cyclopts import Parameter
 
+from vavasms.campaigns.leases import RESEND_GRACE
 from vavasms.campaigns.ledger.port import Ledger, StoredBatch
 from vavasms.campaigns.policy import Policy, load_policy
-from vavasms.campaigns.takeover import GRACE
 from vavasms.cli import exits, show
 from vavasms.cli.campaign.beside import CampaignId, confirm, open_existing, repeat_option
 from vavasms.cli.campaign.unknowns import included, is_purged, make_object, show_unknown
@@ -122,7 +122,7 @@ class _Desk:
         """
         confirm(self._question(batches), word=self.campaign_id, yes=self.options.yes)
         if ledger.is_shared:
-            return await self._change(ledger, batches, sent_before=await ledger.now() - GRACE)
+            return await self._change(ledger, batches, sent_before=await ledger.now() - RESEND_GRACE)
         try:
             async with ledger.take_over(time.time()):
                 return await self._change(ledger, batches, sent_before=math.inf)
@@ -169,7 +169,7 @@ async def _reap(ledger: Ledger) -> None:
         from vavasms.campaigns.ledger.postgres import PostgresLedger
 
         assert isinstance(ledger, PostgresLedger)
-        await ledger.reap_dead(now=await ledger.now())
+        await ledger.reap_orphans(now=await ledger.now())
         return
     try:
         async with ledger.take_over(time.time()):

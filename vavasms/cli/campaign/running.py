@@ -11,11 +11,11 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.feeding import INTERRUPTED
 from vavasms.campaigns.ledger.port import CampaignStatus
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
+from vavasms.campaigns.sending.dispatcher import INTERRUPTED
 from vavasms.campaigns.states import CampaignEvent, CampaignState, campaign_sources
 from vavasms.cli import account, show
 from vavasms.cli.campaign import outcomes

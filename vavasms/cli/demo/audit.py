@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from vavasms.campaigns.contacts import Fate, Judge, read_contacts
 from vavasms.campaigns.ledger.port import Ledger
-from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.planning.contacts import Fate, Judge, read_contacts
+from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.states import OUTCOMES
 from vavasms.cli.demo import report
 from vavasms.client import AsyncVavaSMS

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
+from vavasms.campaigns.leases import ORPHAN_AFTER
 from vavasms.campaigns.ledger.port import CampaignStatus
-from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
-from vavasms.campaigns.takeover import REAP_AFTER
 from vavasms.cli import exits, show
 from vavasms.cli.campaign.outcomes import count_outcomes, settled, show_outcomes, tell_outcomes
 from vavasms.cli.campaign.planshow import show_numbers, write_money
@@ -137,7 +137,7 @@ def show_killed(killed: KilledWorker, workers: int) -> None:
         f"It was waiting for {show.count(killed.requests, 'answer')}, on "
         f"{show.count(killed.recipients, 'recipient')}. Nobody knows whether\n"
         "the gateway took them: they become unknown, and no worker sends them again.\n"
-        f"Real workers wait {REAP_AFTER:.0f} seconds for that; this stage knows who is dead.\n"
+        f"Real workers wait {ORPHAN_AFTER:.0f} seconds for that; this stage knows who is dead.\n"
         f"{others} with what is still queued.\n"
     )
 

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from vavasms.campaigns.ledger.port import CampaignStatus, Ledger
 from vavasms.campaigns.ledger.sqlite import SqliteLedger
-from vavasms.campaigns.plan import CampaignPlan
+from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.cli.campaign.progress import progress

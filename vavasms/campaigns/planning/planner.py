@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import define, field
 
-from vavasms.campaigns.contacts import ContactList, Fate, Judge, Verdict
-from vavasms.campaigns.contacts.reader import TOO_MANY_CELLS
 from vavasms.campaigns.ledger.port import NewBatch
-from vavasms.campaigns.observations import Observations, count_example
-from vavasms.campaigns.plan import CampaignPlan, Example
-from vavasms.campaigns.template import BoundTemplate
-from vavasms.campaigns.textgroups import (
+from vavasms.campaigns.planning.contacts import ContactList, Fate, Judge, Verdict
+from vavasms.campaigns.planning.contacts.reader import TOO_MANY_CELLS
+from vavasms.campaigns.planning.plan import CampaignPlan, Example
+from vavasms.campaigns.planning.template import BoundTemplate
+from vavasms.campaigns.planning.text_cost import (
     MODULUS,
     TextGroup,
     Weight,
@@ -23,6 +22,7 @@ from vavasms.campaigns.textgroups import (
     hash_text,
     weigh_text,
 )
+from vavasms.campaigns.sending.observations import Observations, count_example
 from vavasms.numbers import Msisdn
 from vavasms.text.visible import is_visible
 

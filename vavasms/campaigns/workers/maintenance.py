@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import define, field
 
-from vavasms.campaigns.clocks import SharedClock
-from vavasms.campaigns.engine import Engine
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.policy import load_policy
+from vavasms.campaigns.sending.clock import SharedClock
 from vavasms.campaigns.states import BatchState
+from vavasms.campaigns.workers.jobs import JobWorker
 from vavasms.errors import name_error
 
 #: Seconds between two sweeps.
@@ -23,11 +23,11 @@ logger = logging.getLogger("vavasms")
 
 
 @define(kw_only=True, eq=False)
-class Sweeper:
+class Maintenance:
     """Looks after what the workers of an account share. Any number may, at the same time."""
 
     ledger: PostgresLedger
-    engine: Engine
+    engine: JobWorker
     account: str
     #: What was claimed so many seconds ago, and is not settled, has no worker any more.
     reap_after: float
@@ -78,7 +78,7 @@ class Sweeper:
 
     async def _reap(self) -> None:
         # By the ledger's own word: this machine's clock may have been set since.
-        await self.ledger.maintenance.reap_dead(now=self._looked_at, after=self.reap_after)
+        await self.ledger.maintenance.reap_orphans(now=self._looked_at, after=self.reap_after)
 
     async def _finish(self) -> None:
         ended = [each for each in self.running if await self.ledger.finish(each)]

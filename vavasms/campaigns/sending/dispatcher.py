@@ -10,9 +10,9 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.campaigns.carrier import Carried, Carrier
-from vavasms.campaigns.halting import name_reason, stop_reason
 from vavasms.campaigns.ledger.port import QueuedBatch
+from vavasms.campaigns.sending.queued_batch import QueuedBatchSender, SendResult
+from vavasms.campaigns.sending.stop_reasons import name_reason, stop_reason
 from vavasms.campaigns.states import CampaignState
 
 #: Batches looked up at once.
@@ -24,10 +24,10 @@ INTERRUPTED = "interrupted"
 
 
 @define(kw_only=True)
-class Feeder:
+class Dispatcher:
     """Run the batches of one campaign."""
 
-    carrier: Carrier
+    carrier: QueuedBatchSender
     #: The most calls the transport can have under way.
     places: int
     halt: CircuitBreaker = field(factory=CircuitBreaker)
@@ -145,7 +145,7 @@ class Feeder:
         self._failure = self._failure or error
         self.carrier.stopping.set()
 
-    def _watch(self, carried: Carried) -> None:
+    def _watch(self, carried: SendResult) -> None:
         """Stop where every further batch would fare alike."""
         self._is_answered = self._is_answered or carried.is_answered
         stop = stop_reason(self.halt, carried)

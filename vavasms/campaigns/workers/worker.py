@@ -13,19 +13,19 @@ from secrets import token_hex
 import anyio
 from anyio.abc import TaskGroup
 
-from vavasms.campaigns.balance import EVERY as READ_EVERY
-from vavasms.campaigns.balance import BalanceReader
-from vavasms.campaigns.carrier import Carried, Way
-from vavasms.campaigns.engine import BatchJob, Engine
+from vavasms.campaigns.leases import ORPHAN_AFTER, check_timeouts
 from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
 from vavasms.campaigns.ledger.postgres_jobs import queue_of
-from vavasms.campaigns.owed import PendingWrites
-from vavasms.campaigns.routes import Route
 from vavasms.campaigns.runner import HasAccount
+from vavasms.campaigns.sending.balance import EVERY as READ_EVERY
+from vavasms.campaigns.sending.balance import BalanceReader
+from vavasms.campaigns.sending.campaign_sender import CampaignSender
+from vavasms.campaigns.sending.pending_writes import PendingWrites
+from vavasms.campaigns.sending.queued_batch import SendResult, SendStatus
 from vavasms.campaigns.states import CampaignState
-from vavasms.campaigns.sweeping import EVERY, Sweeper
-from vavasms.campaigns.takeover import REAP_AFTER, check_timeouts
+from vavasms.campaigns.workers.jobs import BatchJob, JobWorker
+from vavasms.campaigns.workers.maintenance import EVERY, Maintenance
 from vavasms.errors import InvalidInputError, LedgerError, name_error
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
 from vavasms.tracebacks import hide_frames_async
@@ -56,7 +56,7 @@ class CampaignWorker:
         *,
         concurrency: int = 16,
         on_campaign: OnCampaign | None = None,
-        reap_after: float = REAP_AFTER,
+        reap_after: float = ORPHAN_AFTER,
     ) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise InvalidInputError("concurrency must be a whole number, 1 or more. Nothing was sent.")
@@ -69,12 +69,12 @@ class CampaignWorker:
         # Never the same again: an old claim must not be taken for one's own.
         self._name = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self._stopping = asyncio.Event()
-        self._routes: dict[str, Route] = {}
+        self._routes: dict[str, CampaignSender] = {}
         self._pending = PendingWrites()
         self._reader = BalanceReader(transport=client.account.transport)
-        self._engine: Engine
+        self._engine: JobWorker
         self._tasks: TaskGroup
-        self._sweeper: Sweeper
+        self._sweeper: Maintenance
 
     @hide_frames_async
     async def run(self) -> None:
@@ -86,7 +86,9 @@ class CampaignWorker:
         pool = await self._ledger.open_hasty(_JOB_CONNECTIONS)
         engine = self._engine = self._make_engine(pool)
         name = self._account.name
-        self._sweeper = Sweeper(ledger=self._ledger, engine=engine, account=name, reap_after=self._reap_after)
+        self._sweeper = Maintenance(
+            ledger=self._ledger, engine=engine, account=name, reap_after=self._reap_after
+        )
         try:
             await self._sweeper.look()
             async with anyio.create_task_group() as self._tasks:
@@ -98,8 +100,8 @@ class CampaignWorker:
                 await self._end()
                 await pool.close()
 
-    def _make_engine(self, pool: AsyncConnectionPool[Connection]) -> Engine:
-        return Engine(
+    def _make_engine(self, pool: AsyncConnectionPool[Connection]) -> JobWorker:
+        return JobWorker(
             pool=pool,
             queue=queue_of(self._account.name),
             name=self._name,
@@ -121,7 +123,7 @@ class CampaignWorker:
                 if self._engine.is_draining:
                     return False
                 carried = await self._carry_batch(job.campaign_id, batch)
-                if self._stopping.is_set() and (carried is None or carried.way is Way.NOT_CLAIMED):
+                if self._stopping.is_set() and (carried is None or carried.way is SendStatus.NOT_CLAIMED):
                     return False
                 if carried is None:
                     break
@@ -131,11 +133,11 @@ class CampaignWorker:
             self._sweeper.hurry()
         return True
 
-    async def _carry_batch(self, campaign_id: str, batch: QueuedBatch) -> Carried | None:
+    async def _carry_batch(self, campaign_id: str, batch: QueuedBatch) -> SendResult | None:
         """Carry a batch by the limits that its campaign has now; None where it does not run."""
         route = await self._find_route(campaign_id)
         carried = None if route is None else await self._carry_by(route, batch)
-        if route is None or carried is None or carried.way is not Way.NOT_CLAIMED:
+        if route is None or carried is None or carried.way is not SendStatus.NOT_CLAIMED:
             return carried
         if (await self._ledger.campaign(campaign_id)).revision == route.campaign.revision:
             return carried
@@ -144,7 +146,7 @@ class CampaignWorker:
         route = await self._find_route(campaign_id)
         return None if route is None else await self._carry_by(route, batch)
 
-    async def _carry_by(self, route: Route, batch: QueuedBatch) -> Carried | None:
+    async def _carry_by(self, route: CampaignSender, batch: QueuedBatch) -> SendResult | None:
         async with self._paused_by_a_fault(route.campaign):
             return await route.carry(batch)
 
@@ -160,7 +162,7 @@ class CampaignWorker:
             await self._ledger.pause(campaign.id, reason, revision=campaign.revision)
             raise
 
-    async def _find_route(self, campaign_id: str) -> Route | None:
+    async def _find_route(self, campaign_id: str) -> CampaignSender | None:
         """Give the way of a campaign; None where it does not run, or this worker ends."""
         if self._stopping.is_set():
             return None
@@ -173,11 +175,11 @@ class CampaignWorker:
         async with self._paused_by_a_fault(campaign):
             return self._open(campaign)
 
-    def _open(self, campaign: Campaign) -> Route:
+    def _open(self, campaign: Campaign) -> CampaignSender:
         route = self._routes.get(campaign.id)
         if route is not None and not route.closed.is_set():
             return route
-        route = self._routes[campaign.id] = Route(
+        route = self._routes[campaign.id] = CampaignSender(
             ledger=self._ledger,
             campaign=campaign,
             account=self._account,
@@ -234,7 +236,7 @@ class CampaignWorker:
                 await self._leave()
 
 
-async def _watch(route: Route) -> None:
+async def _watch(route: CampaignSender) -> None:
     """Read the balance now and then, while the route is open."""
     while not route.closed.is_set():
         try:

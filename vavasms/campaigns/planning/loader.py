@@ -11,12 +11,12 @@ from anyio.abc import ObjectSendStream
 from anyio.to_thread import run_sync
 from attrs import evolve, field, frozen
 
-from vavasms.campaigns.contacts import ContactList, Judge, read_contacts
 from vavasms.campaigns.ledger.port import Ledger, NewBatch
-from vavasms.campaigns.observations import is_garbled
-from vavasms.campaigns.plan import CampaignPlan, Example
-from vavasms.campaigns.planner import OnLeftOut, Planner
-from vavasms.campaigns.template import find_doubled, parse_template
+from vavasms.campaigns.planning.contacts import ContactList, Judge, read_contacts
+from vavasms.campaigns.planning.plan import CampaignPlan, Example
+from vavasms.campaigns.planning.planner import OnLeftOut, Planner
+from vavasms.campaigns.planning.template import find_doubled, parse_template
+from vavasms.campaigns.sending.observations import is_garbled
 from vavasms.errors import InvalidInputError
 
 #: Called with the rows read so far.

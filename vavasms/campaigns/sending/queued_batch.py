@@ -15,7 +15,7 @@ from secrets import token_hex
 import anyio
 from attrs import define, field, frozen
 
-from vavasms.campaigns.balance import RECHECK, BalanceWatch
+from vavasms.campaigns.leases import MAX_CLAIM_AGE, SEND_DEADLINE
 from vavasms.campaigns.ledger.port import (
     LONGEST_DELAY,
     RESERVE_AHEAD,
@@ -25,10 +25,10 @@ from vavasms.campaigns.ledger.port import (
     Ledger,
     QueuedBatch,
 )
-from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.sending.balance import RECHECK, BalanceFloor
+from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.states import BatchEvent
-from vavasms.campaigns.takeover import FRESH, LEAVES_WITHIN
 from vavasms.config import username_of
 from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
@@ -52,7 +52,7 @@ from vavasms.wire.requests import draft_text
 MAX_TURNS = 5
 
 
-class Way(Enum):
+class SendStatus(Enum):
     """How a turn of a batch ended."""
 
     #: It has an outcome.
@@ -64,10 +64,10 @@ class Way(Enum):
 
 
 @frozen(kw_only=True)
-class Carried:
+class SendResult:
     """What a turn of a batch came to."""
 
-    way: Way
+    way: SendStatus
     #: What went wrong; None for a success and where nothing was tried.
     error: VavaSMSError | None = None
     #: Why the campaign should be paused; None where it may go on.
@@ -77,17 +77,17 @@ class Carried:
     def is_answered(self) -> bool:
         """Whether a reply was read."""
         if self.error is None:
-            return self.way is Way.SETTLED
+            return self.way is SendStatus.SETTLED
         return isinstance(self.error, _REPLIES)
 
 
 #: Errors that a reply ends in.
 _REPLIES = (GatewayError, RateLimitedError, ServerError, UnexpectedReplyError)
-_NOT_CLAIMED = Carried(way=Way.NOT_CLAIMED)
+_NOT_CLAIMED = SendResult(way=SendStatus.NOT_CLAIMED)
 
 
 @define(kw_only=True)
-class Carrier:
+class QueuedBatchSender:
     """Carry the batches of one campaign."""
 
     transport: Transport
@@ -95,7 +95,7 @@ class Carrier:
     campaign: Campaign
     policy: Policy
     worker: str
-    balance: BalanceWatch
+    balance: BalanceFloor
     #: Seconds since the epoch.
     clock: Callable[[], float]
     #: Set where no further batch is to be begun.
@@ -104,7 +104,7 @@ class Carrier:
     #: The gateway asked for a pause until then.
     _held_until: float = field(default=0.0, init=False)
 
-    async def carry(self, batch: QueuedBatch, answered: Callable[[], object] = lambda: None) -> Carried:
+    async def carry(self, batch: QueuedBatch, answered: Callable[[], object] = lambda: None) -> SendResult:
         """Carry a batch once; nothing is retried in here once it left.
 
         `answered` is called when the gateway has accepted it and that is about to be written: whatever is
@@ -114,7 +114,7 @@ class Carrier:
         if claim is None:
             return _NOT_CLAIMED
         age = self._measure_age(claim)
-        if age() > FRESH:
+        if age() > MAX_CLAIM_AGE:
             return await self._turn_back(claim)
         return await self._send(claim, age, answered)
 
@@ -189,9 +189,11 @@ class Carrier:
                 await self.pending.write_or_defer(lambda: self.ledger.abandon(self.campaign.id, no, token))
             raise
 
-    async def _send(self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]) -> Carried:
+    async def _send(
+        self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]
+    ) -> SendResult:
         # A machine may sleep between any two steps: what was resent meanwhile must not leave once more.
-        attempt = Attempt(may_leave=lambda: age() < LEAVES_WITHIN)
+        attempt = Attempt(may_leave=lambda: age() < SEND_DEADLINE)
         try:
             draft = draft_text(
                 claim.message, self.campaign.sender_id, username=username_of(self.campaign.account)
@@ -210,12 +212,12 @@ class Carrier:
         # No sign of an answer here: the next batch is begun only once it is known what this error means.
         return await self._settle_error(claim, error)
 
-    async def _accept(self, claim: Claim, lot: Lot) -> Carried:
+    async def _accept(self, claim: Claim, lot: Lot) -> SendResult:
         record = BatchRecord(lot_id=lot.lot_id, message_ids=lot.message_ids)
         await self._settle(claim, BatchEvent.ACCEPT, record)
-        return Carried(way=Way.SETTLED)
+        return SendResult(way=SendStatus.SETTLED)
 
-    async def _settle_error(self, claim: Claim, error: VavaSMSError) -> Carried:
+    async def _settle_error(self, claim: Claim, error: VavaSMSError) -> SendResult:
         """Do what the outcome table says of this error."""
         if error.outcome is Outcome.REJECTED and error.halts:
             # The account is refused, not these numbers: they are sent to once it is mended.
@@ -223,21 +225,21 @@ class Carrier:
         if error.outcome is Outcome.REJECTED:
             if isinstance(error, RejectedNumberError) and len(claim.recipients) > 1:
                 await self.pending.write_or_defer(lambda: self.ledger.split(claim))
-                return Carried(way=Way.TURNED_BACK, error=error)
+                return SendResult(way=SendStatus.TURNED_BACK, error=error)
             await self._settle(claim, BatchEvent.REJECT, _record(error))
         elif error.outcome is Outcome.NOT_SENT:
             return await self._turn_back(claim, error)
         else:
-            await self._settle(claim, BatchEvent.LOSE, _record(error))
-        return Carried(way=Way.SETTLED, error=error, stop=_say(error) if error.halts else None)
+            await self._settle(claim, BatchEvent.MARK_UNKNOWN, _record(error))
+        return SendResult(way=SendStatus.SETTLED, error=error, stop=_say(error) if error.halts else None)
 
-    async def _turn_back(self, claim: Claim, error: VavaSMSError | None = None) -> Carried:
+    async def _turn_back(self, claim: Claim, error: VavaSMSError | None = None) -> SendResult:
         wait = _wait_after(claim, error)
         if isinstance(error, RateLimitedError):
             self._held_until = max(self._held_until, self.clock() + wait)
         record, due = BatchRecord(), self.clock() + wait
         await self.pending.write_or_defer(
-            lambda: self.ledger.settle(claim, BatchEvent.TURN_BACK, record, not_before=due)
+            lambda: self.ledger.settle(claim, BatchEvent.REQUEUE, record, not_before=due)
         )
         # After the outcome: a ledger that fails here must not leave the batch as being sent.
         if isinstance(error, RateLimitedError):
@@ -245,12 +247,12 @@ class Carrier:
         tired = error is not None and claim.attempt >= MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
         stop = _say(error) if error is not None and (tired or hopeless) else None
-        return Carried(way=Way.TURNED_BACK, error=error, stop=stop)
+        return SendResult(way=SendStatus.TURNED_BACK, error=error, stop=stop)
 
     async def _settle_interrupted(self, claim: Claim, outcome: Outcome, name: str) -> None:
         error = OutcomeUnknownError(f"It was interrupted ({name}) while it was being sent.")
         unknown = outcome is Outcome.UNKNOWN
-        event = BatchEvent.LOSE if unknown else BatchEvent.TURN_BACK
+        event = BatchEvent.MARK_UNKNOWN if unknown else BatchEvent.REQUEUE
         await self._settle(claim, event, _record(error) if unknown else BatchRecord())
 
     async def _settle(self, claim: Claim, event: BatchEvent, record: BatchRecord) -> None:

@@ -19,8 +19,8 @@ from python_calamine import (
     load_workbook,
 )
 
-from vavasms.campaigns.contacts.binary import refusal
-from vavasms.campaigns.contacts.columns import show_name
+from vavasms.campaigns.planning.contacts.binary import refusal
+from vavasms.campaigns.planning.contacts.columns import show_name
 from vavasms.errors import InvalidInputError
 
 #: From here on a spreadsheet's number, which is a float, may have lost digits.

@@ -73,7 +73,7 @@ class _Connector(PsycopgConnector):
 
 
 @define(kw_only=True, eq=False)
-class Engine:
+class JobWorker:
     """Hands the jobs of a queue to `carry`, so many at once; each has one batch in flight at a time."""
 
     pool: AsyncConnectionPool[Any]

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from attrs import field, frozen
 
-from vavasms.campaigns.contacts.columns import NO_VALUES, find_named_column, show_name
+from vavasms.campaigns.planning.contacts.columns import NO_VALUES, find_named_column, show_name
 from vavasms.errors import InvalidMessageError
 from vavasms.text import fold_to_gsm7
 from vavasms.text.visible import has_control

@@ -12,10 +12,10 @@ from typing import IO, BinaryIO, Self
 
 from attrs import evolve, field, frozen
 
-from vavasms.campaigns.contacts import columns, csvfile
-from vavasms.campaigns.contacts.binary import is_spreadsheet, open_binary, refusal
-from vavasms.campaigns.contacts.encodings import decode, find_encoding
-from vavasms.campaigns.contacts.header import find_place, is_header
+from vavasms.campaigns.planning.contacts import columns, csvfile
+from vavasms.campaigns.planning.contacts.binary import is_spreadsheet, open_binary, refusal
+from vavasms.campaigns.planning.contacts.encodings import decode, find_encoding
+from vavasms.campaigns.planning.contacts.header import find_place, is_header
 from vavasms.config import misconfigured
 
 Records = Iterator[tuple[int, list[str]]]
@@ -184,7 +184,7 @@ def _open_sheet(stream: BinaryIO, name: str, phone_column: str | None, sheet: st
     if find_spec("python_calamine") is None:
         raise misconfigured("A spreadsheet needs its extra: pip install 'vavasms[xlsx]', or save it as CSV.")
     # Here, for the extra may be missing.
-    from vavasms.campaigns.contacts import xlsxfile
+    from vavasms.campaigns.planning.contacts import xlsxfile
 
     title, records = xlsxfile.read_sheet(stream, name, sheet)
     return _arrange(Source(stream=stream, records=records, sheet=title), name, phone_column)

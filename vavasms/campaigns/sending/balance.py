@@ -88,7 +88,7 @@ async def _end_with(stopping: anyio.Event, scope: anyio.CancelScope) -> None:
 
 
 @define(kw_only=True)
-class BalanceWatch:
+class BalanceFloor:
     """The balance beside one campaign: keep its floor, note the readings on the batches answered in between.
 
     With several batches in flight their cost cannot be told apart: the notes stay a hint.

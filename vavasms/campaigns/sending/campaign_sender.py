@@ -8,18 +8,18 @@ import anyio
 from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.campaigns.balance import BalanceReader, BalanceWatch
-from vavasms.campaigns.carrier import Carried, Carrier
-from vavasms.campaigns.halting import name_reason, stop_reason
 from vavasms.campaigns.ledger.port import Campaign, QueuedBatch
 from vavasms.campaigns.ledger.postgres import PostgresLedger
-from vavasms.campaigns.owed import PendingWrites
 from vavasms.campaigns.policy import Policy, load_policy
+from vavasms.campaigns.sending.balance import BalanceFloor, BalanceReader
+from vavasms.campaigns.sending.pending_writes import PendingWrites
+from vavasms.campaigns.sending.queued_batch import QueuedBatchSender, SendResult
+from vavasms.campaigns.sending.stop_reasons import name_reason, stop_reason
 from vavasms.endpoints import Account
 
 
 @define(kw_only=True, eq=False)
-class Route:
+class CampaignSender:
     """Carries the batches of one running campaign, until `close`."""
 
     ledger: PostgresLedger
@@ -31,8 +31,8 @@ class Route:
     #: One for all campaigns of the worker.
     reader: BalanceReader
     policy: Policy = field(init=False)
-    carrier: Carrier = field(init=False)
-    balance: BalanceWatch = field(init=False)
+    carrier: QueuedBatchSender = field(init=False)
+    balance: BalanceFloor = field(init=False)
     #: Set where nothing further of it is to be begun here.
     closed: anyio.Event = field(factory=anyio.Event, init=False)
     _halt: CircuitBreaker = field(factory=CircuitBreaker, init=False)
@@ -43,8 +43,8 @@ class Route:
 
     def __attrs_post_init__(self) -> None:
         self.policy = load_policy(self.campaign.policy)
-        self.balance = BalanceWatch(reader=self.reader, ledger=self.ledger, campaign=self.campaign)
-        self.carrier = Carrier(
+        self.balance = BalanceFloor(reader=self.reader, ledger=self.ledger, campaign=self.campaign)
+        self.carrier = QueuedBatchSender(
             transport=self.account.transport,
             ledger=self.ledger,
             campaign=self.campaign,
@@ -65,7 +65,7 @@ class Route:
         """Begin nothing further; what is under way goes on."""
         self.closed.set()
 
-    async def carry(self, batch: QueuedBatch) -> Carried | None:
+    async def carry(self, batch: QueuedBatch) -> SendResult | None:
         """Carry a batch; None outside of its hours, and where it was not begun.
 
         Pauses the campaign where all would fare alike. Until this worker has read an answer it has one
@@ -90,7 +90,7 @@ class Route:
                 self.close()
         return not self.closed.is_set()
 
-    async def _carry(self, batch: QueuedBatch) -> Carried:
+    async def _carry(self, batch: QueuedBatch) -> SendResult:
         carried = await self.carrier.carry(batch, self._note_answer)
         self._is_answered = self._is_answered or carried.is_answered
         stop = stop_reason(self._halt, carried)

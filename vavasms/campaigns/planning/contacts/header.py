@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from vavasms.campaigns.contacts import columns
-from vavasms.campaigns.contacts.csvfile import HEAD
+from vavasms.campaigns.planning.contacts import columns
+from vavasms.campaigns.planning.contacts.csvfile import HEAD
 from vavasms.numbers.faults import NumberFault
 from vavasms.numbers.normalize import clean, normalize, split_decimal
 

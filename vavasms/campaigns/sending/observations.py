@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from vavasms.campaigns.plan import Example
-from vavasms.campaigns.template import BoundTemplate
+from vavasms.campaigns.planning.plan import Example
+from vavasms.campaigns.planning.template import BoundTemplate
 from vavasms.numbers import Msisdn
 
 #: The second of two characters that one letter of UTF-8 becomes in cp1252 or Latin-1.

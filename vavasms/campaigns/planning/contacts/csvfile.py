@@ -9,8 +9,8 @@ from typing import IO
 
 from attrs import define, field
 
-from vavasms.campaigns.contacts.binary import refusal
-from vavasms.campaigns.contacts.encodings import Encoding, mend_record
+from vavasms.campaigns.planning.contacts.binary import refusal
+from vavasms.campaigns.planning.contacts.encodings import FileEncoding, mend_record
 
 DELIMITERS = (",", ";", "\t", "|")
 #: No text holds it: a record is one cell.
@@ -40,7 +40,7 @@ class Strays:
         self.count += 1
 
 
-def read_sample(text: IO[str], name: str, encoding: Encoding) -> list[str]:
+def read_sample(text: IO[str], name: str, encoding: FileEncoding) -> list[str]:
     """Return the first lines that hold anything, and go back to the start.
 
     Raises `InvalidInputError` where they are not in an encoding that the caller named.
@@ -76,7 +76,7 @@ def is_declaration(record: list[str]) -> bool:
 
 
 def read_records(
-    text: IO[str], delimiter: str, name: str, encoding: Encoding, strays: Strays
+    text: IO[str], delimiter: str, name: str, encoding: FileEncoding, strays: Strays
 ) -> Iterator[tuple[int, list[str]]]:
     """Return each record that holds anything, with its row as a spreadsheet counts it, from 1.
 
@@ -96,7 +96,7 @@ def read_records(
         raise refusal(name, why)
 
 
-def _mend(row: int, record: list[str], encoding: Encoding, strays: Strays) -> list[str]:
+def _mend(row: int, record: list[str], encoding: FileEncoding, strays: Strays) -> list[str]:
     mended, is_stray = mend_record(record, encoding)
     if is_stray:
         strays.add(row, mended)

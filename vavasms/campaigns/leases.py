@@ -8,7 +8,7 @@ from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER
 from vavasms.wire.requests import CallKind
 
 #: After its commit an intent may still be acted on for so long. A machine that slept has lost it.
-FRESH = 5.0
+MAX_CLAIM_AGE = 5.0
 #: Attempts that a SEND can have after its first.
 _MORE_ATTEMPTS = 2
 _SPARE = 5.0
@@ -17,11 +17,11 @@ _WAITS = Timeouts()
 _CALL = deadlines_of(_WAITS, CallKind.SEND)[1]
 #: What was claimed so long ago and is not settled becomes unknown. A worker that lives after all, since the
 #: gateway had it wait, still writes the true outcome over it.
-REAP_AFTER = FRESH + _WAITS.pool + MAX_ELAPSED + _CALL + _SPARE
+ORPHAN_AFTER = MAX_CLAIM_AGE + _WAITS.pool + MAX_ELAPSED + _CALL + _SPARE
 #: Before so long a person cannot have it sent again: whoever claimed it might still send.
-GRACE = REAP_AFTER + _MORE_ATTEMPTS * MAX_RETRY_AFTER
+RESEND_GRACE = ORPHAN_AFTER + _MORE_ATTEMPTS * MAX_RETRY_AFTER
 #: And no byte of it leaves so long after its claim, however long the machine slept in between.
-LEAVES_WITHIN = GRACE - _CALL - _SPARE
+SEND_DEADLINE = RESEND_GRACE - _CALL - _SPARE
 
 
 def check_timeouts(timeouts: Timeouts) -> None:

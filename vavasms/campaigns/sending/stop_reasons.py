@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.campaigns.carrier import Carried, Way
+from vavasms.campaigns.sending.queued_batch import SendResult, SendStatus
 from vavasms.errors import VavaSMSError
 
 
-def stop_reason(halt: CircuitBreaker, carried: Carried) -> str | None:
+def stop_reason(halt: CircuitBreaker, carried: SendResult) -> str | None:
     """Give why every further batch would fare like this one; None where that need not be.
 
     `halt` is told of each batch in the order they settle; it keeps the error that stopped it.
     """
-    if carried.way is Way.NOT_CLAIMED:
+    if carried.way is SendStatus.NOT_CLAIMED:
         return None
     halted = halt.watch(carried.error)
     stop = carried.stop

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from attrs import frozen
 
-from vavasms.campaigns.contacts.binary import read_chunk, refusal
+from vavasms.campaigns.planning.contacts.binary import read_chunk, refusal
 
 #: UTF-32 first: its mark begins with that of UTF-16.
 _MARKS = {
@@ -36,7 +36,7 @@ _LONGEST_LINE = 1 << 16
 
 
 @frozen(kw_only=True)
-class Encoding:
+class FileEncoding:
     """How the bytes of a file become text."""
 
     #: As Python names it; what most records are in.
@@ -50,7 +50,7 @@ class Encoding:
         return self.name.removesuffix("-sig")
 
 
-def find_encoding(stream: BinaryIO, name: str, wanted: str | None = None) -> Encoding:
+def find_encoding(stream: BinaryIO, name: str, wanted: str | None = None) -> FileEncoding:
     """Read all of the file once, unless a mark or the caller names the encoding.
 
     Raises `InvalidInputError` for a file that is empty or no text, and for a name of no encoding.
@@ -64,19 +64,19 @@ def find_encoding(stream: BinaryIO, name: str, wanted: str | None = None) -> Enc
         raise refusal(name, "is a PDF, not a CSV file")
     mark = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), None)
     if mark in _WIDE:
-        return Encoding(name=mark)
+        return FileEncoding(name=mark)
     if mark is None and wanted is not None and codecs.lookup(wanted).name != _UTF8:
-        return Encoding(name=wanted)
+        return FileEncoding(name=wanted)
     is_utf8 = _scan(stream, name)
     stream.seek(0)
     if is_utf8:
-        return Encoding(name=mark or wanted or _MARKED_UTF8)
+        return FileEncoding(name=mark or wanted or _MARKED_UTF8)
     if mark is not None or wanted is not None:
-        return Encoding(name=_MARKED_UTF8, is_mixed=True)
-    return Encoding(name=_weigh(stream), is_mixed=True)
+        return FileEncoding(name=_MARKED_UTF8, is_mixed=True)
+    return FileEncoding(name=_weigh(stream), is_mixed=True)
 
 
-def decode(stream: BinaryIO, encoding: Encoding) -> io.TextIOWrapper:
+def decode(stream: BinaryIO, encoding: FileEncoding) -> io.TextIOWrapper:
     """Read bytes as text, line ends untouched as `csv` wants them.
 
     Of a mixed file, bytes that are nothing are kept in half characters: `mend_record` makes letters of them.
@@ -85,7 +85,7 @@ def decode(stream: BinaryIO, encoding: Encoding) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, encoding=encoding.name, errors=errors, newline="")
 
 
-def mend_record(record: list[str], encoding: Encoding) -> tuple[list[str], bool]:
+def mend_record(record: list[str], encoding: FileEncoding) -> tuple[list[str], bool]:
     """Return a record of a mixed file in its own encoding, and whether that is not the file's."""
     text = "".join(record)
     if text.isascii():

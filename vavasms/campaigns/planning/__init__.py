@@ -1,0 +1,1 @@
+"""From a contact list and a template to a plan."""

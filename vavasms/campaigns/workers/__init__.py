@@ -1,0 +1,1 @@
+"""Campaigns beyond one machine."""
