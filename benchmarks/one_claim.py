@@ -13,8 +13,8 @@ from procrastinate import PsycopgConnector
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
-from vavasms.campaigns.ledger.port import BatchRecord
-from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.ledger.base import BatchRecord
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.states import BatchEvent
 
 #: Batches, at least: three stretches.

@@ -17,8 +17,8 @@ import pytest
 
 from tests.campaigns.staging import TEXT, phones, stall
 from vavasms import VavaSMS
-from vavasms.campaigns.ledger.port import CampaignStatus, Ledger
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import CampaignStatus, Ledger
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignState

@@ -17,7 +17,7 @@ from tests.campaigns.staging import TEXT, Stage, connect, phones
 from vavasms import AsyncVavaSMS, VavaSMS
 from vavasms.bulk import preflight
 from vavasms.bulk.preflight import ends_sending
-from vavasms.campaigns.ledger.memory import MemoryLedger
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.sending import balance
 from vavasms.campaigns.sending.balance import BalanceReader

@@ -11,9 +11,9 @@ _HOMES = {
     "vavasms.sync.bulk": ("BulkResults",),
     "vavasms.bulk.sender": ("BulkStream",),
     "vavasms.sync.campaigns": ("BlockingCampaignRunner",),
-    "vavasms.campaigns.ledger.memory": ("MemoryLedger",),
-    "vavasms.campaigns.ledger.port": ("Campaign", "CampaignStatus"),
-    "vavasms.campaigns.ledger.sqlite": ("SqliteLedger",),
+    "vavasms.campaigns.ledger.sqlite.memory": ("MemoryLedger",),
+    "vavasms.campaigns.ledger.base": ("Campaign", "CampaignStatus"),
+    "vavasms.campaigns.ledger.sqlite.ledger": ("SqliteLedger",),
     "vavasms.campaigns.planning.plan": ("CampaignPlan",),
     "vavasms.campaigns.policy": ("Policy", "Window", "parse_window"),
     "vavasms.campaigns.report": ("RecipientReport", "read_report"),
@@ -66,7 +66,7 @@ _HOMES = {
 }
 #: These need an extra: `from vavasms import *` must do without.
 _HOMES_IN_EXTRAS = {
-    "vavasms.campaigns.ledger.postgres": ("PostgresLedger",),
+    "vavasms.campaigns.ledger.postgres.ledger": ("PostgresLedger",),
     "vavasms.campaigns.workers.worker": ("CampaignWorker",),
     "vavasms.inbound.seen.postgres": ("PostgresSeenStore",),
 }

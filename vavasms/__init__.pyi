@@ -11,11 +11,11 @@ from vavasms.bulk.batcher import (
     InvalidRecipient as InvalidRecipient,
 )
 from vavasms.bulk.sender import BulkStream as BulkStream
-from vavasms.campaigns.ledger.memory import MemoryLedger as MemoryLedger
-from vavasms.campaigns.ledger.port import Campaign as Campaign
-from vavasms.campaigns.ledger.port import CampaignStatus as CampaignStatus
-from vavasms.campaigns.ledger.postgres import PostgresLedger as PostgresLedger
-from vavasms.campaigns.ledger.sqlite import SqliteLedger as SqliteLedger
+from vavasms.campaigns.ledger.base import Campaign as Campaign
+from vavasms.campaigns.ledger.base import CampaignStatus as CampaignStatus
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger as PostgresLedger
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger as SqliteLedger
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger as MemoryLedger
 from vavasms.campaigns.planning.plan import CampaignPlan as CampaignPlan
 from vavasms.campaigns.policy import Policy as Policy
 from vavasms.campaigns.policy import Window as Window

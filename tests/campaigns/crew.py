@@ -12,9 +12,9 @@ import psycopg
 from attrs import field, frozen
 
 from tests.campaigns.staging import Stage, connect
-from vavasms.campaigns.ledger.port import CampaignStatus
-from vavasms.campaigns.ledger.postgres import PostgresLedger
-from vavasms.campaigns.ledger.postgres_jobs import queue_of
+from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.postgres.jobs import queue_of
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.workers.jobs import JobWorker
 from vavasms.campaigns.workers.maintenance import Maintenance

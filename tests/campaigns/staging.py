@@ -11,8 +11,8 @@ from anyio.to_thread import run_sync
 from attrs import define, frozen
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.memory import MemoryLedger
-from vavasms.campaigns.ledger.port import BatchRecord, Campaign, Claim, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import BatchRecord, Campaign, Claim, Ledger, StoredBatch
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import BatchEvent

@@ -16,9 +16,9 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
-from vavasms.campaigns.ledger.memory import MemoryLedger
-from vavasms.campaigns.ledger.port import BatchRecord, Claim
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import BatchRecord, Claim
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.states import BatchEvent, CampaignState

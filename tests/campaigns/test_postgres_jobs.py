@@ -11,8 +11,8 @@ import pytest
 from tests.campaigns.crew import Crew, ask, jobs, muster, open_empty, until
 from tests.campaigns.staging import TEXT, phones
 from tests.campaigns.test_postgres_ledger import NOTHING, begin, take, waiting
-from vavasms.campaigns.ledger.postgres import PostgresLedger
-from vavasms.campaigns.ledger.postgres_jobs import STRETCH, Waiting, cut
+from vavasms.campaigns.ledger.postgres.jobs import STRETCH, Waiting, cut
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.states import BatchEvent
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 

@@ -10,7 +10,7 @@ import pytest
 from tests.campaigns.staging import TEXT as PATH
 from tests.campaigns.staging import Stage, connect
 from tests.echoes import NUMBER, TEXT, WAYS, left_of
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 

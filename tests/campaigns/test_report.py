@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from vavasms.campaigns.ledger.memory import MemoryLedger
-from vavasms.campaigns.ledger.port import (
+from vavasms.campaigns.ledger.base import (
     BatchRecord,
     Claim,
     Delivery,
     NewBatch,
     NewCampaign,
 )
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.report import (
     COLUMNS,
     PAGE,

@@ -11,8 +11,8 @@ import pytest
 from attrs import evolve, frozen
 
 from tests.campaigns.staging import TEXT, Clock, HastyLedger, Stage, connect, phones
-from vavasms.campaigns.ledger.memory import MemoryLedger
-from vavasms.campaigns.ledger.port import LONGEST_DELAY, BatchRecord, Claim, Ledger
+from vavasms.campaigns.ledger.base import LONGEST_DELAY, BatchRecord, Claim, Ledger
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.sending.queued_batch import MAX_TURNS
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState

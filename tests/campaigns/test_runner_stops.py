@@ -11,9 +11,9 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Clock, HastyLedger, Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.memory import MemoryLedger
-from vavasms.campaigns.ledger.port import Claim
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import Claim
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError, LedgerError

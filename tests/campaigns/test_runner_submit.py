@@ -11,7 +11,7 @@ import pytest
 
 from tests.campaigns.staging import Stage, connect, phones
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.memory import MemoryLedger
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.planning.planner import LOAD
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState

@@ -13,8 +13,8 @@ import pytest
 from attrs import define, field
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.memory import MemoryLedger
-from vavasms.campaigns.ledger.port import BatchRecord, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.base import BatchRecord, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.states import BatchEvent
 from vavasms.campaigns.tracking import NOT_FOUND, TrackSummary, track
 from vavasms.errors import AuthenticationError, ConfigurationError, InvalidInputError

@@ -9,11 +9,11 @@ from sqlite3 import connect
 import psycopg
 import pytest
 
-from vavasms.campaigns.ledger.port import BatchRecord, Ledger
-from vavasms.campaigns.ledger.postgres import MIGRATIONS as POSTGRES
-from vavasms.campaigns.ledger.postgres import PostgresLedger
-from vavasms.campaigns.ledger.sqlite import APPLICATION_ID, SqliteLedger
-from vavasms.campaigns.ledger.sqlite import MIGRATIONS as SQLITE
+from vavasms.campaigns.ledger.base import BatchRecord, Ledger
+from vavasms.campaigns.ledger.postgres.ledger import MIGRATIONS as POSTGRES
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
+from vavasms.campaigns.ledger.sqlite.ledger import APPLICATION_ID, SqliteLedger
+from vavasms.campaigns.ledger.sqlite.ledger import MIGRATIONS as SQLITE
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError

@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.port import (
+from vavasms.campaigns.ledger.base import (
     BatchRecord,
     CampaignStatus,
     Claim,
@@ -25,7 +25,7 @@ from vavasms.campaigns.ledger.port import (
     NewBatch,
     NewCampaign,
 )
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy, dump_policy
 from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.models import DeliveryStatus

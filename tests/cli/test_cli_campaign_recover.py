@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from vavasms.campaigns.ledger.port import CampaignStatus, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import CampaignStatus, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy, dump_policy
 from vavasms.campaigns.states import CampaignState
 from vavasms.errors import LedgerBusyError, LedgerError

@@ -20,8 +20,8 @@ import anyio
 import pytest
 
 from tests.cli.processes import start
-from vavasms.campaigns.ledger.port import BatchRecord, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import BatchRecord, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.states import BatchEvent
 from vavasms.cli.app import COMMANDS, Command, app
 from vavasms.numbers import Msisdn

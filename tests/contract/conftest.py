@@ -12,10 +12,10 @@ import psycopg
 import pytest
 from attrs import frozen
 
-from vavasms.campaigns.ledger.memory import MemoryLedger
-from vavasms.campaigns.ledger.port import Claim, Ledger, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.postgres import PostgresLedger
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import Claim, Ledger, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.numbers import Msisdn
 
 #: What is `unknown` now, by campaign.

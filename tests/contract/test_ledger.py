@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 from attrs import evolve
 
-from vavasms.campaigns.ledger.port import (
+from vavasms.campaigns.ledger.base import (
     BatchRecord,
     Campaign,
     Claim,

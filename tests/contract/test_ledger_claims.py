@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from vavasms.campaigns.ledger.port import LONGEST_DELAY, BatchRecord, Claim, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import LONGEST_DELAY, BatchRecord, Claim, Ledger, StoredBatch
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.numbers import Msisdn
 

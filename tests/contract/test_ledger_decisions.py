@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from vavasms.campaigns.ledger.port import BatchRecord, Claim, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import BatchRecord, Claim, Ledger, StoredBatch
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.errors import InvalidInputError, LedgerBusyError
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from vavasms.campaigns.ledger.port import (
+from vavasms.campaigns.ledger.base import (
     RESERVE_AHEAD,
     Claim,
     Delivery,

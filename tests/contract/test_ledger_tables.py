@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from vavasms.campaigns.ledger.port import BatchRecord, Claim, Exclusion, Ledger, NewCampaign
+from vavasms.campaigns.ledger.base import BatchRecord, Claim, Exclusion, Ledger, NewCampaign
 from vavasms.campaigns.states import (
     BATCH_TRANSITIONS,
     CAMPAIGN_TRANSITIONS,

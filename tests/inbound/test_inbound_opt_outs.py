@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.inbound.posting import TOKEN, post, sms
-from vavasms.campaigns.ledger.memory import MemoryLedger
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.inbound.asgi import InboundApp
 from vavasms.models import InboundMessage
 from vavasms.numbers import Msisdn

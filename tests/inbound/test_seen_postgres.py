@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.errors import ConfigurationError
 from vavasms.inbound.seen.base import ClaimStatus
 from vavasms.inbound.seen.open import LazySeen

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerBusyError, LedgerError
 from vavasms.storage.sqlite.files import make_private
 

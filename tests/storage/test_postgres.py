@@ -14,7 +14,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.storage.bridge import Bridge
-from vavasms.campaigns.ledger.postgres import MIGRATIONS, PostgresLedger
+from vavasms.campaigns.ledger.postgres.ledger import MIGRATIONS, PostgresLedger
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError, LedgerError, Outcome, VavaSMSError
 from vavasms.storage.postgres.database import PostgresDatabase

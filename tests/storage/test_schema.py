@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from vavasms.campaigns.ledger.sqlite import APPLICATION_ID, MIGRATIONS, SqliteLedger
+from vavasms.campaigns.ledger.sqlite.ledger import APPLICATION_ID, MIGRATIONS, SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerError, Outcome
 from vavasms.storage.queries import Migration, load_migrations, load_queries
 from vavasms.storage.sqlite.database import Database

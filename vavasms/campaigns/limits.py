@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from attrs import evolve
 
-from vavasms.campaigns.ledger.port import Ledger
+from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.policy import dump_policy, load_policy
 from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError

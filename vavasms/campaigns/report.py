@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 
 from attrs import frozen
 
-from vavasms.campaigns.ledger.port import Delivery, Exclusion, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Delivery, Exclusion, Ledger, StoredBatch
 from vavasms.campaigns.states import OUTCOMES, BatchState
 from vavasms.errors import Outcome
 from vavasms.models import DeliveryStatus

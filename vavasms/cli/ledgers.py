@@ -12,8 +12,8 @@ import anyio
 from cyclopts import Parameter
 from platformdirs import user_data_path
 
-from vavasms.campaigns.ledger.port import Ledger
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.cli import account, show
 from vavasms.cli.options import JsonFlag
 from vavasms.cli.places import check_given
@@ -79,6 +79,6 @@ async def _open(place: Place, *, upgrade: bool, create: bool) -> AbstractAsyncCo
             raise InvalidInputError(f"There is no ledger at {place} yet.", outcome=None)
         return await SqliteLedger.open(place, upgrade=upgrade)
     # It needs an extra, and says so.
-    from vavasms.campaigns.ledger.postgres import PostgresLedger
+    from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 
     return await PostgresLedger.open(place.reveal(), upgrade=upgrade, create=create)

@@ -11,7 +11,7 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.port import Ledger, OptOut
+from vavasms.campaigns.ledger.base import Ledger, OptOut
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.report import csv_line
 from vavasms.cli import exits, options, show

@@ -14,7 +14,7 @@ from attrs import frozen
 from cyclopts import Parameter
 from rich.text import Text
 
-from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.ledger.base import CampaignStatus
 from vavasms.cli import account, exits, show
 from vavasms.cli.campaign.outcomes import make_object, tell_outcomes
 from vavasms.cli.ledgers import LedgerPath, find_ledger
@@ -85,7 +85,7 @@ def warn(sentence: str) -> None:
 async def _work(url: Secret, concurrency: int, printer: ProgressPrinter) -> int:
     """Work until a signal; return the exit code."""
     # They need an extra, and say so.
-    from vavasms.campaigns.ledger.postgres import PostgresLedger
+    from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
     from vavasms.campaigns.workers.worker import CampaignWorker
 
     # One place more, for the balance.

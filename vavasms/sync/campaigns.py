@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from vavasms.calls import Session
-from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, StoredBatch
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import Campaign, CampaignStatus, StoredBatch
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.report import RecipientReport, read_report

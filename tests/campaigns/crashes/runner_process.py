@@ -24,8 +24,8 @@ import trio  # noqa: F401
 
 from tests.campaigns.crashes.fuses import Fuse, FusedConnection, FusedTransport, say
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.port import BatchRecord, CampaignStatus, Claim
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import BatchRecord, CampaignStatus, Claim
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import BatchEvent
 from vavasms.errors import VavaSMSError

@@ -19,8 +19,8 @@ import anyio
 from attrs import define, field, frozen
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.port import CampaignStatus, Ledger, StoredBatch
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import CampaignStatus, Ledger, StoredBatch
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import BatchState, CampaignState

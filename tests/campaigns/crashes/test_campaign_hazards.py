@@ -15,9 +15,9 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.crashes.stage import PLACES, Audit, Stage, Staged, is_over
-from vavasms.campaigns.ledger.port import BatchRecord, Claim, StoredBatch
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
-from vavasms.campaigns.ledger.transactions import SQL
+from vavasms.campaigns.ledger.base import BatchRecord, Claim, StoredBatch
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
+from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import BatchEvent, BatchState
 from vavasms.errors import LedgerError

@@ -19,9 +19,9 @@ from tests.campaigns.crashes import runner_process
 from tests.campaigns.crashes.fuses import say
 from tests.campaigns.crashes.runner_process import Order
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.port import Claim
-from vavasms.campaigns.ledger.postgres import PostgresLedger
-from vavasms.campaigns.ledger.postgres_maintenance import PostgresMaintenance
+from vavasms.campaigns.ledger.base import Claim
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
+from vavasms.campaigns.ledger.postgres.maintenance import PostgresMaintenance
 from vavasms.campaigns.states import BatchState
 from vavasms.campaigns.workers.jobs import JobWorker
 from vavasms.campaigns.workers.worker import CampaignWorker

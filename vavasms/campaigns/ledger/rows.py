@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from attrs import evolve, fields, frozen
 
-from vavasms.campaigns.ledger.port import (
+from vavasms.campaigns.ledger.base import (
     LONGEST_DELAY,
     BatchRecord,
     Campaign,
@@ -133,7 +133,7 @@ class Intent(NamedTuple):
         )
 
 
-class Answer(NamedTuple):
+class Settlement(NamedTuple):
     """What TX2 writes."""
 
     campaign_id: str

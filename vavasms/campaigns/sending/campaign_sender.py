@@ -8,8 +8,8 @@ import anyio
 from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.campaigns.ledger.port import Campaign, QueuedBatch
-from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.ledger.base import Campaign, QueuedBatch
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.sending.balance import BalanceFloor, BalanceReader
 from vavasms.campaigns.sending.pending_writes import PendingWrites

@@ -16,7 +16,7 @@ import anyio
 from attrs import define, field, frozen
 
 from vavasms.campaigns.leases import MAX_CLAIM_AGE, SEND_DEADLINE
-from vavasms.campaigns.ledger.port import (
+from vavasms.campaigns.ledger.base import (
     LONGEST_DELAY,
     RESERVE_AHEAD,
     BatchRecord,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import define, field
 
-from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.sending.clock import SharedClock
 from vavasms.campaigns.states import BatchState

@@ -14,9 +14,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from vavasms.campaigns.leases import ORPHAN_AFTER, check_timeouts
-from vavasms.campaigns.ledger.port import Campaign, CampaignStatus, QueuedBatch
-from vavasms.campaigns.ledger.postgres import PostgresLedger
-from vavasms.campaigns.ledger.postgres_jobs import queue_of
+from vavasms.campaigns.ledger.base import Campaign, CampaignStatus, QueuedBatch
+from vavasms.campaigns.ledger.postgres.jobs import queue_of
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.runner import HasAccount
 from vavasms.campaigns.sending.balance import EVERY as READ_EVERY
 from vavasms.campaigns.sending.balance import BalanceReader

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import anyio
 from attrs import field, frozen
 
-from vavasms.campaigns.ledger.port import Campaign, Ledger
+from vavasms.campaigns.ledger.base import Campaign, Ledger
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner

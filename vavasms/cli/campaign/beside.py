@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.port import Ledger
+from vavasms.campaigns.ledger.base import Ledger
 from vavasms.cli.ledgers import find_ledger, open_place
 from vavasms.errors import InvalidInputError
 

@@ -9,7 +9,7 @@ import anyio
 from rich.table import Table
 from rich.text import Text
 
-from vavasms.campaigns.ledger.port import Campaign, CampaignStatus
+from vavasms.campaigns.ledger.base import Campaign, CampaignStatus
 from vavasms.campaigns.ledger.rows import still_going
 from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.states import CampaignState

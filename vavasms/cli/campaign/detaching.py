@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.ledger.base import CampaignStatus
 from vavasms.cli import exits, show
 from vavasms.cli.campaign.beside import open_existing, repeat_option
 from vavasms.cli.campaign.outcomes import make_object

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import anyio
 
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.cli import exits, show
 from vavasms.cli.campaign.beside import confirm
 from vavasms.cli.ledgers import LedgerPath, find_ledger

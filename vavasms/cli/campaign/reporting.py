@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.ledger.base import CampaignStatus
 from vavasms.campaigns.report import (
     COLUMNS,
     RecipientReport,

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from cyclopts import Parameter
 
 from vavasms.campaigns.leases import RESEND_GRACE
-from vavasms.campaigns.ledger.port import Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger, StoredBatch
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.cli import exits, show
 from vavasms.cli.campaign.beside import CampaignId, confirm, open_existing, repeat_option
@@ -166,7 +166,7 @@ class _Desk:
 async def _reap(ledger: Ledger) -> None:
     """Find what a dead runner had under way; beside a living one there is nothing to find."""
     if ledger.is_shared:
-        from vavasms.campaigns.ledger.postgres import PostgresLedger
+        from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 
         assert isinstance(ledger, PostgresLedger)
         await ledger.reap_orphans(now=await ledger.now())

@@ -11,7 +11,7 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.port import CampaignStatus
+from vavasms.campaigns.ledger.base import CampaignStatus
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from decimal import Decimal
 
-from vavasms.campaigns.ledger.port import StoredBatch
+from vavasms.campaigns.ledger.base import StoredBatch
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import show
 from vavasms.cli.campaign.beside import moment

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from vavasms.campaigns.ledger.port import Ledger
+from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.planning.contacts import Fate, Judge, read_contacts
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.states import OUTCOMES

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import anyio
 from attrs import define, field
 
-from vavasms.campaigns.ledger.port import CampaignStatus, Ledger
-from vavasms.campaigns.ledger.sqlite import SqliteLedger
+from vavasms.campaigns.ledger.base import CampaignStatus, Ledger
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner

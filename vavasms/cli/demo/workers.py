@@ -13,8 +13,8 @@ from typing import Any
 import anyio
 from attrs import define, field
 
-from vavasms.campaigns.ledger.port import CampaignStatus
-from vavasms.campaigns.ledger.postgres import PostgresLedger
+from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import CampaignState
 from vavasms.cli import show

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from attrs import frozen
 
-from vavasms.campaigns.ledger import postgres_transactions as tx
-from vavasms.campaigns.ledger.postgres_jobs import SQL as JOBS
-from vavasms.campaigns.ledger.postgres_jobs import STRETCH, forget_jobs
-from vavasms.campaigns.ledger.postgres_transactions import SQL
+from vavasms.campaigns.ledger.postgres import transactions as tx
+from vavasms.campaigns.ledger.postgres.jobs import SQL as JOBS
+from vavasms.campaigns.ledger.postgres.jobs import STRETCH, forget_jobs
+from vavasms.campaigns.ledger.postgres.transactions import SQL
 from vavasms.campaigns.ledger.rows import DAY, DIED, LOADING_ENDED, dump_record
 from vavasms.campaigns.states import BatchState
 from vavasms.storage.postgres.connection import Connection

@@ -29,7 +29,7 @@ from secrets import token_hex
 
 from attrs import evolve, frozen
 
-from vavasms.campaigns.ledger.transactions import SQL
+from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.errors import LedgerError, Outcome
 from vavasms.storage.file_id import file_id
 

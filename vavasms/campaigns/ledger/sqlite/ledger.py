@@ -17,10 +17,7 @@ from anyio import CancelScope, sleep
 from anyio.to_thread import run_sync
 from attrs import asdict
 
-from vavasms.campaigns.ledger import transactions as tx
-from vavasms.campaigns.ledger.custody import examine, hold_apart, recover, tidy, use_file
-from vavasms.campaigns.ledger.identity import check_file, read_identity, write_beside
-from vavasms.campaigns.ledger.port import (
+from vavasms.campaigns.ledger.base import (
     RESERVE_AHEAD,
     BatchRecord,
     Campaign,
@@ -37,8 +34,8 @@ from vavasms.campaigns.ledger.rows import (
     DIED,
     LOADING_ENDED,
     PURGE_PAUSE,
-    Answer,
     Intent,
+    Settlement,
     dump_record,
     no_resending,
     read_batch,
@@ -49,7 +46,10 @@ from vavasms.campaigns.ledger.rows import (
     shift_arrival,
     still_going,
 )
-from vavasms.campaigns.ledger.transactions import SQL
+from vavasms.campaigns.ledger.sqlite import transactions as tx
+from vavasms.campaigns.ledger.sqlite.custody import examine, hold_apart, recover, tidy, use_file
+from vavasms.campaigns.ledger.sqlite.identity import check_file, read_identity, write_beside
+from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.campaigns.states import BatchEvent, CampaignEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.numbers import Msisdn
@@ -353,12 +353,12 @@ class SqliteLedger:
         self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
     ) -> bool:
         """TX2: see `Ledger.settle`."""
-        answer = Answer(claim.campaign_id, claim.no, claim.token, event, record, not_before)
+        answer = Settlement(claim.campaign_id, claim.no, claim.token, event, record, not_before)
         return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
         """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
-        answer = Answer(campaign_id, no, token, BatchEvent.REQUEUE)
+        answer = Settlement(campaign_id, no, token, BatchEvent.REQUEUE)
         return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def split(self, claim: Claim) -> tuple[int, int] | None:

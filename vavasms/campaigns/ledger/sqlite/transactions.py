@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any
 
-from vavasms.campaigns.ledger.port import BatchRecord, Claim, Exclusion, NewBatch
+from vavasms.campaigns.ledger.base import BatchRecord, Claim, Exclusion, NewBatch
 from vavasms.campaigns.ledger.rows import (
     DROPPED,
     HINDERED,
     OVER_BUDGET,
     PURGE_ROWS,
     PURGE_STEPS,
-    Answer,
     CampaignRow,
     Intent,
+    Settlement,
     dump_record,
     read_campaign,
     still_going,
@@ -127,7 +127,7 @@ def _afford(connection: Connection, campaign: CampaignRow, no: int, segments: in
     return False
 
 
-def settle(connection: Connection, answer: Answer) -> bool:
+def settle(connection: Connection, answer: Settlement) -> bool:
     """TX2: write what became of a claim, fenced by its token."""
     campaign = find(connection, answer.campaign_id)
     fence = {"campaign": campaign.seq, "no": answer.no, "token": answer.token}
@@ -152,7 +152,7 @@ def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
         return None
     if campaign.purged:
         # Nobody is left to part: it is as good as never sent.
-        settle(connection, Answer(claim.campaign_id, claim.no, claim.token, BatchEvent.REQUEUE))
+        settle(connection, Settlement(claim.campaign_id, claim.no, claim.token, BatchEvent.REQUEUE))
         return None
     message, segments, messages, sending_at, doubt = row
     if messages == 1:

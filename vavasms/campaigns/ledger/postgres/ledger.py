@@ -15,8 +15,7 @@ from weakref import WeakValueDictionary
 from attrs import asdict, evolve
 
 from vavasms.campaigns.leases import ORPHAN_AFTER, RESEND_GRACE
-from vavasms.campaigns.ledger import postgres_transactions as tx
-from vavasms.campaigns.ledger.port import (
+from vavasms.campaigns.ledger.base import (
     RESERVE_AHEAD,
     BatchRecord,
     Campaign,
@@ -29,10 +28,11 @@ from vavasms.campaigns.ledger.port import (
     QueuedBatch,
     StoredBatch,
 )
-from vavasms.campaigns.ledger.postgres_jobs import SQL as JOBS
-from vavasms.campaigns.ledger.postgres_jobs import forget_jobs, wake
-from vavasms.campaigns.ledger.postgres_jobs_schema import SCHEMA, prepare_jobs
-from vavasms.campaigns.ledger.postgres_loading import (
+from vavasms.campaigns.ledger.postgres import transactions as tx
+from vavasms.campaigns.ledger.postgres.jobs import SQL as JOBS
+from vavasms.campaigns.ledger.postgres.jobs import forget_jobs, wake
+from vavasms.campaigns.ledger.postgres.jobs_schema import SCHEMA, prepare_jobs
+from vavasms.campaigns.ledger.postgres.loading import (
     begin_purge,
     copy_batches,
     discard,
@@ -40,13 +40,13 @@ from vavasms.campaigns.ledger.postgres_loading import (
     purge_batches,
     purge_rows,
 )
-from vavasms.campaigns.ledger.postgres_maintenance import PostgresMaintenance
-from vavasms.campaigns.ledger.postgres_transactions import SQL
+from vavasms.campaigns.ledger.postgres.maintenance import PostgresMaintenance
+from vavasms.campaigns.ledger.postgres.transactions import SQL
 from vavasms.campaigns.ledger.rows import (
     CLOCK_SKEW,
-    Answer,
     CampaignRow,
     Intent,
+    Settlement,
     dump_record,
     load_record,
     no_resending,
@@ -77,7 +77,7 @@ class _Gathered:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self.claims: GroupCommit[Intent, Claim | None] = GroupCommit(partial(_claim, database))
-        self.accepts: GroupCommit[Answer, bool] = GroupCommit(partial(_accept, database))
+        self.accepts: GroupCommit[Settlement, bool] = GroupCommit(partial(_accept, database))
 
 
 class PostgresLedger:
@@ -313,7 +313,7 @@ class PostgresLedger:
         self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
     ) -> bool:
         """TX2: see `Ledger.settle`."""
-        answer = Answer(claim.campaign_id, claim.no, claim.token, event, record, not_before)
+        answer = Settlement(claim.campaign_id, claim.no, claim.token, event, record, not_before)
         if event is BatchEvent.ACCEPT:
             gathered = self._gather(claim.campaign_id)
             return await gathered.accepts.write(answer)
@@ -324,7 +324,7 @@ class PostgresLedger:
         # It may be under way for somebody else's sake.
         gathered = self._gather(campaign_id)
         await gathered.claims.flush()
-        answer = Answer(campaign_id, no, token, BatchEvent.REQUEUE)
+        answer = Settlement(campaign_id, no, token, BatchEvent.REQUEUE)
         # Alone: where its connection was lost, the server may still be at the claim, which shares the lock.
         return await self._database.write(lambda c: tx.settle(c, answer, alone=True))
 
@@ -453,7 +453,7 @@ async def _claim(database: PostgresDatabase, intents: Sequence[Intent]) -> Seque
     return [each.grant(*found[each.token]) if each.token in found else None for each in intents]
 
 
-async def _accept(database: PostgresDatabase, answers: Sequence[Answer]) -> Sequence[bool]:
+async def _accept(database: PostgresDatabase, answers: Sequence[Settlement]) -> Sequence[bool]:
     kept = {token for (token,) in await database.call(*tx.plain_accepts(answers))}
     return [each.token in kept for each in answers]
 

@@ -12,7 +12,8 @@ from anyio import CancelScope
 from anyio.to_thread import run_sync
 from attrs import asdict, evolve
 
-from vavasms.campaigns.ledger.identity import (
+from vavasms.campaigns.ledger.rows import LEDGER_RECOVERED, RECOVERED, dump_record
+from vavasms.campaigns.ledger.sqlite.identity import (
     OTHER_LOG,
     Identity,
     check_latest,
@@ -25,9 +26,8 @@ from vavasms.campaigns.ledger.identity import (
     read_identity,
     write_beside,
 )
-from vavasms.campaigns.ledger.lock import runner_lock
-from vavasms.campaigns.ledger.rows import LEDGER_RECOVERED, RECOVERED, dump_record
-from vavasms.campaigns.ledger.transactions import SQL
+from vavasms.campaigns.ledger.sqlite.lock import runner_lock
+from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.errors import LedgerError, Outcome, VavaSMSError
 from vavasms.storage.sqlite.database import Database
 from vavasms.storage.sqlite.locks import FileHandle, hold_file

@@ -11,15 +11,15 @@ from typing import Any
 
 from attrs import evolve
 
-from vavasms.campaigns.ledger.port import Claim, Exclusion
-from vavasms.campaigns.ledger.postgres_jobs import wake
+from vavasms.campaigns.ledger.base import Claim, Exclusion
+from vavasms.campaigns.ledger.postgres.jobs import wake
 from vavasms.campaigns.ledger.rows import (
     DROPPED,
     HINDERED,
     OVER_BUDGET,
-    Answer,
     CampaignRow,
     Intent,
+    Settlement,
     dump_record,
     read_campaign,
     waiting_again,
@@ -150,7 +150,7 @@ async def _afford(connection: Connection, campaign: CampaignRow, no: int, segmen
     return False
 
 
-def plain_accepts(answers: Sequence[Answer]) -> Step:
+def plain_accepts(answers: Sequence[Settlement]) -> Step:
     """Build TX2 of what the gateway took, of one campaign, as one statement: the tokens that still held."""
     return SQL["accept_batches"], {
         "id": answers[0].campaign_id,
@@ -162,7 +162,7 @@ def plain_accepts(answers: Sequence[Answer]) -> Step:
     }
 
 
-async def settle(connection: Connection, answer: Answer, *, alone: bool = False) -> bool:
+async def settle(connection: Connection, answer: Settlement, *, alone: bool = False) -> bool:
     """TX2: write what became of a claim, fenced by its token; `alone`: after any claim of this moment."""
     if alone:
         # Whoever comes after it waits behind it; where it has to wait long itself, it is owed.
@@ -195,7 +195,7 @@ async def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
         return None
     if campaign.purged:
         # Nobody is left to part: it is as good as never sent.
-        await settle(connection, Answer(claim.campaign_id, claim.no, claim.token, BatchEvent.REQUEUE))
+        await settle(connection, Settlement(claim.campaign_id, claim.no, claim.token, BatchEvent.REQUEUE))
         return None
     message, segments, messages, sending_at, doubt = attempt[0]
     if messages == 1:
