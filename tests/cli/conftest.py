@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from vavasms.cli import run
-from vavasms.cli.serving import draw, settings
+from vavasms.cli.commands.sandbox_serve import draw, settings
 from vavasms.sandbox import Gateway, SandboxServer
 
 Finished = subprocess.CompletedProcess[str]

@@ -13,8 +13,8 @@ from keyring.backend import KeyringBackend
 from keyring.backends import null
 from keyring.credentials import SimpleCredential
 
-from vavasms.cli.account import find_settings
-from vavasms.cli.serving import settings
+from vavasms.cli.commands.sandbox_serve import settings
+from vavasms.cli.settings import find_settings
 from vavasms.errors import ConfigurationError
 from vavasms.sandbox import SandboxServer
 

@@ -12,8 +12,8 @@ import pytest
 
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
-from vavasms.cli.campaign.beside import quote
-from vavasms.cli.campaign.planshow import make_object, show_plan
+from vavasms.cli.commands.campaign.params import quote
+from vavasms.cli.commands.campaign.plan_view import make_object, show_plan
 from vavasms.sandbox import SandboxServer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

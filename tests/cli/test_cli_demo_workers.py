@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.cli.processes import start
-from vavasms.cli.demo.processes import Worker, run_workers, serve_database, stop_workers
+from vavasms.cli.commands.demo.processes import Worker, run_workers, serve_database, stop_workers
 from vavasms.cli.signals import terminable, undisturbed
 from vavasms.errors import ConfigurationError, VavaSMSError
 

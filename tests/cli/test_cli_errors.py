@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.cli.processes import start
-from vavasms.cli import exits, show, signals
+from vavasms.cli import exit_codes, output, signals
 from vavasms.cli.app import app
 from vavasms.errors import (
     AuthenticationError,
@@ -54,14 +54,14 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
     ],
 )
 def test_every_error_has_the_documented_exit_code(error: VavaSMSError, code: int) -> None:
-    assert exits.code_of(error) == code
+    assert exit_codes.code_of(error) == code
 
 
 def test_of_several_outcomes_unknown_comes_first_then_rejected_then_not_sent() -> None:
-    assert exits.worst(set(Outcome)) == 4
-    assert exits.worst({Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.REJECTED}) == 3
-    assert exits.worst([Outcome.NOT_SENT, Outcome.ACCEPTED]) == 5
-    assert exits.worst([Outcome.ACCEPTED]) == exits.worst([]) == 0
+    assert exit_codes.worst(set(Outcome)) == 4
+    assert exit_codes.worst({Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.REJECTED}) == 3
+    assert exit_codes.worst([Outcome.NOT_SENT, Outcome.ACCEPTED]) == 5
+    assert exit_codes.worst([Outcome.ACCEPTED]) == exit_codes.worst([]) == 0
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,8 @@ def test_a_reader_that_leaves_ends_the_command_without_a_word(bare_environment: 
 def test_what_a_terminal_cannot_show_becomes_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
-    show.prepare_streams()
-    show.say("Envoyé →")
+    output.prepare_streams()
+    output.say("Envoyé →")
     sys.stdout.flush()
     assert raw.getvalue() == b"Envoy? ?\n"
 
@@ -187,7 +187,7 @@ def test_what_a_terminal_cannot_show_becomes_a_question_mark(monkeypatch: pytest
     ],
 )
 def test_text_from_outside_is_one_harmless_line(text: str, shown: str) -> None:
-    assert show.clean(text) == shown
+    assert output.clean(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_json_has_letters_as_they_are_where_they_can_be_and_nothing_a_terminal_o
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace", newline="")
     monkeypatch.setattr(sys, "stdout", stream)
     value = "é€😀\u202e\x9b\n\u2028\ud800\U000e0041"
-    show.print_json(value)
+    output.print_json(value)
     stream.flush()
     text = stream.buffer.getvalue().decode(encoding)
     assert (text, json.loads(text)) == (printed, value)

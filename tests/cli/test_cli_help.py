@@ -76,7 +76,7 @@ def test_help_imports_neither_httpx_nor_phonenumbers() -> None:
     code = (
         "import sys\nfrom vavasms.cli import run\nrun(['--help'])\n"
         "heavy = {'httpx', 'phonenumbers', 'starlette', 'uvicorn', 'cattrs', 'psycopg', "
-        "'procrastinate', 'vavasms.cli.worker', 'vavasms.campaigns.workers.worker'} & set(sys.modules)\n"
+        "'procrastinate', 'vavasms.cli.commands.worker', 'vavasms.campaigns.workers.worker'} & set(sys.modules)\n"
         "sys.exit(', '.join(sorted(heavy)) or 0)"
     )
     finished = subprocess.run(

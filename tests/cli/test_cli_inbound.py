@@ -18,8 +18,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from vavasms.cli.inbound import check_url, mask
-from vavasms.cli.receiving import Listening, bind, make_url
+from vavasms.cli.commands.inbound import check_url, mask
+from vavasms.cli.commands.inbound_listen import Listening, bind, make_url
 from vavasms.errors import InvalidInputError
 from vavasms.inbound.tokens import make_token
 

@@ -17,7 +17,7 @@ import pytest
 import vavasms.campaigns.planning.contacts
 from tests.campaigns.test_contact_sheets import LIST, Sheet, build_xlsx
 from vavasms.cli.app import COMMANDS, app
-from vavasms.cli.campaign import planshow
+from vavasms.cli.commands.campaign import plan_view
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -91,7 +91,7 @@ def test_every_exception_is_one() -> None:
 
 def test_no_advice_about_a_list_names_an_option_that_a_command_lacks() -> None:
     folder = Path(vavasms.campaigns.planning.contacts.__file__).parent
-    sources = [*folder.glob("*.py"), Path(planshow.__file__)]
+    sources = [*folder.glob("*.py"), Path(plan_view.__file__)]
     advice = {option for path in sources for option in re.findall(r"--[a-z][a-z-]+", path.read_text("utf-8"))}
     assert advice >= {"--phone-column", "--repair", "--region", "--encoding"}
     for name in ("campaign plan", "campaign run"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vavasms.cli.places import holds_password
+from vavasms.cli.secrets import holds_password
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError
 from vavasms.storage.location import read_place

@@ -13,8 +13,8 @@ import pytest
 
 from vavasms.campaigns.ledger.base import CampaignStatus
 from vavasms.campaigns.states import CampaignState
+from vavasms.cli.commands.worker import ProgressPrinter, warn, warnings_shown
 from vavasms.cli.signals import run_until_signalled
-from vavasms.cli.worker import ProgressPrinter, warn, warnings_shown
 from vavasms.errors import LedgerError
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from vavasms.cli import exits, show
+from vavasms.cli import exit_codes, output
 from vavasms.cli.app import app
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
 
@@ -24,23 +24,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
     Whatever goes wrong is one line on standard error. `VAVASMS_DEBUG=1` adds the traceback.
     """
-    show.prepare_streams()
+    output.prepare_streams()
     # What they log is said in the errors, and without a handler Python prints it on standard error.
     for name in ("procrastinate", "psycopg", "vavasms"):
         logging.getLogger(name).addHandler(_silence)
     try:
-        code = app(list(sys.argv[1:] if arguments is None else arguments), console=show.output())
+        code = app(list(sys.argv[1:] if arguments is None else arguments), console=output.output())
         sys.stdout.flush()
-        return code if isinstance(code, int) else exits.DONE
+        return code if isinstance(code, int) else exit_codes.DONE
     except BrokenPipeError:
         # Python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exits.READER_LEFT
+        return exit_codes.READER_LEFT
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last place: every error ends in one line
         if os.environ.get("VAVASMS_DEBUG"):
             traceback.print_exc()
         code, sentence = _judge(error)
-    show.fail(sentence)
+    output.fail(sentence)
     return code
 
 
@@ -48,15 +48,15 @@ def _judge(error: BaseException) -> tuple[int, str]:
     """Choose the exit code and the one sentence of an error."""
     if isinstance(error, CycloptsError):
         # Here, since `vavasms --help` does without it and what it imports.
-        from vavasms.cli.usage import explain
+        from vavasms.cli.usage_errors import explain
 
-        return exits.USAGE, explain(error)
+        return exit_codes.USAGE, explain(error)
     if isinstance(error, VavaSMSError):
-        return exits.code_of(error), describe(error)
+        return exit_codes.code_of(error), describe(error)
     if isinstance(error, KeyboardInterrupt):
-        return exits.INTERRUPTED, _interrupted(error)
+        return exit_codes.INTERRUPTED, _interrupted(error)
     name = type(error).__name__
-    return exits.OUR_FAULT, f"A fault of vavasms itself ({name}); VAVASMS_DEBUG=1 shows where"
+    return exit_codes.OUR_FAULT, f"A fault of vavasms itself ({name}); VAVASMS_DEBUG=1 shows where"
 
 
 def describe(error: VavaSMSError) -> str:

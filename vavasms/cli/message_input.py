@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 
 from cyclopts import Parameter
 
-from vavasms.cli import show
+from vavasms.cli import output
 from vavasms.errors import InvalidInputError
 
 #: Bytes; far beyond the longest text that a phone joins.
@@ -50,7 +50,7 @@ def read_text(text: str) -> str:
     if sys.stdin is None:
         raise InvalidInputError("There is no standard input to read the text from. Nothing was sent.")
     if sys.stdin.isatty():
-        show.warn("Type the text, and Ctrl-D at the end.")
+        output.warn("Type the text, and Ctrl-D at the end.")
     return _decode(_read(sys.stdin.buffer), "The text on standard input")
 
 

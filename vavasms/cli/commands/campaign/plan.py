@@ -1,0 +1,117 @@
+"""`campaign plan`."""
+
+from __future__ import annotations
+
+import os
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+from attrs import evolve, fields
+
+from vavasms.campaigns.planning.loader import Listing, plan_listing
+from vavasms.campaigns.planning.plan import CampaignPlan
+from vavasms.campaigns.policy import Policy, finishing_time
+from vavasms.cli import output, settings
+from vavasms.cli.commands.campaign.options import PlanOptions, read_campaign_text
+from vavasms.cli.commands.campaign.params import quote
+from vavasms.cli.commands.campaign.plan_view import make_object, show_plan
+from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_place
+from vavasms.cli.message_input import uses_stdin
+from vavasms.cli.params import Contacts, JsonFlag, open_contacts
+from vavasms.cli.refused import RefusedFile, RefusedPath, open_refused
+from vavasms.errors import VavaSMSError
+from vavasms.storage.location import Place
+
+_WIDTH = 76
+
+
+def plan(
+    contacts: Contacts,
+    /,
+    *,
+    options: PlanOptions = PlanOptions(),  # noqa: B008  frozen; refused where nothing was given
+    refused: RefusedPath = None,
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Work out what a campaign would do and cost. Nothing is sent."""
+    policy, place = options.policy(), find_ledger(ledger)
+    # A plan makes no ledger where there is none.
+    known = None if isinstance(place, Path) and not place.exists() else place
+    text = read_campaign_text(options, contacts)
+    with open_refused(refused, contacts) as file:
+        found = anyio.run(_plan, open_contacts(contacts), text, options, policy, known, file)
+    if as_json:
+        output.print_json(make_object(found))
+        return
+    show_plan(found, policy, folded=options.fold)
+    output.say("\nNothing was sent. To send exactly this:", style="bold")
+    output.say(_command(contacts, options, found.hash, ledger))
+
+
+async def _plan(
+    source: Path | BinaryIO,
+    text: str,
+    options: PlanOptions,
+    policy: Policy,
+    ledger: Place | None,
+    refused: RefusedFile | None,
+) -> CampaignPlan:
+    listing = Listing(contacts=source, **options.reading())
+    opted_out = await _opted_out(ledger)
+    found = await plan_listing(
+        listing,
+        text,
+        batch_size=policy.batch_size,
+        opted_out=opted_out,
+        on_left_out=None if refused is None else lambda contacts: refused.begin(contacts).write,
+    )
+    ends_at = finishing_time(policy, messages=found.recipients, requests=found.requests, starts=time.time())
+    return evolve(found, cost=policy.cost(found.segments), balance=await _balance(), ends_at=ends_at)
+
+
+async def _opted_out(ledger: Place | None) -> frozenset[int]:
+    if ledger is None:
+        return frozenset()
+    async with open_place(ledger) as opened:
+        return await opened.opted_out()
+
+
+async def _balance() -> Decimal | None:
+    """Ask for the balance where the settings name an account and it answers."""
+    try:
+        async with settings.make_async_client(max_connections=1) as sms:
+            return (await sms.balance()).amount
+    except VavaSMSError:
+        return None
+
+
+def _command(contacts: str, options: PlanOptions, plan_hash: str, ledger: str | None) -> str:
+    """Write the command that sends what was planned."""
+    parts = [f"vavasms campaign run {quote(contacts)}"]
+    for each in fields(PlanOptions):
+        value = getattr(options, each.name)
+        if value != each.default:
+            name = f"--{each.name.replace('_', '-')}"
+            written = f"{value:g}" if isinstance(value, float) else str(value)
+            parts.append(name if value is True else f"{name} {quote(written)}")
+    if ledger is not None:
+        parts.append(f"--ledger {quote(ledger)}")
+    # Where the list or the text comes from standard input, nobody can be asked.
+    piped = contacts == "-" or uses_stdin(options.message, options.message_file)
+    return _fill([*parts, f"--plan {plan_hash}", *(["--yes"] if piped else [])])
+
+
+def _fill(parts: list[str]) -> str:
+    """Break a command where options begin, in a way that shells read as one line."""
+    lines = [f"  {parts[0]}"]
+    for part in parts[1:]:
+        if os.name == "posix" and len(lines[-1]) + len(part) > _WIDTH:
+            lines[-1] += " \\"
+            lines.append(f"    {part}")
+        else:
+            lines[-1] += f" {part}"
+    return "\n".join(lines)

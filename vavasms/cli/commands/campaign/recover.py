@@ -1,0 +1,49 @@
+"""`campaign recover`: use a ledger's file of which nobody can say what was sent from it since."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
+from vavasms.cli import exit_codes, output
+from vavasms.cli.commands.campaign.params import confirm
+from vavasms.cli.ledger_option import LedgerPath, find_ledger
+from vavasms.cli.params import JsonFlag, Yes
+from vavasms.errors import InvalidInputError
+
+_WORD = "recover"
+
+
+def recover(*, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = False) -> int:
+    """Use a ledger without its log, a copy or a backup: what it had queued is unknown."""
+    place = find_ledger(ledger)
+    if not isinstance(place, Path):
+        raise InvalidInputError(
+            "A PostgreSQL database is recovered by its own means: name a file.", outcome=None
+        )
+    if not place.exists():
+        raise InvalidInputError(f"There is no ledger at {place} yet.", outcome=None)
+    return anyio.run(_recover, place, yes, as_json)
+
+
+async def _recover(path: Path, yes: bool, as_json: bool) -> int:
+    problem = await SqliteLedger.examine(path)
+    confirm(_question(path, problem), word=_WORD, yes=yes)
+    count = await SqliteLedger.recover(path)
+    if as_json:
+        output.print_json({"ledger": str(path), "problem": problem, "unknown": count})
+    else:
+        messages = output.count(count, "message")
+        output.say(f"Recovered; unknown now: {messages}. `vavasms campaign list` names the campaigns,")
+        output.say("`vavasms campaign resolve ID` decides on them.")
+    return exit_codes.UNKNOWN if count else exit_codes.DONE
+
+
+def _question(path: Path, problem: str | None) -> str:
+    why = problem or "looks whole: recover it only if it is a back-up that was put back"
+    return (
+        f"The ledger {output.clean(str(path))} {why}. What its campaigns have queued becomes unknown, since it "
+        "may have been sent; campaigns that are not in the file are lost."
+    )

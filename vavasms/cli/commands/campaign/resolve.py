@@ -1,0 +1,187 @@
+"""`campaign resolve`: what is unknown, and what a person decides about it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Annotated
+
+import anyio
+from attrs import evolve, frozen
+from cyclopts import Parameter
+
+from vavasms.campaigns.leases import RESEND_GRACE
+from vavasms.campaigns.ledger.base import Ledger, StoredBatch
+from vavasms.campaigns.policy import Policy, load_policy
+from vavasms.cli import exit_codes, output
+from vavasms.cli.commands.campaign.params import CampaignId, confirm, open_existing, repeat_option
+from vavasms.cli.commands.campaign.unknowns import included, is_purged, make_object, show_unknown
+from vavasms.cli.ledger_option import LedgerPath
+from vavasms.cli.params import JsonFlag, Yes, flag
+from vavasms.errors import InvalidInputError, LedgerBusyError
+
+_NOTE = "Marked as sent by hand."
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class ResolveOptions:
+    """What is decided, and about which batches."""
+
+    mark_sent: Annotated[bool, flag("Take them for accepted; nothing is sent.")] = False
+    resend: Annotated[bool, flag("Queue them again: who has it gets a second SMS.")] = False
+    batch: Annotated[
+        tuple[int, ...],
+        Parameter(metavar="NO", negative=(), show_default=False, help="This batch only; may be repeated."),
+    ] = ()
+    unit_price: Annotated[
+        Decimal | None, Parameter(metavar="XOF", help="What one segment costs, if the campaign does not say.")
+    ] = None
+    yes: Yes = False
+
+
+def resolve(
+    campaign_id: CampaignId,
+    /,
+    *,
+    options: ResolveOptions = ResolveOptions(),
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Show the batches whose outcome is unknown, and decide on them."""
+    if options.mark_sent and options.resend:
+        raise InvalidInputError(
+            "--mark-sent and --resend exclude each other: name the batches of each with --batch.",
+            outcome=None,
+        )
+    desk = _Desk(campaign_id=campaign_id, options=options, again=repeat_option(ledger), as_json=as_json)
+    return anyio.run(partial(desk.work, ledger))
+
+
+@frozen(kw_only=True)
+class _Desk:
+    campaign_id: str
+    options: ResolveOptions
+    #: The ledger's option, for commands to be copied.
+    again: str
+    as_json: bool
+
+    async def work(self, place: str | None) -> int:
+        """List, and decide where that was asked for; give the exit code."""
+        deciding = self.options.mark_sent or self.options.resend
+        async with open_existing(place) as ledger:
+            policy = await self._policy(ledger)
+            await _reap(ledger)
+            batches = self._choose(await ledger.unknown(self.campaign_id))
+            if deciding and is_purged(batches):
+                raise InvalidInputError(
+                    "The numbers of this campaign are forgotten: nothing can be decided any more.",
+                    outcome=None,
+                )
+            if not (deciding and self.as_json):
+                self._list(batches, policy, deciding=deciding)
+            changed = await self._decide(ledger, batches) if deciding and batches else 0
+            left = (await ledger.status(self.campaign_id)).unknown
+        if deciding:
+            self._tell(changed, left)
+        return exit_codes.UNKNOWN if left else exit_codes.DONE
+
+    async def _policy(self, ledger: Ledger) -> Policy:
+        policy = load_policy((await ledger.campaign(self.campaign_id)).policy)
+        price = self.options.unit_price
+        return policy if price is None else evolve(policy, unit_price=price)
+
+    def _choose(self, batches: Sequence[StoredBatch]) -> Sequence[StoredBatch]:
+        wanted = set(self.options.batch)
+        if missing := wanted - {batch.no for batch in batches}:
+            raise InvalidInputError(
+                f"The outcome of batch {min(missing)} is not unknown: see `vavasms campaign resolve "
+                f"{self.campaign_id}`. Nothing was changed.",
+                outcome=None,
+            )
+        return [batch for batch in batches if batch.no in wanted] if wanted else batches
+
+    def _list(self, batches: Sequence[StoredBatch], policy: Policy, *, deciding: bool) -> None:
+        if self.as_json:
+            for batch in batches:
+                output.print_json(make_object(batch, policy))
+            return
+        show_unknown(self.campaign_id, batches, policy)
+        if batches and not deciding and not is_purged(batches):
+            name = f"vavasms campaign resolve {output.clean(self.campaign_id)}"
+            output.say(f"If they were sent:      {name} --mark-sent{self.again}")
+            output.say(f"If they were not sent:  {name} --resend{self.again}")
+
+    async def _decide(self, ledger: Ledger, batches: Sequence[StoredBatch]) -> int:
+        """Decide so that no late answer of a living runner can come in between.
+
+        A file has a lock for that; on a shared ledger, what was sent too recently is not sent again.
+        """
+        confirm(self._question(batches), word=self.campaign_id, yes=self.options.yes)
+        if ledger.is_shared:
+            return await self._change(ledger, batches, sent_before=await ledger.now() - RESEND_GRACE)
+        try:
+            async with ledger.take_over(time.time()):
+                return await self._change(ledger, batches, sent_before=math.inf)
+        except LedgerBusyError:
+            pass
+        raise LedgerBusyError(
+            "A runner is at work on this ledger: wait for its end, or stop it, then decide. "
+            "Nothing was changed."
+        )
+
+    async def _change(self, ledger: Ledger, shown: Sequence[StoredBatch], *, sent_before: float) -> int:
+        # A batch that somebody had sent again meanwhile is another attempt, and was not shown.
+        now = {batch.no: batch.sending_at for batch in await ledger.unknown(self.campaign_id)}
+        same = [batch for batch in shown if batch.no in now and now[batch.no] == batch.sending_at]
+        numbers = [batch.no for batch in same]
+        if self.options.mark_sent:
+            return await ledger.mark_sent(self.campaign_id, numbers, note=_NOTE)
+        _warn_of_recent([batch.sending_at or 0.0 for batch in same], sent_before)
+        return await ledger.resend(self.campaign_id, numbers, sent_before=sent_before)
+
+    def _question(self, batches: Sequence[StoredBatch]) -> str:
+        people = output.count(sum(map(included, batches)), "recipient")
+        if self.options.mark_sent:
+            return f"{people} will be taken for accepted: they are not sent to again."
+        return f"{people} will be sent to again: whoever has the SMS gets a second one, paid again."
+
+    def _tell(self, changed: int, left: int) -> None:
+        if self.as_json:
+            decision = "mark_sent" if self.options.mark_sent else "resend"
+            found = {"id": self.campaign_id, "decision": decision, "batches": changed, "unknown": left}
+            output.print_json(found)
+            return
+        batches = "1 batch" if changed == 1 else f"{changed:,} batches"
+        if self.options.mark_sent and changed:
+            output.say(f"Marked as sent: {batches}.")
+        elif changed:
+            output.say(f"Queued again: {batches}. A campaign that does not run waits for you:")
+            output.say(f"  vavasms campaign resume {output.clean(self.campaign_id)}{self.again}")
+
+
+async def _reap(ledger: Ledger) -> None:
+    """Find what a dead runner had under way; beside a living one there is nothing to find."""
+    if ledger.is_shared:
+        from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
+
+        assert isinstance(ledger, PostgresLedger)
+        await ledger.reap_orphans(now=await ledger.now())
+        return
+    try:
+        async with ledger.take_over(time.time()):
+            pass
+    except LedgerBusyError:
+        pass
+
+
+def _warn_of_recent(sent_at: Sequence[float], sent_before: float) -> None:
+    """Say what is left as it is, since a call may still be under way, and until when."""
+    recent = [at for at in sent_at if at >= sent_before]
+    if recent:
+        batches = "1 batch" if len(recent) == 1 else f"{len(recent):,} batches"
+        minutes = output.count(int((max(recent) - sent_before) // 60) + 1, "minute")
+        output.warn(f"Too recent to be sent again, an answer may still come: {batches}. Try in {minutes}")

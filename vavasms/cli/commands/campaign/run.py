@@ -1,0 +1,179 @@
+"""`campaign run` and `campaign resume`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from decimal import Decimal
+from functools import partial
+from typing import Annotated
+
+import anyio
+from cyclopts import Parameter
+
+from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.limits import change_limits
+from vavasms.campaigns.policy import Policy, load_policy
+from vavasms.campaigns.runner import CampaignRun, CampaignRunner
+from vavasms.campaigns.sending.dispatcher import INTERRUPTED
+from vavasms.campaigns.states import CampaignEvent, CampaignState, campaign_sources
+from vavasms.cli import output, settings
+from vavasms.cli.commands.campaign import status_view
+from vavasms.cli.commands.campaign.detach import hand_over
+from vavasms.cli.commands.campaign.options import Detach, RunOptions, find_place, read_campaign_text
+from vavasms.cli.commands.campaign.params import CampaignId, open_existing, repeat_option
+from vavasms.cli.commands.campaign.progress import Display, progress
+from vavasms.cli.commands.campaign.prompts import check_terminal
+from vavasms.cli.commands.campaign.submit import Submission
+from vavasms.cli.commands.campaign.trial import code_of_end, name_end
+from vavasms.cli.ledger_option import LedgerPath
+from vavasms.cli.message_input import uses_stdin
+from vavasms.cli.params import Contacts, JsonFlag, open_contacts
+from vavasms.cli.signals import run_until_signalled, terminable
+
+_NOTICES = (
+    "Interrupted: finishing what is under way. Ctrl-C again does not wait.",
+    "Interrupted again: what is under way and was not answered becomes unknown.",
+)
+
+
+def run(
+    contacts: Contacts,
+    /,
+    *,
+    options: RunOptions = RunOptions(),  # noqa: B008  frozen; refused where nothing was given
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Plan a campaign, ask, send it, report. Safe to interrupt: it can be resumed."""
+    policy, place = options.policy(), find_place(ledger, detach=options.detach)
+    if not options.yes:
+        check_terminal(contacts, message_is_piped=uses_stdin(options.message, options.message_file))
+    text = read_campaign_text(options, contacts)
+    beginning = Submission(
+        contacts=open_contacts(contacts),
+        message=text,
+        options=options,
+        policy=policy,
+        ledger=place,
+        as_json=as_json,
+    )
+    with terminable():
+        begun = anyio.run(beginning.begin)
+        if not options.yes and not beginning.confirm(begun):
+            output.warn(name_end(begun.trial))
+            return code_of_end(begun.trial)
+        go_on = hand_over if options.detach else _go_on
+        return go_on(begun.campaign.id, ledger, as_json=as_json)
+
+
+def resume(
+    campaign_id: CampaignId,
+    /,
+    *,
+    budget: Annotated[
+        Decimal | None, Parameter(metavar="XOF", help="What it may cost in all, what is spent included.")
+    ] = None,
+    balance_floor: Annotated[
+        Decimal | None, Parameter(metavar="XOF", help="What must stay on the account from now on.")
+    ] = None,
+    detach: Detach = False,
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Go on with a campaign that was interrupted or paused."""
+    find_place(ledger, detach=detach)
+    with terminable():
+        if budget is not None or balance_floor is not None:
+            anyio.run(_change_limits, campaign_id, ledger, budget, balance_floor)
+        return (hand_over if detach else _go_on)(campaign_id, ledger, as_json=as_json)
+
+
+def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
+    """Send what is queued, then report; give the exit code."""
+    option = repeat_option(ledger)
+    try:
+        ended, policy = anyio.run(_carry, campaign_id, ledger, as_json)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"vavasms: to go on, vavasms campaign resume {campaign_id}{option}")
+        raise
+    if as_json:
+        output.print_json(_as_object(ended, policy))
+    else:
+        output.say(f"\n{_headline(ended)}", style="bold")
+        status_view.show_outcomes(ended.status, policy)
+        status_view.show_next(ended.status, option)
+    return status_view.choose_code(ended)
+
+
+async def _change_limits(
+    campaign_id: str, place: str | None, budget: Decimal | None, balance_floor: Decimal | None
+) -> None:
+    async with open_existing(place) as ledger:
+        await change_limits(ledger, campaign_id, budget=budget, balance_floor=balance_floor)
+
+
+async def _carry(
+    campaign_id: str, place: str | None, as_json: bool
+) -> tuple[status_view.SignalledRun, Policy]:
+    async with open_existing(place) as ledger:
+        policy = load_policy((await ledger.campaign(campaign_id)).policy)
+        # One place more, for the balance.
+        client = settings.make_async_client(max_connections=policy.concurrency + 1)
+        async with client as sms, CampaignRunner(sms, ledger) as runner:
+            status = await ledger.status(campaign_id)
+            if status.state in campaign_sources(CampaignEvent.START):
+                _announce(status, policy, as_json=as_json)
+            with progress(policy, as_json=as_json) as display:
+                return await run_campaign(runner, campaign_id, display), policy
+
+
+async def run_campaign(
+    runner: CampaignRunner, campaign_id: str, display: Display
+) -> status_view.SignalledRun:
+    """Run a campaign until its end or a signal; return what became of it either way."""
+    run, signals = await run_until_signalled(
+        partial(runner.run, campaign_id, on_progress=display),
+        runner.stop,
+        note=display.note,
+        sentences=_NOTICES,
+    )
+    if run is None:
+        await runner.ledger.pause(campaign_id, INTERRUPTED)
+        run = CampaignRun(status=await runner.ledger.status(campaign_id))
+    interrupted = bool(signals) and run.status.state is not CampaignState.DONE
+    return status_view.SignalledRun(status=run.status, error=run.error, interrupted=interrupted)
+
+
+def _announce(status: CampaignStatus, policy: Policy, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json({"event": "start", **status_view.make_object(status)})
+    else:
+        everybody = output.count(status.recipients, "recipient")
+        output.say(f"\nSending to {status.queued:,} of {everybody}. Ctrl-C pauses it.", style="bold")
+        if policy.window is not None and not policy.window.is_open(time.time()):
+            window = policy.window
+            output.say(
+                f"  It waits for {window.opens:%H:%M}: the hours are {window.hours} ({window.zone.key})."
+            )
+    sys.stdout.flush()
+
+
+def _headline(ended: status_view.SignalledRun) -> str:
+    status = ended.status
+    if ended.interrupted:
+        return "Interrupted. The report so far"
+    if status.state is CampaignState.DONE:
+        return "The closing report"
+    return f"The campaign is {status.state.value}: {output.clean(status.reason or '')}"
+
+
+def _as_object(ended: status_view.SignalledRun, policy: Policy) -> dict[str, object]:
+    error = ended.error
+    return {
+        "event": "end",
+        **status_view.make_object(ended.status),
+        "cost": policy.cost(ended.status.segments),
+        "interrupted": ended.interrupted,
+        "error": None if error is None else f"{type(error).__name__}: {error}",
+    }

@@ -1,0 +1,129 @@
+"""The first half of `campaign run`: keep a campaign, show its plan, test it, ask for the go."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+from attrs import field, frozen
+
+from vavasms.campaigns.ledger.base import Campaign, Ledger
+from vavasms.campaigns.planning.plan import CampaignPlan
+from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.runner import CampaignRunner
+from vavasms.cli import output, settings
+from vavasms.cli.commands.campaign import plan_view
+from vavasms.cli.commands.campaign.options import RunOptions
+from vavasms.cli.commands.campaign.prompts import ask
+from vavasms.cli.commands.campaign.trial import Trial, name_end, send_trial, show_trial
+from vavasms.cli.ledger_option import open_place
+from vavasms.client import AsyncVavaSMS
+from vavasms.errors import InvalidInputError
+from vavasms.numbers import Msisdn, parse_msisdn
+from vavasms.storage.location import Place
+
+
+@frozen(kw_only=True)
+class Submitted:
+    """A campaign that is kept and waits for the go."""
+
+    campaign: Campaign
+    plan: CampaignPlan
+    #: None where no test was asked for.
+    trial: Trial | None = None
+
+
+@frozen(kw_only=True)
+class Submission:
+    """What is to be begun."""
+
+    contacts: Path | BinaryIO
+    #: The text, wherever it came from.
+    message: str = field(repr=False)
+    options: RunOptions
+    policy: Policy
+    ledger: Place
+    as_json: bool
+
+    async def begin(self) -> Submitted:
+        """Keep the campaign and show it: its id first. Whatever fails leaves nothing of it."""
+        async with (
+            settings.make_async_client(max_connections=2) as sms,
+            open_place(self.ledger) as ledger,
+            CampaignRunner(sms, ledger) as runner,
+        ):
+            tester = await self._read_tester(sms, ledger)
+            campaign, plan = await self._submit(runner)
+            try:
+                self._introduce(campaign, plan)
+                trial = None if tester is None else await self._try(sms, tester, campaign, plan)
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await ledger.discard(campaign.id)
+                raise
+        return Submitted(campaign=campaign, plan=plan, trial=trial)
+
+    def confirm(self, begun: Submitted) -> bool:
+        """Ask for the go; without one nothing is kept."""
+        go = False
+        try:
+            go = ask(self._question(begun))
+        except KeyboardInterrupt as interrupt:
+            sys.stderr.write("\n")
+            interrupt.add_note(f"vavasms: {name_end(begun.trial)}")
+            raise
+        finally:
+            if not go:
+                anyio.run(self._discard, begun.campaign.id)
+        return go
+
+    async def _read_tester(self, sms: AsyncVavaSMS, ledger: Ledger) -> Msisdn | None:
+        """Read the number of the test, before anything is kept."""
+        if self.options.test_to is None:
+            return None
+        tester = parse_msisdn(self.options.test_to, default_region=sms.account.region)
+        if int(tester) in await ledger.opted_out():
+            raise InvalidInputError("The number of --test-to is on the opt-out list. Nothing was sent.")
+        return tester
+
+    async def _submit(self, runner: CampaignRunner) -> tuple[Campaign, CampaignPlan]:
+        options = self.options
+        return await runner.submit(
+            self.contacts,
+            self.message,
+            policy=self.policy,
+            sender_id=options.sender_id,
+            expect=options.expect,
+            again=options.again,
+            **options.reading(),
+        )
+
+    def _introduce(self, campaign: Campaign, plan: CampaignPlan) -> None:
+        if self.as_json:
+            output.print_json({"event": "plan", "id": campaign.id, **plan_view.make_object(plan)})
+        else:
+            output.say(campaign.id)
+            plan_view.show_plan(plan, self.policy, folded=self.options.fold)
+        # Whoever started this as a subprocess waits for the id.
+        sys.stdout.flush()
+
+    async def _try(self, sms: AsyncVavaSMS, tester: Msisdn, campaign: Campaign, plan: CampaignPlan) -> Trial:
+        """Send the test. Raises its error where nobody will be asked."""
+        trial = await send_trial(sms, tester, plan.first_text, campaign.sender_id)
+        show_trial(trial, as_json=self.as_json)
+        if trial.error is not None and self.options.yes:
+            raise trial.error
+        return trial
+
+    def _question(self, begun: Submitted) -> str:
+        cost = "" if begun.plan.cost is None else f" for {plan_view.write_money(begun.plan.cost)}"
+        return (
+            f"\nSend {output.count(begun.plan.recipients, 'message')}{cost} "
+            f"as {output.clean(begun.campaign.sender_id)}?"
+        )
+
+    async def _discard(self, campaign_id: str) -> None:
+        async with open_place(self.ledger) as ledger:
+            await ledger.discard(campaign_id)

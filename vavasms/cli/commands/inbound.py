@@ -1,0 +1,163 @@
+"""`inbound listen`, `inbound trigger`: receive inbound SMS here, or pretend to be the platform."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from http import HTTPStatus
+from importlib.util import find_spec
+from pathlib import Path
+from secrets import token_hex
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import anyio
+from cyclopts import Parameter
+
+from vavasms.cli import exit_codes, output, settings
+from vavasms.cli.message_input import read_text
+from vavasms.cli.params import JsonFlag
+from vavasms.config import is_loopback, misconfigured
+from vavasms.errors import InvalidInputError, OutcomeUnknownError
+from vavasms.inbound.tokens import Tokens, make_token
+
+TOKEN, URL = "VAVASMS_INBOUND_TOKEN", "VAVASMS_INBOUND_URL"
+
+_PORTS = range(65536)
+
+
+def listen(
+    *,
+    port: Annotated[int, Parameter(metavar="PORT", help="Where to listen; 0 takes any free port.")] = 8426,
+    host: Annotated[str, Parameter(metavar="HOST", help="The address to listen at.")] = "127.0.0.1",
+    seen: Annotated[
+        Path | None,
+        Parameter(metavar="PATH", help="Keep what was shown in a file: a restart shows nothing anew."),
+    ] = None,
+    ledger: Annotated[
+        str | None,
+        Parameter(
+            metavar="PATH|URL", help="Put the senders of stop words on the opt-out list of this ledger."
+        ),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Receive inbound SMS and show them, until Ctrl-C."""
+    if port not in _PORTS:
+        raise InvalidInputError("A port is a number from 0 to 65535.", outcome=None)
+    if find_spec("uvicorn") is None:
+        raise misconfigured("Listening needs an extra: pip install 'vavasms[sandbox]'.")
+    if seen is not None and ":/" in str(seen):
+        raise misconfigured("--seen is the path of a file.")
+    from vavasms.cli.commands.inbound_listen import Listening, receive
+
+    token = _find_token()
+    listening = Listening(
+        host=host,
+        port=port,
+        token=token or make_token(),
+        keeps_token=token is not None,
+        seen=seen,
+        ledger=ledger,
+        as_json=as_json,
+    )
+    return receive(listening)
+
+
+def trigger(
+    *,
+    url: Annotated[
+        str | None,
+        Parameter(metavar="URL", show_default=False, help=f"Where the receiver is, with its token [{URL}]."),
+    ] = None,
+    sender: Annotated[
+        str, Parameter(name="--from", metavar="NUMBER", help="Who it comes from.", allow_leading_hyphen=True)
+    ],
+    text: Annotated[
+        str, Parameter(metavar="TEXT", help="What it says; `-` is standard input.", allow_leading_hyphen=True)
+    ],
+    message_id: Annotated[
+        str | None, Parameter(metavar="ID", help="Its id; by default a new one.", allow_leading_hyphen=True)
+    ] = None,
+    date: Annotated[
+        str | None, Parameter(metavar="TEXT", help="Its date; by default now.", allow_leading_hyphen=True)
+    ] = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Post an inbound SMS as the platform does."""
+    place = check_url(url or settings.find_setting(URL) or "")
+    fields = {
+        "message_id": f"TEST-{token_hex(6)}" if message_id is None else message_id,
+        "form": sender,
+        "content": read_text(text),
+        "sms_date": time.strftime("%Y-%m-%d %H:%M:%S") if date is None else date,
+    }
+    return anyio.run(partial(_post, place, fields, as_json=as_json))
+
+
+def _find_token() -> str | None:
+    """Give the token of the environment. Raises `InvalidInputError`, for a weak one."""
+    token = settings.find_setting(TOKEN)
+    try:
+        if token is not None:
+            Tokens(token)
+        return token
+    except InvalidInputError as error:
+        why = str(error)
+    raise InvalidInputError(f"{TOKEN}: {why}", outcome=None)
+
+
+def check_url(url: str) -> str:
+    """Accept HTTPS, and plain HTTP on loopback only: the URL holds the token. No error repeats it."""
+    if not url:
+        raise misconfigured(f"No URL: pass --url, or set {URL} as `vavasms inbound listen` prints it.")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if host is None or parts.scheme not in {"http", "https"} or not url.isprintable():
+        raise InvalidInputError("The URL must be like http://127.0.0.1:8426/token.", outcome=None)
+    if parts.scheme == "http" and not is_loopback(host):
+        raise InvalidInputError(
+            "The URL must be https://, save on this machine: plain HTTP would show the token on the way.",
+            outcome=None,
+        )
+    return url
+
+
+def mask(url: str) -> str:
+    """Show where a URL leads, without the token: no part of its path, its query or its user."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+
+
+async def _post(place: str, fields: Mapping[str, str], *, as_json: bool) -> int:
+    # It is httpx that costs.
+    from vavasms.transport.http import post_form
+
+    try:
+        status = await post_form(place, fields)
+    except OutcomeUnknownError as error:
+        output.fail(f"{str(error).rstrip('.')}: whether the message was handled is unknown")
+        return exit_codes.UNKNOWN
+    return _tell(status, fields["message_id"], mask(place), as_json=as_json)
+
+
+def _tell(status: int, message_id: str, place: str, *, as_json: bool) -> int:
+    is_taken = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+    if as_json:
+        output.print_json({"message_id": message_id, "status": status})
+    elif is_taken:
+        output.say(f"{output.clean(place)} took {output.clean(message_id)} ({_name(status)}).")
+    else:
+        output.fail(f"{place} refused {message_id} ({_name(status)})")
+    return exit_codes.DONE if is_taken else exit_codes.REJECTED
+
+
+def _name(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

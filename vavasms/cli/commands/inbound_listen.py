@@ -1,0 +1,219 @@
+"""Run a receiver of inbound SMS in the foreground: its URL, then each message as it comes."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import anyio
+import uvicorn
+from attrs import define, field, frozen
+from rich.text import Text
+
+from vavasms.cli import exit_codes, output
+from vavasms.cli.commands.worker import warnings_shown
+from vavasms.cli.ledger_option import open_ledger
+from vavasms.cli.signals import stop_on_signal
+from vavasms.config import is_loopback
+from vavasms.errors import InvalidInputError
+from vavasms.inbound.asgi import InboundApp
+from vavasms.inbound.seen.open import open_seen
+from vavasms.inbound.stop_words import is_start, is_stop
+from vavasms.models import InboundMessage
+
+#: Seconds that what is under way has when the receiver stops.
+_LAST = 2
+_BACKLOG = 128
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  told apart, not listened at
+
+
+@frozen(kw_only=True)
+class Listening:
+    """What was asked for."""
+
+    host: str
+    port: int
+    token: str = field(repr=False)
+    #: The token is the same after a restart.
+    keeps_token: bool
+    #: The file of the seen store; None keeps it in memory.
+    seen: Path | None
+    #: The ledger whose opt-out list is fed; None feeds none.
+    ledger: str | None
+    as_json: bool
+
+
+@define(kw_only=True)
+class MessagePrinter:
+    """Show what comes. A message that nobody can be shown is not handled, and ends the receiver."""
+
+    as_json: bool
+    stop: threading.Event
+    #: Why nothing can be shown any more.
+    problem: OSError | None = None
+
+    async def show(self, message: InboundMessage) -> None:
+        """Show a message."""
+        try:
+            output.print_json(make_object(message)) if self.as_json else output.say(describe(message))
+            sys.stdout.flush()
+        except OSError as error:
+            self.problem = error
+            self.stop.set()
+            raise
+
+    async def report(self, message: InboundMessage) -> None:
+        """Show what came under the id of another; the receiver has warned of it already."""
+        output.warn(f"It said, from {message.sender}: {message.text}")
+
+
+def receive(listening: Listening) -> int:
+    """Receive until Ctrl-C or SIGTERM, which are how a receiver ends: the exit code is 0."""
+    teller = MessagePrinter(as_json=listening.as_json, stop=threading.Event())
+    # Else Python prints what uvicorn complains of: broken requests, clients that are gone.
+    logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+    with bind(listening.host, listening.port) as sock, stop_on_signal(teller.stop), warnings_shown():
+        anyio.run(_serve, listening, sock, teller)
+    if teller.problem is not None:
+        raise teller.problem
+    return exit_codes.DONE
+
+
+async def _serve(listening: Listening, sock: socket.socket, teller: MessagePrinter) -> None:
+    async with AsyncExitStack() as stack:
+        seen = None if listening.seen is None else await open_seen(listening.seen)
+        if seen is not None:
+            stack.push_async_callback(seen.aclose)
+        opt_outs = None
+        if listening.ledger is not None:
+            opt_outs = await stack.enter_async_context(open_ledger(listening.ledger))
+        app = InboundApp(
+            teller.show, token=listening.token, seen=seen, opt_outs=opt_outs, on_conflict=teller.report
+        )
+        # Whoever reads the URL may call it: what calls before the loop runs waits.
+        sock.listen(_BACKLOG)
+        _introduce(listening, make_url(sock, listening))
+        await _Server(app, teller.stop).serve(sockets=[sock])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, without its logs and its way with signals."""
+
+    def __init__(self, app: InboundApp, stop: threading.Event) -> None:
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_LAST,
+        )
+        super().__init__(config)
+        self._stop = stop
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them: they are caught before the ledger is opened, until after it is closed."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Say whether to stop."""
+        return await super().on_tick(counter) or self._stop.is_set()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Reserve a port (0: any free one) without listening on it yet."""
+    numeric = "127.0.0.1" if host == "localhost" else host
+    try:
+        # No name server is asked.
+        found = socket.getaddrinfo(numeric, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        found = []
+    if not found:
+        raise InvalidInputError(f"{host!r} is no IP address.", outcome=None)
+    family, *_, address = found[0]
+    # asyncio turns Nagle's delay off only where the protocol is named: 40 ms a reply otherwise.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":  # pragma: no branch - elsewhere the option lets two programs share a port
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(address)
+        return sock
+    except OSError as error:
+        sock.close()
+        taken = error.errno == errno.EADDRINUSE
+    why = "is taken by another program: choose another, or 0 for any free one" if taken else "cannot be used"
+    raise InvalidInputError(f"Port {port} of {host} {why}.", outcome=None)
+
+
+def make_url(sock: socket.socket, listening: Listening) -> str:
+    """Give the URL to be called from this machine, or from elsewhere by the host's name."""
+    host = _EVERYWHERE.get(listening.host, listening.host)
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{sock.getsockname()[1]}/{listening.token}"
+
+
+def make_object(message: InboundMessage) -> dict[str, object]:
+    """Give a message as JSON has it."""
+    return {
+        "message_id": message.message_id,
+        "sender": message.sender,
+        "text": message.text,
+        "received_at": None if message.received_at is None else message.received_at.isoformat(),
+        "raw_date": message.raw_date,
+        "stop": is_stop(message.text),
+        "start": is_start(message.text),
+    }
+
+
+def describe(message: InboundMessage) -> Text:
+    """Give a message as one line, with its whole number: that is what whoever tries it out looks for."""
+    line = Text(time.strftime("%H:%M:%S  "), style="dim")
+    line.append(f"{output.clean(message.sender)}  ", style="cyan")
+    line.append(output.clean(message.text), style="default")
+    if is_start(message.text):
+        line.append("  (a start word: off the opt-out list)", style="yellow")
+    return line.append("  (a stop word)", style="yellow") if is_stop(message.text) else line
+
+
+def _introduce(listening: Listening, url: str) -> None:
+    if listening.as_json:
+        output.print_json({"url": url})
+    else:
+        for line in _introduction(listening, url):
+            output.say(line)
+    if not is_loopback(listening.host):
+        output.warn(
+            "Others can reach it by plain HTTP, which shows the token and the texts on the way: put a proxy "
+            "with HTTPS before it"
+        )
+    # Whoever started this as a subprocess waits for these lines.
+    sys.stdout.flush()
+
+
+def _introduction(listening: Listening, url: str) -> Iterator[str]:
+    yield "Receiving inbound SMS (Ctrl-C stops it). To register, behind a tunnel or a proxy with HTTPS:\n"
+    yield f"  {url}\n"
+    if not listening.keeps_token:
+        yield "Its token was made for this run; set VAVASMS_INBOUND_TOKEN to keep one. Who knows it can post."
+    yield "To pretend to be the platform, in another terminal:\n"
+    name = "VAVASMS_INBOUND_URL"
+    yield f"  $env:{name} = '{url}'" if os.name == "nt" else f"  export {name}={url}"
+    yield "  vavasms inbound trigger --from +2250700000001 --text Bonjour\n"
+    if listening.ledger is None:
+        yield "Stop words are marked, and fed to no opt-out list: --ledger names one."
+    else:
+        yield "The senders of stop words go to the ledger's opt-out list."
+    yield "Numbers and texts are shown in full: mind who looks on.\n"

@@ -1,0 +1,119 @@
+"""`balance`, `send`, `status`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.table import Table
+from rich.text import Text
+
+from vavasms.cli import output, settings, signals
+from vavasms.cli.message_input import MessageFile, read_message
+from vavasms.cli.params import JsonFlag, SenderId, flag
+from vavasms.models import DeliveryReport, Lot
+from vavasms.text import count_segments
+
+
+def balance(*, as_json: JsonFlag = False) -> None:
+    """Show the credit of the account."""
+    with settings.open_client() as sms:
+        credit = sms.balance()
+    if as_json:
+        output.print_json({"amount": credit.amount, "currency": credit.currency})
+    else:
+        output.say(f"{output.number(credit.amount):,} {output.clean(credit.currency)}")
+
+
+def send(
+    *to: Annotated[str, Parameter(help="The numbers: +2250700000001, or 0700000001 in Côte d'Ivoire.")],
+    message: Annotated[
+        str | None,
+        Parameter(
+            metavar="TEXT",
+            help="The text of the SMS; `-` is standard input.",
+            show_default=False,
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
+    message_file: MessageFile = None,
+    sender_id: SenderId = None,
+    quiet: Annotated[bool, flag("Print the message ids only, one a line.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Send one text to one number or a few, in one request."""
+    text = read_message(message, message_file)
+    with settings.open_client() as sms, signals.announced():
+        lot = sms.send(to, text, sender_id=sender_id)
+    if as_json:
+        output.print_json(_lot_as_json(lot))
+    elif quiet:
+        for message_id in lot.message_ids:
+            output.say(output.clean(message_id))
+    else:
+        _show_lot(lot, text)
+
+
+def status(
+    message_id: Annotated[str, Parameter(help="The id that `vavasms send` gave.")],
+    /,
+    *,
+    lot_id: Annotated[
+        str | None, Parameter(name="--lot-id", metavar="ID", help="The lot it was part of.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show how far a message came."""
+    with settings.open_client() as sms:
+        reports = sms.delivery_reports(message_id, lot_id=lot_id)
+    if as_json:
+        for report in reports:
+            output.print_json(_report_as_json(report))
+    elif reports:
+        output.output().print(_report_table(reports))
+    else:
+        output.say("The gateway reports nothing of this message.")
+
+
+def _lot_as_json(lot: Lot) -> dict[str, object]:
+    pairs = lot.by_recipient
+    return {
+        "lot_id": lot.lot_id,
+        "description": lot.description,
+        "message_ids": lot.message_ids,
+        "recipients": lot.recipients,
+        "by_recipient": None if pairs is None else dict(pairs),
+    }
+
+
+def _show_lot(lot: Lot, message: str) -> None:
+    segments = output.count(count_segments(message).segments, "segment")
+    name = f" as lot {output.clean(lot.lot_id)}" if lot.lot_id else ""
+    output.say(f"Accepted{name}: {output.count(len(lot.recipients), 'message')} of {segments}.")
+    pairs = lot.by_recipient
+    if pairs is not None:
+        for recipient, message_id in pairs.items():
+            output.say(f"  {recipient.e164}  {output.clean(message_id)}")
+        return
+    numbers = ", ".join(recipient.e164 for recipient in lot.recipients)
+    ids = ", ".join(map(output.clean, lot.message_ids)) or "none"
+    output.say(f"  {numbers}")
+    output.say(f"  Message ids, which cannot be told apart by number: {ids}.")
+
+
+def _report_as_json(report: DeliveryReport) -> dict[str, str]:
+    return {
+        "message_id": report.message_id,
+        "lot_id": report.lot_id,
+        "status": report.status.value,
+        "raw_status": report.raw_status,
+        "description": report.description,
+    }
+
+
+def _report_table(reports: tuple[DeliveryReport, ...]) -> Table:
+    table = Table("Message", "Lot", "Status", "In the gateway's words", box=None, pad_edge=False)
+    for report in reports:
+        words = (report.message_id, report.lot_id, report.raw_status, report.description)
+        table.add_row(*(Text(output.clean(word)) for word in words))
+    return table

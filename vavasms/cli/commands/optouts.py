@@ -1,0 +1,169 @@
+"""`optouts list`, `add`, `remove`, `import`, `export`: all work beside a runner."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+from cyclopts import Parameter
+
+from vavasms.campaigns.ledger.base import Ledger, OptOut
+from vavasms.campaigns.planning.contacts import Judge, read_contacts
+from vavasms.campaigns.report import csv_line
+from vavasms.cli import exit_codes, output, params
+from vavasms.cli.commands.campaign.params import moment, open_existing
+from vavasms.cli.commands.optout_import import FATES, Import
+from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_ledger
+from vavasms.cli.refused import RefusedPath, open_refused
+from vavasms.errors import InvalidInputError
+from vavasms.numbers import Msisdn, check_region, parse_msisdn
+
+#: Numbers read or written at a time.
+_PAGE = 1000
+_HOME = "CI"
+
+Numbers = Annotated[str, Parameter(name="NUMBER", help="+2250700000001, or 0700000001 in Côte d'Ivoire.")]
+
+
+def list_opt_outs(*, ledger: LedgerPath = None, as_json: params.JsonFlag = False) -> None:
+    """List the numbers that want no messages."""
+    count = anyio.run(_print_json if as_json else _print_text, ledger)
+    if not as_json:
+        output.say(f"{output.count(count, 'number')}." if count else "The opt-out list is empty.")
+
+
+def add(
+    *numbers: Numbers,
+    region: params.Region = None,
+    repair: params.Repair = False,
+    ledger: LedgerPath = None,
+    as_json: params.JsonFlag = False,
+) -> None:
+    """Put numbers on the list: no campaign sends to them."""
+    found = _parse(numbers, region, repair=repair)
+    added = anyio.run(_add, ledger, found)
+    if as_json:
+        output.print_json({"added": added, "known": len(found) - added})
+        return
+    known = f"; {len(found) - added:,} on the list already" if added < len(found) else ""
+    output.say(f"Added {output.count(added, 'number')}{known}.")
+
+
+def remove(
+    *numbers: Numbers,
+    region: params.Region = None,
+    repair: params.Repair = False,
+    ledger: LedgerPath = None,
+    as_json: params.JsonFlag = False,
+) -> None:
+    """Take numbers off the list."""
+    found = _parse(numbers, region, repair=repair)
+    removed = anyio.run(_remove, ledger, found)
+    if as_json:
+        output.print_json({"removed": removed, "absent": len(found) - removed})
+        return
+    absent = f"; {len(found) - removed:,} not on the list" if removed < len(found) else ""
+    output.say(f"Removed {output.count(removed, 'number')}{absent}.")
+
+
+def import_file(
+    file: params.Contacts,
+    /,
+    *,
+    region: params.Region = None,
+    repair: params.Repair = False,
+    phone_column: params.PhoneColumn = None,
+    sheet: params.SheetName = None,
+    encoding: params.TextEncoding = None,
+    refused: RefusedPath = None,
+    ledger: LedgerPath = None,
+    as_json: params.JsonFlag = False,
+) -> int:
+    """Put the numbers of a file on the list.
+
+    The exit code is 2 where a row could not be read.
+    """
+    judge = Judge(region=None if region is None else check_region(region), repair=repair)
+    # Refused before anybody types a list.
+    find_ledger(ledger)
+    stream = params.open_contacts(file)
+    with (
+        open_refused(refused, file) as left_out,
+        read_contacts(stream, phone_column=phone_column, sheet=sheet, encoding=encoding) as contacts,
+    ):
+        if left_out is not None:
+            left_out.begin(contacts)
+        work = Import(
+            contacts=contacts,
+            judge=judge,
+            source="standard input" if file == "-" else Path(file).name,
+            is_quiet=as_json,
+            left_out=left_out,
+        )
+        anyio.run(work.run, ledger)
+    if as_json:
+        counts = {"numbers": work.counts.total()} | {key: work.counts[key] for key in FATES}
+        output.print_json(counts | {"refused_rows": work.refused_rows})
+    else:
+        work.summarize()
+    return exit_codes.USAGE if work.refused_rows else exit_codes.DONE
+
+
+def export(*, ledger: LedgerPath = None) -> None:
+    """Print the list as CSV."""
+    anyio.run(_print_csv, ledger)
+
+
+def _parse(numbers: Sequence[str], region: str | None, *, repair: bool) -> frozenset[Msisdn]:
+    if not numbers:
+        raise InvalidInputError("Name one number or more. Nothing was changed.", outcome=None)
+    return frozenset(
+        parse_msisdn(each, region=region, default_region=_HOME, repair=repair) for each in numbers
+    )
+
+
+async def _add(place: str | None, numbers: frozenset[Msisdn]) -> int:
+    async with open_ledger(place) as ledger:
+        return await ledger.add_opt_outs(numbers, source="cli", now=time.time())
+
+
+async def _remove(place: str | None, numbers: frozenset[Msisdn]) -> int:
+    async with open_existing(place) as ledger:
+        return await ledger.remove_opt_outs(numbers)
+
+
+async def _read(ledger: Ledger) -> AsyncIterator[OptOut]:
+    after: Msisdn | None = None
+    while page := await ledger.opt_outs(after=after, limit=_PAGE):
+        for each in page:
+            yield each
+        after = page[-1].recipient
+
+
+async def _print_text(place: str | None) -> int:
+    count = 0
+    async with open_existing(place) as ledger:
+        async for each in _read(ledger):
+            count += 1
+            sys.stdout.write(f"{each.recipient.e164:<16}  {moment(each.at)}  {output.clean(each.source)}\n")
+    return count
+
+
+async def _print_json(place: str | None) -> int:
+    count = 0
+    async with open_existing(place) as ledger:
+        async for each in _read(ledger):
+            count += 1
+            output.print_json({"phone": each.recipient, "source": each.source, "at": moment(each.at)})
+    return count
+
+
+async def _print_csv(place: str | None) -> None:
+    async with open_existing(place) as ledger:
+        sys.stdout.write(csv_line(("phone", "source", "at")))
+        async for each in _read(ledger):
+            sys.stdout.write(csv_line((str(each.recipient), each.source, moment(each.at))))

@@ -1,0 +1,106 @@
+"""`otp send`, `otp verify`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from vavasms.cli import exit_codes, output, settings, signals
+from vavasms.cli.message_input import read_text
+from vavasms.cli.params import JsonFlag, SenderId
+from vavasms.errors import InvalidInputError
+from vavasms.models import OtpReason, OtpVerification
+from vavasms.numbers import parse_msisdn
+
+_REASONS = {
+    OtpReason.INVALID: "The code is wrong.",
+    OtpReason.EXPIRED: "The code has expired.",
+    OtpReason.NOT_FOUND: "There is no code to check for this number: none was sent, or it was used up.",
+    OtpReason.MALFORMED: "A one-time code has 4 to 9 digits; nothing was sent.",
+    None: "The code did not pass; the gateway says no more.",
+}
+
+
+def send(
+    to: Annotated[str, Parameter(help="The number: +2250700000001.")],
+    /,
+    *,
+    length: Annotated[
+        int | None, Parameter(metavar="DIGITS", help="How long the code is, 4 to 9 [4].")
+    ] = None,
+    valid_for: Annotated[
+        int | None, Parameter(name="--valid-for", metavar="MINUTES", help="How long the code lives [60].")
+    ] = None,
+    template: Annotated[
+        str | None,
+        Parameter(
+            metavar="TEXT",
+            help="The text, with ##OTP## where the code goes; `-` is standard input.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
+    sender_id: SenderId = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Have the gateway make a one-time code and send it."""
+    recipient = parse_msisdn(to, default_region="CI")
+    text = None if template is None else read_text(template)
+    life = None if valid_for is None else _minutes(valid_for)
+    with settings.open_client() as sms, signals.announced():
+        receipt = sms.send_otp(recipient, length=length, valid_for=life, template=text, sender_id=sender_id)
+    if as_json:
+        output.print_json(
+            {
+                "recipient": recipient,
+                "message_id": receipt.message_id,
+                "description": receipt.description,
+            }
+        )
+    else:
+        output.say(
+            f"Accepted: a one-time code to {recipient.e164}, message {output.clean(receipt.message_id) or '?'}."
+        )
+
+
+def verify(
+    to: Annotated[str, Parameter(help="The number the code was sent to.")],
+    code: Annotated[str, Parameter(help="The code, with its leading zeros.")],
+    /,
+    *,
+    as_json: JsonFlag = False,
+) -> int:
+    """Check a one-time code, which uses up an attempt."""
+    recipient = parse_msisdn(to, default_region="CI")
+    with settings.open_client() as sms, signals.announced():
+        found = sms.verify_otp(recipient, code)
+    if as_json:
+        output.print_json(
+            {
+                "recipient": recipient,
+                "valid": found.valid,
+                "reason": None if found.reason is None else found.reason.value,
+                "message_id": found.message_id,
+            }
+        )
+    return _tell(found, quiet=as_json)
+
+
+def _tell(found: OtpVerification, *, quiet: bool) -> int:
+    if not found.valid:
+        output.fail(_REASONS[found.reason])
+        # Of what can be no code the gateway was not asked.
+        return exit_codes.USAGE if found.reason is OtpReason.MALFORMED else exit_codes.REJECTED
+    if not quiet:
+        output.say("The code is right.")
+    return exit_codes.DONE
+
+
+def _minutes(number: int) -> timedelta:
+    try:
+        return timedelta(minutes=number)
+    except OverflowError:
+        too_long = True
+    assert too_long
+    raise InvalidInputError("No one-time code lives that long; nothing was sent.")

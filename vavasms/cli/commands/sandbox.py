@@ -1,0 +1,38 @@
+"""`sandbox`: the command line's side; what needs the extra is in `serving`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from vavasms.cli.params import JsonFlag, flag
+from vavasms.config import misconfigured
+from vavasms.errors import InvalidInputError
+
+_PORTS = range(65536)
+
+
+def sandbox(
+    *,
+    port: Annotated[int, Parameter(metavar="PORT", help="Where to listen; 0 takes any free port.")] = 8425,
+    inbound_url: Annotated[
+        str | None, Parameter(metavar="URL", help="Where replies written in the inbox page are posted to.")
+    ] = None,
+    allow_remote_inbound: Annotated[bool, flag("Let that URL be on another machine.")] = False,
+    as_json: JsonFlag = False,
+) -> int:
+    """Stand in for the gateway on this machine, until Ctrl-C."""
+    if port not in _PORTS:
+        raise InvalidInputError("A port is a number from 0 to 65535.")
+    need_sandbox()
+    from vavasms.cli.commands.sandbox_serve import serve
+
+    return serve(port, as_json=as_json, inbound_url=inbound_url, allow_remote=allow_remote_inbound)
+
+
+def need_sandbox() -> None:
+    """Raise `ConfigurationError` where the extra that the sandbox needs is not installed."""
+    if any(find_spec(name) is None for name in ("jinja2", "starlette", "uvicorn")):
+        raise misconfigured("The sandbox needs its extra: pip install 'vavasms[sandbox]'.")

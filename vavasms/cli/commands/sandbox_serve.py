@@ -1,0 +1,100 @@
+"""Run the sandbox in the foreground: how to reach it, then each SMS as it comes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+
+from rich.text import Text
+
+from vavasms.cli import exit_codes, output
+from vavasms.cli.signals import stop_on_signal
+from vavasms.sandbox import Entry, Gateway, Inbound, MagicNumber, SandboxError, SandboxServer
+from vavasms.transport.http import post_form
+
+#: Seconds after which a stop is noticed at the latest.
+_BEAT = 0.2
+_TEXT_SHOWN = 160
+#: The one-time code is always this, as long as was asked for: a stand-in guards nothing, and the examples
+#: in the help can be run as they stand.
+CODE = "042317986"
+
+
+def serve(port: int, *, as_json: bool, inbound_url: str | None = None, allow_remote: bool = False) -> int:
+    """Serve until Ctrl-C or SIGTERM, which are how a server ends: the exit code is 0."""
+    stop = threading.Event()
+    try:
+        inbound = _inbound(inbound_url, allow_remote=allow_remote)
+        with stop_on_signal(stop), SandboxServer(Gateway(below=draw), port=port, inbound=inbound) as server:
+            _introduce(server, as_json=as_json)
+            _follow(server, stop, quiet=as_json)
+    except SandboxError as error:
+        output.fail(str(error))
+        return exit_codes.USAGE
+    return exit_codes.DONE
+
+
+def _inbound(url: str | None, *, allow_remote: bool) -> Inbound | None:
+    """Hand the sandbox what it needs to call an inbound URL: it reaches out by nothing of its own."""
+    return None if url is None else Inbound(url=url, post=post_form, allow_remote=allow_remote)
+
+
+def draw(below: int) -> int:
+    """Draw the code of `len(str(below)) - 1` digits, as the gateway asks for it."""
+    return int(CODE[: len(str(below)) - 1])
+
+
+def settings(server: SandboxServer) -> dict[str, str]:
+    """Give the settings by which a client reaches the sandbox."""
+    sender_ids = server.gateway.sender_ids or {"SANDBOX"}
+    return {
+        "VAVASMS_BASE_URL": server.url,
+        "VAVASMS_USERNAME": server.gateway.username,
+        "VAVASMS_PASSWORD": server.gateway.password,
+        "VAVASMS_SENDER_ID": "SANDBOX" if "SANDBOX" in sender_ids else min(sender_ids),
+    }
+
+
+def _introduce(server: SandboxServer, *, as_json: bool) -> None:
+    found = settings(server)
+    if as_json:
+        output.print_json({name.removeprefix("VAVASMS_").lower(): value for name, value in found.items()})
+    else:
+        output.say(f"The sandbox stands in for the gateway at {server.url} (Ctrl-C stops it).")
+        output.say(f"Its inbox, to look at in a browser: {server.origin}/")
+        output.say("In another terminal:\n")
+        for name, value in found.items():
+            output.say(f"  $env:{name} = '{value}'" if os.name == "nt" else f"  export {name}={value}")
+        output.say(f"\nIts one-time codes are {CODE[:4]}, or the first digits of {CODE} if longer.\n")
+    # Whoever started this as a subprocess waits for these lines.
+    sys.stdout.flush()
+
+
+def _follow(server: SandboxServer, stop: threading.Event, *, quiet: bool) -> None:
+    """Show what is accepted as it comes."""
+    journal, last = server.gateway.journal, 0
+    while not stop.is_set():
+        journal.wait_for(len(journal) + 1, timeout=_BEAT)
+        for magic in server.gateway.take_magic():
+            if not quiet:
+                output.say(_describe_magic(magic))
+                sys.stdout.flush()
+        for entry in journal.entries_after(last):
+            last = entry.sequence
+            if not quiet:
+                output.say(_describe(entry))
+                sys.stdout.flush()
+
+
+def _describe_magic(magic: MagicNumber) -> Text:
+    line = Text(f"{time.strftime('%H:%M:%S')}  ", style="dim")
+    return line.append(f"+{magic.phone} is a magic number: {magic.sentence}", style="yellow")
+
+
+def _describe(entry: Entry) -> Text:
+    more = f" and {entry.recipients - 1:,} more" if entry.recipients > 1 else ""
+    line = Text(f"{time.strftime('%H:%M:%S', time.localtime(entry.time))}  ", style="dim")
+    line.append(f"{output.clean(entry.sender_id)} → +{entry.phones[0]}{more}  ", style="cyan")
+    return line.append(output.clean(entry.message)[:_TEXT_SHOWN], style="default")

@@ -1,0 +1,73 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+from cyclopts import Parameter
+
+from vavasms.cli import output
+from vavasms.errors import InvalidInputError
+
+
+def flag(description: str, *, name: str | None = None) -> Parameter:
+    """Return an option that takes no value and has no opposite."""
+    return Parameter(name=name, negative=(), show_default=False, help=description)
+
+
+JsonFlag = Annotated[bool, flag("Print JSON for programs.", name="--json")]
+Yes = Annotated[bool, flag("Do not ask.")]
+SenderId = Annotated[
+    str | None,
+    Parameter(
+        name="--sender-id",
+        metavar="ID",
+        allow_leading_hyphen=True,
+        help="Who it comes from [VAVASMS_SENDER_ID].",
+    ),
+]
+#: A list, and how the commands that take one read it.
+Contacts = Annotated[
+    str,
+    Parameter(
+        help="CSV, XLSX, or one number a line; `-` is standard input.",
+        show_default=False,
+        allow_leading_hyphen=True,
+    ),
+]
+Region = Annotated[
+    str | None,
+    Parameter(metavar="CC", help="The country of all numbers, such as CI: makes old 8-digit ones readable."),
+]
+Repair = Annotated[bool, flag("Take the new number in place of an old or spoiled one.")]
+PhoneColumn = Annotated[
+    str | None,
+    Parameter(name="--phone-column", metavar="NAME", help="The name of the column that holds the numbers."),
+]
+SheetName = Annotated[
+    str | None,
+    Parameter(
+        name="--sheet", metavar="NAME", help="The sheet, where it is not the first that holds anything."
+    ),
+]
+TextEncoding = Annotated[
+    str | None,
+    Parameter(
+        name="--encoding",
+        metavar="NAME",
+        help="The encoding of a text that is not UTF-8, cp1252 or marked, such as mac_roman.",
+    ),
+]
+
+
+def open_contacts(contacts: str) -> Path | BinaryIO:
+    """Return the list to read; `-` is standard input."""
+    if contacts != "-":
+        return Path(contacts)
+    if sys.stdin is None:
+        raise InvalidInputError("There is no standard input: name a file. Nothing was sent.")
+    if sys.stdin.isatty():
+        output.warn("Type one number a line, and Ctrl-D at the end.")
+    return sys.stdin.buffer

@@ -1,0 +1,144 @@
+"""Whose account it is: the environment, then `.env` in the working directory, then the keyring."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from vavasms.cli import output
+from vavasms.cli.secrets import holds_password
+from vavasms.client import AsyncVavaSMS
+from vavasms.config import KEYRING_SERVICE, misconfigured
+from vavasms.sync.client import VavaSMS
+from vavasms.tracebacks import hide_frames
+
+_PASSWORD, _USERNAME, _BASE_URL = "VAVASMS_PASSWORD", "VAVASMS_USERNAME", "VAVASMS_BASE_URL"
+_LEDGER = "VAVASMS_LEDGER"
+#: A URL of a receiver has its token in it.
+_SECRETS = (_PASSWORD, "VAVASMS_INBOUND_TOKEN", "VAVASMS_INBOUND_URL")
+
+
+@contextmanager
+def open_client() -> Iterator[VavaSMS]:
+    """Open a client of the account that the settings name.
+
+    Raises `ConfigurationError` where they name none.
+    """
+    with _make_client() as sms:
+        yield sms
+
+
+@hide_frames
+def _make_client() -> VavaSMS:
+    settings = find_settings()
+    return VavaSMS(
+        settings[_USERNAME],
+        settings[_PASSWORD],
+        sender_id=settings.get("VAVASMS_SENDER_ID"),
+        base_url=settings.get(_BASE_URL),
+        status_path=settings.get("VAVASMS_STATUS_PATH"),
+        max_connections=4,
+    )
+
+
+@hide_frames
+def make_async_client(*, max_connections: int) -> AsyncVavaSMS:
+    """Make the same for commands that keep many calls under way."""
+    settings = find_settings()
+    return AsyncVavaSMS(
+        settings[_USERNAME],
+        settings[_PASSWORD],
+        sender_id=settings.get("VAVASMS_SENDER_ID"),
+        base_url=settings.get(_BASE_URL),
+        status_path=settings.get("VAVASMS_STATUS_PATH"),
+        max_connections=max_connections,
+    )
+
+
+@hide_frames
+def find_ledger_setting(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> str | None:
+    """Give the ledger that the environment names, or `.env`; it may hold a password."""
+    return find_setting(_LEDGER, environment, dotenv)
+
+
+@hide_frames
+def find_setting(
+    name: str, environment: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")
+) -> str | None:
+    """Give one setting of the environment, or of `.env`."""
+    return (_filled(_read_dotenv(dotenv)) | _filled(environment)).get(name)
+
+
+@hide_frames
+def find_settings(
+    environment: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")
+) -> Mapping[str, str]:
+    """Gather the settings; the environment wins over `.env`, both win over the keyring."""
+    nearby = _filled(_read_dotenv(dotenv))
+    settings = nearby | (given := _filled(environment))
+    if not (_USERNAME in settings and _PASSWORD in settings):
+        settings = _ask_keyring(settings.get(_USERNAME)) | settings
+    if _USERNAME in settings and _PASSWORD in settings:
+        if _BASE_URL not in given:
+            _check_origin(settings, nearby)
+        return settings
+    raise misconfigured(
+        f"No credentials: set {_USERNAME} and {_PASSWORD}, or try without an account: `vavasms sandbox`."
+    )
+
+
+def _check_origin(settings: Mapping[str, str], nearby: Mapping[str, str]) -> None:
+    """Let no file that lies in a folder send a password from elsewhere to a gateway of its choice."""
+    gateway = nearby.get(_BASE_URL)
+    if (
+        gateway is not None
+        and settings[_BASE_URL] == gateway
+        and nearby.get(_PASSWORD) != settings[_PASSWORD]
+    ):
+        raise misconfigured(
+            f"The file .env names a gateway ({_BASE_URL}) but not its password: keep both in one place."
+        )
+
+
+def _filled(settings: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in settings.items() if name.startswith("VAVASMS_") and value}
+
+
+def _read_dotenv(path: Path) -> dict[str, str | None]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    try:
+        # A password may hold a `$`.
+        found = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        why = type(error).__name__
+    else:
+        secret = any(map(found.get, _SECRETS)) or holds_password(found.get(_LEDGER) or "")
+        if secret and os.name == "posix" and path.stat().st_mode & 0o044:
+            _warn_of_readers(path, path.resolve())
+        return found
+    raise misconfigured(f"The file {path} cannot be read ({why}).")
+
+
+@cache
+def _warn_of_readers(path: Path, _resolved: Path) -> None:
+    """Warn once of a file, however often a command looks into it."""
+    output.warn(f"Warning: others on this machine can read the secrets in {path}: chmod 600 {path}")
+
+
+def _ask_keyring(username: str | None) -> dict[str, str]:
+    if find_spec("keyring") is None:
+        return {}
+    try:
+        import keyring
+
+        found = keyring.get_credential(KEYRING_SERVICE, username)
+    except Exception:  # noqa: BLE001  no backend, a locked one, a broken one: as many exceptions as backends
+        return {}
+    return {} if found is None else _filled({_USERNAME: found.username, _PASSWORD: found.password})
