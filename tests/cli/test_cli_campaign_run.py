@@ -324,7 +324,7 @@ def test_it_runs_in_a_thread_where_no_signal_can_be_received(
 ) -> None:
     words = ("campaign", "run", contacts(2), "--message", "Bonjour", "--yes")
     with ThreadPoolExecutor(1) as threads:
-        assert threads.submit(run, words).result(30) == 0
+        assert threads.submit(run_command, words).result(30) == 0
 
 
 def test_an_interrupt_before_the_first_call_says_how_to_go_on(

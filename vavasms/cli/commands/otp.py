@@ -59,9 +59,8 @@ def send(
             }
         )
     else:
-        output.say(
-            f"Accepted: a one-time code to {recipient.e164}, message {output.clean(receipt.message_id) or '?'}."
-        )
+        message_id = output.clean(receipt.message_id) or "?"
+        output.say(f"Accepted: a one-time code to {recipient.e164}, message {message_id}.")
 
 
 def verify(

@@ -44,6 +44,6 @@ async def _recover(path: Path, yes: bool, as_json: bool) -> int:
 def _question(path: Path, problem: str | None) -> str:
     why = problem or "looks whole: recover it only if it is a back-up that was put back"
     return (
-        f"The ledger {output.clean(str(path))} {why}. What its campaigns have queued becomes unknown, since it "
-        "may have been sent; campaigns that are not in the file are lost."
+        f"The ledger {output.clean(str(path))} {why}. What its campaigns have queued becomes unknown, since "
+        "it may have been sent; campaigns that are not in the file are lost."
     )
