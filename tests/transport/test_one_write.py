@@ -18,8 +18,7 @@ import pytest
 import trustme
 
 from vavasms import AsyncVavaSMS, CallInfo, Outcome, OutcomeUnknownError
-from vavasms.transport._httpcore import is_quiet, join_writes
-from vavasms.transport.joined import OneWriteBackend, OneWriteStream
+from vavasms.transport._httpcore import OneWriteBackend, OneWriteStream, is_quiet, join_writes
 
 pytestmark = pytest.mark.anyio
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from vavasms.config import Timeouts, misconfigured
-from vavasms.transport.deadlines import deadlines_of
-from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER
+from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER, deadlines_of
 from vavasms.wire.requests import CallKind
 
 #: After its commit an intent may still be acted on for so long. A machine that slept has lost it.

@@ -7,6 +7,7 @@ after the `except` block is over.
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -18,23 +19,21 @@ import httpx
 from attrs import evolve
 
 from vavasms.config import Secret, Settings, Timeouts, misconfigured
-from vavasms.errors import InvalidInputError, NotSentError, OutcomeUnknownError, VavaSMSError
+from vavasms.errors import InvalidInputError, NotSentError, Outcome, OutcomeUnknownError, VavaSMSError
 from vavasms.transport._httpcore import is_followed, is_quiet, join_writes
 from vavasms.transport.body import Attempt as Attempt
 from vavasms.transport.body import Body
-from vavasms.transport.deadlines import deadlines_of
 from vavasms.transport.exchange import Exchange
-from vavasms.transport.headers import MAX_LENGTHS as MAX_LENGTHS
-from vavasms.transport.headers import Headers
 from vavasms.transport.hooks import Hook
-from vavasms.transport.lifetime import Lifetime
 from vavasms.transport.live_guard import BarredError, Gate
 from vavasms.transport.loops import PerLoop
 from vavasms.transport.outcome import OutcomePolicy, Problem, Reply
 from vavasms.transport.pool import Pools
 from vavasms.transport.proxy import proxy_from_environment
 from vavasms.transport.response import read
+from vavasms.transport.retry import deadlines_of
 from vavasms.transport.tls import TLS, build_context, check_context, is_refusal
+from vavasms.version import __version__
 from vavasms.wire.requests import CallKind, Request, encode_credentials
 from vavasms.wire.responses import Envelope
 
@@ -107,7 +106,7 @@ class HttpTransport:
         )
         self._base_url = settings.base_url
         self._gate = Gate(settings.base_url)
-        self._headers = Headers(settings.base_url, httpx.Headers)
+        self._headers = Headers(settings.base_url)
         self._urls: dict[str, httpx.URL] = {}
         # Of a transport that once answered without asking for the body nothing can be told.
         self._blind = False
@@ -287,3 +286,56 @@ def _one_for_all(transport: httpx.AsyncBaseTransport) -> Callable[[], httpx.Asyn
     if not isinstance(transport, httpx.AsyncBaseTransport):
         raise misconfigured("transport must be an httpx.AsyncBaseTransport.")
     return lambda: transport
+
+
+#: The most lengths of bodies whose headers are kept.
+MAX_LENGTHS = 256
+
+
+class Headers:
+    """The headers of the requests to one gateway, kept by length: bulk bodies have few, and making them costs."""
+
+    def __init__(self, base_url: str) -> None:
+        self._by_length: dict[int, httpx.Headers] = {}
+        self._same = [
+            (b"Host", urlsplit(base_url).netloc.encode("ascii")),
+            (b"Content-Type", b"application/x-www-form-urlencoded"),
+            (b"Accept", b"application/json"),
+            (b"User-Agent", f"vavasms/{__version__}".encode("ascii")),
+        ]
+
+    def of(self, length: int) -> httpx.Headers:
+        """Return the headers of a body of `length` bytes."""
+        headers = self._by_length.get(length)
+        if headers is None:
+            headers = httpx.Headers([*self._same, (b"Content-Length", b"%d" % length)])
+            if len(self._by_length) < MAX_LENGTHS:
+                self._by_length[length] = headers
+        return headers
+
+
+class Lifetime:
+    """From the making of a transport to its closing, in one process."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._pid = os.getpid()
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a copy, in a child process, of a transport that the parent may be using."""
+        return os.getpid() != self._pid
+
+    def check(self, kind: CallKind, refusal: str | None = None) -> None:
+        """Refuse a call with a `ConfigurationError` where it cannot be made; nothing was sent then.
+
+        `refusal` says why it cannot be made in this event loop.
+        """
+        why = "The client is closed: make a new one." if self.closed else refusal
+        if self.is_forked:
+            # Its connections are shared with the parent: each would read the other's replies.
+            why = "The client was made before a fork: make a new one in the child process."
+        if why is not None:
+            error = misconfigured(why)
+            error.outcome = None if kind is CallKind.READ else Outcome.NOT_SENT
+            raise error

@@ -10,8 +10,10 @@ from time import monotonic
 from anyio import sleep
 from attrs import define, field
 
+from vavasms.config import Timeouts
 from vavasms.transport.backoff import backoff
 from vavasms.transport.outcome import ONCE, TWICE, Failure
+from vavasms.wire.requests import CallKind
 from vavasms.wire.responses import Envelope
 
 #: The longest wait that a Retry-After can ask for, in seconds.
@@ -85,3 +87,10 @@ def read_retry_after(value: str | None, now: datetime | None = None) -> float | 
         moment = moment.replace(tzinfo=UTC)
     seconds = (moment - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def deadlines_of(timeouts: Timeouts, kind: CallKind) -> tuple[dict[str, float], float]:
+    """Give httpx's timeouts, each for one read or write, and the deadline of the whole attempt; seconds."""
+    reply = timeouts.send if kind is CallKind.SEND else timeouts.read
+    steps = {"connect": timeouts.connect, "write": timeouts.write, "pool": timeouts.pool, "read": reply}
+    return steps, timeouts.connect + timeouts.write + reply
