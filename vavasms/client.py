@@ -9,10 +9,9 @@ from typing import Self
 
 from vavasms import endpoints
 from vavasms.bulk.batcher import BulkReport
-from vavasms.bulk.collecting import collect
 from vavasms.bulk.models import BulkOptions, OnProgress
 from vavasms.bulk.recipients import Recipients, check_recipients
-from vavasms.bulk.sender import BulkStream
+from vavasms.bulk.sender import BulkStream, collect
 from vavasms.config import Timeouts, load_settings, misconfigured, name_account
 from vavasms.endpoints import Account
 from vavasms.errors import InvalidInputError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vavasms.bulk.breaker import MAX_ALIKE, CircuitBreaker
+from vavasms.bulk.breaker import MAX_EQUAL_FAILURES, CircuitBreaker
 from vavasms.errors import (
     AuthenticationError,
     GatewayError,
@@ -24,16 +24,16 @@ BAD_NUMBER = RejectedNumberError("No.", outcome=Outcome.REJECTED, code=903, name
 
 
 def test_what_would_befall_every_batch_halts_at_once_and_for_good() -> None:
-    halt = CircuitBreaker()
-    assert [halt.watch(error) for error in (None, BAD_LOGIN, None)] == [False, True, True]
-    assert halt.cause is BAD_LOGIN
+    breaker = CircuitBreaker()
+    assert [breaker.record(error) for error in (None, BAD_LOGIN, None)] == [False, True, True]
+    assert breaker.cause is BAD_LOGIN
 
 
 def test_three_alike_in_a_row_halt_and_the_last_of_them_is_the_cause() -> None:
-    halt, errors = CircuitBreaker(), [odd(), odd(), odd()]
-    assert [halt.watch(error) for error in errors] == [False, False, True]
-    assert halt.cause is errors[2]
-    assert halt.alike == MAX_ALIKE == 3
+    breaker, errors = CircuitBreaker(), [odd(), odd(), odd()]
+    assert [breaker.record(error) for error in errors] == [False, False, True]
+    assert breaker.cause is errors[2]
+    assert breaker.equal_failures == MAX_EQUAL_FAILURES == 3
 
 
 @pytest.mark.parametrize(
@@ -42,31 +42,31 @@ def test_three_alike_in_a_row_halt_and_the_last_of_them_is_the_cause() -> None:
     ids=repr,
 )  # fmt: skip
 def test_anything_else_in_between_begins_the_row_anew(between: VavaSMSError | None) -> None:
-    halt = CircuitBreaker()
-    assert not any(halt.watch(error) for error in (odd(), odd(), between, odd(), odd()))
-    assert halt.alike == 2
-    assert halt.watch(odd())
+    breaker = CircuitBreaker()
+    assert not any(breaker.record(error) for error in (odd(), odd(), between, odd(), odd()))
+    assert breaker.equal_failures == 2
+    assert breaker.record(odd())
 
 
 def test_documented_codes_and_errors_without_a_code_never_add_up() -> None:
-    halt = CircuitBreaker()
-    assert not any(halt.watch(error) for error in [BAD_NUMBER, odd(None, None)] * 5)
-    assert halt.alike == 0
+    breaker = CircuitBreaker()
+    assert not any(breaker.record(error) for error in [BAD_NUMBER, odd(None, None)] * 5)
+    assert breaker.equal_failures == 0
 
 
 def test_a_cause_stays_the_first_one() -> None:
-    halt = CircuitBreaker()
-    halt.watch(BAD_LOGIN)
-    for _ in range(MAX_ALIKE):
-        halt.watch(odd())
-    assert halt.cause is BAD_LOGIN
+    breaker = CircuitBreaker()
+    breaker.record(BAD_LOGIN)
+    for _ in range(MAX_EQUAL_FAILURES):
+        breaker.record(odd())
+    assert breaker.cause is BAD_LOGIN
 
 
 def test_what_is_not_tried_any_more_says_why_and_is_safe_to_repeat() -> None:
-    halt = CircuitBreaker()
-    assert str(halt.not_sent()) == "Nothing was sent: sending was stopped."
-    halt.watch(BAD_LOGIN)
-    error = halt.not_sent()
+    breaker = CircuitBreaker()
+    assert str(breaker.not_sent()) == "Nothing was sent: sending was stopped."
+    breaker.record(BAD_LOGIN)
+    error = breaker.not_sent()
     assert str(error) == "Nothing was sent: an earlier batch ended in AuthenticationError."
     assert error.outcome is Outcome.NOT_SENT
     assert error.safe_to_retry

@@ -499,7 +499,7 @@ async def test_a_campaign_that_is_started_again_as_a_worker_leaves_it_keeps_its_
         async with await crew.ledger.open_hasty(2) as pool, crew.sweeper() as worker._sweeper:
             worker._engine = worker._make_engine(pool)
             async with anyio.create_task_group() as worker._tasks:
-                old = await worker._find_route(campaign_id)
+                old = await worker._find_sender(campaign_id)
                 assert old is not None
                 await crew.ledger.pause(campaign_id, "AuthenticationError")
                 old.close()
@@ -507,12 +507,12 @@ async def test_a_campaign_that_is_started_again_as_a_worker_leaves_it_keeps_its_
 
                 async def resume() -> None:
                     await crew.ledger.start(campaign_id)
-                    opened.append(await worker._find_route(campaign_id))
+                    opened.append(await worker._find_sender(campaign_id))
 
                 ledger.meanwhile = resume
                 await worker._sweeper.look()
                 await worker._leave()
-                assert await worker._find_route(campaign_id) is opened[0]
+                assert await worker._find_sender(campaign_id) is opened[0]
                 worker.stop()
                 worker._tasks.cancel_scope.cancel()
 

@@ -311,18 +311,18 @@ class Hours:
     """A window over two workers' ways, and the hour for both."""
 
     clock: Clock
-    routes: tuple[CampaignSender, CampaignSender]
+    senders: tuple[CampaignSender, CampaignSender]
 
     async def carry(self, numbers: tuple[int, int]) -> list[bool]:
         """Have each carry one; tell which sent."""
         sent = []
-        for route, no in zip(self.routes, numbers, strict=True):
-            carried = await route.carry(QueuedBatch(no=no, messages=1, segments=1, not_before=0.0))
-            sent.append(carried is not None)
+        for sender, no in zip(self.senders, numbers, strict=True):
+            result = await sender.send(QueuedBatch(no=no, messages=1, segments=1, not_before=0.0))
+            sent.append(result is not None)
         return sent
 
 
-def make_route(crew: Crew, campaign: Campaign, worker: str, clock: Callable[[], float]) -> CampaignSender:
+def make_sender(crew: Crew, campaign: Campaign, worker: str, clock: Callable[[], float]) -> CampaignSender:
     return CampaignSender(
         ledger=crew.ledger,
         campaign=campaign,
@@ -339,8 +339,8 @@ async def test_a_window_that_closes_holds_for_all_workers(crew: Crew) -> None:
     campaign_id = await crew.start(6, batch_size=1, window=window)
     campaign = await crew.ledger.campaign(campaign_id)
     clock = Clock(TWENTY - 1)
-    routes = [make_route(crew, campaign, name, clock) for name in ("one", "two")]
-    hours = Hours(clock=clock, routes=(routes[0], routes[1]))
+    senders = [make_sender(crew, campaign, name, clock) for name in ("one", "two")]
+    hours = Hours(clock=clock, senders=(senders[0], senders[1]))
     assert await hours.carry((0, 1)) == [True, True]
     clock.now = TWENTY
     assert await hours.carry((2, 3)) == [False, False]
@@ -355,7 +355,7 @@ async def test_a_window_that_closes_holds_for_all_workers(crew: Crew) -> None:
 async def test_a_worker_pauses_only_the_start_that_it_carried(crew: Crew, obstacle: str) -> None:
     floor = {"unit_price": PRICE, "balance_floor": Decimal(10**9)} if obstacle == "floor" else {}
     campaign_id = await crew.start(4, batch_size=1, **floor)
-    ours = make_route(crew, await crew.ledger.campaign(campaign_id), "one", time.time)
+    ours = make_sender(crew, await crew.ledger.campaign(campaign_id), "one", time.time)
     # A person puts right what is in the way, before this worker comes to it.
     assert await crew.ledger.pause(campaign_id, "lunch")
     assert await crew.ledger.start(campaign_id)
@@ -364,7 +364,7 @@ async def test_a_worker_pauses_only_the_start_that_it_carried(crew: Crew, obstac
         crew.stage.sandbox.faults.script(gone, path="/v1/check/balance")
     elif obstacle == "send":
         crew.stage.sandbox.faults.script(gone, path=TEXT)
-    await ours.carry(QueuedBatch(no=0, messages=1, segments=1, not_before=0.0))
+    await ours.send(QueuedBatch(no=0, messages=1, segments=1, not_before=0.0))
     campaign = await crew.ledger.campaign(campaign_id)
     assert (campaign.state, campaign.reason) == (CampaignState.RUNNING, None)
     assert (await crew.ledger.status(campaign_id)).queued == 4

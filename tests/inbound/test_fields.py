@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vavasms.errors import InvalidInputError
 from vavasms.inbound import parse_inbound
-from vavasms.inbound.fields import read_fields
+from vavasms.inbound.parse import read_fields
 
 FIELDS = {"message_id": "SM-1", "form": "+2250700000101", "content": "Ça va ? 😀\r\nbien", "sms_date": ""}
 

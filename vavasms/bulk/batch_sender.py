@@ -28,24 +28,24 @@ MAX_TURNED_AWAY = 5
 
 @frozen(kw_only=True, eq=False, repr=False)
 class BatchSender:
-    """Carry batches of one text, each when the pace has room for it."""
+    """Send batches of one text, each when the rate limiter has room for it."""
 
     transport: Transport
     draft: TextDraft
-    #: Shared by all batches, as is the halt.
-    pace: RateLimiter
-    halt: CircuitBreaker
+    #: Shared by all batches, as is the breaker.
+    rate_limiter: RateLimiter
+    breaker: CircuitBreaker
     #: Set once nothing more is to be sent.
     closing: anyio.Event
     #: Set once the first batch may leave.
     cleared: anyio.Event
 
-    async def carry(self, number: int, batch: Batch, attempt: Attempt) -> BatchResult:
+    async def send(self, number: int, batch: Batch, attempt: Attempt) -> BatchResult:
         """Wait for its turn, send it, and again where the gateway turned it away unprocessed."""
         error: VavaSMSError
         for turn in range(MAX_TURNED_AWAY):
             if not await self._may_send(len(batch)):
-                return untried(number, batch, self.halt)
+                return untried(number, batch, self.breaker)
             try:
                 lot = await send_text(self.transport, self.draft, batch, attempt)
                 return BatchResult(recipients=batch, outcome=Outcome.ACCEPTED, lot=lot, number=number)
@@ -54,7 +54,7 @@ class BatchSender:
                 error = caught.with_traceback(None)
             if not (isinstance(error, RateLimitedError) and error.safe_to_retry):
                 break
-            self.pace.hold(error.retry_after, turn, time.monotonic())
+            self.rate_limiter.hold(error.retry_after, turn, time.monotonic())
             attempt.forget()
         return BatchResult(
             recipients=batch, outcome=error.outcome or Outcome.UNKNOWN, error=error, number=number
@@ -63,19 +63,19 @@ class BatchSender:
     async def _may_send(self, messages: int) -> bool:
         """Wait for this batch's turn; False where sending was stopped in the meantime."""
         await self.cleared.wait()
-        wait = self.pace.reserve(messages, time.monotonic())
+        wait = self.rate_limiter.reserve(messages, time.monotonic())
         while wait > 0 and not self.closing.is_set():
             with anyio.move_on_after(wait):
                 await self.closing.wait()
             now = time.monotonic()
             # The gateway may have asked for a pause in the meantime.
-            wait = self.pace.reserve(messages, now) if self.pace.held(now) else 0.0
+            wait = self.rate_limiter.reserve(messages, now) if self.rate_limiter.held(now) else 0.0
         return not self.closing.is_set()
 
 
-def untried(number: int, batch: Batch, halt: CircuitBreaker) -> BatchResult:
+def untried(number: int, batch: Batch, breaker: CircuitBreaker) -> BatchResult:
     """Build the result of a batch that nobody tried to send."""
-    return BatchResult(recipients=batch, outcome=Outcome.NOT_SENT, error=halt.not_sent(), number=number)
+    return BatchResult(recipients=batch, outcome=Outcome.NOT_SENT, error=breaker.not_sent(), number=number)
 
 
 def is_refused_as_a_whole(result: BatchResult) -> bool:

@@ -148,7 +148,7 @@ class Batcher:
     size: int
     region: str
     dedupe: bool
-    tally: Counts
+    counts: Counts
     #: Batches that nobody has taken yet.
     ready: list[Batch] = field(factory=list)
     _seen: set[int] = field(factory=set)
@@ -187,7 +187,7 @@ class Batcher:
             fault = InvalidNumberError("An item of the list is no text.", reason=NumberFault.NOT_TEXT.value)
         else:
             return self._deduplicate(number)
-        self.tally.invalid.append(InvalidRecipient(index=self._index, text=_show(text), error=fault))
+        self.counts.invalid.append(InvalidRecipient(index=self._index, text=_show(text), error=fault))
         return None
 
     def _deduplicate(self, number: Msisdn) -> Msisdn | None:
@@ -195,7 +195,7 @@ class Batcher:
             return number
         # Numbers as ints: a third of the memory of the texts, and exact.
         if (key := int(number)) in self._seen:
-            self.tally.duplicates += 1
+            self.counts.duplicates += 1
             return None
         self._seen.add(key)
         return number

@@ -7,7 +7,7 @@ from attrs import define, field
 from vavasms.errors import GatewayError, NotSentError, Outcome, VavaSMSError
 
 #: Codes that nobody documented, alike and in a row, before the rest is not sent.
-MAX_ALIKE = 3
+MAX_EQUAL_FAILURES = 3
 
 
 @define(kw_only=True)
@@ -17,20 +17,20 @@ class CircuitBreaker:
     #: What ended the sending; None while it goes on, and where somebody merely stopped it.
     cause: VavaSMSError | None = None
     #: How many batches in a row, up to the last, ended in one code that nobody documented.
-    alike: int = 0
+    equal_failures: int = 0
     #: The cause was met before anything was sent.
     is_early: bool = False
     _last: tuple[int | None, str | None] | None = field(default=None, init=False)
 
-    def watch(self, error: VavaSMSError | None) -> bool:
+    def record(self, error: VavaSMSError | None) -> bool:
         """Look at one settled batch, in the order they settle; True once the rest is not to be sent."""
         code = _undocumented(error)
         if code is None:
-            self.alike = 0
+            self.equal_failures = 0
         else:
-            self.alike = self.alike + 1 if code == self._last else 1
+            self.equal_failures = self.equal_failures + 1 if code == self._last else 1
         self._last = code
-        if error is not None and (error.halts or self.alike >= MAX_ALIKE):
+        if error is not None and (error.halts or self.equal_failures >= MAX_EQUAL_FAILURES):
             self.cause = self.cause or error
         return self.cause is not None
 

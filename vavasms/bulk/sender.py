@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import Self
 
 import anyio
 from anyio.abc import TaskGroup
+from attrs import evolve
 
 from vavasms.bulk.batch_sender import BatchSender, interrupted, is_refused_as_a_whole, untried
 from vavasms.bulk.batcher import Batch, Batcher, BatchResult, BulkReport, Counts
@@ -53,12 +54,12 @@ class BulkStream:
         self._transport = transport
         self._draft = draft
         self._options = options
-        self._tally = Counts()
+        self._counts = Counts()
         self._cutter = Batcher(
-            size=options.batch_size, region=region, dedupe=options.dedupe, tally=self._tally
+            size=options.batch_size, region=region, dedupe=options.dedupe, counts=self._counts
         )
         self._chunks = read_chunks(recipients, options.batch_size)
-        self._halt = CircuitBreaker()
+        self._breaker = CircuitBreaker()
         #: All there is was read, and it is one batch.
         self._is_one = False
         self._source_error: Exception | None = None
@@ -73,19 +74,19 @@ class BulkStream:
     @property
     def report(self) -> BulkReport:
         """The account as it stands; final once the block was left."""
-        return self._tally.report()
+        return self._counts.report()
 
     def account(self) -> BulkReport:
         """Return the account of a stream that was cut off, whether or not it has settled.
 
         What is still under way is unknown in it, what nobody has begun not sent.
         """
-        tally = self._tally.copy()
+        counts = self._counts.copy()
         for number, batch in [*self._in_flight.items()]:
-            tally.add(interrupted(number, batch, Outcome.UNKNOWN))
+            counts.add(interrupted(number, batch, Outcome.UNKNOWN))
         for number, batch in enumerate([*self._cutter.ready], self._next_number):
-            tally.add(self._untried(number, batch))
-        return tally.report()
+            counts.add(self._untried(number, batch))
+        return counts.report()
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
@@ -93,11 +94,11 @@ class BulkStream:
         self._limiter = anyio.CapacityLimiter(min(self._options.concurrency, self._transport.max_connections))
         self._closing, self._cleared, self._counted = anyio.Event(), anyio.Event(), anyio.Event()
         self._looking = anyio.CancelScope()
-        self._courier = BatchSender(
+        self._batch_sender = BatchSender(
             transport=self._transport,
             draft=self._draft,
-            pace=RateLimiter(rate=self._options.rate),
-            halt=self._halt,
+            rate_limiter=RateLimiter(rate=self._options.rate),
+            breaker=self._breaker,
             closing=self._closing,
             cleared=self._cleared,
         )
@@ -147,7 +148,7 @@ class BulkStream:
             error, self._source_error = self._source_error, None
         else:
             # Only now: a task that is cancelled natively can lose what it was about to receive.
-            self._tally.hand_over(result)
+            self._counts.hand_over(result)
             return result
         if error is not None:
             raise error
@@ -155,7 +156,7 @@ class BulkStream:
 
     def take_back(self, result: BatchResult) -> None:
         """Keep a result that was received and reached nobody."""
-        self._tally.take_back(result)
+        self._counts.take_back(result)
 
     def stop(self) -> None:
         """Start no new batch; what is in flight goes on to its end."""
@@ -186,7 +187,7 @@ class BulkStream:
                             await self._limiter.acquire_on_behalf_of(place)
                             # Before its task runs: an account that is taken meanwhile must name it.
                             self._in_flight[self._next_number] = ready[0]
-                            tasks.start_soon(self._carry, self._next_number, ready.pop(0), place)
+                            tasks.start_soon(self._send, self._next_number, ready.pop(0), place)
                             self._next_number += 1
                 self._is_one = self._next_number == 1
                 self._counted.set()
@@ -205,12 +206,12 @@ class BulkStream:
         """Account for batches that were not tried; `on_progress` may exit at any of them."""
         results = [self._untried(number, batch) for number, batch in batches]
         for result in results:
-            self._tally.add(result)
+            self._counts.add(result)
         for result in results:
             self._tell(result)
 
     def _untried(self, number: int, batch: Batch) -> BatchResult:
-        return untried(number, batch, self._halt)
+        return untried(number, batch, self._breaker)
 
     async def _look_ahead(self) -> None:
         """Read the balance before the first of several batches: none leaves where all would be refused."""
@@ -220,7 +221,7 @@ class BulkStream:
                     await self._counted.wait()
                 error = None if self._is_one else await look_ahead(self._transport)
                 if error is not None:
-                    self._halt.end_early(error)
+                    self._breaker.end_early(error)
                     self._closing.set()
         finally:
             self._cleared.set()
@@ -242,7 +243,7 @@ class BulkStream:
         self._cutter.flush()
         yield
 
-    async def _carry(self, number: int, batch: Batch, place: object) -> None:
+    async def _send(self, number: int, batch: Batch, place: object) -> None:
         try:
             await self._settle(number, batch)
         finally:
@@ -257,7 +258,7 @@ class BulkStream:
                     half = len(result.recipients) // 2
                     parts[:0] = [result.recipients[:half], result.recipients[half:]]
                     continue
-                if self._halt.watch(result.error):
+                if self._breaker.record(result.error):
                     self._closing.set()
                 await self._deliver(result)
         finally:
@@ -267,7 +268,7 @@ class BulkStream:
         attempt = Attempt()
         self._in_flight[number] = batch
         try:
-            return await self._courier.carry(number, batch, attempt)
+            return await self._batch_sender.send(number, batch, attempt)
         except BaseException:
             # Cancelled, or a fault of our own: the body knows how far it came.
             self._in_flight.pop(number, None)
@@ -283,16 +284,70 @@ class BulkStream:
             await self._out.send(result)
 
     def _count(self, result: BatchResult) -> None:
-        self._tally.add(result)
+        self._counts.add(result)
         self._tell(result)
 
     def _tell(self, result: BatchResult) -> None:
         if self._options.on_progress is None or self._has_exited:
             return
         try:
-            self._options.on_progress(self._tally.progress(result))
+            self._options.on_progress(self._counts.progress(result))
         except Exception as error:  # noqa: BLE001  a bar's fault must not lose the account
             logger.warning("on_progress failed (%s); the bulk send goes on.", type(error).__name__)
         except BaseException:
             self._has_exited = True
             raise
+
+
+class Collector:
+    """Runs a bulk send and has the account of it, at any time and from any thread.
+
+    `rest` hands over what was read of the recipients and did not reach the stream.
+    """
+
+    def __init__(self, stream: BulkStream, rest: Callable[[], Sequence[str]] = tuple) -> None:
+        self._stream, self._rest = stream, rest
+        self._results: list[BatchResult] = []
+
+    async def run(self) -> BulkReport:
+        """Return the report, with every result in the order of the input.
+
+        An exception that ends it early (a cancellation, a fault of the iterable of recipients) carries
+        the account as its attribute `bulk_report`.
+        """
+        try:
+            async with self._stream as stream:
+                async for result in stream:
+                    self._results.append(result)
+        except BaseException as error:
+            self._stream.leave_out(self._rest())
+            self.attach(error)
+            raise
+        self._stream.leave_out(self._rest())
+        return self._report()
+
+    def attach(self, error: BaseException) -> None:
+        """Put the account on what ended the bulk send."""
+        attach(error, self._report())
+
+    def _report(self) -> BulkReport:
+        report, results = self._stream.account(), tuple(self._results)
+        known = {id(result) for result in results}
+        kept = [result for result in report.undelivered if id(result) not in known]
+        results = tuple(sorted([*results, *kept], key=lambda result: result.number))
+        return evolve(report, results=results, undelivered=())
+
+
+async def collect(stream: BulkStream) -> BulkReport:
+    """Run a bulk send to its end and return the report: see `Collector.run`."""
+    return await Collector(stream).run()
+
+
+def attach(error: BaseException, report: BulkReport) -> None:
+    """Put the account on an exception, as `bulk_report` and in words."""
+    vars(error)["bulk_report"] = report
+    error.add_note(
+        f"vavasms: of the bulk send, {report.accepted} recipients are accepted, "
+        f"{report.rejected} rejected, {report.not_sent} not sent, {report.unknown} unknown "
+        "(see the exception's bulk_report)."
+    )

@@ -1,4 +1,4 @@
-"""The limits that a campaign keeps: pace, hours, money. Pure; time is passed in."""
+"""The limits that a campaign keeps: rate, hours, money. Pure; time is passed in."""
 
 from __future__ import annotations
 

@@ -215,10 +215,10 @@ class CampaignRunner:
         self._running[campaign_id] = anyio.Event()
         try:
             await self._start(campaign_id)
-            feeder = await self._take_up(campaign_id, on_progress)
-            while await self._was_restarted(feeder):
+            dispatcher = await self._take_up(campaign_id, on_progress)
+            while await self._was_restarted(dispatcher):
                 self._running[campaign_id] = anyio.Event()
-                feeder = await self._take_up(campaign_id, on_progress)
+                dispatcher = await self._take_up(campaign_id, on_progress)
         finally:
             with anyio.CancelScope(shield=True), suppress(Exception):
                 # Whoever keeps the runner open reads the ledger, and others wait for what is being sent.
@@ -227,7 +227,7 @@ class CampaignRunner:
             self._stopped.discard(campaign_id)
             ended, self._ended = self._ended, anyio.Event()
             ended.set()
-        return CampaignRun(status=await self.ledger.status(campaign_id), error=feeder.halt.cause)
+        return CampaignRun(status=await self.ledger.status(campaign_id), error=dispatcher.breaker.cause)
 
     def stop(self) -> None:
         """Begin no further batch; `run` returns once those in flight are settled, its campaign `paused`."""
@@ -253,26 +253,26 @@ class CampaignRunner:
 
     async def _take_up(self, campaign_id: str, on_progress: OnProgress | None) -> Dispatcher:
         """Run a campaign by the limits that it was started with."""
-        feeder = await self._make_feeder(campaign_id)
-        await self._run(feeder, on_progress)
-        return feeder
+        dispatcher = await self._make_dispatcher(campaign_id)
+        await self._run(dispatcher, on_progress)
+        return dispatcher
 
-    async def _was_restarted(self, feeder: Dispatcher) -> bool:
+    async def _was_restarted(self, dispatcher: Dispatcher) -> bool:
         """Return whether a person paused and started it meanwhile, maybe with other limits."""
-        ours = feeder.carrier.campaign
+        ours = dispatcher.sender.campaign
         campaign = await self.ledger.campaign(ours.id)
         if ours.id in self._stopped or not self._is_open:
             # Asked last: a stop that came during the look is not to be lost.
             return False
         return campaign.state is CampaignState.RUNNING and campaign.revision != ours.revision
 
-    async def _make_feeder(self, campaign_id: str) -> Dispatcher:
+    async def _make_dispatcher(self, campaign_id: str) -> Dispatcher:
         campaign = await self.ledger.campaign(campaign_id)
         transport = self._account.transport
         watch = BalanceFloor(reader=self._reader, ledger=self.ledger, campaign=campaign)
         for no in self._orphans.get(campaign_id, ()):
             watch.answered(no)
-        carrier = QueuedBatchSender(
+        sender = QueuedBatchSender(
             transport=transport,
             ledger=self.ledger,
             campaign=campaign,
@@ -283,27 +283,27 @@ class CampaignRunner:
             stopping=self._running[campaign_id],
             pending=self._pending,
         )
-        return Dispatcher(carrier=carrier, places=transport.max_connections)
+        return Dispatcher(sender=sender, places=transport.max_connections)
 
-    async def _run(self, feeder: Dispatcher, on_progress: OnProgress | None) -> None:
-        ledger, campaign_id = self.ledger, feeder.carrier.campaign.id
+    async def _run(self, dispatcher: Dispatcher, on_progress: OnProgress | None) -> None:
+        ledger, campaign_id = self.ledger, dispatcher.sender.campaign.id
         problem: Exception | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_beside, feeder.carrier.balance.run)
+            tasks.start_soon(_beside, dispatcher.sender.balance.run)
             tasks.start_soon(_beside, self._maintain)
             if on_progress is not None:
                 tasks.start_soon(_beside, partial(_report, ledger, campaign_id, on_progress))
             try:
-                await self._feed(feeder)
+                await self._dispatch(dispatcher)
             except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
                 problem = error
             tasks.cancel_scope.cancel()
         if problem is not None:
             raise problem
-        if not await ledger.finish(campaign_id) and feeder.reason is not None:
-            await ledger.pause(campaign_id, feeder.reason, revision=feeder.carrier.campaign.revision)
+        if not await ledger.finish(campaign_id) and dispatcher.reason is not None:
+            await ledger.pause(campaign_id, dispatcher.reason, revision=dispatcher.sender.campaign.revision)
         with anyio.move_on_after(_LAST_WORD):
-            await _beside(feeder.carrier.balance.read)
+            await _beside(dispatcher.sender.balance.read)
         if on_progress is not None:
             await _beside(partial(_tell, ledger, campaign_id, on_progress))
 
@@ -323,14 +323,14 @@ class CampaignRunner:
                     await self._ask_time()
                 await self._pending.flush()
 
-    async def _feed(self, feeder: Dispatcher) -> None:
-        await feeder.run()
-        while self.ledger.is_shared and await self._wait_for_others(feeder):
-            await feeder.run()
+    async def _dispatch(self, dispatcher: Dispatcher) -> None:
+        await dispatcher.run()
+        while self.ledger.is_shared and await self._wait_for_others(dispatcher):
+            await dispatcher.run()
 
-    async def _wait_for_others(self, feeder: Dispatcher) -> bool:
+    async def _wait_for_others(self, dispatcher: Dispatcher) -> bool:
         """Wait for what others have under way; True where something of it is queued again."""
-        campaign_id, stopping = feeder.carrier.campaign.id, feeder.carrier.stopping
+        campaign_id, stopping = dispatcher.sender.campaign.id, dispatcher.sender.stopping
         while not stopping.is_set() and not await self.ledger.finish(campaign_id):
             status = await self.ledger.status(campaign_id)
             if status.state is not CampaignState.RUNNING or status.queued:

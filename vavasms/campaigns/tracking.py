@@ -105,7 +105,7 @@ async def track(
         clock=clock,
         deadline=deadline,
         began=clock(),
-        pace=RateLimiter(rate=rate),
+        rate_limiter=RateLimiter(rate=rate),
         on_progress=on_progress,
     )
     await tracker.count()
@@ -137,12 +137,12 @@ class _Tracker:
     deadline: float | None
     #: What was not found before that is asked after once more.
     began: float
-    pace: RateLimiter
+    rate_limiter: RateLimiter
     on_progress: OnTracked | None
     _counts: Counter[DeliveryStatus | _Special] = field(factory=Counter, init=False)
     _error: VavaSMSError | None = field(default=None, init=False)
     #: What ended the asking.
-    _halt: Exception | None = field(default=None, init=False)
+    _breaker: Exception | None = field(default=None, init=False)
     _failures: int = field(default=0, init=False)
 
     def left(self) -> float | None:
@@ -201,15 +201,15 @@ class _Tracker:
         async with anyio.create_task_group() as tasks:
             for _ in range(min(_ABREAST, self.account.transport.max_connections, len(queue))):
                 tasks.start_soon(self._work, queue, tasks.cancel_scope)
-        if self._halt is not None:
-            raise self._halt
+        if self._breaker is not None:
+            raise self._breaker
 
     async def _work(self, queue: deque[_OpenLot], scope: anyio.CancelScope) -> None:
         try:
             while queue:
                 await self._ask_lot(queue.popleft())
         except Exception as error:  # noqa: BLE001  raised above, by itself and not in a group
-            self._halt = error
+            self._breaker = error
             scope.cancel()
 
     async def _ask_lot(self, lot: _OpenLot) -> None:
@@ -226,8 +226,8 @@ class _Tracker:
     async def _take_turn(self) -> None:
         """Wait for the rate, and for what a failure before asked for."""
         while True:
-            await anyio.sleep(self.pace.reserve(1, anyio.current_time()))
-            if not self.pace.held(anyio.current_time()):
+            await anyio.sleep(self.rate_limiter.reserve(1, anyio.current_time()))
+            if not self.rate_limiter.held(anyio.current_time()):
                 return
             # Held meanwhile: in line again, or all would leave at once when that ends.
 
@@ -268,7 +268,7 @@ class _Tracker:
         """Pause after a failure."""
         self._error = error.with_traceback(None)
         asked = error.retry_after if isinstance(error, RateLimitedError) else None
-        self.pace.hold(asked, self._failures, anyio.current_time())
+        self.rate_limiter.hold(asked, self._failures, anyio.current_time())
         self._failures = min(self._failures + 1, _MOST_FAILURES)
 
     async def _keep(self, deliveries: Sequence[Delivery]) -> None:

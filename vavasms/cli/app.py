@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 from cyclopts import App, Group
 
-from vavasms.cli.commands.magic import MAGIC_HELP
+from vavasms.cli.commands.sandbox import MAGIC_HELP
 from vavasms.version import __version__
 
 _EPILOGUE = (

@@ -12,10 +12,9 @@ from attrs import evolve
 from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.inbound import handlers, responses
 from vavasms.inbound.allowlist import Addresses
-from vavasms.inbound.fields import read_fields
 from vavasms.inbound.handlers import Handler, HandlerCall
 from vavasms.inbound.idempotency import handle_once
-from vavasms.inbound.parse import build_message, parse_inbound
+from vavasms.inbound.parse import build_message, parse_inbound, read_fields
 from vavasms.inbound.responses import WebhookReply
 from vavasms.inbound.seen.base import ClaimStatus
 from vavasms.inbound.seen.open import LazySeen, SeenPlace

@@ -19,10 +19,10 @@ from vavasms.sandbox.control import control_routes
 from vavasms.sandbox.fault_replies import REPLACING, raw_reply, replace, spoil
 from vavasms.sandbox.faults import NEEDS_SERVER, Fault, FaultKind, FaultPlan, Moment, SandboxError
 from vavasms.sandbox.gateway import Gateway
-from vavasms.sandbox.headers import SecurityHeaders
 from vavasms.sandbox.inbox import Inbound
 from vavasms.sandbox.inbox.page import inbox_routes
 from vavasms.sandbox.magic import find_magic
+from vavasms.sandbox.middleware import SecurityHeaders
 from vavasms.sandbox.replies import Answer
 
 __all__ = ["BASE_PATH", "HAND", "ConnectionControl", "ConnectionGoneError", "create_app"]

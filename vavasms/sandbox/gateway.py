@@ -21,8 +21,7 @@ from vavasms.sandbox.delivery import DeliveryPlan
 from vavasms.sandbox.journal import Entry, Journal, Kind
 from vavasms.sandbox.magic import MAGIC_NUMBERS, MagicNumber, find_magic
 from vavasms.sandbox.otps import OtpBook, OtpVerdict
-from vavasms.sandbox.refusals import RefusedError, refusal
-from vavasms.sandbox.replies import Answer
+from vavasms.sandbox.replies import Answer, RefusedError, refusal
 from vavasms.text.segments import count_segments
 
 __all__ = ["DEFAULT_MESSAGE", "Gateway", "RefusedError"]

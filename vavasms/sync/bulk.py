@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from vavasms.bulk.batcher import BatchResult, BulkReport
-from vavasms.bulk.collecting import Collector, attach
-from vavasms.bulk.sender import BulkStream
+from vavasms.bulk.sender import BulkStream, Collector, attach
 from vavasms.calls import PortalCall, Session, Signal, Step, Workplace, cutting, run
 from vavasms.config import misconfigured
 from vavasms.sync.waiting import CallerThreadReader

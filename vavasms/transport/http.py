@@ -293,7 +293,7 @@ MAX_LENGTHS = 256
 
 
 class Headers:
-    """The headers of the requests to one gateway, kept by length: bulk bodies have few, and making them costs."""
+    """The headers of requests to one gateway, kept by length: bulk bodies have few, and making them costs."""
 
     def __init__(self, base_url: str) -> None:
         self._by_length: dict[int, httpx.Headers] = {}

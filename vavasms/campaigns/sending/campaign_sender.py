@@ -1,4 +1,4 @@
-"""One campaign's way through a worker: its limits, its carrier, what stopped it."""
+"""The batches of one campaign in a worker: its limits, its sender, what stopped it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.sending.balance import BalanceFloor, BalanceReader
 from vavasms.campaigns.sending.pending_writes import PendingWrites
-from vavasms.campaigns.sending.queued_batch import QueuedBatchSender, SendResult
-from vavasms.campaigns.sending.stop_reasons import name_reason, stop_reason
+from vavasms.campaigns.sending.queued_batch import (
+    QueuedBatchSender,
+    SendResult,
+    name_reason,
+    stop_reason,
+)
 from vavasms.endpoints import Account
 
 
 @define(kw_only=True, eq=False)
 class CampaignSender:
-    """Carries the batches of one running campaign, until `close`."""
+    """Send the batches of one running campaign, until `close`."""
 
     ledger: PostgresLedger
     campaign: Campaign
@@ -31,11 +35,11 @@ class CampaignSender:
     #: One for all campaigns of the worker.
     reader: BalanceReader
     policy: Policy = field(init=False)
-    carrier: QueuedBatchSender = field(init=False)
+    sender: QueuedBatchSender = field(init=False)
     balance: BalanceFloor = field(init=False)
     #: Set where nothing further of it is to be begun here.
     closed: anyio.Event = field(factory=anyio.Event, init=False)
-    _halt: CircuitBreaker = field(factory=CircuitBreaker, init=False)
+    _breaker: CircuitBreaker = field(factory=CircuitBreaker, init=False)
     _first: anyio.Lock = field(factory=anyio.Lock, init=False)
     #: The balance was read before the first batch; a batch was answered.
     _has_looked: bool = field(default=False, init=False)
@@ -44,7 +48,7 @@ class CampaignSender:
     def __attrs_post_init__(self) -> None:
         self.policy = load_policy(self.campaign.policy)
         self.balance = BalanceFloor(reader=self.reader, ledger=self.ledger, campaign=self.campaign)
-        self.carrier = QueuedBatchSender(
+        self.sender = QueuedBatchSender(
             transport=self.account.transport,
             ledger=self.ledger,
             campaign=self.campaign,
@@ -65,8 +69,8 @@ class CampaignSender:
         """Begin nothing further; what is under way goes on."""
         self.closed.set()
 
-    async def carry(self, batch: QueuedBatch) -> SendResult | None:
-        """Carry a batch; None outside of its hours, and where it was not begun.
+    async def send(self, batch: QueuedBatch) -> SendResult | None:
+        """Send a batch; return None outside of its hours, and where it was not begun.
 
         Pauses the campaign where all would fare alike. Until this worker has read an answer it has one
         batch of the campaign under way, and before that it reads the balance. Each worker does, since its
@@ -77,8 +81,8 @@ class CampaignSender:
         if not self._is_answered:
             async with self._first:
                 if not self._is_answered:
-                    return await self._carry(batch) if await self._may_begin() else None
-        return await self._carry(batch)
+                    return await self._send(batch) if await self._may_begin() else None
+        return await self._send(batch)
 
     async def _may_begin(self) -> bool:
         """Read the balance before the first batch; False where every send would be refused."""
@@ -90,14 +94,14 @@ class CampaignSender:
                 self.close()
         return not self.closed.is_set()
 
-    async def _carry(self, batch: QueuedBatch) -> SendResult:
-        carried = await self.carrier.carry(batch, self._note_answer)
-        self._is_answered = self._is_answered or carried.is_answered
-        stop = stop_reason(self._halt, carried)
+    async def _send(self, batch: QueuedBatch) -> SendResult:
+        result = await self.sender.send(batch, self._note_answer)
+        self._is_answered = self._is_answered or result.is_answered
+        stop = stop_reason(self._breaker, result)
         if stop is not None:
             await self.ledger.pause(self.campaign.id, stop, revision=self.campaign.revision)
             self.close()
-        return carried
+        return result
 
     def _note_answer(self) -> None:
         self._is_answered = True

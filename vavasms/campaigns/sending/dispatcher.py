@@ -1,4 +1,4 @@
-"""Which batch is next: hand the queued batches of a campaign to the carrier, so many at once."""
+"""Which batch is next: hand the queued batches of a campaign to their sender, so many at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.ledger.base import QueuedBatch
-from vavasms.campaigns.sending.queued_batch import QueuedBatchSender, SendResult
-from vavasms.campaigns.sending.stop_reasons import name_reason, stop_reason
+from vavasms.campaigns.sending.queued_batch import QueuedBatchSender, SendResult, name_reason, stop_reason
 from vavasms.campaigns.states import CampaignState
 
 #: Batches looked up at once.
@@ -27,10 +26,10 @@ INTERRUPTED = "interrupted"
 class Dispatcher:
     """Run the batches of one campaign."""
 
-    carrier: QueuedBatchSender
+    sender: QueuedBatchSender
     #: The most calls the transport can have under way.
     places: int
-    halt: CircuitBreaker = field(factory=CircuitBreaker)
+    breaker: CircuitBreaker = field(factory=CircuitBreaker)
     #: Why the campaign is to be paused; None where it is not.
     reason: str | None = field(default=None, init=False)
     #: By their numbers.
@@ -57,7 +56,7 @@ class Dispatcher:
             beside.cancel_scope.cancel()
         if self._failure is not None:
             raise self._failure
-        if self.carrier.stopping.is_set() and self.reason is None:
+        if self.sender.stopping.is_set() and self.reason is None:
             self.reason = INTERRUPTED
 
     async def _look_out(self) -> None:
@@ -67,30 +66,30 @@ class Dispatcher:
                 await self._pause(_LOOK)
         except Exception as error:  # noqa: BLE001  the ledger's: raised once all is settled
             self._fail(error)
-        self.carrier.stopping.set()
+        self.sender.stopping.set()
 
     async def _feed(self, tasks: TaskGroup) -> None:
-        limiter = anyio.CapacityLimiter(min(self.carrier.policy.concurrency, self.places))
+        limiter = anyio.CapacityLimiter(min(self.sender.policy.concurrency, self.places))
         going_on = True
         while going_on and not self._ended and await self._is_running():
             going_on = await self._pass(tasks, limiter)
 
     @property
     def _ended(self) -> bool:
-        return self.carrier.stopping.is_set() or self._failure is not None
+        return self.sender.stopping.is_set() or self._failure is not None
 
     async def _pass(self, tasks: TaskGroup, limiter: anyio.CapacityLimiter) -> bool:
         """Begin what is queued, from the first to the last; False where nothing is left to wait for."""
         after, due = -1, float("inf")
-        carrier = self.carrier
+        sender = self.sender
         while not self._ended:
             await self._wait_for_window()
-            page = await carrier.ledger.queued(carrier.campaign.id, after=after, limit=_PAGE)
+            page = await sender.ledger.queued(sender.campaign.id, after=after, limit=_PAGE)
             if not page:
                 break
             for batch in page:
                 after = batch.no
-                if not batch.is_due(carrier.clock()):
+                if not batch.is_due(sender.clock()):
                     due = min(due, batch.not_before)
                 elif batch.no not in self._in_flight and not await self._begin(batch, tasks, limiter):
                     return not self._ended
@@ -106,7 +105,7 @@ class Dispatcher:
             limiter.release_on_behalf_of(place)
             return False
         self._in_flight.add(batch.no)
-        tasks.start_soon(self._carry, batch, limiter, place)
+        tasks.start_soon(self._send, batch, limiter, place)
         return True
 
     async def _begin_slowly(self) -> None:
@@ -115,15 +114,15 @@ class Dispatcher:
         A wrong address costs nothing then, and a gateway that answers nonsense one unknown batch.
         """
         if not self._has_looked:
-            error = await self.carrier.balance.reader.look_ahead(self.carrier.stopping)
+            error = await self.sender.balance.reader.look_ahead(self.sender.stopping)
             self._has_looked = True
             if error is not None:
-                self.halt.end_early(error)
+                self.breaker.end_early(error)
                 self._stop(name_reason(error))
         while self._in_flight and not (self._is_answered or self._ended):
             await self._wait_for_settled()
 
-    async def _carry(self, batch: QueuedBatch, limiter: anyio.CapacityLimiter, place: object) -> None:
+    async def _send(self, batch: QueuedBatch, limiter: anyio.CapacityLimiter, place: object) -> None:
         leave = partial(_leave, limiter, place)
 
         def answered() -> None:
@@ -133,7 +132,7 @@ class Dispatcher:
 
         try:
             # The place goes to the next batch as soon as there is an answer: both commits are then one.
-            self._watch(await self.carrier.carry(batch, answered))
+            self._watch(await self.sender.send(batch, answered))
         except Exception as error:  # noqa: BLE001  the ledger's, or a fault of our own: raised once all is settled
             self._fail(error)
         finally:
@@ -143,22 +142,22 @@ class Dispatcher:
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
-        self.carrier.stopping.set()
+        self.sender.stopping.set()
 
-    def _watch(self, carried: SendResult) -> None:
+    def _watch(self, result: SendResult) -> None:
         """Stop where every further batch would fare alike."""
-        self._is_answered = self._is_answered or carried.is_answered
-        stop = stop_reason(self.halt, carried)
+        self._is_answered = self._is_answered or result.is_answered
+        stop = stop_reason(self.breaker, result)
         if stop is not None:
             self._stop(stop)
 
     def _stop(self, reason: str) -> None:
         self.reason = self.reason or reason
-        self.carrier.stopping.set()
+        self.sender.stopping.set()
 
     async def _wait_for_window(self) -> None:
         """Wait for the hours in which sending is allowed, as long as the campaign runs."""
-        window, clock = self.carrier.policy.window, self.carrier.clock
+        window, clock = self.sender.policy.window, self.sender.clock
         while window is not None and not window.is_open(clock()) and not self._ended:
             await self._pause(window.opens_at(clock()) - clock())
             if not await self._is_running():
@@ -172,8 +171,8 @@ class Dispatcher:
         if due == float("inf"):
             # What could not be claimed a moment ago is queued still: the window closed, or a clock jumped.
             await self._pause(_BREATH)
-            return bool(await self.carrier.ledger.queued(self.carrier.campaign.id, after=-1, limit=1))
-        await self._pause(due - self.carrier.clock())
+            return bool(await self.sender.ledger.queued(self.sender.campaign.id, after=-1, limit=1))
+        await self._pause(due - self.sender.clock())
         return True
 
     async def _wait_for_settled(self) -> None:
@@ -184,12 +183,12 @@ class Dispatcher:
 
     async def _pause(self, seconds: float) -> None:
         with anyio.move_on_after(min(max(seconds, 0.0), _LOOK)):
-            await self.carrier.stopping.wait()
+            await self.sender.stopping.wait()
 
     async def _is_running(self) -> bool:
         """Say whether it runs, by the limits that are kept here: they may change while it is paused."""
-        ours = self.carrier.campaign
-        campaign = await self.carrier.ledger.campaign(ours.id)
+        ours = self.sender.campaign
+        campaign = await self.sender.ledger.campaign(ours.id)
         return campaign.state is CampaignState.RUNNING and campaign.revision == ours.revision
 
 

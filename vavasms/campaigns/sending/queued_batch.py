@@ -15,6 +15,7 @@ from secrets import token_hex
 import anyio
 from attrs import define, field, frozen
 
+from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.leases import MAX_CLAIM_AGE, SEND_DEADLINE
 from vavasms.campaigns.ledger.base import (
     LONGEST_DELAY,
@@ -67,7 +68,7 @@ class SendStatus(Enum):
 class SendResult:
     """What a turn of a batch came to."""
 
-    way: SendStatus
+    status: SendStatus
     #: What went wrong; None for a success and where nothing was tried.
     error: VavaSMSError | None = None
     #: Why the campaign should be paused; None where it may go on.
@@ -77,18 +78,18 @@ class SendResult:
     def is_answered(self) -> bool:
         """Whether a reply was read."""
         if self.error is None:
-            return self.way is SendStatus.SETTLED
+            return self.status is SendStatus.SETTLED
         return isinstance(self.error, _REPLIES)
 
 
 #: Errors that a reply ends in.
 _REPLIES = (GatewayError, RateLimitedError, ServerError, UnexpectedReplyError)
-_NOT_CLAIMED = SendResult(way=SendStatus.NOT_CLAIMED)
+_NOT_CLAIMED = SendResult(status=SendStatus.NOT_CLAIMED)
 
 
 @define(kw_only=True)
 class QueuedBatchSender:
-    """Carry the batches of one campaign."""
+    """Send the batches of one campaign."""
 
     transport: Transport
     ledger: Ledger
@@ -104,8 +105,8 @@ class QueuedBatchSender:
     #: The gateway asked for a pause until then.
     _held_until: float = field(default=0.0, init=False)
 
-    async def carry(self, batch: QueuedBatch, answered: Callable[[], object] = lambda: None) -> SendResult:
-        """Carry a batch once; nothing is retried in here once it left.
+    async def send(self, batch: QueuedBatch, answered: Callable[[], object] = lambda: None) -> SendResult:
+        """Send a batch once; nothing is retried in here once it left.
 
         `answered` is called when the gateway has accepted it and that is about to be written: whatever is
         claimed from then on is committed with that outcome or after it, never before.
@@ -116,7 +117,7 @@ class QueuedBatchSender:
         age = self._measure_age(claim)
         if age() > MAX_CLAIM_AGE:
             return await self._turn_back(claim)
-        return await self._send(claim, age, answered)
+        return await self._send_claim(claim, age, answered)
 
     async def _claim_in_turn(self, batch: QueuedBatch) -> Claim | None:
         """Claim a batch at its turn; None where it cannot be claimed, or should not be now."""
@@ -189,7 +190,7 @@ class QueuedBatchSender:
                 await self.pending.write_or_defer(lambda: self.ledger.abandon(self.campaign.id, no, token))
             raise
 
-    async def _send(
+    async def _send_claim(
         self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]
     ) -> SendResult:
         # A machine may sleep between any two steps: what was resent meanwhile must not leave once more.
@@ -215,7 +216,7 @@ class QueuedBatchSender:
     async def _accept(self, claim: Claim, lot: Lot) -> SendResult:
         record = BatchRecord(lot_id=lot.lot_id, message_ids=lot.message_ids)
         await self._settle(claim, BatchEvent.ACCEPT, record)
-        return SendResult(way=SendStatus.SETTLED)
+        return SendResult(status=SendStatus.SETTLED)
 
     async def _settle_error(self, claim: Claim, error: VavaSMSError) -> SendResult:
         """Do what the outcome table says of this error."""
@@ -225,13 +226,13 @@ class QueuedBatchSender:
         if error.outcome is Outcome.REJECTED:
             if isinstance(error, RejectedNumberError) and len(claim.recipients) > 1:
                 await self.pending.write_or_defer(lambda: self.ledger.split(claim))
-                return SendResult(way=SendStatus.TURNED_BACK, error=error)
+                return SendResult(status=SendStatus.TURNED_BACK, error=error)
             await self._settle(claim, BatchEvent.REJECT, _record(error))
         elif error.outcome is Outcome.NOT_SENT:
             return await self._turn_back(claim, error)
         else:
             await self._settle(claim, BatchEvent.MARK_UNKNOWN, _record(error))
-        return SendResult(way=SendStatus.SETTLED, error=error, stop=_say(error) if error.halts else None)
+        return SendResult(status=SendStatus.SETTLED, error=error, stop=_say(error) if error.halts else None)
 
     async def _turn_back(self, claim: Claim, error: VavaSMSError | None = None) -> SendResult:
         wait = _wait_after(claim, error)
@@ -247,7 +248,7 @@ class QueuedBatchSender:
         tired = error is not None and claim.attempt >= MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
         stop = _say(error) if error is not None and (tired or hopeless) else None
-        return SendResult(way=SendStatus.TURNED_BACK, error=error, stop=stop)
+        return SendResult(status=SendStatus.TURNED_BACK, error=error, stop=stop)
 
     async def _settle_interrupted(self, claim: Claim, outcome: Outcome, name: str) -> None:
         error = OutcomeUnknownError(f"It was interrupted ({name}) while it was being sent.")
@@ -278,3 +279,24 @@ def _say(error: VavaSMSError) -> str:
     """Write an error for the ledger: its type, its sentence, the gateway's own words."""
     words = error.description if isinstance(error, GatewayError) else None
     return f"{type(error).__name__}: {error}" + (f" ({words})" if words and words not in str(error) else "")
+
+
+def stop_reason(breaker: CircuitBreaker, result: SendResult) -> str | None:
+    """Give why every further batch would fare like this one; None where that need not be.
+
+    `breaker` is told of each batch in the order they settle; it keeps the error that stopped it.
+    """
+    if result.status is SendStatus.NOT_CLAIMED:
+        return None
+    halted = breaker.record(result.error)
+    stop = result.stop
+    if stop is None and halted and result.error is not None:
+        stop = name_reason(result.error)
+    if stop is not None:
+        breaker.cause = breaker.cause or result.error
+    return stop
+
+
+def name_reason(error: VavaSMSError) -> str:
+    """Return an error as the reason of a pause."""
+    return f"{type(error).__name__}: {error}"

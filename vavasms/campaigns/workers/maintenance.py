@@ -68,9 +68,9 @@ class Maintenance:
 
     async def _take_over(self) -> None:
         """Give the jobs of dead workers to others, where nothing of the batch can have been sent."""
-        for job, carried in await self.engine.stalled():
-            numbers = [each.no for each in carried.batches]
-            states = await self.ledger.maintenance.batch_states(carried.campaign_id, numbers)
+        for job, result in await self.engine.stalled():
+            numbers = [each.no for each in result.batches]
+            states = await self.ledger.maintenance.batch_states(result.campaign_id, numbers)
             if BatchState.QUEUED in states:
                 await self.engine.wake_again(job)
             elif BatchState.SENDING not in states:

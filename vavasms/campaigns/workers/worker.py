@@ -69,7 +69,7 @@ class CampaignWorker:
         # Never the same again: an old claim must not be taken for one's own.
         self._name = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
         self._stopping = asyncio.Event()
-        self._routes: dict[str, CampaignSender] = {}
+        self._senders: dict[str, CampaignSender] = {}
         self._pending = PendingWrites()
         self._reader = BalanceReader(transport=client.account.transport)
         self._engine: JobWorker
@@ -113,8 +113,8 @@ class CampaignWorker:
     def stop(self) -> None:
         """Begin nothing further; `run` returns once what is under way is settled."""
         self._stopping.set()
-        for route in self._routes.values():
-            route.close()
+        for sender in self._senders.values():
+            sender.close()
 
     async def _carry(self, job: BatchJob) -> bool:
         """Carry the batches of a job one after the other; False where another worker should."""
@@ -122,10 +122,10 @@ class CampaignWorker:
             for batch in job.batches:
                 if self._engine.is_draining:
                     return False
-                carried = await self._carry_batch(job.campaign_id, batch)
-                if self._stopping.is_set() and (carried is None or carried.way is SendStatus.NOT_CLAIMED):
+                result = await self._send_batch(job.campaign_id, batch)
+                if self._stopping.is_set() and (result is None or result.status is SendStatus.NOT_CLAIMED):
                     return False
-                if carried is None:
+                if result is None:
                     break
         except LedgerError as error:
             # Whatever it was, what is left gets another job once the ledger is there.
@@ -133,22 +133,22 @@ class CampaignWorker:
             self._sweeper.hurry()
         return True
 
-    async def _carry_batch(self, campaign_id: str, batch: QueuedBatch) -> SendResult | None:
+    async def _send_batch(self, campaign_id: str, batch: QueuedBatch) -> SendResult | None:
         """Carry a batch by the limits that its campaign has now; None where it does not run."""
-        route = await self._find_route(campaign_id)
-        carried = None if route is None else await self._carry_by(route, batch)
-        if route is None or carried is None or carried.way is not SendStatus.NOT_CLAIMED:
-            return carried
-        if (await self._ledger.campaign(campaign_id)).revision == route.campaign.revision:
-            return carried
+        sender = await self._find_sender(campaign_id)
+        result = None if sender is None else await self._send_by(sender, batch)
+        if sender is None or result is None or result.status is not SendStatus.NOT_CLAIMED:
+            return result
+        if (await self._ledger.campaign(campaign_id)).revision == sender.campaign.revision:
+            return result
         # It was paused, given other limits and started again.
-        route.close()
-        route = await self._find_route(campaign_id)
-        return None if route is None else await self._carry_by(route, batch)
+        sender.close()
+        sender = await self._find_sender(campaign_id)
+        return None if sender is None else await self._send_by(sender, batch)
 
-    async def _carry_by(self, route: CampaignSender, batch: QueuedBatch) -> SendResult | None:
-        async with self._paused_by_a_fault(route.campaign):
-            return await route.carry(batch)
+    async def _send_by(self, sender: CampaignSender, batch: QueuedBatch) -> SendResult | None:
+        async with self._paused_by_a_fault(sender.campaign):
+            return await sender.send(batch)
 
     @asynccontextmanager
     async def _paused_by_a_fault(self, campaign: Campaign) -> AsyncIterator[None]:
@@ -162,13 +162,13 @@ class CampaignWorker:
             await self._ledger.pause(campaign.id, reason, revision=campaign.revision)
             raise
 
-    async def _find_route(self, campaign_id: str) -> CampaignSender | None:
+    async def _find_sender(self, campaign_id: str) -> CampaignSender | None:
         """Give the way of a campaign; None where it does not run, or this worker ends."""
         if self._stopping.is_set():
             return None
-        route = self._routes.get(campaign_id)
-        if route is not None and not route.closed.is_set():
-            return route
+        sender = self._senders.get(campaign_id)
+        if sender is not None and not sender.closed.is_set():
+            return sender
         campaign = await self._ledger.campaign(campaign_id)
         if campaign.state is not CampaignState.RUNNING or campaign.account != self._account.name:
             return None
@@ -176,10 +176,10 @@ class CampaignWorker:
             return self._open(campaign)
 
     def _open(self, campaign: Campaign) -> CampaignSender:
-        route = self._routes.get(campaign.id)
-        if route is not None and not route.closed.is_set():
-            return route
-        route = self._routes[campaign.id] = CampaignSender(
+        sender = self._senders.get(campaign.id)
+        if sender is not None and not sender.closed.is_set():
+            return sender
+        sender = self._senders[campaign.id] = CampaignSender(
             ledger=self._ledger,
             campaign=campaign,
             account=self._account,
@@ -188,10 +188,10 @@ class CampaignWorker:
             pending=self._pending,
             reader=self._reader,
         )
-        self._tasks.start_soon(_watch, route)
+        self._tasks.start_soon(_watch, sender)
         if self._stopping.is_set():
-            route.close()
-        return route
+            sender.close()
+        return sender
 
     async def _sweep(self) -> None:
         # What is pending at the end, `_end` writes; the rest others do.
@@ -207,20 +207,20 @@ class CampaignWorker:
 
     async def _leave(self) -> None:
         """Leave the campaigns that do not run any more."""
-        for campaign_id, route in [*self._routes.items()]:
+        for campaign_id, sender in [*self._senders.items()]:
             revision = self._sweeper.running.get(campaign_id)
-            if revision is not None and not route.closed.is_set():
-                if revision != route.campaign.revision:
+            if revision is not None and not sender.closed.is_set():
+                if revision != sender.campaign.revision:
                     # It was paused, given other limits and started again: the next batch finds a new way.
-                    route.close()
-                    del self._routes[campaign_id]
+                    sender.close()
+                    del self._senders[campaign_id]
                 continue
             status = await self._ledger.status(campaign_id)
-            if status.state is CampaignState.RUNNING or self._routes.get(campaign_id) is not route:
+            if status.state is CampaignState.RUNNING or self._senders.get(campaign_id) is not sender:
                 # Started since it was looked at.
                 continue
-            route.close()
-            del self._routes[campaign_id]
+            sender.close()
+            del self._senders[campaign_id]
             self._tell(status)
 
     def _tell(self, status: CampaignStatus) -> None:
@@ -236,13 +236,13 @@ class CampaignWorker:
                 await self._leave()
 
 
-async def _watch(route: CampaignSender) -> None:
-    """Read the balance now and then, while the route is open."""
-    while not route.closed.is_set():
+async def _watch(sender: CampaignSender) -> None:
+    """Read the balance now and then, while its sender is open."""
+    while not sender.closed.is_set():
         try:
             # Of several campaigns each would read the same.
-            await route.balance.read(younger_than=READ_EVERY / 2)
+            await sender.balance.read(younger_than=READ_EVERY / 2)
         except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
             logger.warning("A balance was not noted (%s).", name_error(error))
         with anyio.move_on_after(READ_EVERY):
-            await route.closed.wait()
+            await sender.closed.wait()

@@ -1,4 +1,4 @@
-"""`sandbox`: the command line's side; what needs the extra is in `serving`."""
+"""`sandbox`: the command line's side; what needs the extra is in `sandbox_serve`."""
 
 from __future__ import annotations
 
@@ -36,3 +36,17 @@ def need_sandbox() -> None:
     """Raise `ConfigurationError` where the extra that the sandbox needs is not installed."""
     if any(find_spec(name) is None for name in ("jinja2", "starlette", "uvicorn")):
         raise misconfigured("The sandbox needs its extra: pip install 'vavasms[sandbox]'.")
+
+
+MAGIC_HELP = """Magic numbers, +2250700000 and three digits, always come to the same end:
+
+901 902 903 920 999: refused with that code.
+
+913 914 915: its one-time code never passes: wrong, expired, not found.
+
+200 302 408 429 500 503: that HTTP answer; nothing is accepted.
+
+104 110 204 206 207 444 504: accepted, then a reset, 90 seconds of silence,
+an empty body, a cut one, an id too few, a close, HTTP 504.
+
+100 404 709: accepted; its status stays pending, is failed, is unknown."""

@@ -1,17 +1,20 @@
-"""Write what the page shows: plain values, the same for the HTML and for the JSON."""
+"""What the page shows, as plain values, the same for the HTML and for the JSON."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import groupby
 
 from vavasms.sandbox.gateway import Gateway
-from vavasms.sandbox.inbox.costs import split_by_cost
 from vavasms.sandbox.inbox.handset import SentReply
 from vavasms.sandbox.journal import InboxMessage
 from vavasms.sandbox.messages import describe_message
+from vavasms.text.segments import Encoding, count_segments
 
-__all__ = ["show_conversation", "show_message", "show_reply", "show_thread", "show_time"]
+__all__ = ["show_conversation", "show_message", "show_reply", "show_thread", "show_time", "split_by_cost"]
+
 
 View = dict[str, object]
 
@@ -82,3 +85,18 @@ def show_time(seconds: float) -> str:
     """Show a time of today as hours and minutes, any other with its date, in this machine's zone."""
     then, now = time.localtime(seconds), time.localtime()
     return time.strftime("%H:%M" if then[:3] == now[:3] else "%Y-%m-%d %H:%M", then)
+
+
+def split_by_cost(text: str) -> list[tuple[str, str]]:
+    """Split a text into runs of (text, cost): `ucs2` forces Unicode, `double` takes two places, or empty."""
+    found = count_segments(text)
+    if found.encoding is Encoding.GSM7:
+        runs = groupby(text, key=_double) if found.units > len(text) else [("", text)]
+        return [("".join(run), cost) for cost, run in runs]
+    forcing = {character for _, character in found.offending}
+    return [("".join(run), cost) for cost, run in groupby(text, lambda one: "ucs2" if one in forcing else "")]
+
+
+@lru_cache(maxsize=256)
+def _double(character: str) -> str:
+    return "double" if count_segments(character).units == 2 else ""

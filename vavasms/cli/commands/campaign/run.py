@@ -17,19 +17,19 @@ from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.sending.dispatcher import INTERRUPTED
 from vavasms.campaigns.states import CampaignEvent, CampaignState, campaign_sources
-from vavasms.cli import output, settings
+from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign import status_view
-from vavasms.cli.commands.campaign.detach import hand_over
 from vavasms.cli.commands.campaign.options import Detach, RunOptions, find_place, read_campaign_text
 from vavasms.cli.commands.campaign.params import CampaignId, open_existing, repeat_option
 from vavasms.cli.commands.campaign.progress import Display, progress
 from vavasms.cli.commands.campaign.prompts import check_terminal
-from vavasms.cli.commands.campaign.submit import Submission
-from vavasms.cli.commands.campaign.trial import code_of_end, name_end
+from vavasms.cli.commands.campaign.status_view import make_object
+from vavasms.cli.commands.campaign.submit import Submission, code_of_end, name_end
 from vavasms.cli.ledger_option import LedgerPath
 from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.params import Contacts, JsonFlag, open_contacts
 from vavasms.cli.signals import run_until_signalled, terminable
+from vavasms.errors import InvalidInputError
 
 _NOTICES = (
     "Interrupted: finishing what is under way. Ctrl-C again does not wait.",
@@ -177,3 +177,39 @@ def _as_object(ended: status_view.SignalledRun, policy: Policy) -> dict[str, obj
         "interrupted": ended.interrupted,
         "error": None if error is None else f"{type(error).__name__}: {error}",
     }
+
+
+def hand_over(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
+    """Let a campaign run, and say who carries it and how to follow it; give the exit code.
+
+    Raises `InvalidInputError` for a campaign that has ended.
+    """
+    status = anyio.run(_start, campaign_id, ledger)
+    if as_json:
+        output.print_json({"event": "detach", **make_object(status)})
+    else:
+        _introduce(status, repeat_option(ledger))
+    return exit_codes.DONE
+
+
+async def _start(campaign_id: str, ledger: str | None) -> CampaignStatus:
+    async with open_existing(ledger) as opened:
+        started = await opened.start(campaign_id)
+        status = await opened.status(campaign_id)
+    if started:
+        return status
+    raise InvalidInputError(
+        f"The campaign {campaign_id!r} is {status.state.value}: nothing of it is left to send."
+    )
+
+
+def _introduce(status: CampaignStatus, option: str) -> None:
+    waiting = output.count(status.queued, "recipient")
+    output.say(f"\nLeft to the workers: {waiting} to send to.", style="bold")
+    steps = {
+        "To follow it": f"campaign status {status.id}",
+        "To stop it": f"campaign pause {status.id}",
+        "To start a worker": "worker",
+    }
+    for words, command in steps.items():
+        output.say(f"{words + ':':<26}vavasms {command}{option}")
