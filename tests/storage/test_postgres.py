@@ -289,5 +289,5 @@ async def test_connections_that_died_are_not_used_again(bridge: tuple[Bridge, st
 
 def test_the_ledgers_own_queries_are_read_and_none_is_left_over() -> None:
     assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
-    queries = load_queries("vavasms.campaigns.ledger.sql.postgres", "queries.sql")
+    queries = load_queries("vavasms.campaigns.ledger.postgres", "queries.sql")
     assert all(sql and "-- name:" not in sql for sql in queries.values())

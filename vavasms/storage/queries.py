@@ -28,10 +28,11 @@ def load_queries(package: str, name: str) -> Mapping[str, str]:
     return {key: sql.strip() for key, sql in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def load_migrations(package: str) -> tuple[Migration, ...]:
-    """Read the migrations of a package in order: `0001_….sql`, `0002_….sql`, …"""
-    found = [(match, each) for each in files(package).iterdir() if (match := _MIGRATION.fullmatch(each.name))]
+def load_migrations(package: str, folder: str = ".") -> tuple[Migration, ...]:
+    """Read the migrations of a package, or of a folder in it, in order: `0001_….sql`, `0002_….sql`, …"""
     migrations = [
-        Migration(version=int(match[1]), sql=each.read_text(encoding="utf-8")) for match, each in found
+        Migration(version=int(match[1]), sql=file.read_text(encoding="utf-8"))
+        for file in files(package).joinpath(folder).iterdir()
+        if (match := _MIGRATION.fullmatch(file.name))
     ]
     return tuple(sorted(migrations, key=lambda migration: migration.version))

@@ -21,8 +21,8 @@ from vavasms.storage.queries import load_migrations, load_queries
 
 #: Of its own: a database may hold a ledger, a seen store, or both.
 SCHEMA = "vavasms_inbound"
-MIGRATIONS = load_migrations("vavasms.inbound.sql.postgres")
-SQL = load_queries("vavasms.inbound.sql.postgres", "queries.sql")
+MIGRATIONS = load_migrations("vavasms.inbound.seen", "sql/postgres")
+SQL = load_queries("vavasms.inbound.seen", "sql/postgres/queries.sql")
 
 DAY = 86_400.0
 

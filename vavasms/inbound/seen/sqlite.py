@@ -25,8 +25,8 @@ from vavasms.storage.sqlite.files import resolve
 
 #: Marks a file as a seen store: "VAVI".
 APPLICATION_ID = 0x56415649
-MIGRATIONS = load_migrations("vavasms.inbound.sql.sqlite")
-SQL = load_queries("vavasms.inbound.sql.sqlite", "queries.sql")
+MIGRATIONS = load_migrations("vavasms.inbound.seen", "sql/sqlite")
+SQL = load_queries("vavasms.inbound.seen", "sql/sqlite/queries.sql")
 
 DAY = 86_400.0
 

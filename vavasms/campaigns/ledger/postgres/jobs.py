@@ -32,7 +32,7 @@ try:
 except ImportError:
     raise misconfigured("A ledger on PostgreSQL needs its extra: pip install 'vavasms[postgres]'.") from None
 
-SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sql.postgres", "jobs.sql")
+SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.postgres", "jobs.sql")
 TASK = "vavasms.carry"
 #: Batches of a stretch; it begins at a multiple of this. And so many at the end are woken for one by one: the
 #: stretches that 64 batches in flight are at then.

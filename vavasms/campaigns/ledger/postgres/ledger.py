@@ -65,7 +65,7 @@ from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
 from vavasms.storage.postgres.database import PostgresDatabase, Rows, ask, change
 from vavasms.storage.queries import load_migrations
 
-MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.postgres")
+MIGRATIONS = load_migrations("vavasms.campaigns.ledger.postgres")
 #: Batches that get their jobs at a time when a campaign starts.
 CHUNK = 5000
 

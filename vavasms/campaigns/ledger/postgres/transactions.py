@@ -30,7 +30,7 @@ from vavasms.storage.postgres.connection import Connection
 from vavasms.storage.postgres.database import Rows, Step, ask, change
 from vavasms.storage.queries import load_queries
 
-SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sql.postgres", "queries.sql")
+SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.postgres", "queries.sql")
 
 
 async def find(connection: Connection, campaign_id: str) -> CampaignRow:

@@ -59,7 +59,7 @@ from vavasms.storage.sqlite.files import resolve
 
 #: Marks a file as a ledger: "VAVA".
 APPLICATION_ID = 0x56415641
-MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sql.sqlite")
+MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sqlite")
 
 #: What holds numbers; addressees are found through the recipients.
 _PERSONAL = ("delete_addressees", "delete_recipients", "delete_deliveries")

@@ -25,7 +25,7 @@ from vavasms.campaigns.states import BatchEvent, BatchState, CampaignEvent, Camp
 from vavasms.errors import InvalidInputError
 from vavasms.storage.queries import load_queries
 
-SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sql.sqlite", "queries.sql")
+SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sqlite", "queries.sql")
 
 
 def find(connection: Connection, campaign_id: str) -> CampaignRow:
