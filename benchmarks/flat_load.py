@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.flat_bulk import Account
 from vavasms import SqliteLedger
-from vavasms.campaigns.ledger.base import NewCampaign
+from vavasms.campaigns.ledger.models import NewCampaign
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.planning.planner import Planner
 from vavasms.campaigns.planning.template import parse_template

@@ -13,7 +13,7 @@ from procrastinate import PsycopgConnector
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
-from vavasms.campaigns.ledger.base import BatchRecord
+from vavasms.campaigns.ledger.models import BatchRecord
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.states import BatchEvent
 

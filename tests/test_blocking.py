@@ -17,7 +17,8 @@ import pytest
 
 from tests.campaigns.staging import TEXT, phones, stall
 from vavasms import VavaSMS
-from vavasms.campaigns.ledger.base import CampaignStatus, Ledger
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner

@@ -11,8 +11,12 @@ from vavasms.bulk.batcher import (
     InvalidRecipient as InvalidRecipient,
 )
 from vavasms.bulk.sender import BulkStream as BulkStream
-from vavasms.campaigns.ledger.base import Campaign as Campaign
-from vavasms.campaigns.ledger.base import CampaignStatus as CampaignStatus
+from vavasms.campaigns.ledger.base import Ledger as Ledger
+from vavasms.campaigns.ledger.models import Campaign as Campaign
+from vavasms.campaigns.ledger.models import CampaignStatus as CampaignStatus
+from vavasms.campaigns.ledger.models import Delivery as Delivery
+from vavasms.campaigns.ledger.models import OptOut as OptOut
+from vavasms.campaigns.ledger.models import StoredBatch as StoredBatch
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger as PostgresLedger
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger as SqliteLedger
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger as MemoryLedger

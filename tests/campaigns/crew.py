@@ -12,7 +12,7 @@ import psycopg
 from attrs import field, frozen
 
 from tests.campaigns.staging import Stage, connect
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.ledger.postgres.jobs import queue_of
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner

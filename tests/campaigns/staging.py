@@ -11,7 +11,8 @@ from anyio.to_thread import run_sync
 from attrs import define, frozen
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.base import BatchRecord, Campaign, Claim, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import BatchRecord, Campaign, Claim, StoredBatch
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from tests.campaigns.staging import Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.base import Campaign, NewCampaign
+from vavasms.campaigns.ledger.models import Campaign, NewCampaign
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, dump_policy, load_policy

@@ -16,7 +16,7 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
-from vavasms.campaigns.ledger.base import BatchRecord, Claim
+from vavasms.campaigns.ledger.models import BatchRecord, Claim
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.campaigns.staging import phones
-from vavasms.campaigns.ledger.base import NewBatch
+from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.planning.loader import Listing, plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan, load_plan

@@ -17,7 +17,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests.campaigns.crew import ask, jobs, open_empty, until
 from tests.storage.bridge import Bridge
-from vavasms.campaigns.ledger.base import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.models import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.postgres.jobs import queue_of
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.ledger.postgres.transactions import claim as write_claim

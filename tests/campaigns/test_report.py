@@ -9,13 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from vavasms.campaigns.ledger.base import (
-    BatchRecord,
-    Claim,
-    Delivery,
-    NewBatch,
-    NewCampaign,
-)
+from vavasms.campaigns.ledger.models import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.report import (
     COLUMNS,

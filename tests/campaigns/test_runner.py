@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.base import CampaignStatus, Ledger
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.planning.plan import load_plan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner

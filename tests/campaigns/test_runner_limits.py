@@ -13,7 +13,8 @@ import pytest
 from attrs import define, field
 
 from tests.campaigns.staging import TEXT, Clock, Stage, connect, phones, stall
-from vavasms.campaigns.ledger.base import Exclusion, Ledger
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import Exclusion
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.policy import Policy, parse_window
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner

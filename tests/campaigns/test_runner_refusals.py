@@ -11,7 +11,8 @@ import pytest
 from attrs import evolve, frozen
 
 from tests.campaigns.staging import TEXT, Clock, HastyLedger, Stage, connect, phones
-from vavasms.campaigns.ledger.base import LONGEST_DELAY, BatchRecord, Claim, Ledger
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import LONGEST_DELAY, BatchRecord, Claim
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.sending.queued_batch import MAX_TURNS

@@ -11,7 +11,7 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Clock, HastyLedger, Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.base import Claim
+from vavasms.campaigns.ledger.models import Claim
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner

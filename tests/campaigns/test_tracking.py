@@ -13,7 +13,7 @@ import pytest
 from attrs import define, field
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.base import BatchRecord, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.models import BatchRecord, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.states import BatchEvent
 from vavasms.campaigns.tracking import NOT_FOUND, TrackSummary, track

@@ -9,7 +9,8 @@ from sqlite3 import connect
 import psycopg
 import pytest
 
-from vavasms.campaigns.ledger.base import BatchRecord, Ledger
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import BatchRecord
 from vavasms.campaigns.ledger.postgres.ledger import MIGRATIONS as POSTGRES
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.ledger.sqlite.ledger import APPLICATION_ID, SqliteLedger

@@ -16,7 +16,7 @@ from procrastinate.manager import JobManager
 
 from tests.campaigns.crew import Crew, muster, open_empty, until
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState

@@ -15,7 +15,7 @@ from attrs import define, frozen
 
 from tests.campaigns.crew import Crew, muster, until
 from tests.campaigns.staging import TEXT, Clock, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.base import Campaign, Claim, QueuedBatch, StoredBatch
+from vavasms.campaigns.ledger.models import Campaign, Claim, QueuedBatch, StoredBatch
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window

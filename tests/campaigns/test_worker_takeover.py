@@ -13,7 +13,7 @@ import pytest
 
 from tests.campaigns.crew import Crew, ask, muster, until
 from tests.campaigns.staging import TEXT, accepted, phones, stall
-from vavasms.campaigns.ledger.base import BatchRecord, Claim, StoredBatch
+from vavasms.campaigns.ledger.models import BatchRecord, Claim, StoredBatch
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer

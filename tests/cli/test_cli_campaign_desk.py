@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.base import (
+from vavasms.campaigns.ledger.models import (
     BatchRecord,
     CampaignStatus,
     Claim,

@@ -12,8 +12,8 @@ import pytest
 
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
-from vavasms.cli.commands.campaign.params import quote
 from vavasms.cli.commands.campaign.plan_view import make_object, show_plan
+from vavasms.cli.shell import quote
 from vavasms.sandbox import SandboxServer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

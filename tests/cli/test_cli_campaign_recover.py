@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from vavasms.campaigns.ledger.base import CampaignStatus, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.models import CampaignStatus, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy, dump_policy
 from vavasms.campaigns.states import CampaignState

@@ -21,7 +21,7 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.policy import Policy, Window
 from vavasms.campaigns.states import CampaignState
 from vavasms.cli import exit_codes

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import start
-from vavasms.campaigns.ledger.base import BatchRecord, CampaignStatus, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.models import BatchRecord, CampaignStatus, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.planning.plan import CampaignPlan

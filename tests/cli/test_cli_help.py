@@ -20,7 +20,7 @@ import anyio
 import pytest
 
 from tests.cli.processes import start
-from vavasms.campaigns.ledger.base import BatchRecord, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.models import BatchRecord, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.states import BatchEvent
 from vavasms.cli.app import COMMANDS, Command, app

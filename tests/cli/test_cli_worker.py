@@ -11,7 +11,7 @@ from functools import partial
 import anyio
 import pytest
 
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.states import CampaignState
 from vavasms.cli.commands.worker import ProgressPrinter, warn, warnings_shown
 from vavasms.cli.signals import run_until_signalled

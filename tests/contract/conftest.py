@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from attrs import frozen
 
-from vavasms.campaigns.ledger.base import Claim, Ledger, NewBatch, NewCampaign
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import Claim, NewBatch, NewCampaign
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger

@@ -9,13 +9,13 @@ import anyio.lowlevel
 import pytest
 from attrs import evolve
 
-from vavasms.campaigns.ledger.base import (
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import (
     BatchRecord,
     Campaign,
     Claim,
     Delivery,
     Exclusion,
-    Ledger,
     NewBatch,
     NewCampaign,
     QueuedBatch,

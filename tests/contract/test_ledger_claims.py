@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from vavasms.campaigns.ledger.base import LONGEST_DELAY, BatchRecord, Claim, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import LONGEST_DELAY, BatchRecord, Claim, StoredBatch
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.numbers import Msisdn
 

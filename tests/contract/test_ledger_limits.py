@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from vavasms.campaigns.ledger.base import BatchRecord, Claim, Exclusion, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import BatchRecord, Claim, Exclusion, StoredBatch
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn

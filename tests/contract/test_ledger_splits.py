@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from vavasms.campaigns.ledger.base import BatchRecord, Claim, Exclusion, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import BatchRecord, Claim, Exclusion, StoredBatch
 from vavasms.campaigns.states import BatchEvent
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn

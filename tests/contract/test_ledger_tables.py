@@ -8,7 +8,8 @@ from itertools import product
 
 import pytest
 
-from vavasms.campaigns.ledger.base import BatchRecord, Claim, Exclusion, Ledger, NewCampaign
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import BatchRecord, Claim, Exclusion, NewCampaign
 from vavasms.campaigns.states import (
     BATCH_TRANSITIONS,
     CAMPAIGN_TRANSITIONS,

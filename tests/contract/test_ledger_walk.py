@@ -15,7 +15,8 @@ from attrs import define, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vavasms.campaigns.ledger.base import BatchRecord, Claim, Ledger, NewBatch, NewCampaign, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import BatchRecord, Claim, NewBatch, NewCampaign, StoredBatch
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn

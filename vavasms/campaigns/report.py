@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 
 from attrs import frozen
 
-from vavasms.campaigns.ledger.base import Delivery, Exclusion, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import Delivery, Exclusion, StoredBatch
 from vavasms.campaigns.states import OUTCOMES, BatchState
 from vavasms.errors import Outcome
 from vavasms.models import DeliveryStatus

@@ -18,7 +18,8 @@ import anyio
 from attrs import evolve, frozen
 
 from vavasms.campaigns.leases import check_timeouts
-from vavasms.campaigns.ledger.base import Campaign, CampaignStatus, Ledger, NewCampaign
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import Campaign, CampaignStatus, NewCampaign
 from vavasms.campaigns.planning.loader import Listing, plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy

@@ -11,7 +11,8 @@ import anyio
 from attrs import define, field, frozen
 
 from vavasms.bulk.rate_limit import RateLimiter
-from vavasms.campaigns.ledger.base import Delivery, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import Delivery, StoredBatch
 from vavasms.campaigns.report import PAGE
 from vavasms.campaigns.runner import HasAccount
 from vavasms.campaigns.states import BatchState

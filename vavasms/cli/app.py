@@ -232,7 +232,7 @@ COMMANDS = (
     ),
     Command(
         name="ledger migrate",
-        path="vavasms.cli.ledger_option:migrate",
+        path="vavasms.cli.commands.ledger:migrate",
         sentence="Create the ledger, or upgrade it to this version.",
         example="vavasms ledger migrate",
     ),

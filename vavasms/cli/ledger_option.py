@@ -8,15 +8,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
-import anyio
 from cyclopts import Parameter
 from platformdirs import user_data_path
 
 from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
-from vavasms.cli import output, settings
-from vavasms.cli.params import JsonFlag
+from vavasms.cli import settings
 from vavasms.cli.secrets import check_given
+from vavasms.cli.shell import quote
 from vavasms.errors import InvalidInputError
 from vavasms.storage.location import Place, read_place
 from vavasms.tracebacks import hide_frames
@@ -57,22 +56,6 @@ async def open_ledger(given: str | None) -> AsyncIterator[Ledger]:
         yield ledger
 
 
-def migrate(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
-    """Create the ledger, or upgrade it to this version."""
-    place = find_ledger(ledger)
-    anyio.run(_migrate, place)
-    path = str(place) if isinstance(place, Path) else None
-    if as_json:
-        output.print_json({"ledger": path or "postgresql"})
-    else:
-        output.say(f"The ledger {path or 'in the PostgreSQL database'} is of this version.")
-
-
-async def _migrate(place: Place) -> None:
-    async with open_place(place, upgrade=True):
-        pass
-
-
 async def _open(place: Place, *, upgrade: bool, create: bool) -> AbstractAsyncContextManager[Ledger]:
     if isinstance(place, Path):
         if not (create or place.exists()):
@@ -82,3 +65,15 @@ async def _open(place: Place, *, upgrade: bool, create: bool) -> AbstractAsyncCo
     from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 
     return await PostgresLedger.open(place.reveal(), upgrade=upgrade, create=create)
+
+
+@asynccontextmanager
+async def open_existing(given: str | None) -> AsyncIterator[Ledger]:
+    """Open the ledger; raise an `InvalidInputError` where there is none yet, and make none."""
+    async with open_place(find_ledger(given), create=False) as ledger:
+        yield ledger
+
+
+def repeat_option(given: str | None) -> str:
+    """Write the ledger's option again, for a command to be copied; nothing where it was not given."""
+    return "" if given is None else f" --ledger {quote(given)}"

@@ -10,6 +10,7 @@ import os
 import sys
 import unicodedata
 from contextlib import suppress
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
@@ -114,3 +115,8 @@ def _plain(value: object) -> Any:
     # The only values of ours that JSON does not know.
     assert isinstance(value, Decimal)
     return number(value)
+
+
+def moment(at: float) -> str:
+    """Write a moment for programs: `2026-07-01T12:00:00Z`."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

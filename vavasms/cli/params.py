@@ -71,3 +71,6 @@ def open_contacts(contacts: str) -> Path | BinaryIO:
     if sys.stdin.isatty():
         output.warn("Type one number a line, and Ctrl-D at the end.")
     return sys.stdin.buffer
+
+
+CampaignId = Annotated[str, Parameter(name="ID", help="The id that `vavasms campaign run` printed.")]

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from vavasms.calls import Session
-from vavasms.campaigns.ledger.base import Campaign, CampaignStatus, StoredBatch
+from vavasms.campaigns.ledger.models import Campaign, CampaignStatus, StoredBatch
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy

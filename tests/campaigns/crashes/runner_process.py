@@ -24,7 +24,7 @@ import trio  # noqa: F401
 
 from tests.campaigns.crashes.fuses import Fuse, FusedConnection, FusedTransport, say
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.base import BatchRecord, CampaignStatus, Claim
+from vavasms.campaigns.ledger.models import BatchRecord, CampaignStatus, Claim
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import BatchEvent

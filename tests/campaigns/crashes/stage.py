@@ -19,7 +19,8 @@ import anyio
 from attrs import define, field, frozen
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.base import CampaignStatus, Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import CampaignStatus, StoredBatch
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner

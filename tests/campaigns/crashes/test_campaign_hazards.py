@@ -15,7 +15,7 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.crashes.stage import PLACES, Audit, Stage, Staged, is_over
-from vavasms.campaigns.ledger.base import BatchRecord, Claim, StoredBatch
+from vavasms.campaigns.ledger.models import BatchRecord, Claim, StoredBatch
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.campaigns.runner import CampaignRunner

@@ -19,7 +19,7 @@ from tests.campaigns.crashes import runner_process
 from tests.campaigns.crashes.fuses import say
 from tests.campaigns.crashes.runner_process import Order
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.base import Claim
+from vavasms.campaigns.ledger.models import Claim
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.ledger.postgres.maintenance import PostgresMaintenance
 from vavasms.campaigns.states import BatchState

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from attrs import evolve, fields, frozen
 
-from vavasms.campaigns.ledger.base import (
+from vavasms.campaigns.ledger.models import (
     LONGEST_DELAY,
     BatchRecord,
     Campaign,

@@ -11,7 +11,8 @@ from anyio.abc import ObjectSendStream
 from anyio.to_thread import run_sync
 from attrs import evolve, field, frozen
 
-from vavasms.campaigns.ledger.base import Ledger, NewBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.planning.contacts import ContactList, Judge, read_contacts
 from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.planning.planner import OnLeftOut, Planner

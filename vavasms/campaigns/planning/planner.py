@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import define, field
 
-from vavasms.campaigns.ledger.base import NewBatch
+from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.planning.contacts import ContactList, Fate, Judge, Verdict
 from vavasms.campaigns.planning.contacts.reader import TOO_MANY_CELLS
 from vavasms.campaigns.planning.plan import CampaignPlan, Example

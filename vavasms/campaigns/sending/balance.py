@@ -11,7 +11,8 @@ import anyio
 from attrs import define, field
 
 from vavasms.bulk.preflight import LONGEST, ends_sending
-from vavasms.campaigns.ledger.base import Campaign, Ledger, QueuedBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import Campaign, QueuedBatch
 from vavasms.campaigns.policy import Policy
 from vavasms.endpoints import Transport, fetch_balance
 from vavasms.errors import LedgerError, VavaSMSError

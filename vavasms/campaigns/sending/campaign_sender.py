@@ -8,7 +8,7 @@ import anyio
 from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.campaigns.ledger.base import Campaign, QueuedBatch
+from vavasms.campaigns.ledger.models import Campaign, QueuedBatch
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.sending.balance import BalanceFloor, BalanceReader

@@ -17,13 +17,13 @@ from attrs import define, field, frozen
 
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.leases import MAX_CLAIM_AGE, SEND_DEADLINE
-from vavasms.campaigns.ledger.base import (
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import (
     LONGEST_DELAY,
     RESERVE_AHEAD,
     BatchRecord,
     Campaign,
     Claim,
-    Ledger,
     QueuedBatch,
 )
 from vavasms.campaigns.policy import Policy

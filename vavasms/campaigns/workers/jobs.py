@@ -21,7 +21,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
-from vavasms.campaigns.ledger.base import QueuedBatch
+from vavasms.campaigns.ledger.models import QueuedBatch
 from vavasms.campaigns.ledger.postgres.jobs import TASK
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Error, explain
 

@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from vavasms.campaigns.leases import ORPHAN_AFTER, check_timeouts
-from vavasms.campaigns.ledger.base import Campaign, CampaignStatus, QueuedBatch
+from vavasms.campaigns.ledger.models import Campaign, CampaignStatus, QueuedBatch
 from vavasms.campaigns.ledger.postgres.jobs import queue_of
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.runner import HasAccount

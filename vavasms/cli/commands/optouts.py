@@ -11,13 +11,14 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.base import Ledger, OptOut
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import OptOut
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.report import csv_line
 from vavasms.cli import exit_codes, output, params
-from vavasms.cli.commands.campaign.params import moment, open_existing
 from vavasms.cli.commands.optout_import import FATES, Import
-from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_ledger
+from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_existing, open_ledger
+from vavasms.cli.output import moment
 from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn, check_region, parse_msisdn

@@ -14,7 +14,7 @@ from attrs import frozen
 from cyclopts import Parameter
 from rich.text import Text
 
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign.status_view import make_object, tell_outcomes
 from vavasms.cli.ledger_option import LedgerPath, find_ledger

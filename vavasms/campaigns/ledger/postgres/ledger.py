@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from attrs import asdict, evolve
 
 from vavasms.campaigns.leases import ORPHAN_AFTER, RESEND_GRACE
-from vavasms.campaigns.ledger.base import (
+from vavasms.campaigns.ledger.models import (
     RESERVE_AHEAD,
     BatchRecord,
     Campaign,

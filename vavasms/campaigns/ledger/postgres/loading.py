@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
-from vavasms.campaigns.ledger.base import NewBatch
+from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.ledger.postgres import transactions as tx
 from vavasms.campaigns.ledger.postgres.transactions import SQL
 from vavasms.campaigns.ledger.rows import PURGE_ROWS, PURGE_STEPS, dump_record, load_record, still_going

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve
 
-from vavasms.campaigns.ledger.base import Claim, Exclusion
+from vavasms.campaigns.ledger.models import Claim, Exclusion
 from vavasms.campaigns.ledger.postgres.jobs import wake
 from vavasms.campaigns.ledger.rows import (
     DROPPED,

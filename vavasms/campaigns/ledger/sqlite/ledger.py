@@ -17,7 +17,7 @@ from anyio import CancelScope, sleep
 from anyio.to_thread import run_sync
 from attrs import asdict
 
-from vavasms.campaigns.ledger.base import (
+from vavasms.campaigns.ledger.models import (
     RESERVE_AHEAD,
     BatchRecord,
     Campaign,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any
 
-from vavasms.campaigns.ledger.base import BatchRecord, Claim, Exclusion, NewBatch
+from vavasms.campaigns.ledger.models import BatchRecord, Claim, Exclusion, NewBatch
 from vavasms.campaigns.ledger.rows import (
     DROPPED,
     HINDERED,

@@ -9,15 +9,15 @@ import anyio
 from rich.table import Table
 from rich.text import Text
 
-from vavasms.campaigns.ledger.base import Campaign, CampaignStatus
+from vavasms.campaigns.ledger.models import Campaign, CampaignStatus
 from vavasms.campaigns.ledger.rows import still_going
 from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.states import CampaignState
 from vavasms.cli import output
-from vavasms.cli.commands.campaign.params import CampaignId, confirm, open_existing, repeat_option
 from vavasms.cli.commands.campaign.status_view import make_object, show_next, show_outcomes
-from vavasms.cli.ledger_option import LedgerPath
-from vavasms.cli.params import JsonFlag, Yes
+from vavasms.cli.ledger_option import LedgerPath, open_existing, repeat_option
+from vavasms.cli.params import CampaignId, JsonFlag, Yes
+from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError
 
 _ENDED = (CampaignState.DONE, CampaignState.CANCELLED)

@@ -16,12 +16,12 @@ from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy, finishing_time
 from vavasms.cli import output, settings
 from vavasms.cli.commands.campaign.options import PlanOptions, read_campaign_text
-from vavasms.cli.commands.campaign.params import quote
 from vavasms.cli.commands.campaign.plan_view import make_object, show_plan
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_place
 from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.params import Contacts, JsonFlag, open_contacts
 from vavasms.cli.refused import RefusedFile, RefusedPath, open_refused
+from vavasms.cli.shell import quote
 from vavasms.errors import VavaSMSError
 from vavasms.storage.location import Place
 

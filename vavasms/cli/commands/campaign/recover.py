@@ -8,9 +8,9 @@ import anyio
 
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.cli import exit_codes, output
-from vavasms.cli.commands.campaign.params import confirm
 from vavasms.cli.ledger_option import LedgerPath, find_ledger
 from vavasms.cli.params import JsonFlag, Yes
+from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError
 
 _WORD = "recover"

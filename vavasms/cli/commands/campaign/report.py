@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.report import (
     COLUMNS,
     RecipientReport,
@@ -21,9 +21,8 @@ from vavasms.campaigns.report import (
     read_report,
 )
 from vavasms.cli import output
-from vavasms.cli.commands.campaign.params import CampaignId, open_existing
-from vavasms.cli.ledger_option import LedgerPath
-from vavasms.cli.params import JsonFlag
+from vavasms.cli.ledger_option import LedgerPath, open_existing
+from vavasms.cli.params import CampaignId, JsonFlag
 
 _FORMATS: dict[str, Callable[[RecipientReport], str]] = {
     "text": format_text,

@@ -15,12 +15,14 @@ from attrs import evolve, frozen
 from cyclopts import Parameter
 
 from vavasms.campaigns.leases import RESEND_GRACE
-from vavasms.campaigns.ledger.base import Ledger, StoredBatch
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import StoredBatch
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.cli import exit_codes, output
-from vavasms.cli.commands.campaign.params import CampaignId, confirm, moment, open_existing, repeat_option
-from vavasms.cli.ledger_option import LedgerPath
-from vavasms.cli.params import JsonFlag, Yes, flag
+from vavasms.cli.ledger_option import LedgerPath, open_existing, repeat_option
+from vavasms.cli.output import moment
+from vavasms.cli.params import CampaignId, JsonFlag, Yes, flag
+from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError, LedgerBusyError
 
 _NOTE = "Marked as sent by hand."

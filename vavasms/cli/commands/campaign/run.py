@@ -11,7 +11,7 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
@@ -20,14 +20,13 @@ from vavasms.campaigns.states import CampaignEvent, CampaignState, campaign_sour
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign import status_view
 from vavasms.cli.commands.campaign.options import Detach, RunOptions, find_place, read_campaign_text
-from vavasms.cli.commands.campaign.params import CampaignId, open_existing, repeat_option
 from vavasms.cli.commands.campaign.progress import Display, progress
-from vavasms.cli.commands.campaign.prompts import check_terminal
 from vavasms.cli.commands.campaign.status_view import make_object
 from vavasms.cli.commands.campaign.submit import Submission, code_of_end, name_end
-from vavasms.cli.ledger_option import LedgerPath
+from vavasms.cli.ledger_option import LedgerPath, open_existing, repeat_option
 from vavasms.cli.message_input import uses_stdin
-from vavasms.cli.params import Contacts, JsonFlag, open_contacts
+from vavasms.cli.params import CampaignId, Contacts, JsonFlag, open_contacts
+from vavasms.cli.prompts import check_terminal
 from vavasms.cli.signals import run_until_signalled, terminable
 from vavasms.errors import InvalidInputError
 

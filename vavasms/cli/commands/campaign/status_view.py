@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import frozen
 from rich.text import Text
 
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.ledger.rows import OVER_BUDGET
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun

@@ -9,15 +9,16 @@ from typing import BinaryIO
 import anyio
 from attrs import field, frozen
 
-from vavasms.campaigns.ledger.base import Campaign, Ledger
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import Campaign
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign import plan_view
 from vavasms.cli.commands.campaign.options import RunOptions
-from vavasms.cli.commands.campaign.prompts import ask
 from vavasms.cli.ledger_option import open_place
+from vavasms.cli.prompts import ask
 from vavasms.client import AsyncVavaSMS
 from vavasms.errors import InvalidInputError, Outcome, VavaSMSError
 from vavasms.models import Lot

@@ -17,9 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from vavasms.campaigns.tracking import TrackSummary
 from vavasms.campaigns.tracking import track as track_campaign
 from vavasms.cli import output, settings
-from vavasms.cli.commands.campaign.params import CampaignId, open_existing, repeat_option
-from vavasms.cli.ledger_option import LedgerPath
-from vavasms.cli.params import JsonFlag
+from vavasms.cli.ledger_option import LedgerPath, open_existing, repeat_option
+from vavasms.cli.params import CampaignId, JsonFlag
 from vavasms.cli.signals import terminable
 from vavasms.errors import InvalidInputError
 

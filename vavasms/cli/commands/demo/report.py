@@ -8,7 +8,7 @@ from decimal import Decimal
 from attrs import field, frozen
 
 from vavasms.campaigns.leases import ORPHAN_AFTER
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import exit_codes, output

@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 import anyio
 from attrs import define, field
 
-from vavasms.campaigns.ledger.base import CampaignStatus, Ledger
+from vavasms.campaigns.ledger.base import Ledger
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy

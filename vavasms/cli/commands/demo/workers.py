@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from attrs import define, field
 
-from vavasms.campaigns.ledger.base import CampaignStatus
+from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.states import CampaignState

@@ -1,4 +1,4 @@
-"""Ask a person for the go, on the terminal."""
+"""Questions to a person, on the terminal."""
 
 from __future__ import annotations
 
@@ -39,3 +39,19 @@ def ask(question: str) -> bool:
     if not answer.endswith("\n"):
         sys.stderr.write("\n")
     return answer.strip().casefold() in _GO
+
+
+def confirm(question: str, *, word: str, yes: bool) -> None:
+    """Have a word typed, or raise `InvalidInputError`; `--yes` has answered already."""
+    if yes:
+        return
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise InvalidInputError(
+            "There is no terminal to ask on: add --yes to do it without asking. Nothing was changed.",
+            outcome=None,
+        )
+    # On standard error: what is printed may be going to a file.
+    sys.stderr.write(f"{question}\nType {word} to go on: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != word:
+        raise InvalidInputError("Not confirmed: nothing was changed.", outcome=None)
