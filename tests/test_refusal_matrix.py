@@ -19,7 +19,7 @@ from attrs import frozen
 
 from tests.campaigns.staging import TEXT, Stage, connect
 from vavasms import AsyncVavaSMS
-from vavasms.bulk.batcher import BulkReport
+from vavasms.bulk.models import BulkReport
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import CampaignState

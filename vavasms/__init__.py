@@ -7,7 +7,7 @@ Type checkers read `__init__.pyi`; a test holds the two together.
 from importlib import import_module
 
 _HOMES = {
-    "vavasms.bulk.batcher": ("BatchResult", "BulkProgress", "BulkReport", "InvalidRecipient"),
+    "vavasms.bulk.models": ("BatchResult", "BulkProgress", "BulkReport", "InvalidRecipient"),
     "vavasms.sync.bulk": ("BulkResults",),
     "vavasms.bulk.sender": ("BulkStream",),
     "vavasms.sync.campaigns": ("BlockingCampaignRunner",),

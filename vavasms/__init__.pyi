@@ -1,15 +1,7 @@
-from vavasms.bulk.batcher import (
-    BatchResult as BatchResult,
-)
-from vavasms.bulk.batcher import (
-    BulkProgress as BulkProgress,
-)
-from vavasms.bulk.batcher import (
-    BulkReport as BulkReport,
-)
-from vavasms.bulk.batcher import (
-    InvalidRecipient as InvalidRecipient,
-)
+from vavasms.bulk.models import BatchResult as BatchResult
+from vavasms.bulk.models import BulkProgress as BulkProgress
+from vavasms.bulk.models import BulkReport as BulkReport
+from vavasms.bulk.models import InvalidRecipient as InvalidRecipient
 from vavasms.bulk.sender import BulkStream as BulkStream
 from vavasms.campaigns.ledger.base import Ledger as Ledger
 from vavasms.campaigns.ledger.models import Campaign as Campaign

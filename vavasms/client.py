@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from vavasms import endpoints
-from vavasms.bulk.batcher import BulkReport
-from vavasms.bulk.models import BulkOptions, OnProgress
+from vavasms.bulk.models import BulkOptions, BulkReport, OnProgress
 from vavasms.bulk.recipients import Recipients, check_recipients
 from vavasms.bulk.sender import BulkStream, collect
 from vavasms.config import Timeouts, load_settings, misconfigured, name_account

@@ -18,7 +18,7 @@ from typing import Any
 
 import vavasms
 from vavasms import VavaSMS
-from vavasms.bulk.batcher import BulkReport
+from vavasms.bulk.models import BulkReport
 
 HOME = Path(vavasms.__file__).parent
 TEXT = "Bonjour"

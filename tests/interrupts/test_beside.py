@@ -18,7 +18,7 @@ from flask import Flask
 
 from tests.inbound.posting import TOKEN
 from vavasms import ConfigurationError, OutcomeUnknownError, VavaSMS
-from vavasms.bulk.batcher import BatchResult, BulkReport
+from vavasms.bulk.models import BatchResult, BulkReport
 from vavasms.calls import SETTLE_SECONDS, inherit_account
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun

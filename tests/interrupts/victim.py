@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vavasms import VavaSMS
-from vavasms.bulk.batcher import BulkReport
+from vavasms.bulk.models import BulkReport
 from vavasms.campaigns.policy import Policy
 from vavasms.errors import VavaSMSError
 from vavasms.sync.campaigns import BlockingCampaignRunner

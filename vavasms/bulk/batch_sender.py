@@ -7,8 +7,8 @@ import time
 import anyio
 from attrs import frozen
 
-from vavasms.bulk.batcher import Batch, BatchResult
 from vavasms.bulk.breaker import CircuitBreaker
+from vavasms.bulk.models import Batch, BatchResult
 from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (

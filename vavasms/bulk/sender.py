@@ -18,9 +18,9 @@ from anyio.abc import TaskGroup
 from attrs import evolve
 
 from vavasms.bulk.batch_sender import BatchSender, interrupted, is_refused_as_a_whole, untried
-from vavasms.bulk.batcher import Batch, Batcher, BatchResult, BulkReport, Counts
+from vavasms.bulk.batcher import Batcher, Counts
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.bulk.models import BulkOptions
+from vavasms.bulk.models import Batch, BatchResult, BulkOptions, BulkReport
 from vavasms.bulk.preflight import look_ahead
 from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.bulk.recipients import Recipients, read_chunks

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-from vavasms.bulk.batcher import BatchResult, BulkReport
+from vavasms.bulk.models import BatchResult, BulkReport
 from vavasms.bulk.sender import BulkStream, Collector, attach
 from vavasms.calls import PortalCall, Session, Signal, Step, Workplace, cutting, run
 from vavasms.config import misconfigured

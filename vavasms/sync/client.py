@@ -15,8 +15,7 @@ from threading import RLock
 from types import TracebackType
 from typing import Self, TypeVar
 
-from vavasms.bulk.batcher import BulkReport
-from vavasms.bulk.models import OnProgress
+from vavasms.bulk.models import BulkReport, OnProgress
 from vavasms.bulk.recipients import HELD, Recipients
 from vavasms.calls import PortalCall, Step, Workplace, close, cutting, inherit_account, outwaiting, run
 from vavasms.client import AsyncVavaSMS

@@ -26,9 +26,8 @@ from vavasms.transport.body import Body
 from vavasms.transport.exchange import Exchange
 from vavasms.transport.hooks import Hook
 from vavasms.transport.live_guard import BarredError, Gate
-from vavasms.transport.loops import PerLoop
 from vavasms.transport.outcome import OutcomePolicy, Problem, Reply
-from vavasms.transport.pool import Pools
+from vavasms.transport.pool import PerLoop, Pools
 from vavasms.transport.proxy import proxy_from_environment
 from vavasms.transport.response import read
 from vavasms.transport.retry import deadlines_of

@@ -14,10 +14,10 @@ from attrs import evolve, field, frozen
 from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.planning.contacts import ContactList, Judge, read_contacts
+from vavasms.campaigns.planning.observations import is_garbled
 from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.planning.planner import OnLeftOut, Planner
 from vavasms.campaigns.planning.template import find_doubled, parse_template
-from vavasms.campaigns.sending.observations import is_garbled
 from vavasms.errors import InvalidInputError
 
 #: Called with the rows read so far.

@@ -10,6 +10,7 @@ from attrs import define, field
 from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.planning.contacts import ContactList, Fate, Judge, Verdict
 from vavasms.campaigns.planning.contacts.reader import TOO_MANY_CELLS
+from vavasms.campaigns.planning.observations import Observations, count_example
 from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.planning.template import BoundTemplate
 from vavasms.campaigns.planning.text_cost import (
@@ -22,7 +23,6 @@ from vavasms.campaigns.planning.text_cost import (
     hash_text,
     weigh_text,
 )
-from vavasms.campaigns.sending.observations import Observations, count_example
 from vavasms.numbers import Msisdn
 from vavasms.text.visible import is_visible
 

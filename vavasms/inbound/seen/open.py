@@ -7,9 +7,9 @@ from pathlib import Path
 from anyio import Lock
 
 from vavasms.config import Secret
-from vavasms.inbound.forks import forget_at_fork
 from vavasms.inbound.seen.base import SeenStore
 from vavasms.inbound.seen.memory import MemorySeenStore
+from vavasms.storage.forks import forget_at_fork
 from vavasms.storage.location import Place, read_place
 
 #: A store that is open, or the place of one: a file's path or a PostgreSQL URL. None is the memory.

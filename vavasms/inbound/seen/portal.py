@@ -12,10 +12,10 @@ from typing import TypeVar
 from anyio.to_thread import run_sync
 
 from vavasms.calls import PortalCall, Workplace, close, outwaiting, run
-from vavasms.inbound.forks import forget_at_fork
 from vavasms.inbound.seen.base import LEASE, ClaimStatus, SeenStore
 from vavasms.inbound.seen.open import LazySeen, SeenPlace
 from vavasms.portal import SharedPortal, shared
+from vavasms.storage.forks import forget_at_fork
 
 T = TypeVar("T")
 

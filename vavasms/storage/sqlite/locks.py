@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vavasms.errors import LedgerError, Outcome
-from vavasms.storage.file_id import file_id
+from vavasms.storage.sqlite.files import file_id
 
 #: In SQLite's lock-byte page, which never holds data, behind the bytes that SQLite locks itself.
 _LOCK_BYTE = 0x4000_0400

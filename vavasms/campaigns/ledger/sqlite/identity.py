@@ -31,7 +31,7 @@ from attrs import evolve, frozen
 
 from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.errors import LedgerError, Outcome
-from vavasms.storage.file_id import file_id
+from vavasms.storage.sqlite.files import file_id
 
 _RECOVER = (
     "Put the folder back as it was, or let `vavasms campaign recover` make unknown what may have been sent. "
