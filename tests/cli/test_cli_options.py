@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import pytest
 
 import vavasms.campaigns.planning.contacts
-from tests.campaigns.test_contact_sheets import LIST, Sheet, build_xlsx
+from tests.campaigns.planning.contacts.test_contact_sheets import LIST, Sheet, build_xlsx
 from vavasms.cli.app import COMMANDS, app
 from vavasms.cli.commands.campaign import plan_view
 

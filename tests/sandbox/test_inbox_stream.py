@@ -15,7 +15,6 @@ from tests.sandbox.inbox import LOGIN, OTHER, PHONE, SCRIPT, listening, send
 from vavasms.sandbox import Fault, FaultKind, FaultPlan, Gateway, SandboxServer
 from vavasms.sandbox.inbox.conversations import Version
 from vavasms.sandbox.inbox.events import EventStream
-from vavasms.sandbox.inbox.inbox import Desk
 from vavasms.sandbox.signals import Signal
 from vavasms.sandbox.waiting import hearing
 

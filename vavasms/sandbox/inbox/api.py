@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from vavasms.sandbox.faults import SandboxError
 from vavasms.sandbox.http_json import make_routes, read_json, read_number
 from vavasms.sandbox.inbox.events import EventStream
-from vavasms.sandbox.inbox.inbox import Desk
+from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.inbox.views import show_reply
 
 __all__ = ["data_routes", "is_phone"]
@@ -28,19 +28,19 @@ def is_phone(text: str) -> bool:
 
 @define(eq=False)
 class _Data:
-    desk: Desk
+    inbox: Inbox
 
     async def conversations(self, request: Request) -> Response:
         """List those that fit `?q=` (all), of those under `?below=`: 50, newest first."""
         wanted = request.query_params.get("q", "")
-        return JSONResponse(await self.desk.conversations(wanted, read_number(request, "below")))
+        return JSONResponse(await self.inbox.conversations(wanted, read_number(request, "below")))
 
     async def thread(self, request: Request) -> Response:
         """List what `{phone}` received, of what is under `?below=`: the newest 50, oldest first."""
         phone = request.path_params["phone"].removeprefix("+")
         if not is_phone(phone):
             raise SandboxError("a number is 8 to 15 digits")
-        return JSONResponse(await self.desk.thread(phone, read_number(request, "below")))
+        return JSONResponse(await self.inbox.thread(phone, read_number(request, "below")))
 
     async def reply(self, request: Request) -> Response:
         """Post `{"phone": ..., "text": ...}` to the inbound URL, and tell what came back."""
@@ -52,26 +52,26 @@ class _Data:
             raise SandboxError(f"text is a text of {_LONGEST_REPLY} characters at most")
         # Half of a character, as JSON may hold it, can be written nowhere.
         whole = text.encode("utf-8", "replace").decode()
-        return JSONResponse(show_reply(await self.desk.reply(phone.removeprefix("+"), whole)))
+        return JSONResponse(show_reply(await self.inbox.reply(phone.removeprefix("+"), whole)))
 
 
 @define(eq=False)
 class _Events:
-    desk: Desk
+    inbox: Inbox
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream from `Last-Event-ID`, else from `?since=`, else from now on."""
         request = Request(scope)
         seen = request.headers.get("last-event-id") or request.query_params.get("since", "")
-        await EventStream(self.desk, seen)(scope, receive, send)
+        await EventStream(self.inbox, seen)(scope, receive, send)
 
 
-def data_routes(desk: Desk) -> list[Route]:
+def data_routes(inbox: Inbox) -> list[Route]:
     """List the routes under `/sandbox/inbox/`."""
-    data = _Data(desk)
+    data = _Data(inbox)
     table = (
         ("GET", "inbox/conversations", data.conversations),
         ("GET", "inbox/conversations/{phone}", data.thread),
         ("POST", "inbox/reply", data.reply),
     )
-    return [*make_routes(table), Route("/sandbox/inbox/events", _Events(desk), methods=["GET"])]
+    return [*make_routes(table), Route("/sandbox/inbox/events", _Events(inbox), methods=["GET"])]

@@ -10,7 +10,7 @@ from attrs import define
 from starlette.types import Receive, Scope, Send
 
 from vavasms.sandbox.inbox.conversations import PAGE, Version
-from vavasms.sandbox.inbox.inbox import Desk
+from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.inbox.views import show_message
 from vavasms.sandbox.waiting import SignalWaiter, hearing, unless_gone
 
@@ -26,7 +26,7 @@ class EventStream:
     """Answer one browser for as long as it listens."""
 
     #: What there is.
-    desk: Desk
+    inbox: Inbox
     #: How far the browser has seen: an event's id, of this sandbox or any other.
     seen: str
     #: After how many seconds without news it says so: else neither side notices that the other is gone.
@@ -37,14 +37,14 @@ class EventStream:
         """Send until the client leaves or the server stops."""
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        with hearing(self.desk.gateway.journal.bell, self.desk.faults.bell) as ear:
+        with hearing(self.inbox.gateway.journal.bell, self.inbox.faults.bell) as ear:
             await unless_gone(receive, lambda: self._talk(ear, send))
 
     async def _talk(self, ear: SignalWaiter, send: Send) -> None:
         seen, text = Version.parse(self.seen), _AGAIN
         while True:
-            await self.desk.index.catch_up()
-            version = self.desk.index.version
+            await self.inbox.index.catch_up()
+            version = self.inbox.index.version
             text += self._messages(seen, version) + self._state()
             seen = version
             await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
@@ -56,18 +56,18 @@ class EventStream:
 
     def _state(self) -> str:
         """Write what is other than what was told before."""
-        state = {name: value for name, value in self.desk.state().items() if self._told.get(name) != value}
+        state = {name: value for name, value in self.inbox.state().items() if self._told.get(name) != value}
         self._told = {**self._told, **state}
         return "".join(_event(name, value) for name, value in state.items())
 
     def _messages(self, seen: Version | None, version: Version) -> str:
         """Write what came, oldest first; `reset` where only a look at everything helps."""
-        newer, totals = self.desk.index.newer(seen, version), self.desk.index.totals
+        newer, totals = self.inbox.index.newer(seen, version), self.inbox.index.totals
         if seen is None or newer is None:
             return _event("reset", totals, str(version))
         if not newer:
             return ""
-        shown = [show_message(self.desk.gateway, message) for message in reversed(newer)]
+        shown = [show_message(self.inbox.gateway, message) for message in reversed(newer)]
         more = len(newer) == PAGE and newer[-1].number > seen[2] + 1
         return _event("messages", {"messages": shown, "more": more, "totals": totals}, str(version))
 

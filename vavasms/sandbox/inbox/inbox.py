@@ -15,11 +15,11 @@ from vavasms.sandbox.inbox.handset import Handset, Inbound, SentReply
 from vavasms.sandbox.inbox.views import show_conversation, show_thread
 from vavasms.sandbox.journal import Entry, InboxMessage, Journal
 
-__all__ = ["Desk", "Found", "search"]
+__all__ = ["Found", "Inbox", "search"]
 
 
 @frozen(eq=False)
-class Desk:
+class Inbox:
     """Answer what the page asks; every answer is a page of the newest, whatever the journal holds."""
 
     #: The state.
@@ -36,7 +36,7 @@ class Desk:
         return Index(self.gateway.journal)
 
     @classmethod
-    def open(cls, gateway: Gateway, faults: FaultPlan, inbound: Inbound | None) -> Desk:
+    def open(cls, gateway: Gateway, faults: FaultPlan, inbound: Inbound | None) -> Inbox:
         """Begin with nothing read."""
         return cls(gateway, faults, Handset(inbound))
 

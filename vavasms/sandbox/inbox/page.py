@@ -17,7 +17,7 @@ from vavasms.sandbox.faults import MOMENTS, FaultKind, FaultPlan
 from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.inbox.api import data_routes, is_phone
 from vavasms.sandbox.inbox.handset import Inbound
-from vavasms.sandbox.inbox.inbox import Desk
+from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.inbox.translations import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
 from vavasms.sandbox.inbox.views import show_time
 
@@ -68,7 +68,7 @@ def _kinds(language: str) -> list[dict[str, str]]:
 
 @define(eq=False)
 class _Page:
-    desk: Desk
+    inbox: Inbox
     environment: Environment = field(factory=_environment)
 
     async def __call__(self, request: Request) -> Response:
@@ -89,10 +89,10 @@ class _Page:
         return response
 
     async def _context(self, language: str, wanted: str, to: str) -> dict[str, object]:
-        desk = self.desk
-        listed = await desk.conversations(wanted)
-        thread = await desk.thread(to) if to else None
-        inbound = desk.handset.inbound
+        inbox = self.inbox
+        listed = await inbox.conversations(wanted)
+        thread = await inbox.thread(to) if to else None
+        inbound = inbox.handset.inbound
         return {
             "language": language,
             "words": WORDS[language],
@@ -103,16 +103,16 @@ class _Page:
             "wanted": wanted,
             "to": to,
             "thread": thread,
-            "version": str(desk.index.version),
-            "totals": desk.index.totals,
+            "version": str(inbox.index.version),
+            "totals": inbox.index.totals,
             "inbound": "" if inbound is None else inbound.place,
             **listed,
-            **desk.state(),
+            **inbox.state(),
         }
 
     def _settings(self, origin: str) -> dict[str, str]:
         """Give the settings by which a client reaches the sandbox from where the browser does."""
-        gateway = self.desk.gateway
+        gateway = self.inbox.gateway
         return {
             "VAVASMS_BASE_URL": f"{origin}api",
             "VAVASMS_USERNAME": gateway.username,
@@ -129,15 +129,15 @@ def _script_words(language: str) -> dict[str, object]:
 
 def inbox_routes(gateway: Gateway, faults: FaultPlan, inbound: Inbound | None) -> list[BaseRoute]:
     """List the routes: the page at `/`, its static files and its data under `/sandbox/inbox/`."""
-    desk = Desk.open(gateway, faults, inbound)
+    inbox = Inbox.open(gateway, faults, inbound)
     static = StaticFiles(packages=[("vavasms.sandbox.inbox", "static")])
-    page = _Page(desk)
+    page = _Page(inbox)
 
     async def show(request: Request) -> Response:
         return await page(request)
 
     return [
         Route("/", show, methods=["GET"]),
-        *data_routes(desk),
+        *data_routes(inbox),
         Mount("/sandbox/inbox/static", static),
     ]

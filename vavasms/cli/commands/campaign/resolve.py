@@ -59,12 +59,14 @@ def resolve(
             "--mark-sent and --resend exclude each other: name the batches of each with --batch.",
             outcome=None,
         )
-    desk = _Desk(campaign_id=campaign_id, options=options, again=repeat_option(ledger), as_json=as_json)
-    return anyio.run(partial(desk.work, ledger))
+    resolution = _Resolution(
+        campaign_id=campaign_id, options=options, again=repeat_option(ledger), as_json=as_json
+    )
+    return anyio.run(partial(resolution.work, ledger))
 
 
 @frozen(kw_only=True)
-class _Desk:
+class _Resolution:
     campaign_id: str
     options: ResolveOptions
     #: The ledger's option, for commands to be copied.

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.crew import Crew, ask, jobs, muster, open_empty, until
+from tests.campaigns.ledger.test_postgres_ledger import NOTHING, begin, take, waiting
 from tests.campaigns.staging import TEXT, phones
-from tests.campaigns.test_postgres_ledger import NOTHING, begin, take, waiting
 from vavasms.campaigns.ledger.postgres.jobs import STRETCH, Waiting, cut
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.states import BatchEvent
