@@ -15,6 +15,7 @@ from tests.sandbox.inbox import LOGIN, OTHER, PHONE, SCRIPT, listening, send
 from vavasms.sandbox import Fault, FaultKind, FaultPlan, Gateway, SandboxServer
 from vavasms.sandbox.inbox.conversations import Version
 from vavasms.sandbox.inbox.events import EventStream
+from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.signals import Signal
 from vavasms.sandbox.waiting import hearing
 
@@ -149,7 +150,7 @@ async def test_a_silent_stream_says_that_it_is_still_there(gateway: Gateway) -> 
             gone.set()
 
     with anyio.fail_after(5):
-        desk = Desk.open(gateway, FaultPlan(), None)
+        desk = Inbox.open(gateway, FaultPlan(), None)
         await EventStream(desk, "", silence=0.01)({"type": "http"}, receive, send_on)
     assert told[-1] == ": still here\n\n"
     assert gateway.journal.bell.listeners == 0
