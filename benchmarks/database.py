@@ -37,7 +37,7 @@ class Database:
         self._made = 0
 
     def make(self) -> str:
-        """Give the connection string of a new one."""
+        """Return the connection string of a new one."""
         import psycopg
 
         self._made += 1

@@ -39,7 +39,7 @@ class Account:
 
 
 async def _send(sms: AsyncVavaSMS, count: int) -> AsyncIterator[int]:
-    """Give the recipients of each batch."""
+    """Yield the recipients of each batch."""
     async with sms.stream_bulk(stream_wire_numbers(count), "Bonjour", dedupe=False) as results:
         async for result in results:
             yield len(result.recipients)
@@ -47,7 +47,7 @@ async def _send(sms: AsyncVavaSMS, count: int) -> AsyncIterator[int]:
 
 
 async def _turn(sends: AsyncIterator[int], account: Account) -> bool:
-    """Let a send go on for one turn; False once it has ended."""
+    """Run a send for one turn; False once it has ended."""
     started, done = time.process_time(), 0
     async for recipients in sends:
         done += recipients

@@ -19,7 +19,7 @@ from vavasms.campaigns.planning.template import parse_template
 
 
 async def _load(ledger: SqliteLedger, campaign_id: str, path: Path) -> AsyncIterator[int]:
-    """Give the rows of each transaction, 0 for the last step."""
+    """Yield the rows of each transaction, 0 for the last step."""
     template = parse_template("Bonjour")
     new = NewCampaign(id=campaign_id, account="bench", sender_id="BENCH", message="Bonjour", created_at=0.0)
     await ledger.create(new)

@@ -37,7 +37,7 @@ def make_wire_numbers(count: int) -> list[str]:
 
 
 def stream_wire_numbers(count: int) -> Iterator[str]:
-    """Give Ivorian numbers one by one, so that a million of them take no memory."""
+    """Yield Ivorian numbers one by one, so that a million of them take no memory."""
     return (f"22507{10_000_000 + index}" for index in range(count))
 
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class NotHere(Exception):  # noqa: N818 - no error: the row says why it has no figure
-    """Say why a row cannot be measured on this machine."""
+    """A row cannot be measured on this machine."""
 
 
 @frozen(kw_only=True)
@@ -75,7 +75,7 @@ class Row:
     runs_at_least: int = 1
 
     def reached(self, value: float) -> bool:
-        """Tell whether a figure reaches the goal."""
+        """Return whether a figure reaches the goal."""
         return value >= self.goal if self.better == "more" else value <= self.goal
 
 
@@ -99,10 +99,10 @@ class Result:
 
     @property
     def short(self) -> bool:
-        """Tell whether the median falls short of the goal."""
+        """Return whether the median falls short of the goal."""
         return bool(self.samples) and not self.row.reached(self.median)
 
     def beside(self) -> dict[str, float]:
-        """Give the medians of what is shown beside the figure."""
+        """Return the medians of what is shown beside the figure."""
         names = self.samples[0].beside if self.samples else ()
         return {name: statistics.median(sample.beside[name] for sample in self.samples) for name in names}

@@ -25,7 +25,7 @@ async def _main(url: str, count: int) -> None:
 
 
 def peak_kib() -> int:
-    """Give the most memory that this process ever held."""
+    """Return the most memory that this process ever held."""
     # Not getrusage: its maximum survives exec, and is that of the process that started this one.
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))

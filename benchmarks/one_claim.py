@@ -51,7 +51,7 @@ class _Place:
 
 
 async def measure_claims(urls: Sequence[str], *, turns: int) -> list[float]:
-    """Give the seconds of a claim in each of these databases."""
+    """Return the seconds of a claim in each of these databases."""
     async with AsyncExitStack() as stack:
         places = [await stack.enter_async_context(_open(url)) for url in urls]
         for _ in range(turns):

@@ -51,7 +51,7 @@ def write_table(collected: dict[str, Any]) -> str:
 
 
 def describe(collected: dict[str, Any]) -> str:
-    """Say on what the figures were taken, and how to read them."""
+    """Return on what the figures were taken, and how to read them."""
     machine = ", ".join(f"{name}: {value}" for name, value in collected["machine"].items())
     versions = ", ".join(f"{name} {number}" for name, number in collected["versions"].items())
     how = (

@@ -45,7 +45,7 @@ def _sandbox_server() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def sandbox(_sandbox_server: SandboxServer) -> SandboxServer:
-    """Give a sandbox gateway with an empty journal and no faults."""
+    """Return a sandbox gateway with an empty journal and no faults."""
     _sandbox_server.faults.clear()
     _sandbox_server.gateway.journal.clear()
     return _sandbox_server
@@ -63,7 +63,7 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Give the connection string of an empty database: on `VAVASMS_TEST_POSTGRES`, else from a wheel."""
+    """Yield the connection string of an empty database: on `VAVASMS_TEST_POSTGRES`, else from a wheel."""
     psycopg = pytest.importorskip("psycopg")
     given = os.environ.get("VAVASMS_TEST_POSTGRES")
     name = f"vavasms_test_{token_hex(4)}"
@@ -98,7 +98,7 @@ def _postgres_from_a_wheel() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def all_tracebacks() -> Callable[[BaseException], Iterator[str]]:
-    """Give what an error tracker could collect of an error: it, what is behind it, and all locals.
+    """Return what an error tracker could collect of an error: it, what is behind it, and all locals.
 
     All but the locals of the tests themselves, which have to know the secrets they look for.
     """

@@ -119,7 +119,7 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def nobody() -> Iterator[dict[str, Any]]:
-    """Give the settings of a gateway that nobody may connect to."""
+    """Yield the settings of a gateway that nobody may connect to."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield {"base_url": f"http://127.0.0.1:{listener.getsockname()[1]}/api"}

@@ -59,7 +59,7 @@ TREE: dict[type[VavaSMSError], type[Exception]] = {
 
 
 def examples() -> Iterator[VavaSMSError]:
-    """Give one error of each class, with every attribute set."""
+    """Yield one error of each class, with every attribute set."""
     for cls in TREE:
         match cls:
             case _ if issubclass(cls, InvalidNumberError):

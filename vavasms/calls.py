@@ -101,11 +101,11 @@ class PortalCall(Generic[T]):
         self._began = self._withdrawn = False
 
     def start(self) -> None:
-        """Have it begin. May be repeated."""
+        """Begin. May be repeated."""
         self._thread.post(self._begin)
 
     def tell(self, how: Callable[[], object]) -> None:
-        """Have the loop call `how` if the work has begun; else it never will. May be repeated."""
+        """Schedule a call of `how` in the loop if the work has begun; else it never will. May be repeated."""
         self._thread.post(partial(self._hear, how))
 
     def cancel(self) -> None:
@@ -292,7 +292,7 @@ def close(place: Workplace, last: Callable[[], Awaitable[object]]) -> None:
 
 
 def inherit_account(interrupt: BaseException, earlier: BaseException | None) -> None:
-    """Have an interrupt that takes the place of an earlier one bear its account."""
+    """Put the account of an earlier interrupt on the one that takes its place."""
     if earlier is not None:
         vars(interrupt).update(vars(earlier))
 

@@ -158,7 +158,7 @@ class AsyncVavaSMS:
         sender_id: str | None = None,
         language: str | None = None,
     ) -> OtpReceipt:
-        """Have the gateway make a one-time code and send it (documentation: otp/send).
+        """Send a one-time code that the gateway makes (documentation: otp/send).
 
         `length`: 4 to 9 digits (the gateway's default: 4). `valid_for`: whole minutes (60). `template`
         must hold `##OTP##`. `language`: `en` or `fr`, not documented. Costs the segments of the text.
@@ -177,7 +177,7 @@ class AsyncVavaSMS:
 
     @hide_frames_async
     async def verify_otp(self, to: str, code: str, *, sender_id: str | None = None) -> OtpVerification:
-        """Have the gateway check a one-time code (documentation: otp/verify).
+        """Verify a one-time code by the gateway (documentation: otp/verify).
 
         `code` is text, as a person typed it: blanks and hyphens are dropped, digits of every script are
         read. Uses up an attempt, so it is not repeated once it left. A wrong, expired or used code is no

@@ -31,7 +31,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Give the text itself."""
+        """Return the text itself."""
         return self._text
 
     def __repr__(self) -> str:
@@ -131,7 +131,7 @@ def check_base_url(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether `host` can only be this machine."""
+    """Return whether `host` can only be this machine."""
     if host.lower() == "localhost":
         return True
     try:

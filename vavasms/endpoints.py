@@ -27,7 +27,7 @@ class Transport(Protocol):
         ...
 
     async def exchange(self, request: Request, attempt: Attempt | None = None) -> Envelope:
-        """Give the envelope of a success, or raise the one error that fits."""
+        """Return the envelope of a success, or raise the one error that fits."""
         ...
 
 
@@ -92,7 +92,7 @@ async def send_otp(
     language: str | None,
     username: str | None = None,
 ) -> OtpReceipt:
-    """Have the gateway make and send a one-time code (documentation: otp/send).
+    """Send a one-time code that the gateway makes (documentation: otp/send).
 
     Costs the segments of the text. Never repeated once its body was asked for.
     """
@@ -112,7 +112,7 @@ async def send_otp(
 async def verify_otp(
     transport: Transport, to: Msisdn, code: str, *, sender_id: str | None, username: str | None = None
 ) -> OtpVerification:
-    """Have the gateway check a one-time code (documentation: otp/verify). Uses up an attempt.
+    """Verify a one-time code by the gateway (documentation: otp/verify). Uses up an attempt.
 
     What can be no code is not asked about, and costs no attempt.
     """

@@ -199,5 +199,5 @@ class MessageNotFoundError(GatewayError):
 
 
 def name_error(error: BaseException) -> str:
-    """Say what went wrong in words that may be logged: a ledger's as they stand, of others the type only."""
+    """Return what went wrong in words that may be logged: a ledger's as they stand, else the type only."""
     return str(error) if isinstance(error, LedgerError) else type(error).__name__

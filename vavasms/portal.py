@@ -59,13 +59,13 @@ class PortalThread:
             raise self._failure
 
     def post(self, callback: Callable[[], object]) -> None:
-        """Have the loop call something soon; nothing happens where it has ended."""
+        """Schedule a call in the loop; nothing happens where it has ended."""
         if self._loop is not None:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(callback)
 
     def stop(self) -> None:
-        """Have the thread end, from any thread."""
+        """End the thread, from any thread."""
         self._stop_wanted = True
         self.post(self._end)
 
@@ -153,7 +153,7 @@ class Lease:
         return asyncio.run_coroutine_threadsafe(marked(call), self.thread.loop)
 
     def give_up(self) -> None:
-        """Have the thread end, if this was the last share. May be repeated, and from any thread."""
+        """End the thread, if this was the last share. May be repeated, and from any thread."""
         # An interrupt that comes within a finalizer is lost: no other share needs one.
         self._forgotten.detach()
         self.thread.drop(self._token)
@@ -166,7 +166,7 @@ async def marked(call: Callable[[], Awaitable[T]]) -> T:
 
 
 def mark() -> None:
-    """Have this task known as asyncio's."""
+    """Mark this task as asyncio's."""
     # The caller's context comes along, for what traces calls; and with it the mark of a trio that it runs in.
     sniffio = sys.modules.get("sniffio")
     if sniffio is not None:

@@ -1,4 +1,4 @@
-"""Let exceptions out without the frames they came through.
+"""Exceptions without the frames that they came through.
 
 The locals of those frames hold numbers and texts, and where a call was cancelled the transport's hold
 the password; tracebacks with locals are what error trackers collect. Our own errors say what happened

@@ -48,7 +48,7 @@ def measure_sync(bench: Bench) -> Sample:
 
 
 def _time_by_turns(calls: int, *ones: Callable[[], object]) -> list[float]:
-    """Give the seconds per call of each; in short turns, as the speed of a machine drifts within seconds."""
+    """Return the seconds per call of each; in short turns, as a machine's speed drifts within seconds."""
     seconds = [0.0] * len(ones)
     for turn in range(-1, calls // _TURN):
         for place, one in enumerate(ones):

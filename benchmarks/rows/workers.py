@@ -70,7 +70,7 @@ def _carry(bench: Bench, workers: int, batches: int) -> float:
 
 
 async def _time(url: str, campaign_id: str, gateway: Gateway, batches: int) -> float:
-    """Give the batches a second between the first tenth and the last."""
+    """Return the batches a second between the first tenth and the last."""
     first, last = batches // 10, batches - batches // 10
     async with asyncio.timeout(DEADLINE), await PostgresLedger.open(url) as ledger:
         before = gateway.count()

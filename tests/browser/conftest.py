@@ -63,7 +63,7 @@ def _receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def receiver(_receiver: Receiver) -> Receiver:
-    """Give a real inbound app that has heard nothing yet."""
+    """Return a real inbound app that has heard nothing yet."""
     while not _receiver.messages.empty():
         _receiver.messages.get()
     return _receiver

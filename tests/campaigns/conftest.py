@@ -17,7 +17,7 @@ from vavasms.sandbox import SandboxServer
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def ledger(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Ledger]:
-    """Give an empty ledger of each kind."""
+    """Yield an empty ledger of each kind."""
     if request.param == "memory":
         yield MemoryLedger()
         return
@@ -27,6 +27,6 @@ async def ledger(request: pytest.FixtureRequest, tmp_path: Path, anyio_backend: 
 
 @pytest.fixture
 async def stage(ledger: Ledger, sandbox: SandboxServer, tmp_path: Path) -> AsyncIterator[Stage]:
-    """Give a runner between a ledger and the sandbox."""
+    """Yield a runner between a ledger and the sandbox."""
     async with connect(sandbox) as sms, CampaignRunner(sms, ledger) as runner:
         yield Stage(runner=runner, sandbox=sandbox, folder=tmp_path)

@@ -40,7 +40,7 @@ def ask(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
 
 
 def jobs(url: str) -> list[tuple[str, str]]:
-    """Give the jobs, by the batch and how far they are."""
+    """Return the jobs, by the batch and how far they are."""
     return ask(url, "SELECT queueing_lock, status::TEXT FROM vavasms_jobs.procrastinate_jobs ORDER BY id")
 
 
@@ -77,7 +77,7 @@ class Crew:
     async def work(
         self, number: int = 2, concurrency: int = 4, **options: Any
     ) -> AsyncIterator[list[CampaignWorker]]:
-        """Have so many work, each with a ledger and a client of its own; they stop where this is left."""
+        """Run so many workers, each with a ledger and a client of its own; they stop where this is left."""
         own = {key: options.pop(key) for key in ("reap_after",) if key in options}
         async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
             workers = []
@@ -95,7 +95,7 @@ class Crew:
 
     @asynccontextmanager
     async def sweeper(self, reap_after: float = 135.0) -> AsyncIterator[Maintenance]:
-        """Give what a worker does beside its batches, done when it is told to."""
+        """Yield what a worker does beside its batches, done when it is told to."""
         account = self.account.name
         async with await self.ledger.open_hasty(2) as pool:
             engine = JobWorker(
@@ -124,11 +124,11 @@ class Crew:
         return await self.ledger.status(campaign_id)
 
     def jobs(self) -> list[tuple[str, str]]:
-        """Give the jobs, by the batch and how far they are."""
+        """Return the jobs, by the batch and how far they are."""
         return jobs(self.url)
 
     async def has_no_jobs(self) -> bool:
-        """Tell whether nobody is to be woken any more."""
+        """Return whether nobody is to be woken any more."""
         return not self.jobs()
 
     def ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
@@ -144,7 +144,7 @@ async def _carry_nothing(_: object) -> bool:
 async def muster(
     url: str, sandbox: SandboxServer, folder: Path, owner: str | None = None
 ) -> AsyncIterator[Crew]:
-    """Give workers, a database without campaigns, and the sandbox."""
+    """Yield workers, a database without campaigns, and the sandbox."""
     async with (
         open_empty(url, owner=owner) as ledger,
         connect(sandbox) as sms,

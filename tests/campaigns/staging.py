@@ -23,7 +23,7 @@ TEXT = "/v1/text/single"
 
 
 def phones(number: int, first: int = 0) -> list[str]:
-    """Give so many numbers that no magic is in."""
+    """Return so many numbers that no magic is in."""
     return [f"2250757{each:06d}" for each in range(first, first + number)]
 
 
@@ -35,7 +35,7 @@ def connect(sandbox: SandboxServer, password: str | None = None, **options: Any)
 
 
 def stall(sandbox: SandboxServer, seconds: float = 0.1, *, accepted: bool = True) -> None:
-    """Have every send take its time, after or before it is accepted; the balance is told at once."""
+    """Delay every send, after or before it is accepted; the balance is told at once."""
     moment = Moment.AFTER_ACCEPTING if accepted else Moment.AFTER_READING
     sandbox.faults.set_rates({Fault(kind=FaultKind.STALL, moment=moment, seconds=seconds): 1.0})
     sandbox.faults.script(*[None] * 2000, path="/v1/check/balance")
@@ -102,13 +102,13 @@ class Stage:
         return await self.runner.run(await self.submit(numbers, **options))
 
     async def batches(self, campaign_id: str) -> Sequence[StoredBatch]:
-        """Give all its batches."""
+        """Return all its batches."""
         return await self.ledger.batches(campaign_id, after=-1, limit=1000)
 
     async def campaign(self, campaign_id: str) -> Campaign:
-        """Give a campaign."""
+        """Return a campaign."""
         return await self.ledger.campaign(campaign_id)
 
     def received(self) -> dict[str, int]:
-        """Tell how often the gateway accepted something for whom."""
+        """Return how often the gateway accepted something for whom."""
         return dict(self.sandbox.gateway.journal.counts())

@@ -31,7 +31,7 @@ EIGHT = 1_800_000_000.0 // 86_400 * 86_400 + 8 * 3600
 
 @pytest.fixture
 async def poor(ledger: Ledger, tmp_path: Path) -> AsyncIterator[Stage]:
-    """Give a stage whose account holds 1000 XOF: a hundred segments."""
+    """Yield a stage whose account holds 1000 XOF: a hundred segments."""
     with SandboxServer(Gateway(balance=1000, price=10)) as sandbox:
         async with connect(sandbox) as sms, CampaignRunner(sms, ledger) as runner:
             yield Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
@@ -153,7 +153,7 @@ async def test_who_opts_out_after_the_submission_gets_nothing(stage: Stage) -> N
 
 
 def are_paced(stage: Stage, begins: float, seconds: float) -> bool:
-    """Say whether no batch was accepted before its share of the time; one is `seconds` long."""
+    """Return whether no batch was accepted before its share of the time; one is `seconds` long."""
     times = [entry.time for entry in stage.sandbox.gateway.journal.entries]
     return all(at - begins >= seconds * place - 0.01 for place, at in enumerate(times))
 

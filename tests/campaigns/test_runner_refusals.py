@@ -38,7 +38,7 @@ BAD = "2250700000903"
 
 @pytest.fixture
 async def hasty(sandbox: SandboxServer, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Stage]:
-    """Give a runner for which waits of some seconds are over at once."""
+    """Yield a runner for which waits of some seconds are over at once."""
     clock = Clock()
     async with connect(sandbox) as sms, CampaignRunner(sms, HastyLedger(clock), clock=clock) as runner:
         yield Stage(runner=runner, sandbox=sandbox, folder=tmp_path)

@@ -192,7 +192,7 @@ async def test_a_machine_that_slept_before_the_body_left_sends_it_anew_and_once(
     calls: list[str] = []
 
     def sleep(info: CallInfo) -> None:
-        """Have an hour go by between the intent and the first byte."""
+        """Pass an hour between the intent and the first byte."""
         if info.call == "send_text":
             calls.append(info.call)
             clock.now += 3600 if len(calls) == 1 else 0

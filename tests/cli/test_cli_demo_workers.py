@@ -42,7 +42,7 @@ def theater(bare_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -
 
 
 def left_in(folder: Path) -> list[str]:
-    """Give what is left in the folder. The wheel keeps its lock there."""
+    """Return what is left in the folder. The wheel keeps its lock there."""
     return [path.name for path in folder.iterdir() if path.name != ".lockfile"]
 
 

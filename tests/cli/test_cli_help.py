@@ -124,7 +124,7 @@ async def keep_campaign(path: Path, state: str) -> None:
 
 @pytest.fixture
 def inbound_url(bare_environment: Mapping[str, str]) -> Iterator[str]:
-    """Give the URL of `vavasms inbound listen`."""
+    """Yield the URL of `vavasms inbound listen`."""
     command = [sys.executable, "-m", "vavasms", "inbound", "listen", "--port", "0", "--json"]
     with start(command, stderr=None) as process:
         assert process.stdout is not None

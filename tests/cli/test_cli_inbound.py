@@ -80,7 +80,7 @@ def listen(bare_environment: dict[str, str]) -> Iterator[Start]:
 
 @contextmanager
 def answering(reply: bytes) -> Iterator[str]:
-    """Give the URL of a receiver that answers one call so, and then hangs up."""
+    """Yield the URL of a receiver that answers one call so, and then hangs up."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:

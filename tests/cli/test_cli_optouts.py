@@ -23,7 +23,7 @@ A, B = "2250700000101", "2250700000102"
 
 @pytest.fixture(autouse=True)
 def ledger(bare_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the environment name a ledger; it is not made."""
+    """Name a ledger in the environment; it is not made."""
     monkeypatch.setenv("VAVASMS_LEDGER", str(LEDGER))
 
 

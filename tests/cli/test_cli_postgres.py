@@ -36,14 +36,14 @@ NEED_ONE = (
 
 @pytest.fixture
 def ledger(account: Mapping[str, str], database: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have the environment name an empty database."""
+    """Name an empty database in the environment."""
     monkeypatch.setenv("VAVASMS_LEDGER", database)
     return database
 
 
 @pytest.fixture
 def lost(account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, ...]]:
-    """Have the environment name a server that is not there; give what nobody may read."""
+    """Name a server that is not there in the environment; yield what nobody may read."""
     write(1)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
@@ -65,7 +65,7 @@ def good(inside: Run, *words: str, code: int = 0) -> str:
 
 
 def read(inside: Run, *words: str, code: int = 0) -> dict[str, Any]:
-    """Give the last object that a command prints."""
+    """Return the last object that a command prints."""
     found: dict[str, Any] = json.loads(good(inside, *words, "--json", code=code).splitlines()[-1])
     return found
 

@@ -24,7 +24,7 @@ Orphans = AbstractAsyncContextManager[Mapping[str, Sequence[int]]]
 
 
 def take_over(ledger: Ledger) -> Orphans:
-    """Have whoever was sending be dead, for an embedded ledger: a new runner comes."""
+    """Take over from whoever was sending, for an embedded ledger: a new runner comes."""
     return ledger.take_over(2000.0)
 
 
@@ -59,7 +59,7 @@ async def open_sqlite(folder: Path) -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def reap(ledger: Ledger) -> AsyncIterator[Mapping[str, Sequence[int]]]:
-    """Have whoever was sending be dead, for a distributed ledger: the sweep of a worker."""
+    """Yield the sweep of a worker, for a distributed ledger, where whoever was sending is dead."""
     assert isinstance(ledger, PostgresLedger)
     found: dict[str, list[int]] = {}
     for campaign_id, no in await ledger.maintenance.sending(sent_before=inf):
@@ -97,7 +97,7 @@ _tokens = count(1)
 
 @pytest.fixture(params=FACTORIES)
 def factory(request: pytest.FixtureRequest) -> Factory:
-    """Give how to open a ledger."""
+    """Return how to open a ledger."""
     return FACTORIES[request.param](request)
 
 
@@ -117,14 +117,14 @@ def _is_for_no_one(item: pytest.Item) -> bool:
 
 @pytest.fixture
 async def ledger(factory: Factory, tmp_path: Path) -> AsyncIterator[Ledger]:
-    """Give an empty ledger."""
+    """Yield an empty ledger."""
     async with factory.open(tmp_path) as ledger:
         yield ledger
 
 
 @pytest.fixture
 def orphan(factory: Factory, ledger: Ledger) -> Callable[[], Orphans]:
-    """Have whoever was sending be dead."""
+    """Return what makes whoever was sending dead."""
     return lambda: factory.orphan(ledger)
 
 
@@ -137,7 +137,7 @@ def embedded(factory: Factory) -> None:
 
 @pytest.fixture
 def phones() -> Callable[..., tuple[Msisdn, ...]]:
-    """Give so many numbers, from the `first` on."""
+    """Return so many numbers, from the `first` on."""
 
     def build(number: int, first: int = 0) -> tuple[Msisdn, ...]:
         return tuple(Msisdn(2250700000100 + each) for each in range(first, first + number))

@@ -34,7 +34,7 @@ async def _batch(ledger: Ledger, no: int = 0) -> StoredBatch:
 
 @pytest.fixture
 def again(ledger: Ledger, run: Run, take: Take) -> Again:
-    """Have batch 0 of a new campaign `c` queued again after an attempt that was lost."""
+    """Return batch 0 of a new campaign `c`, queued again after an attempt that was lost."""
 
     async def call(*sizes: int, **options: object) -> None:
         await run("c", *sizes, **options)

@@ -56,7 +56,7 @@ async def bring_batch(
 
 
 async def try_batch(ledger: Ledger, event: BatchEvent, made: Claim, claim: TryClaim, orphan: Orphan) -> bool:
-    """Have an event happen to batch 0 of `c`, if it can; tell what the method said."""
+    """Apply an event to batch 0 of `c`, if it can be; return what the method returned."""
     match event:
         case BatchEvent.CLAIM:
             return await claim("c") is not None
@@ -121,7 +121,7 @@ async def bring_campaign(ledger: Ledger, state: CampaignState, run: Run, take: T
 
 
 async def try_campaign(ledger: Ledger, event: CampaignEvent) -> bool:
-    """Have an event happen to `c`, if it can; tell what the method said."""
+    """Apply an event to `c`, if it can be; return what the method returned."""
     match event:
         case CampaignEvent.LOADED:
             with suppress(InvalidInputError):

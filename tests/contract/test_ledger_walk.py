@@ -72,7 +72,7 @@ class Walker:
     tokens: count[int] = field(factory=count)
 
     async def prepare(self) -> None:
-        """Have two campaigns run, the same people in both; the second with a budget and a cap."""
+        """Start two campaigns, the same people in both; the second with a budget and a cap."""
         limits = {"a": (None, None), "b": (BUDGET, self.cap)}
         for key, (budget, cap) in limits.items():
             new = NewCampaign(
@@ -170,7 +170,7 @@ class Walker:
         await self.ledger.pause(key, "lunch")
 
     async def interrupt(self, key: str, at: int) -> None:
-        """Have a runner pause it, one that carried this start or the one before."""
+        """Pause it as a runner, one of this start or the one before."""
         before, old = await self.ledger.campaign(key), at % 2
         paused = await self.ledger.pause(key, "interrupted", revision=self.starts[key] - old)
         after = await self.ledger.campaign(key)

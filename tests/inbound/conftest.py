@@ -12,13 +12,13 @@ from vavasms.inbound.seen.base import SeenStore
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Give how to open a store."""
+    """Return how to open a store."""
     return KINDS[request.param](request)
 
 
 @pytest.fixture
 async def store(kind: Kind) -> AsyncIterator[SeenStore]:
-    """Give an empty store."""
+    """Yield an empty store."""
     async with kind.open() as store:
         yield store
 

@@ -34,7 +34,7 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def app(inbox: Inbox) -> InboundApp:
-    """Give an app whose handler keeps what it is given."""
+    """Return an app whose handler keeps what it is given."""
 
     async def keep(message: InboundMessage) -> None:
         inbox.append(message)

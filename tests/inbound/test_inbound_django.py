@@ -46,7 +46,7 @@ class Urls:
 
 @pytest.fixture(params=["asgi", "wsgi"])
 def serve(request: pytest.FixtureRequest) -> Iterator[Callable[[Callable[..., Any]], Client]]:
-    """Give what serves a view and gives a client for it."""
+    """Yield what serves a view and gives a client for it."""
     if not settings.configured:
         settings.configure(
             ALLOWED_HOSTS=["test"],

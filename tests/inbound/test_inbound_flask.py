@@ -23,7 +23,7 @@ Make = Callable[..., Flask]
 
 @pytest.fixture
 def make() -> Iterator[Make]:
-    """Give what makes an application around a handler."""
+    """Yield what makes an application around a handler."""
     views: list[Any] = []
 
     def build(handler: Callable[[InboundMessage], object], **options: Any) -> Flask:

@@ -54,7 +54,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
 
 @pytest.fixture
 def access_log() -> Iterator[logging.StreamHandler[io.StringIO]]:
-    """Give a handler that keeps what uvicorn writes into its access log, in its own form.
+    """Yield a handler that keeps what uvicorn writes into its access log, in its own form.
 
     The logger may have others: those of the servers of other tests, and pytest's own where it does not propagate.
     """

@@ -23,7 +23,7 @@ SAME = b"s" * 16
 
 @pytest.fixture
 def url(postgres: str) -> str:
-    """Give the connection string of a database without our schemas."""
+    """Return the connection string of a database without our schemas."""
     run(postgres, "DROP SCHEMA IF EXISTS vavasms, vavasms_jobs, vavasms_inbound CASCADE")
     return postgres
 

@@ -39,7 +39,7 @@ def phones(count: int) -> list[str]:
 
 @pytest.fixture
 def make(sandbox: SandboxServer) -> Iterator[Callable[..., VavaSMS]]:
-    """Give what makes clients."""
+    """Yield what makes clients."""
     sandbox.gateway.set_balance(Decimal(10**9))
     gateway, made = sandbox.gateway, []
 
@@ -85,7 +85,7 @@ class Alarm:
 
 @pytest.fixture
 def alarm() -> Iterator[Alarm]:
-    """Give a handler of SIGALRM for the length of a test."""
+    """Yield a handler of SIGALRM for the length of a test."""
     handler = Alarm()
     before = signal.signal(signal.SIGALRM, handler)
     yield handler

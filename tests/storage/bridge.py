@@ -48,7 +48,7 @@ class Bridge:
             await asyncio.wait(self._clients)
 
     def mend(self) -> None:
-        """Let everybody in again."""
+        """Admit everybody again."""
         self._open = True
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -48,13 +48,13 @@ class Disk:
 
 @pytest.fixture
 def disk() -> Disk:
-    """Give a disk that fails at nothing yet."""
+    """Return a disk that fails at nothing yet."""
     return Disk()
 
 
 @pytest.fixture
 async def database(disk: Disk, tmp_path: Path, anyio_backend: str) -> AsyncIterator[Database]:
-    """Give an open file with one table."""
+    """Yield an open file with one table."""
     opened = await Database.open(tmp_path / "a.db", SCHEMA, application_id=77, connect=disk.connect)
     disk.commits = 0
     yield opened
@@ -72,7 +72,7 @@ async def texts(database: Database) -> list[str]:
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    """Give a piece of work that holds up its thread, and never for good."""
+    """Yield a piece of work that holds up its thread, and never for good."""
     gate = Gate()
     yield gate
     gate.go.set()

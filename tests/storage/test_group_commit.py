@@ -58,7 +58,7 @@ class Writers:
 
 
 async def start(writers: Writers, server: Server, items: Sequence[int], tasks: anyio.abc.TaskGroup) -> None:
-    """Have the first one under way and the others wait."""
+    """Start the first one, and the others wait."""
     tasks.start_soon(writers.write, items[0])
     await server.asked.wait()
     for item in items[1:]:

@@ -40,7 +40,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def url(postgres: str) -> str:
-    """Give the connection string of a database without our schemas."""
+    """Return the connection string of a database without our schemas."""
     run(postgres, "DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
     return postgres
 
@@ -116,7 +116,7 @@ async def test_another_programs_schema_is_refused_untouched(url: str) -> None:
 
 @pytest.fixture
 def guest(url: str) -> Iterator[str]:
-    """Give the connection string of a user who may do nothing."""
+    """Yield the connection string of a user who may do nothing."""
     name = conninfo_to_dict(url)["dbname"]
     run(url, f"CREATE ROLE {name}_guest LOGIN PASSWORD '{PASSWORD}'")
     yield make_conninfo(url, user=f"{name}_guest", password=PASSWORD)
@@ -150,7 +150,7 @@ def _listen(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def _bad(url: str) -> Iterator[str]:
-    """Give connection strings that lead nowhere, each with a secret in it."""
+    """Yield connection strings that lead nowhere, each with a secret in it."""
     yield f"postgresql://{USER}:{PASSWORD}@{HOST}/db?{PASSWORD}"
     yield f"postgresql://{USER}:{PASSWORD}@[{HOST}/db"
     yield f"postgresql://{USER}:{PASSWORD}@{HOST}:nowhere/db"
@@ -201,7 +201,7 @@ async def _show(connection: object) -> str:
 
 
 async def _cut(url: str) -> None:
-    """Have the server end all connections of ledgers."""
+    """End all connections of ledgers, at the server."""
     ours = "FROM pg_stat_activity WHERE application_name = 'vavasms' AND datname = current_database()"
     run(url, f"SELECT pg_terminate_backend(pid, 5000) {ours}")
 
@@ -249,7 +249,7 @@ async def test_its_commits_reach_the_disk_and_its_waits_have_an_end(url: str) ->
 
 @pytest.fixture
 async def bridge(url: str) -> AsyncIterator[tuple[Bridge, str]]:
-    """Give a way to the database, and the connection string of it."""
+    """Yield a way to the database, and the connection string of it."""
     found = Bridge(url)
     server = await asyncio.start_server(found.lead, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

@@ -36,7 +36,7 @@ def client(sandbox: SandboxServer) -> VavaSMS:
 
 @pytest.fixture
 def runner(sandbox: SandboxServer, tmp_path: Path) -> Iterator[BlockingCampaignRunner]:
-    """Give a runner on a new ledger."""
+    """Yield a runner on a new ledger."""
     with client(sandbox) as sms, BlockingCampaignRunner(sms, tmp_path / "ledger.db") as runner:
         yield runner
 

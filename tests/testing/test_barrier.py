@@ -37,7 +37,7 @@ def _is_up() -> Iterator[None]:
 
 @pytest.fixture
 def dead_end() -> Iterator[tuple[socket.socket, str]]:
-    """Give a proxy that takes connections and says nothing; a test asks whether one came."""
+    """Yield a proxy that takes connections and says nothing; a test asks whether one came."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield listener, f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -143,7 +143,7 @@ async def fails(call: Any, error: type[VavaSMSError], outcome: Outcome | None) -
 
 @contextmanager
 def nobody() -> Iterator[str]:
-    """Give the URL of a host that nobody may connect to."""
+    """Yield the URL of a host that nobody may connect to."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1/text/single"

@@ -76,7 +76,7 @@ def server(_own_server: SandboxServer) -> SandboxServer:
 
 @contextmanager
 def silent() -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
-    """Give the URL of a server that stalls in the handshake, and a wait until one has begun."""
+    """Yield the URL of a server that stalls in the handshake, and a wait until one has begun."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(5)
         taken: list[socket.socket] = []

@@ -20,7 +20,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
 
 @asynccontextmanager
 async def answering(answer: Callable[[SocketStream], Awaitable[None]]) -> AsyncIterator[str]:
-    """Give the URL of a server that reads a request and answers so."""
+    """Yield the URL of a server that reads a request and answers so."""
 
     async def handle(stream: SocketStream) -> None:
         async with stream:

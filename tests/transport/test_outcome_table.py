@@ -150,7 +150,7 @@ DISGUISED = (NO_ENVELOPE[2], NO_ENVELOPE[-1])
 
 
 def fate_by_status(kind: CallKind, status: int) -> Fate:
-    """Give the row of the table, told a second time."""
+    """Return the row of the table, told a second time."""
     read, send, verify = (kind is one for one in (CallKind.READ, CallKind.SEND, CallKind.VERIFY))
     unknown = NONE if read else UNKNOWN
     unreadable: type[VavaSMSError] = OutcomeUnknownError if verify else UnexpectedReplyError

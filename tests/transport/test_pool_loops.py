@@ -30,7 +30,7 @@ def client(sandbox: SandboxServer, **settings: Any) -> AsyncVavaSMS:
 
 @pytest.fixture(autouse=True)
 def _collect() -> Iterator[None]:
-    """Have what is left behind go before the next test."""
+    """Collect what is left behind before the next test."""
     yield
     gc.collect()
 

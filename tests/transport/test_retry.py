@@ -287,7 +287,7 @@ async def test_a_cancelled_pause_is_left_at_once() -> None:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Give the seconds that are waited between attempts; they pass at once."""
+    """Return the seconds that are waited between attempts; they pass at once."""
     waited: list[float] = []
 
     async def pass_time(seconds: float) -> None:

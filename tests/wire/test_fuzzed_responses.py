@@ -110,7 +110,7 @@ AFTER = st.sampled_from(
 
 @st.composite
 def dressed(draw: st.DrawFn) -> bytes:
-    """Give an envelope as a gateway on a bad day would write it."""
+    """Return an envelope as a gateway on a bad day would write it."""
     text = json.dumps(draw(ENVELOPES), ensure_ascii=draw(st.booleans()))
     match draw(st.integers(0, 5)):
         case 0:
@@ -132,7 +132,7 @@ def dressed(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def mutilated(draw: st.DrawFn) -> bytes:
-    """Give a documented body with bytes changed, dropped or repeated."""
+    """Return a documented body with bytes changed, dropped or repeated."""
     body = bytearray(draw(st.sampled_from(SAMPLES)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(body)))
@@ -144,7 +144,7 @@ def mutilated(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def deep(draw: st.DrawFn) -> bytes:
-    """Give a document nested deeper than any reader likes."""
+    """Return a document nested deeper than any reader likes."""
     depth = draw(st.sampled_from([10, 100, 400, 600, 900, 1500, 5000, 40_000]))
     opening, closing = draw(st.sampled_from([("[", "]"), ('{"a":', "}"), ("[{'a':", "}]"), ("[[", "")]))
     code = json.dumps(draw(st.sampled_from([0, "0", 901, "903"])))
@@ -155,7 +155,7 @@ def deep(draw: st.DrawFn) -> bytes:
 
 
 def is_strict_success(body: bytes) -> bool:
-    """Say independently of the package whether these bytes prove that a send was taken."""
+    """Return independently of the package whether these bytes prove that a send was taken."""
     try:
         text = body.decode("utf-8").strip("\ufeff \t\r\n")
     except UnicodeDecodeError:
@@ -173,7 +173,7 @@ def is_strict_success(body: bytes) -> bool:
 
 
 def is_plain(text: str) -> bool:
-    """Say whether a terminal or a log shows this as the one line it is."""
+    """Return whether a terminal or a log shows this as the one line it is."""
     return not any(
         unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
         or unicodedata.bidirectional(character)

@@ -79,7 +79,7 @@ def untried(number: int, batch: Batch, breaker: CircuitBreaker) -> BatchResult:
 
 
 def is_refused_as_a_whole(result: BatchResult) -> bool:
-    """Say whether a lot was refused for one of its numbers, and the owner knows that none of it went out."""
+    """Return whether a lot was refused for one of its numbers, and the owner knows that none went out."""
     refused = isinstance(result.error, RejectedNumberError) and result.outcome is Outcome.REJECTED
     return refused and len(result.recipients) > 1
 

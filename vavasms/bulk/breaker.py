@@ -23,7 +23,7 @@ class CircuitBreaker:
     _last: tuple[int | None, str | None] | None = field(default=None, init=False)
 
     def record(self, error: VavaSMSError | None) -> bool:
-        """Look at one settled batch, in the order they settle; True once the rest is not to be sent."""
+        """Record one settled batch, in the order they settle; return True once the rest is not to be sent."""
         code = _undocumented(error)
         if code is None:
             self.equal_failures = 0
@@ -52,7 +52,7 @@ class CircuitBreaker:
 
 
 def _undocumented(error: VavaSMSError | None) -> tuple[int | None, str | None] | None:
-    """Give the code of an error that the gateway named and no document does."""
+    """Return the code of an error that the gateway named and no document does."""
     # Every documented code has a class of its own.
     if error is None or type(error) is not GatewayError or (error.code, error.name) == (None, None):
         return None

@@ -27,7 +27,7 @@ class RateLimiter:
         return max(start - now, self.held(now))
 
     def held(self, now: float) -> float:
-        """Give the seconds that the gateway still wants to see nothing."""
+        """Return the seconds that the gateway still wants to see nothing."""
         return max(self._not_before - now, 0.0)
 
     def hold(self, seconds: float | None, attempt: int, now: float) -> None:

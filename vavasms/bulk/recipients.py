@@ -18,7 +18,7 @@ class ChunkedRecipients(ABC):
 
     @abstractmethod
     def chunks(self, size: int) -> AsyncGenerator[list[str], None]:
-        """Give lists of at most `size` recipients."""
+        """Yield lists of at most `size` recipients."""
 
 
 Recipients = Iterable[str] | AsyncIterable[str] | ChunkedRecipients
@@ -34,7 +34,7 @@ class ChunkReader:
     _failure: BaseException | None = None
 
     def read(self, size: int) -> list[str]:
-        """Give at most `size` items, an empty list after the last."""
+        """Return at most `size` items, an empty list after the last."""
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure

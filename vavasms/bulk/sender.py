@@ -137,7 +137,7 @@ class BulkStream:
         return result
 
     async def receive(self) -> BatchResult | None:
-        """Give the next result, None after the last; raise what the caller's own iterable raised."""
+        """Return the next result, None after the last; raise what the caller's own iterable raised."""
         if self._tasks is None:
             raise InvalidInputError(
                 "Enter the stream with `async with` (or `with`) before iterating over it."

@@ -19,7 +19,7 @@ async def change_limits(
     budget: Decimal | None = None,
     balance_floor: Decimal | None = None,
 ) -> None:
-    """Give a campaign that is queued or paused another budget or floor, in XOF; None leaves it as it is.
+    """Set another budget or floor, in XOF, of a campaign that is queued or paused; None leaves it as it is.
 
     The budget is of the whole campaign, what is spent already included. What somebody else changes at
     the same time stays. Raises `InvalidInputError` where the campaign runs or has ended, and for a budget

@@ -67,13 +67,13 @@ class Policy:
 
     @property
     def max_segments(self) -> int | None:
-        """Give the segments that the budget pays; None without a budget."""
+        """Return the segments that the budget pays; None without a budget."""
         if self.budget is None or self.unit_price is None:
             return None
         return int(_EXACT.divide_int(self.budget, self.unit_price))
 
     def cost(self, segments: int) -> Decimal | None:
-        """Give the XOF that so many segments cost; None where the price is not known."""
+        """Return the XOF that so many segments cost; None where the price is not known."""
         return None if self.unit_price is None else _EXACT.multiply(self.unit_price, Decimal(segments))
 
 
@@ -105,7 +105,7 @@ def load_policy(text: str) -> Policy:
 def finishing_time(
     policy: Policy, *, messages: int, requests: int, starts: float, latency: float = 0.5
 ) -> float:
-    """Give the moment at which a campaign ends that starts at `starts`, seconds since the epoch.
+    """Return the moment at which a campaign ends that starts at `starts`, seconds since the epoch.
 
     The rate or the concurrency (with requests of `latency` seconds) decides, whichever takes longer; closed
     hours are walked through, one step each. Exact; infinity where it would take more than a century.

@@ -48,7 +48,7 @@ class RecipientReport:
 
 
 async def read_report(ledger: Ledger, campaign_id: str) -> AsyncIterator[RecipientReport]:
-    """Give every recipient of a campaign in the order of its batches; memory stays flat.
+    """Yield every recipient of a campaign in the order of its batches; memory stays flat.
 
     Nothing of a purged campaign. Beside a runner it is no snapshot: a batch that is halved meanwhile can
     come twice, first undecided. Raises `InvalidInputError` where there is no campaign of this id.
@@ -84,7 +84,7 @@ def _read_batch(batch: StoredBatch, known: Mapping[str, Delivery]) -> Iterator[R
 
 
 def _pair(batch: StoredBatch) -> Collection[str]:
-    """Give the message ids where each belongs to one included recipient, by position."""
+    """Return the message ids where each belongs to one included recipient, by position."""
     ids = batch.record.message_ids
     included = sum(exclusion is None for _, exclusion in batch.recipients)
     return ids if len(ids) == included else ()

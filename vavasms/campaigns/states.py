@@ -136,12 +136,12 @@ OUTCOMES: Mapping[BatchState, Outcome | None] = MappingProxyType(
 
 
 def dropping(*, doubtful: bool) -> BatchEvent:
-    """Give what happens to a queued batch that is dropped; `doubtful`: it may have gone out before."""
+    """Return what happens to a queued batch that is dropped; `doubtful`: it may have gone out before."""
     return BatchEvent.DOUBT if doubtful else BatchEvent.CANCEL
 
 
 def settling(event: BatchEvent, *, doubtful: bool, closed: bool) -> tuple[BatchEvent, ...]:
-    """Give what an answer does to a batch, step by step.
+    """Return what an answer does to a batch, step by step.
 
     `doubtful`: an earlier attempt may have gone out. `closed`: nothing of its campaign is sent any more.
     """
@@ -154,10 +154,10 @@ def settling(event: BatchEvent, *, doubtful: bool, closed: bool) -> tuple[BatchE
 
 
 def sources(event: BatchEvent) -> frozenset[BatchState]:
-    """Give the states from which an event can move a batch."""
+    """Return the states from which an event can move a batch."""
     return frozenset(state for state, each in BATCH_TRANSITIONS if each is event)
 
 
 def campaign_sources(event: CampaignEvent) -> frozenset[CampaignState]:
-    """Give the states from which an event can move a campaign."""
+    """Return the states from which an event can move a campaign."""
     return frozenset(state for state, each in CAMPAIGN_TRANSITIONS if each is event)

@@ -69,7 +69,7 @@ class TrackSummary:
 
     @property
     def waiting(self) -> int:
-        """Give the messages of which a further report may say more."""
+        """Return the messages of which a further report may say more."""
         return self.sent + self.pending + self.other + self.silent
 
 
@@ -147,11 +147,11 @@ class _Tracker:
     _failures: int = field(default=0, init=False)
 
     def left(self) -> float | None:
-        """Give the seconds to the deadline."""
+        """Return the seconds to the deadline."""
         return None if self.deadline is None else max(self.deadline - self.clock(), 0.0)
 
     def summary(self) -> TrackSummary:
-        """Say what is known by now."""
+        """Return what is known by now."""
         found = {each.value: self._counts[each] for each in (*DeliveryStatus, *_Special)}
         return TrackSummary(messages=self._counts.total(), error=self._error, **found)
 
@@ -176,7 +176,7 @@ class _Tracker:
         await self.count()
 
     async def _lots(self) -> AsyncIterator[tuple[StoredBatch, Mapping[str, Delivery]]]:
-        """Give the accepted batches and what is known of their messages, a page at a time."""
+        """Yield the accepted batches and what is known of their messages, a page at a time."""
         after = -1
         while batches := await self.ledger.batches(self.campaign_id, after=after, limit=PAGE):
             accepted = [batch for batch in batches if batch.state is BatchState.ACCEPTED]
@@ -287,7 +287,7 @@ class _Tracker:
 
 
 def _is_askable(message_id: str) -> bool:
-    """Say whether an id can be asked after: it is not blank and holds no NUL and no half characters."""
+    """Return whether an id can be asked after: it is not blank and holds no NUL and no half characters."""
     odd = any(each == "\0" or "\ud800" <= each <= "\udfff" for each in message_id)
     return bool(message_id.strip()) and not odd
 

@@ -44,11 +44,11 @@ class Window:
 
     @property
     def hours(self) -> str:
-        """Give the hours in the form that `parse_window` reads."""
+        """Return the hours in the form that `parse_window` reads."""
         return f"{self.opens:%H:%M}-{self.closes:%H:%M}"
 
     def is_open(self, at: float) -> bool:
-        """Say whether messages may leave at this moment."""
+        """Return whether messages may leave at this moment."""
         second = (math.floor(at) + _offset(at, self.zone)) % _DAY
         opens, closes = _seconds(self.opens), _seconds(self.closes)
         if opens < closes:
@@ -56,13 +56,13 @@ class Window:
         return second >= opens or second < closes
 
     def opens_at(self, at: float) -> float:
-        """Give the next moment that is open: `at` itself where it is."""
+        """Return the next moment that is open: `at` itself where it is."""
         while not self.is_open(at):
             at = _next_showing(self.opens, at, self.zone)
         return at
 
     def closes_at(self, at: float) -> float:
-        """Give the next moment that is closed: `at` itself where it is."""
+        """Return the next moment that is closed: `at` itself where it is."""
         while self.is_open(at):
             at = _next_showing(self.closes, at, self.zone)
         return at
@@ -99,7 +99,7 @@ def _seconds(wall: time) -> int:
 
 
 def _offset(at: float, zone: ZoneInfo) -> int:
-    """Give the seconds by which the zone's clock is ahead of UTC."""
+    """Return the seconds by which the zone's clock is ahead of UTC."""
     offset = datetime.fromtimestamp(math.floor(at), zone).utcoffset()
     assert offset is not None
     return round(offset.total_seconds())

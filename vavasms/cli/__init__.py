@@ -60,7 +60,7 @@ def _judge(error: BaseException) -> tuple[int, str]:
 
 
 def describe(error: VavaSMSError) -> str:
-    """Say what went wrong and, of a send, whether something was sent."""
+    """Return what went wrong and, of a send, whether something was sent."""
     sentence = str(error).rstrip(".")
     if isinstance(error, InvalidInputError) and error.argument is not None:
         option = f"--{error.argument.replace('_', '-')}"

@@ -90,7 +90,7 @@ COMMANDS = (
         name="otp send",
         path="vavasms.cli.commands.otp:send",
         usage="TO [OPTIONS]",
-        sentence="Have the gateway make a one-time code and send it.",
+        sentence="Send a one-time code that the gateway makes.",
         example="vavasms otp send +2250700000001 --length 6",
     ),
     Command(
@@ -112,7 +112,7 @@ COMMANDS = (
         name="numbers check",
         path="vavasms.cli.commands.numbers:check",
         usage="[FILE] [OPTIONS]",
-        sentence="Say of each number of a list: kept, repaired, a duplicate, or refused and why.",
+        sentence="Check each number of a list: kept, repaired, a duplicate, or refused and why.",
         example="echo '+225 07 00 00 00 01' | vavasms numbers check",
     ),
     Command(
@@ -153,7 +153,7 @@ COMMANDS = (
         name="campaign pause",
         path="vavasms.cli.commands.campaign.control:pause",
         usage="ID [OPTIONS]",
-        sentence="Have a campaign send nothing further; what is under way is finished.",
+        sentence="Pause a campaign: nothing further is sent, what is under way is finished.",
         example="vavasms campaign pause 3f9a1c07",
     ),
     Command(
@@ -167,7 +167,7 @@ COMMANDS = (
         name="campaign report",
         path="vavasms.cli.commands.campaign.report:report",
         usage="ID [--format text|csv|json] [OPTIONS]",
-        sentence="Say of each recipient what became of the message.",
+        sentence="Report what became of the message to each recipient.",
         example="vavasms campaign report 3f9a1c07 --format csv",
     ),
     Command(

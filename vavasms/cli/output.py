@@ -94,7 +94,7 @@ def _is_harmless(character: str, encoding: str) -> bool:
 
 
 def number(value: Decimal) -> int | float:
-    """Give an amount as JSON has it: a whole number where it is one."""
+    """Return an amount as JSON has it: a whole number where it is one."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 

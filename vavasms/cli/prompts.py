@@ -42,7 +42,7 @@ def ask(question: str) -> bool:
 
 
 def confirm(question: str, *, word: str, yes: bool) -> None:
-    """Have a word typed, or raise `InvalidInputError`; `--yes` has answered already."""
+    """Ask for a word to be typed, or raise `InvalidInputError`; `--yes` has answered already."""
     if yes:
         return
     if sys.stdin is None or not sys.stdin.isatty():

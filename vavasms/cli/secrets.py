@@ -23,7 +23,7 @@ def check_given(text: str) -> str:
 
 
 def holds_password(text: str) -> bool:
-    """Say whether a connection string has a password in it, as far as any reader of such may see one."""
+    """Return whether a connection string has a password in it, as far as any reader of such may see one."""
     _, scheme, rest = text.partition("://")
     if not scheme:
         return "=" in text and any(_SECRETS.search(name) for name in re.findall(r"(\w+)\s*=", text))

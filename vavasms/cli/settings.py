@@ -61,7 +61,7 @@ def make_async_client(*, max_connections: int) -> AsyncVavaSMS:
 
 @hide_frames
 def find_ledger_setting(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> str | None:
-    """Give the ledger that the environment names, or `.env`; it may hold a password."""
+    """Return the ledger that the environment names, or `.env`; it may hold a password."""
     return find_setting(_LEDGER, environment, dotenv)
 
 
@@ -69,7 +69,7 @@ def find_ledger_setting(environment: Mapping[str, str], dotenv: Path = Path(".en
 def find_setting(
     name: str, environment: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")
 ) -> str | None:
-    """Give one setting of the environment, or of `.env`."""
+    """Return one setting of the environment, or of `.env`."""
     return (_filled(_read_dotenv(dotenv)) | _filled(environment)).get(name)
 
 
@@ -92,7 +92,7 @@ def find_settings(
 
 
 def _check_origin(settings: Mapping[str, str], nearby: Mapping[str, str]) -> None:
-    """Let no file that lies in a folder send a password from elsewhere to a gateway of its choice."""
+    """Raise where a file of a folder would send a password from elsewhere to a gateway of its choice."""
     gateway = nearby.get(_BASE_URL)
     if (
         gateway is not None

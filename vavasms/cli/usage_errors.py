@@ -19,7 +19,7 @@ from vavasms.cli.secrets import holds_password
 
 
 def explain(error: CycloptsError) -> str:
-    """Say what is wrong with the words of a command, and where its help is."""
+    """Return what is wrong with the words of a command, and where its help is."""
     sentence = _explain(error)
     return sentence + (" Nothing was sent" if sentence.endswith(("?", ".")) else ". Nothing was sent")
 

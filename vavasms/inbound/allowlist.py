@@ -27,7 +27,7 @@ class Addresses:
         self._trusts_unix = UNIX in trusted_proxies
 
     def allow(self, peer: str | None, forwarded: Iterable[str] = ()) -> bool:
-        """Say whether a caller may call.
+        """Return whether a caller may call.
 
         `peer` is the other end of the connection (None for a Unix socket), `forwarded` the X-Forwarded-For
         headers. Each proxy adds on the right whom it was called by: the right-most address that is no
@@ -56,7 +56,7 @@ def _read_networks(name: str, given: Sequence[str]) -> tuple[Network, ...]:
 
 
 def _unmap(network: Network) -> Network:
-    """Give the IPv4 network that an IPv6 one stands for (`::ffff:10.0.0.0/104`): callers are read so too."""
+    """Return the IPv4 network that an IPv6 one stands for (`::ffff:10.0.0.0/104`): so are callers."""
     first = network.network_address
     mapped = first.ipv4_mapped if isinstance(first, IPv6Address) else None
     if mapped is None or network.prefixlen < _MAPPED_BITS:

@@ -113,7 +113,7 @@ class InboundApp:
 
 
 def _take_token(scope: Scope) -> str:
-    """Give what stands behind the place where the app is mounted, and take it out of the scope."""
+    """Return what stands behind the place where the app is mounted, and take it out of the scope."""
     path, prefix = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
     if not path.startswith(f"{prefix}/"):
         # Somebody before us left a part of it out: then the token is the last segment.
@@ -155,7 +155,7 @@ Receive = Callable[[], Awaitable[Any]]
 
 
 async def read_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes | WebhookReply | None:
-    """Give the body, or the refusal; None where the client is gone."""
+    """Return the body, or the refusal; None where the client is gone."""
     if _declared(headers) > _MAX_DROPPED:
         return responses.TOO_LARGE
     body, size = bytearray(), 0

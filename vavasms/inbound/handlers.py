@@ -33,14 +33,14 @@ async def call(handler: Handler, message: InboundMessage) -> None:
 
 
 def is_async(handler: Handler) -> bool:
-    """Say whether a call gives an awaitable, as far as can be seen beforehand."""
+    """Return whether a call gives an awaitable, as far as can be seen beforehand."""
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
         getattr(handler, "__call__", None)  # noqa: B004  its kind is asked for, not whether there is one
     )
 
 
 def describe(error: BaseException) -> str:
-    """Say what kind of error it was and where it arose; its own words may hold a number or a text."""
+    """Return what kind of error it was and where it arose; its own words may hold a number or a text."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{where}"

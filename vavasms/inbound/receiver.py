@@ -76,7 +76,7 @@ class Receiver:
     def check(
         self, *, method: str, token: str, peer: str | None, forwarded: Iterable[str] = ()
     ) -> WebhookReply | None:
-        """Give the refusal of a request, or None: then its body may be read.
+        """Return the refusal of a request, or None: then its body may be read.
 
         `peer` is the address of the other end (None for a Unix socket), `forwarded` the values of the
         X-Forwarded-For headers.

@@ -43,7 +43,7 @@ class Tokens:
         self._tokens = tuple(each.encode() for each in tokens)
 
     def accept(self, token: str) -> bool:
-        """Say whether it is one of ours, in a time that tells nothing of how much of it is right."""
+        """Return whether it is one of ours, in a time that tells nothing of how much of it is right."""
         given, found = token.encode("utf-8", "replace"), False
         for each in self._tokens:
             found |= compare_digest(each, given)
@@ -93,7 +93,7 @@ class HideToken(logging.Filter):
         self._tokens = (token,) if isinstance(token, str) else tuple(token)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, without the tokens."""
+        """Take the tokens out of a record; every record passes."""
         try:
             self._clean(record)
         except Exception:  # noqa: BLE001  logging would tell of it, and go on: a filter that raises breaks the caller

@@ -83,7 +83,7 @@ _SENTENCES = {
 
 
 def describe(fault: NumberFault, text: object) -> str:
-    """Say what is wrong and what to do, showing at most five digits at the front and two at the end."""
+    """Return what is wrong and what to do, showing at most five digits at the front and two at the end."""
     return _SENTENCES[fault].format(shown=mask(text) if isinstance(text, str) else "")
 
 

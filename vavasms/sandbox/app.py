@@ -34,14 +34,14 @@ HAND = "vavasms.sandbox.hand"
 
 
 class ConnectionGoneError(Exception):
-    """Say that the connection of this request is closed: there is nobody to answer."""
+    """Signal that the connection of this request is closed: there is nobody to answer."""
 
 
 class ConnectionControl(Protocol):
     """Do to a connection what an application cannot; the server's part."""
 
     async def stall(self, seconds: float) -> None:
-        """Let time pass; a stopping server ends it by `ConnectionGoneError`."""
+        """Wait; a stopping server ends it by `ConnectionGoneError`."""
         ...
 
     async def close(self, raw: bytes = b"") -> NoReturn:

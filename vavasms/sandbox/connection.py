@@ -42,7 +42,7 @@ class ServerHand:
     close_listener: Callable[[float], Awaitable[None]]
 
     async def stall(self, seconds: float) -> None:
-        """Let time pass; the end of the server ends it."""
+        """Wait; the end of the server ends it."""
         try:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()

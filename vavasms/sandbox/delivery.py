@@ -21,14 +21,14 @@ class DeliveryPlan:
     delivered_after: float
 
     def status(self, phone: str, age: float) -> str | None:
-        """Tell the status of a message to `phone` at `age`; None: the gateway never heard of it."""
+        """Return the status of a message to `phone` at `age`; None: the gateway never heard of it."""
         magic = MAGIC_NUMBERS.get(phone)
         if magic is not None and magic.status is not None:
             return None if magic.status == "709" else magic.status
         return _WORDS[(age >= self.sent_after) + (age >= self.delivered_after)]
 
     def changes_in(self, phone: str, age: float) -> float | None:
-        """Tell in how many seconds the status changes next; None: it stays as it is."""
+        """Return in how many seconds the status changes next; None: it stays as it is."""
         magic = MAGIC_NUMBERS.get(phone)
         if magic is not None and magic.status is not None:
             return None

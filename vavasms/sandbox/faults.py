@@ -15,7 +15,7 @@ __all__ = ["MOMENTS", "NEEDS_SERVER", "Fault", "FaultKind", "FaultPlan", "Moment
 
 
 class SandboxError(Exception):
-    """Say what was asked of the sandbox that it cannot do."""
+    """Something was asked of the sandbox that it cannot do."""
 
 
 class Moment(Enum):
@@ -194,11 +194,11 @@ class FaultPlan:
 
     @property
     def rates(self) -> Mapping[Fault, float]:
-        """Tell the probability of each fault where the script says nothing."""
+        """Return the probability of each fault where the script says nothing."""
         return dict(self._rates)
 
     def set_rates(self, rates: Mapping[Fault, float], *, seed: int | None = None) -> None:
-        """Give each fault its probability (0 to 1, 1 together at most) where the script says nothing."""
+        """Set the probability of each fault (0 to 1, 1 together at most) where the script says nothing."""
         if any(not 0 <= rate <= 1 for rate in rates.values()) or sum(rates.values()) > 1:
             raise SandboxError("rates are probabilities: none below 0, together 1 at most")
         with self._changed:

@@ -115,7 +115,7 @@ class Gateway:
 
     @property
     def balance(self) -> Decimal:
-        """Tell the credit, in XOF."""
+        """Return the credit, in XOF."""
         return self._balance
 
     def set_balance(self, amount: Decimal | int) -> None:
@@ -130,7 +130,7 @@ class Gateway:
             self.set_balance(self._balance + amount)
 
     def now(self) -> float:
-        """Tell the time of the gateway's clock (seconds)."""
+        """Return the time of the gateway's clock (seconds)."""
         return self._clock()
 
     def note_magic(self, magic: MagicNumber) -> None:
@@ -145,12 +145,12 @@ class Gateway:
             yield self._magic.popleft()
 
     def latest_otp(self, phone: str) -> str | None:
-        """Tell the last code sent to `phone` (with or without `+`), used or not."""
+        """Return the last code sent to `phone` (with or without `+`), used or not."""
         with self._lock:
             return self._otps.latest(phone.removeprefix("+"))
 
     def status_of(self, message_id: str) -> str | None:
-        """Tell the delivery status of a message now: None where the gateway knows no such message."""
+        """Return the delivery status of a message now: None where the gateway knows no such message."""
         found = self.journal.find(message_id)
         return None if found is None else self._status(*found)
 

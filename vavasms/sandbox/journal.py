@@ -73,7 +73,7 @@ class Entry:
         return self.to.count(",") + 1
 
     def phone(self, index: int) -> str:
-        """Tell the recipient at `index`."""
+        """Return the recipient at `index`."""
         return self.to.split(",", index + 1)[index]
 
     def backwards(self, below: int | None = None) -> Iterator[tuple[int, str]]:
@@ -97,7 +97,7 @@ class Entry:
         return f"{_PREFIX[self.kind]}-{self.day}-{self.first_id + index}"
 
     def message_to(self, index: int, phone: str) -> InboxMessage:
-        """Give the message to `phone`, the recipient at `index`, as its handset has it."""
+        """Return the message to `phone`, the recipient at `index`, as its handset has it."""
         return InboxMessage(
             sequence=self.sequence,
             number=self.first_id + index,

@@ -78,7 +78,7 @@ class _Messages:
         return self._reply(found) if found else _nothing(timeout)
 
     async def _arrival(self, request: Request, after: int, timeout: int) -> list[InboxMessage]:
-        """Look at what is new at each change; nothing came in time: an empty list."""
+        """Return what is new at the first change that matters; an empty list where nothing came in time."""
         journal = self.gateway.journal
         with hearing(journal.bell) as ear, anyio.move_on_after(timeout):
             while True:

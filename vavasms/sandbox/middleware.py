@@ -60,11 +60,11 @@ _OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
 class BodyTooLargeError(Exception):
-    """Say that a body was longer than `MAX_BODY`; it has been read to its end."""
+    """Signal that a body was longer than `MAX_BODY`; it has been read to its end."""
 
 
 class ClientLeftError(Exception):
-    """Say that the client closed its connection before its body was complete."""
+    """Signal that the client closed its connection before its body was complete."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -94,7 +94,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 class Guard:
-    """Let in only requests that name this host and come from no other site.
+    """Admit only requests that name this host and come from no other site.
 
     Outside `streams` (a path prefix) the body is read before the inner application sees the request: even a
     404 comes after the whole body. An in-process client tells by that whether its request was looked at.
@@ -127,7 +127,7 @@ class Guard:
             await PlainTextResponse(objection + "\n", 403)(scope, receive, send)
 
     def _objection(self, scope: Scope) -> str | None:
-        """Say why a request is refused; None: it is welcome."""
+        """Return why a request is refused; None: it is welcome."""
         host = header(scope, b"host") or ""
         if _without_port(host) not in self._hosts:
             return "the sandbox answers under 127.0.0.1, localhost and [::1] only: this Host is none of them"

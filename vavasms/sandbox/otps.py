@@ -12,7 +12,7 @@ __all__ = ["OtpBook", "OtpVerdict"]
 
 
 class OtpVerdict(Enum):
-    """Say what became of an attempt."""
+    """What became of an attempt."""
 
     SUCCESS = "success"
     INVALID = "invalid"
@@ -55,7 +55,7 @@ class OtpBook:
         self._otps[phone] = _Otp(code=code, message_id=message_id, expires=expires, attempts=self._attempts)
 
     def latest(self, phone: str) -> str | None:
-        """Tell the last code sent to `phone`, used or not."""
+        """Return the last code sent to `phone`, used or not."""
         otp = self._otps.get(phone)
         return None if otp is None else otp.code
 

@@ -94,7 +94,7 @@ _TRAILING = frozenset({901, 902, 903})
 
 
 class RefusedError(Exception):
-    """Say by which code the gateway turns a request away."""
+    """The gateway turns a request away, by this code."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)

@@ -63,19 +63,19 @@ class SandboxServer:
 
     @property
     def port(self) -> int:
-        """Tell the port; 0 before the block is entered where any free one was asked for."""
+        """Return the port; 0 before the block is entered where any free one was asked for."""
         return self._port
 
     @property
     def origin(self) -> str:
-        """Tell scheme, host and port: `http://127.0.0.1:8425`."""
+        """Return scheme, host and port: `http://127.0.0.1:8425`."""
         scheme = "http" if self._files[0] is None else "https"
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{scheme}://{host}:{self._port}"
 
     @property
     def url(self) -> str:
-        """Tell the base URL for a client: `http://127.0.0.1:8425/api`."""
+        """Return the base URL for a client: `http://127.0.0.1:8425/api`."""
         return self.origin + BASE_PATH
 
     @property

@@ -1,4 +1,4 @@
-"""Tell whoever listens that something changed. Pure: what a listener does with it is its own affair."""
+"""Signals that something changed. Pure: what a listener does with one is its own affair."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ class Signal:
             self._listeners = tuple(one for one in self._listeners if one != listener)
 
     def ring(self) -> None:
-        """Say that something changed."""
+        """Signal that something changed."""
         for listener in self._listeners:
             listener()

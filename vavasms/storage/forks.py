@@ -30,7 +30,7 @@ class Forgetful(Protocol):
     """Something that can begin afresh."""
 
     def forget(self) -> None:
-        """Let go of what only the parent can use, without closing it."""
+        """Drop what only the parent can use, without closing it."""
         ...
 
 
@@ -38,7 +38,7 @@ _living: WeakSet[Forgetful] = WeakSet()
 
 
 def forget_at_fork(thing: Forgetful) -> None:
-    """Have something begin afresh in every forked child, before anything else runs there."""
+    """Register something to begin afresh in every forked child, before anything else runs there."""
     _living.add(thing)
 
 

@@ -30,12 +30,12 @@ class _Call(Generic[T, R]):
     error: str | None = None
 
     def end(self, result: R | None, error: str | None = None) -> None:
-        """Tell whoever waits."""
+        """Wake whoever waits."""
         self.result, self.error, self.done = result, error, True
         self.woken.set()
 
     def take(self) -> R:
-        """Give the result, or raise what went wrong."""
+        """Return the result, or raise what went wrong."""
         if self.error is not None:
             raise LedgerError(self.error)
         return self.result  # type: ignore[return-value]  # set where there is no error
@@ -56,7 +56,7 @@ class GroupCommit(Generic[T, R]):
         self._turn = anyio.Lock()
 
     async def write(self, item: T) -> R:
-        """Have `item` written; give what came of it.
+        """Write `item` and return what came of it.
 
         A cancellation waits for the end of it. One that cannot be held back (asyncio's own) takes it out of
         the queue; where it was under way already, `flush` waits for the end of that.
@@ -115,7 +115,7 @@ class GroupCommit(Generic[T, R]):
             self._waiting.remove(call)
 
     def _pass_on(self) -> None:
-        """Have the first of those that wait make the next ones."""
+        """Make the first of those that wait write the next ones."""
         if self._waiting:
             self._waiting[0].woken.set()
         else:

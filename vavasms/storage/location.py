@@ -18,7 +18,7 @@ _OTHER_STRINGS = re.compile(
 
 
 def read_place(text: str) -> Place:
-    """Tell a database from a file.
+    """Return a database from a file.
 
     Raises `ConfigurationError` for a connection string that is not one of PostgreSQL, in words of ours.
     """

@@ -151,17 +151,17 @@ class BlockingCampaignRunner:
 
     @hide_frames
     def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
-        """Have no further batch claimed: see `Ledger.pause`."""
+        """Pause a campaign: see `Ledger.pause`."""
         return self._wait(partial(self._ledger.pause, campaign_id, reason, revision=revision))
 
     @hide_frames
     def cancel(self, campaign_id: str, reason: str) -> bool:
-        """Have what is queued never sent: see `Ledger.cancel`."""
+        """Cancel a campaign: see `Ledger.cancel`."""
         return self._wait(partial(self._ledger.cancel, campaign_id, reason))
 
     @hide_frames
     def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
-        """Give the batches on which a person must decide: see `Ledger.unknown`."""
+        """Return the batches on which a person must decide: see `Ledger.unknown`."""
         return self._wait(partial(self._ledger.unknown, campaign_id))
 
     @hide_frames

@@ -150,7 +150,7 @@ class VavaSMS:
         sender_id: str | None = None,
         language: str | None = None,
     ) -> OtpReceipt:
-        """Have the gateway make and send a one-time code: see `AsyncVavaSMS.send_otp`."""
+        """Send a one-time code that the gateway makes: see `AsyncVavaSMS.send_otp`."""
         call = partial(
             self._client.send_otp,
             to,
@@ -164,7 +164,7 @@ class VavaSMS:
 
     @hide_frames
     def verify_otp(self, to: str, code: str, *, sender_id: str | None = None) -> OtpVerification:
-        """Have the gateway check a one-time code: see `AsyncVavaSMS.verify_otp`."""
+        """Verify a one-time code by the gateway: see `AsyncVavaSMS.verify_otp`."""
         return self._call(partial(self._client.verify_otp, to, code, sender_id=sender_id), sends=True)
 
     @hide_frames

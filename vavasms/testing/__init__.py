@@ -112,7 +112,7 @@ def sms_outbox(vavasms_sandbox: Any) -> Any:
 
 @pytest.fixture
 def latest_otp(sms_outbox: Any) -> Callable[[str], str]:
-    """Give the last one-time code sent to a number in this test: `latest_otp("+2250700000001")`."""
+    """Return the last one-time code sent to a number in this test: `latest_otp("+2250700000001")`."""
     return sms_outbox.latest_otp  # type: ignore[no-any-return]
 
 

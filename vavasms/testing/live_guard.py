@@ -28,7 +28,7 @@ def bar() -> Iterator[None]:
 
 @contextmanager
 def open_for(*, real: bool) -> Iterator[None]:
-    """Let what really means it through."""
+    """Open the guard for what really means it."""
     if not real:
         yield
         return
@@ -49,5 +49,5 @@ def _barrier(*, is_up: bool) -> Iterator[None]:
 
 
 def stopped() -> list[str]:
-    """Give the sentence of what was stopped since the last time, once each."""
+    """Return the sentence of what was stopped since the last time, once each."""
     return list(dict.fromkeys(barrier.take()))

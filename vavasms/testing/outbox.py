@@ -65,7 +65,7 @@ class Outbox(Sequence[Message]):
         return messages[-1]
 
     def to(self, number: str) -> list[Message]:
-        """Give the messages to a number, in any form that `send` takes: `+225 07 00 00 00 01`, `0700000001`.
+        """Return the messages to a number, in any form that `send` takes: `+225 07 00 00 00 01`.
 
         Raises `InvalidNumberError` for what is no number, to which nothing can have been sent.
         """
@@ -73,7 +73,7 @@ class Outbox(Sequence[Message]):
         return [message for message in self if message.recipient == recipient]
 
     def latest_otp(self, number: str) -> str:
-        """Give the last one-time code to a number; an `AssertionError` where none was sent."""
+        """Return the last one-time code to a number; an `AssertionError` where none was sent."""
         code = self._gateway.latest_otp(_read(number))
         if code is None:
             raise AssertionError(f"No one-time code was sent to {number} in this test.")

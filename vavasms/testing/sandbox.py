@@ -85,7 +85,7 @@ class Sandbox:
         return client
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for the gateway: delivery statuses move on, one-time codes expire."""
+        """Wait for the gateway: delivery statuses move on, one-time codes expire."""
         self._own.ahead += seconds
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class Stage:
 
     @contextmanager
     def play(self) -> Iterator[Sandbox]:
-        """Give one test its sandbox, with the account in the environment."""
+        """Yield one test its sandbox, with the account in the environment."""
         self._clear()
         url = None if self._server is None else self._server.url
         sandbox = Sandbox(self._gateway, self._faults, url)

@@ -73,7 +73,7 @@ class OneWriteStream:
         return OneWriteStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        """Look through."""
+        """Return what the stream below has."""
         return self._stream.get_extra_info(info)
 
 
@@ -92,7 +92,7 @@ class OneWriteBackend:
 
 
 def join_writes(transport: Any) -> None:
-    """Let each request leave in one write. Where httpcore is not as it is known, nothing is changed."""
+    """Make each request leave in one write. Where httpcore is not as it is known, nothing is changed."""
     pool = getattr(transport, "_pool", None)
     backend = getattr(pool, "_network_backend", None)
     if pool is not None and hasattr(backend, "connect_tcp"):

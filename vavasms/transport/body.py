@@ -74,6 +74,6 @@ class Attempt:
         self._body = None
 
     def watch(self, body: Body, *, blind: bool) -> None:
-        """Look at `body` from now on; `blind` where its transport cannot tell."""
+        """Watch `body` from now on; `blind` where its transport cannot tell."""
         self._body, self._blind = body, blind
         body.may_leave = self.may_leave

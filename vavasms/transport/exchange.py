@@ -41,7 +41,7 @@ class Exchange:
         self._budget = RetryBudget()
 
     async def run(self, request: Request, attempt: Attempt) -> Envelope:
-        """Give the envelope of a success, or raise the one error that fits."""
+        """Return the envelope of a success, or raise the one error that fits."""
         result = await self._once(request, attempt)
         if isinstance(result, Failure) and result.attempts > 1:
             result = await again(result, lambda: self._once(request, attempt), self._budget)

@@ -240,7 +240,7 @@ def _problem(error: BaseException, *, asked: bool) -> Problem:
 
 
 def _options(base_url: str, proxy: str | None, tls: TLS, *, trust_env: bool) -> dict[str, Any]:
-    """Give what the transports of httpx share, some of it from the environment where that is trusted."""
+    """Return what the transports of httpx share, some of it from the environment where that is trusted."""
     secure = urlsplit(base_url).scheme == "https"
     proxy = proxy or (proxy_from_environment(base_url) if trust_env else None)
     context = _trust(tls, secure=secure, trust_env=trust_env)

@@ -36,7 +36,7 @@ class Barrier:
         raise BarredError(sentence)
 
     def take(self) -> list[str]:
-        """Give what was stopped since the last time."""
+        """Return what was stopped since the last time."""
         stopped, self._stopped = self._stopped, []
         return stopped
 

@@ -107,7 +107,7 @@ class Reply:
 
 
 def judge_problem(request: Request, problem: Problem) -> Failure:
-    """Say what an attempt without a reply means."""
+    """Return what an attempt without a reply means."""
     kind = request.call.kind
     if problem.barred is not None:
         # Whatever the body was asked for, it had no way to go.
@@ -130,7 +130,7 @@ def judge_problem(request: Request, problem: Problem) -> Failure:
 
 
 def judge_reply(request: Request, reply: Reply, policy: OutcomePolicy) -> Envelope | Failure:
-    """Say what a reply means: the envelope of a success, or a failure."""
+    """Return what a reply means: the envelope of a success, or a failure."""
     kind, status = request.call.kind, reply.status
     envelope = parse_envelope(reply.body)
     if envelope is not None and envelope.refuses and (reply.whole or kind is not CallKind.SEND):

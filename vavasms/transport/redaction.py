@@ -93,6 +93,6 @@ class _Scrubber:
         return hole
 
     def _is_telling(self, words: str, spell: Callable[[str], Iterator[str]], *, begin: int = 0) -> bool:
-        """Say whether what stands between masks tells a secret, by its spellings from number `begin` on."""
+        """Return whether what stands between masks holds a secret, in its spellings from `begin` on."""
         texts = [text for part in _HOLES.split(words) for text in islice(spell(part), begin, None)]
         return any(secrets.find(text) for text in texts for secrets in self._secrets)

@@ -58,7 +58,7 @@ class Response(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Let go of the connection."""
+        """Release the connection."""
         ...
 
 

@@ -21,7 +21,7 @@ _NO_REFUSAL = (
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Look for a TLS refusal behind an exception."""
+    """Return whether a TLS refusal is behind an exception."""
     for _ in range(20):
         if error is None:
             break

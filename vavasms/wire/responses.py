@@ -227,7 +227,7 @@ _OTP_REASONS = {reason.value: reason for reason in OtpReason if reason is not Ot
 
 
 def otp_reason(envelope: Envelope) -> OtpReason | None:
-    """Tell an answer about the code itself from an error of the call."""
+    """Return an answer about the code itself from an error of the call."""
     if envelope.code == 913:
         return _OTP_REASONS.get(envelope.name or "", OtpReason.INVALID)
     return _OTP_REASONS.get(envelope.name or "")

@@ -35,7 +35,7 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @define
 class CodeWatch:
-    """Look at every object of a document as it is parsed, for `json.loads(object_pairs_hook=…)`.
+    """A watch over every object of a document as it is parsed, for `json.loads(object_pairs_hook=…)`.
 
     Names are compared as they were parsed: `"c\\u006fde"` is a code.
     """

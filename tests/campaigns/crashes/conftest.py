@@ -26,7 +26,7 @@ def _runner_server() -> Iterator[RunnerServer]:
 def stage(
     _crash_gateway: SandboxServer, _runner_server: RunnerServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:
-    """Give a gateway that takes some milliseconds, before it accepts or before it answers."""
+    """Yield a gateway that takes some milliseconds, before it accepts or before it answers."""
     _crash_gateway.gateway.journal.clear()
     _crash_gateway.faults.clear()
     slow = {

@@ -38,7 +38,7 @@ class TellingLedger(SqliteLedger):
 
     @asynccontextmanager
     async def take_over(self, now: float) -> AsyncIterator[Mapping[str, Sequence[int]]]:
-        """Tell what was left under way."""
+        """Yield what was left under way."""
         async with super().take_over(now) as orphans:
             say(orphans=sum(map(len, orphans.values())))
             yield orphans
@@ -74,7 +74,7 @@ class FillingLedger(TellingLedger):
 
 
 def limit_files(size: int) -> None:
-    """Let no file of this process grow beyond `size` bytes."""
+    """Limit the files of this process to `size` bytes."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
@@ -131,7 +131,7 @@ async def run(runner: CampaignRunner, campaign_id: str, signals: AsyncIterator[s
 
 
 class Beat:
-    """Say once that the campaign is under way."""
+    """Prints once that the campaign is under way."""
 
     def __init__(self) -> None:
         self._said = False
@@ -204,7 +204,7 @@ def fork(order: Order, *inherited: int) -> int:
 
 
 def reap() -> None:
-    """Say which runners have ended."""
+    """Print which runners have ended."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)

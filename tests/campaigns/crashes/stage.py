@@ -51,7 +51,7 @@ class Runner:
         self._lines.put(line)
 
     def heard(self, word: str) -> Any:
-        """Give what it said under this word so far; None where it said nothing."""
+        """Return what it said under this word so far; None where it said nothing."""
         return next((line[word] for line in self.said if word in line), None)
 
     def listen(self, word: str, *, timeout: float = PATIENCE) -> Any:
@@ -197,11 +197,11 @@ class Staged:
         return found
 
     def batches(self) -> list[StoredBatch]:
-        """Give all its batches."""
+        """Return all its batches."""
         return list(self.ask(lambda ledger: ledger.batches(self.id, after=-1, limit=100_000)))
 
     def received(self, phones: Iterable[str]) -> list[int]:
-        """Tell how often the gateway accepted something for each of these numbers."""
+        """Return how often the gateway accepted something for each of these numbers."""
         counts = self.stage.gateway.gateway.journal.counts()
         return [counts.get(phone, 0) for phone in phones]
 
@@ -225,7 +225,7 @@ class Staged:
         return sum(self.received(str(phone) for phone, why in batch.recipients if unsent or why is not None))
 
     def _is_missing(self, batch: StoredBatch) -> bool:
-        """Say whether the journal does not have an accepted batch as the ledger has it, ids and all."""
+        """Return whether the journal does not have an accepted batch as the ledger has it, ids and all."""
         if batch.state is not BatchState.ACCEPTED:
             return False
         found = [self.stage.gateway.gateway.journal.find(each) for each in batch.record.message_ids]
@@ -290,7 +290,7 @@ class Stage:
 
 
 def wait_until(is_so: Callable[[], bool], *, timeout: float = 10.0) -> None:
-    """Look again and again until something is so, under a deadline."""
+    """Wait until something is so, under a deadline."""
     deadline = time.monotonic() + timeout
     while not is_so():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -298,5 +298,5 @@ def wait_until(is_so: Callable[[], bool], *, timeout: float = 10.0) -> None:
 
 
 def is_over(status: CampaignStatus) -> bool:
-    """Say whether nothing of a campaign is left to send."""
+    """Return whether nothing of a campaign is left to send."""
     return status.state is CampaignState.DONE

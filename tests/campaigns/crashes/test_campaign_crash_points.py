@@ -39,7 +39,7 @@ POINTS = ("before_tx1", *UNDER_WAY, "after_tx2")
 
 
 def predict(point: str, nth: int, *, shared: bool) -> Fate:
-    """Say what must be; `shared` where one commit wrote an outcome and the next intent."""
+    """Return what must be; `shared` where one commit wrote an outcome and the next intent."""
     if point == "before_tx1":
         # The outcome of the batch before is lost with the commit that it shares.
         return Fate(accepted=nth - 1 - shared, sending=int(shared), arrived=True)

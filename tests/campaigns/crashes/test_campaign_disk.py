@@ -73,7 +73,7 @@ def test_fifty_disks_that_fill_under_way_stop_the_campaign_before_the_next_send(
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """Give a folder that every user of the machine can enter."""
+    """Yield a folder that every user of the machine can enter."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name)
         path.chmod(0o755)

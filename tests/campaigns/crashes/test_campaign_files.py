@@ -49,7 +49,7 @@ def crash(stage: Stage) -> Staged:
 
 
 def refuse(campaign: Staged, error: str, words: str) -> None:
-    """Have a runner refused before it sends anything."""
+    """Run a runner that is refused before it sends anything."""
     runner = campaign.start()
     assert runner.wait() == 0
     assert runner.heard("error") == error, runner.said

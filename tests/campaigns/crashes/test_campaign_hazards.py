@@ -30,7 +30,7 @@ Cancel = Callable[[Staged, CampaignRunner, float], Awaitable[bool]]
 
 @pytest.fixture
 async def campaign(stage: Stage) -> Staged:
-    """Give a campaign of 100 batches."""
+    """Return a campaign of 100 batches."""
     return await run_sync(lambda: stage.campaign(100 * SIZE, batch_size=SIZE))
 
 

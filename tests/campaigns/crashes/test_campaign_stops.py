@@ -29,7 +29,7 @@ def stop_again_and_again(stage: Stage, times: int) -> None:
 
 
 def was_stopped(campaign: Staged, runner: Runner) -> bool:
-    """Look at what a signal left behind; False where the campaign was over first."""
+    """Check what a signal left behind; False where the campaign was over first."""
     assert runner.wait() == 0
     audit = campaign.audit()
     assert audit.wrong == 0

@@ -49,7 +49,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def url(postgres: str) -> str:
-    """Give the connection string of a database without our schemas."""
+    """Return the connection string of a database without our schemas."""
     ask(postgres, "DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
     return postgres
 
@@ -127,7 +127,7 @@ async def test_jobs_of_an_older_procrastinate_are_upgraded_when_asked(url: str) 
 
 @pytest.fixture
 def role(url: str) -> Iterator[tuple[str, str]]:
-    """Give the name of a role that may do nothing, and its connection string."""
+    """Yield the name of a role that may do nothing, and its connection string."""
     name = f"{conninfo_to_dict(url)['dbname']}_worker"
     ask(url, f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")
     ask(url, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
@@ -136,7 +136,7 @@ def role(url: str) -> Iterator[tuple[str, str]]:
 
 
 def grant(url: str, role: str) -> None:
-    """Give a role what a worker's needs."""
+    """Grant a role what a worker's needs."""
     for each in GRANTS:
         ask(url, each.format(database=conninfo_to_dict(url)["dbname"], role=role))
 
@@ -179,7 +179,7 @@ def listen(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def shown_by(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
-    """Give what a log could hold of each record: its text, its fields, its traceback."""
+    """Yield what a log could hold of each record: its text, its fields, its traceback."""
     yield caplog.text
     for record in caplog.records:
         yield repr(vars(record))
@@ -199,7 +199,7 @@ async def test_a_wrong_password_shows_nothing_of_itself(
 
 
 async def is_out(ledger: PostgresLedger) -> bool:
-    """Tell whether the ledger takes nothing any more."""
+    """Return whether the ledger takes nothing any more."""
     with suppress(LedgerError):
         await ledger.opted_out()
         return False

@@ -42,7 +42,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def ledger(postgres: str) -> AsyncIterator[PostgresLedger]:
-    """Give an empty ledger of twelve connections."""
+    """Yield an empty ledger of twelve connections."""
     async with open_empty(postgres, connections=12) as ledger:
         async with anyio.create_task_group() as tasks:
             for _ in range(24):
@@ -59,7 +59,7 @@ async def begin(
     daily_cap: int | None = None,
     policy: str = "{}",
 ) -> None:
-    """Have a campaign run; every campaign has the same recipients."""
+    """Start a campaign; every campaign has the same recipients."""
     new = NewCampaign(
         id=campaign_id,
         account="ops",
@@ -192,7 +192,7 @@ async def test_a_cap_holds_for_campaigns_that_claim_the_same_recipient_together(
 
 
 def _waits(url: str) -> bool:
-    """Tell whether anyone waits for a lock."""
+    """Return whether anyone waits for a lock."""
     with psycopg.connect(url) as connection:
         rows = connection.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
         return rows.fetchone() is not None
@@ -272,7 +272,7 @@ async def test_a_runner_excludes_nobody_and_takes_nothing_from_another(ledger: P
 
 
 def waiting(url: str) -> list[str]:
-    """Give the batches for which somebody is to be woken."""
+    """Return the batches for which somebody is to be woken."""
     return sorted(key for key, status in jobs(url) if status == "todo")
 
 

@@ -35,7 +35,7 @@ class Planned:
 
     @property
     def texts(self) -> dict[str, str]:
-        """Give each recipient's text; fails where one is there twice."""
+        """Return each recipient's text; fails where one is there twice."""
         texts: dict[str, str] = {}
         for batch in self.batches:
             for each in batch.recipients:

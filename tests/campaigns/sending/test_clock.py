@@ -23,7 +23,7 @@ class Own:
 
 
 def answer(theirs: float, own: Own, *, jump: float = 0.0) -> Callable[[], Awaitable[float]]:
-    """Give a ledger's answer, during which the machine's clock is set."""
+    """Return a ledger's answer, during which the machine's clock is set."""
 
     async def now() -> float:
         own.now += jump

@@ -27,7 +27,7 @@ def _worker_server() -> Iterator[WorkerServer]:
 def stage(
     _worker_gateway: SandboxServer, _worker_server: WorkerServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WorkerStage]:
-    """Give a gateway that takes 50 to 100 ms, before it accepts or before it answers."""
+    """Yield a gateway that takes 50 to 100 ms, before it accepts or before it answers."""
     _worker_gateway.gateway.journal.clear()
     _worker_gateway.faults.clear()
     slow = {
@@ -41,7 +41,7 @@ def stage(
 
 @pytest.fixture
 def database(postgres: str) -> Iterator[str]:
-    """Give an empty database: a worker carries every campaign that it finds."""
+    """Yield an empty database: a worker carries every campaign that it finds."""
     psycopg = pytest.importorskip("psycopg")
     name = f"vavasms_workers_{token_hex(4)}"
     with psycopg.connect(postgres, autocommit=True) as connection:

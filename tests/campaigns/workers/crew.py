@@ -70,7 +70,7 @@ class Crew:
             self.kill_in_flight(draw)
 
     def stop(self) -> None:
-        """Have all of them end by themselves."""
+        """Stop all of them; they end by themselves."""
         for each in self.workers:
             each.signal(15)
         for each in self.workers:
@@ -79,11 +79,11 @@ class Crew:
 
     @property
     def held(self) -> frozenset[int]:
-        """Give the batches that were `sending` with a worker as it died."""
+        """Return the batches that were `sending` with a worker as it died."""
         return frozenset[int]().union(*[each.held for each in self.left])
 
     def takeovers(self) -> list[float]:
-        """Give the seconds after which what waited in a worker that ended was claimed by another one."""
+        """Return the seconds after which what waited in a worker that ended was claimed by another one."""
         claims, latest = self.campaign.claims(), {no: each for each in self.left for no in each.waiting}
         found = [(*claims[no], left) for no, left in latest.items()]
         return sorted(at - left.at for pid, at, left in found if pid != left.pid)

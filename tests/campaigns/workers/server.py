@@ -29,7 +29,7 @@ class OwnServer:
     url: str
 
     def stop(self) -> None:
-        """Have it end by itself; whoever is connected is cut off."""
+        """Stop it; whoever is connected is cut off."""
         assert self._control("stop", "-m", "fast")
 
     def kill(self) -> None:

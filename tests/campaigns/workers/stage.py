@@ -136,7 +136,7 @@ class SharedCampaign(Staged):
         assert self.query(sql) == [(CampaignState.DONE.value, None)]
 
     def in_hand(self, worker: Runner, at: float) -> Left:
-        """Tell what a worker has in hand."""
+        """Return what a worker has in hand."""
         numbers = [line["worker_id"] for line in worker.said if "worker_id" in line]
         found: dict[str, set[int]] = {"sending": set(), "queued": set()}
         for no, state in self.query(_IN_HAND, pid=str(worker.pid), ids=numbers):
@@ -145,7 +145,7 @@ class SharedCampaign(Staged):
         return Left(pid=worker.pid, at=at, held=held, waiting=waiting)
 
     def claims(self) -> Mapping[int, tuple[int, float]]:
-        """Tell of each batch which process claimed it last, and when."""
+        """Return of each batch which process claimed it last, and when."""
         return {no: (int(pid), at) for no, pid, at in self.query(_CLAIMS)}
 
 
@@ -170,7 +170,7 @@ class WorkerStage(Stage):
 
 
 def poll(is_so: Callable[[], bool], *, timeout: float, every: float = _GLANCE) -> None:
-    """Look now and then until something is so, under a deadline."""
+    """Poll until something is so, under a deadline."""
     deadline = time.monotonic() + timeout
     while not is_so():
         assert time.monotonic() < deadline, "it did not happen in time"

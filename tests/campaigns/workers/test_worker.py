@@ -322,7 +322,7 @@ class SlowManager(JobManager):
         self.fetched, self.let = asyncio.Event(), asyncio.Event()
 
     async def fetch_job(self, *arguments: Any, **options: Any) -> Job | None:
-        """Have a job, and hold it back."""
+        """Fetch a job, and hold it back."""
         job = await super().fetch_job(*arguments, **options)
         self.fetched.set()
         await self.let.wait()

@@ -13,7 +13,7 @@ from tests.campaigns.workers.stage import TAKEOVER, WorkerStage
 def kill_workers(
     stage: WorkerStage, database: str, batches: int, kills: int, *, rate: float | None = 200, **words: object
 ) -> Report:
-    """Have a campaign carried by four workers, of which one after the other dies."""
+    """Run a campaign with four workers, of which one after the other dies."""
     crew = Crew(stage.share(batches, database, rate=rate), words)
     crew.kill_many(kills, random.Random(batches), until=0.35)
     return conclude(crew)

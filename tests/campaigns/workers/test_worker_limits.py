@@ -49,7 +49,7 @@ async def crew(postgres: str, sandbox: SandboxServer, tmp_path: Path) -> AsyncIt
 
 @pytest.fixture
 async def poor(postgres: str, tmp_path: Path) -> AsyncIterator[Crew]:
-    """Give a crew whose account holds 1000 XOF: a hundred segments."""
+    """Yield a crew whose account holds 1000 XOF: a hundred segments."""
     with SandboxServer(Gateway(balance=1000, price=10)) as sandbox:
         async with muster(postgres, sandbox, tmp_path) as crew:
             yield crew
@@ -314,7 +314,7 @@ class Hours:
     senders: tuple[CampaignSender, CampaignSender]
 
     async def carry(self, numbers: tuple[int, int]) -> list[bool]:
-        """Have each carry one; tell which sent."""
+        """Make each send one; return which did."""
         sent = []
         for sender, no in zip(self.senders, numbers, strict=True):
             result = await sender.send(QueuedBatch(no=no, messages=1, segments=1, not_before=0.0))

@@ -14,7 +14,7 @@ from tests.campaigns.workers.stage import WorkerStage
 
 @pytest.fixture
 def server() -> Iterator[OwnServer]:
-    """Give a server to kill; never the one of `VAVASMS_TEST_POSTGRES`."""
+    """Yield a server to kill; never the one of `VAVASMS_TEST_POSTGRES`."""
     with own_server() as server:
         yield server
 

@@ -26,12 +26,12 @@ class Pace:
 
     @property
     def mean(self) -> float:
-        """Give the messages a second from the first arrival to the last."""
+        """Return the messages a second from the first arrival to the last."""
         return (len(self.arrivals) - 1) * SIZE / self.arrivals[-1]
 
     @property
     def worst(self) -> int:
-        """Give the messages of the second that had most."""
+        """Return the messages of the second that had most."""
         return max(Counter(map(int, self.arrivals)).values()) * SIZE
 
     def keeps(self, *, within: float) -> bool:
@@ -40,7 +40,7 @@ class Pace:
 
 
 def measure(stage: WorkerStage, database: str, seconds: int) -> Pace:
-    """Have four workers send for so long."""
+    """Measure four workers that send for so long."""
     # At once: when a batch is accepted is when it arrived.
     stage.gateway.faults.clear()
     stage.gateway.gateway.journal.clear()

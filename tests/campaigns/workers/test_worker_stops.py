@@ -12,7 +12,7 @@ AT_ONCE = 5.0
 
 
 def stop_workers(stage: WorkerStage, database: str, batches: int, stops: int) -> None:
-    """Have workers end one after the other, in the midst of a campaign, and put new ones in their place."""
+    """Stop workers one after the other, in the midst of a campaign, and start new ones in their place."""
     crew = Crew(stage.share(batches, database, rate=200))
     for stop in range(stops):
         crew.campaign.wait_for_queued(int(batches * (1 - (stop + 1) / (stops + 2))))

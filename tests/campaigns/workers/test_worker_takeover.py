@@ -223,7 +223,7 @@ async def test_a_late_answer_never_overwrites_a_newer_attempt(crew: Crew, postgr
 
 
 def cut(url: str) -> int:
-    """Have the server end all connections of ledgers."""
+    """End all connections of ledgers, at the server."""
     ours = "FROM pg_stat_activity WHERE application_name = 'vavasms' AND datname = current_database()"
     return len(ask(url, f"SELECT pg_terminate_backend(pid, 5000) {ours}"))
 
@@ -248,7 +248,7 @@ _WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND 
 
 
 async def end_whoever_waits(crew: Crew) -> None:
-    """Have the server end the connection that waits for our lock."""
+    """End the connection that waits for our lock, at the server."""
 
     async def is_waiting() -> bool:
         return bool(crew.ask(_WAITING))

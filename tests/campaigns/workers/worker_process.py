@@ -37,7 +37,7 @@ class TellingManager(JobManager):
     """The engine's own; says as whom it registered."""
 
     async def register_worker(self) -> int:
-        """Say the number."""
+        """Return the number."""
         worker_id = await super().register_worker()
         say(worker_id=worker_id)
         return worker_id
@@ -56,7 +56,7 @@ class CarelessMaintenance(PostgresMaintenance):
     """What must not be: a stalled job is always retried."""
 
     async def batch_states(self, campaign_id: str, numbers: Collection[int]) -> frozenset[BatchState]:
-        """Have whoever died taken for one that had not begun."""
+        """Take whoever died for one that had not begun."""
         states = await super().batch_states(campaign_id, numbers)
         return states | {BatchState.QUEUED} if BatchState.SENDING in states else states
 

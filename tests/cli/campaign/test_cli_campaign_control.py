@@ -104,7 +104,7 @@ def ledger(bare_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def runner() -> Iterator[None]:
-    """Have a runner live beside the command, as far as its lock goes."""
+    """Hold the lock of a runner beside the command."""
     with FileLock(f"{LEDGER}.lock"):
         yield
 

@@ -40,7 +40,7 @@ def start(*arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
 
 
 def slow_down(server: SandboxServer, seconds: float) -> None:
-    """Have four requests accepted at once and answered late, after the first, which is alone."""
+    """Make four requests accepted at once and answered late, after the first, which is alone."""
     stall = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=seconds)
     server.faults.script(None, stall, stall, stall, stall, path="/v1/text/single")
 

@@ -20,6 +20,6 @@ def _receiver_server() -> Iterator[ReceiverServer]:
 
 @pytest.fixture
 def server(_receiver_server: ReceiverServer) -> Iterator[ReceiverServer]:
-    """Give a server where no receiver runs."""
+    """Yield a server where no receiver runs."""
     yield _receiver_server
     _receiver_server.clear()

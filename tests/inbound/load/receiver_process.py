@@ -39,7 +39,7 @@ class Fuse:
         self._point, self._left = point, nth
 
     def __call__(self, point: str) -> None:
-        """Say where the process is."""
+        """Print where the process is."""
         self._left -= point == self._point
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)

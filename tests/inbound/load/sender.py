@@ -30,7 +30,7 @@ class Post:
     chunked: bool = False
 
     def body(self) -> bytes:
-        """Give the form."""
+        """Return the form."""
         name = quote(self.message_id or "SM-X")
         form = f"message_id={name}&form=%2B2250700000101&content=Bonjour+{name}&sms_date=2026-03-01+10%3A20"
         return form.encode() + b"&x=" + b"x" * self.padding

@@ -92,5 +92,5 @@ class ReceiverServer:
 
 
 def resident(pid: int) -> int:
-    """Give the memory of a process that is in RAM, in bytes."""
+    """Return the memory of a process that is in RAM, in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE

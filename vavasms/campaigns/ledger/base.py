@@ -63,7 +63,7 @@ class Ledger(Protocol):
         ...
 
     async def campaign(self, campaign_id: str) -> Campaign:
-        """Give a campaign. Raises `InvalidInputError` where there is none of this id."""
+        """Return a campaign. Raises `InvalidInputError` where there is none of this id."""
         ...
 
     async def status(self, campaign_id: str) -> CampaignStatus:
@@ -77,7 +77,7 @@ class Ledger(Protocol):
     async def set_policy(
         self, campaign_id: str, policy: str, *, max_segments: int | None, replacing: str | None = None
     ) -> bool:
-        """Give a campaign other limits; False where it is not `queued` or `paused`.
+        """Change the limits of a campaign; False where it is not `queued` or `paused`.
 
         False, too, where a budget would come or go: segments are counted from the beginning or not at all.
         With `replacing`, False where its policy is another one by now: somebody else changed it.
@@ -85,11 +85,11 @@ class Ledger(Protocol):
         ...
 
     async def start(self, campaign_id: str) -> bool:
-        """Let a campaign run, attempts counted anew and nothing put off; False where its state forbids it."""
+        """Start a campaign, attempts counted anew and nothing put off; False where its state forbids it."""
         ...
 
     async def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
-        """Have no further batch claimed; False where the campaign is not `queued` or `running`.
+        """Pause a campaign: no further batch is claimed. False where it is not `queued` or `running`.
 
         With `revision`, False too where it was started anew since: a person's word counts for more than
         what a runner found out before it. None pauses it in any case.
@@ -97,7 +97,7 @@ class Ledger(Protocol):
         ...
 
     async def cancel(self, campaign_id: str, reason: str) -> bool:
-        """Have what is queued never sent; False where the campaign has ended.
+        """Cancel what is queued; False where the campaign has ended.
 
         What was queued to be sent again is unknown after it: the earlier attempt may have gone out.
         """
@@ -123,7 +123,7 @@ class Ledger(Protocol):
         ...
 
     async def now(self) -> float:
-        """Give the time as all have it who share the ledger, seconds since the epoch."""
+        """Return the time as all have it who share the ledger, seconds since the epoch."""
         ...
 
     async def under_way(self, account: str) -> int:
@@ -131,7 +131,7 @@ class Ledger(Protocol):
         ...
 
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
-        """Give queued batches in order of their numbers, those after `after`."""
+        """Return queued batches in order of their numbers, those after `after`."""
         ...
 
     async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
@@ -148,7 +148,7 @@ class Ledger(Protocol):
         ...
 
     async def hold(self, account: str, until: float, *, now: float) -> None:
-        """Let nothing be reserved before `until`: the gateway asked for a pause."""
+        """Reserve nothing before `until`: the gateway asked for a pause."""
         ...
 
     async def claim(
@@ -213,7 +213,7 @@ class Ledger(Protocol):
         ...
 
     async def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
-        """Give the batches on which a person must decide."""
+        """Return the batches on which a person must decide."""
         ...
 
     async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
@@ -231,7 +231,7 @@ class Ledger(Protocol):
         ...
 
     async def batches(self, campaign_id: str, *, after: int, limit: int) -> Sequence[StoredBatch]:
-        """Give batches in order of their numbers, those after `after`."""
+        """Return batches in order of their numbers, those after `after`."""
         ...
 
     async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
@@ -239,7 +239,7 @@ class Ledger(Protocol):
         ...
 
     async def deliveries(self, campaign_id: str, message_ids: Collection[str]) -> Mapping[str, Delivery]:
-        """Give what is known of these messages."""
+        """Return what is known of these messages."""
         ...
 
     async def purge(self, campaign_id: str) -> None:
@@ -254,11 +254,11 @@ class Ledger(Protocol):
         ...
 
     async def opt_outs(self, *, after: Msisdn | None = None, limit: int) -> Sequence[OptOut]:
-        """Give the opt-out list in order of the numbers, those after `after`."""
+        """Return the opt-out list in order of the numbers, those after `after`."""
         ...
 
     async def opted_out(self) -> frozenset[int]:
-        """Give the numbers of the whole opt-out list, as integers for their size."""
+        """Return the numbers of the whole opt-out list, as integers for their size."""
         ...
 
     async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:

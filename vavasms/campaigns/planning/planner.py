@@ -86,7 +86,7 @@ class Planner:
         self._observations = Observations(template=self.template)
 
     def plan(self, contacts: ContactList) -> Iterator[list[NewBatch]]:
-        """Give batches, a good many at once; those that never got full come last.
+        """Yield batches, a good many at once; those that never got full come last.
 
         Raises `InvalidMessageError` where everybody's text is empty or longer than a phone joins.
         """
@@ -103,7 +103,7 @@ class Planner:
         yield ready
 
     def result(self, phone_column: str | None) -> CampaignPlan:
-        """Give the plan of everything that was taken."""
+        """Return the plan of everything that was taken."""
         kept = self._fates[Fate.KEPT] + self._fates[Fate.REPAIRED]
         countries, operators = self._places()
         return CampaignPlan(
@@ -211,7 +211,7 @@ class Planner:
     def _reconsider(
         self, chunk: Sequence[_Row], judged: Sequence[Msisdn | Verdict], dropped: set[Msisdn]
     ) -> list[_Row]:
-        """Give the rows that were duplicates of those whose text was refused."""
+        """Return the rows that were duplicates of those whose text was refused."""
         again = [
             contact
             for contact, each in zip(chunk, judged, strict=True)

@@ -48,7 +48,7 @@ class Template:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Give the names used, each once, in order."""
+        """Return the names used, each once, in order."""
         return tuple(dict.fromkeys(piece.name for piece in self.pieces if isinstance(piece, Slot)))
 
     @property
@@ -220,7 +220,7 @@ def _find(names: Sequence[str], name: str) -> int:
 
 
 def _guess(shown: Sequence[str], name: str) -> str:
-    """Say which column was probably meant, if there is one like it."""
+    """Return which column was probably meant, if there is one like it."""
     folded = {each.casefold(): each for each in reversed(shown)}
     near = get_close_matches(show_name(name).casefold(), folded, n=1)
     return f" (did you mean {folded[near[0]]}?)" if near else ""

@@ -51,7 +51,7 @@ def check_text(text: str) -> None:
 
 
 def fits_a_phone(segments: int) -> bool:
-    """Say whether phones join so many segments, as `draft_text` has it."""
+    """Return whether phones join so many segments, as `draft_text` has it."""
     return segments <= MAX_SEGMENTS
 
 

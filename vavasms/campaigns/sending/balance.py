@@ -106,7 +106,7 @@ class BalanceFloor:
         return self.reader.latest
 
     def answered(self, no: int) -> None:
-        """Have the next reading noted on this batch."""
+        """Note the next reading on this batch."""
         self._answered.append(no)
 
     async def run(self) -> None:

@@ -20,7 +20,7 @@ class SharedClock:
     _ahead: float | None = field(default=None, init=False)
 
     def __call__(self) -> float:
-        """Give the time, seconds since the epoch."""
+        """Return the time, seconds since the epoch."""
         return self.own() + (self._ahead or 0.0)
 
     async def ask(self, now: Callable[[], Awaitable[float]]) -> None:

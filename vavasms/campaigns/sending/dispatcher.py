@@ -186,13 +186,13 @@ class Dispatcher:
             await self.sender.stopping.wait()
 
     async def _is_running(self) -> bool:
-        """Say whether it runs, by the limits that are kept here: they may change while it is paused."""
+        """Return whether it runs, by the limits that are kept here: they may change while it is paused."""
         ours = self.sender.campaign
         campaign = await self.sender.ledger.campaign(ours.id)
         return campaign.state is CampaignState.RUNNING and campaign.revision == ours.revision
 
 
 def _leave(limiter: anyio.CapacityLimiter, place: object) -> None:
-    """Give up a place; once more is no fault."""
+    """Release a slot; once more is no fault."""
     with suppress(RuntimeError):
         limiter.release_on_behalf_of(place)

@@ -133,7 +133,7 @@ class QueuedBatchSender:
         return None
 
     def _measure_age(self, claim: Claim) -> Callable[[], float]:
-        """Give what tells the seconds since a claim, by two clocks: one may be set back, the other sleep."""
+        """Return a measure of the seconds since a claim, by two clocks: one may be set back, one sleep."""
         returned = time.monotonic()
         return lambda: max(self.clock() - claim.at, time.monotonic() - returned)
 
@@ -164,7 +164,7 @@ class QueuedBatchSender:
                 await self.stopping.wait()
 
     async def _hand_back(self, batch: QueuedBatch) -> None:
-        """Give back the room in the rate that was reserved and is not used."""
+        """Return the room in the rate that was reserved and is not used."""
         if self.policy.rate is not None:
             await self.ledger.release(self.campaign.account, batch.messages, rate=self.policy.rate)
 
@@ -262,7 +262,7 @@ class QueuedBatchSender:
 
 
 def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:
-    """Give the seconds before the next try; none for a batch that was merely late."""
+    """Return the seconds before the next try; none for a batch that was merely late."""
     if error is None:
         return 0.0
     named = error.retry_after if isinstance(error, RateLimitedError) else None
@@ -282,7 +282,7 @@ def _say(error: VavaSMSError) -> str:
 
 
 def stop_reason(breaker: CircuitBreaker, result: SendResult) -> str | None:
-    """Give why every further batch would fare like this one; None where that need not be.
+    """Return why every further batch would fare like this one; None where that need not be.
 
     `breaker` is told of each batch in the order they settle; it keeps the error that stopped it.
     """

@@ -119,7 +119,7 @@ class JobWorker:
                     await asyncio.wait_for(self.stopping.wait(), _PAUSE)
 
     async def stalled(self) -> Sequence[tuple[Job, BatchJob]]:
-        """Give the jobs of workers that died."""
+        """Return the jobs of workers that died."""
         # A worker that ends in the middle of a statement would have psycopg complain of a broken connection.
         with CancelScope(shield=True):
             jobs = await self._jobs.get_stalled_jobs(
@@ -128,7 +128,7 @@ class JobWorker:
         return [(job, _read(job.task_kwargs)) for job in jobs]
 
     async def wake_again(self, job: Job) -> None:
-        """Give a stalled job to whoever comes first. Where there is another one by now, drop it."""
+        """Release a stalled job to whoever comes first. Where there is another one by now, drop it."""
         try:
             with _unless_gone():
                 await self._jobs.retry_job(job)
@@ -209,7 +209,7 @@ class JobWorker:
 
 @contextmanager
 def _unless_gone() -> Iterator[None]:
-    """Let pass that another worker was quicker: the job is not there, or somebody has it."""
+    """Suppress that another worker was quicker: the job is not there, or somebody has it."""
     try:
         with CancelScope(shield=True):
             yield

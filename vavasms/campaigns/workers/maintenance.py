@@ -63,11 +63,11 @@ class Maintenance:
                 return
 
     def hurry(self) -> None:
-        """Have the next sweep look for batches without a job."""
+        """Make the next sweep look for batches without a job."""
         self._sweeps = 0
 
     async def _take_over(self) -> None:
-        """Give the jobs of dead workers to others, where nothing of the batch can have been sent."""
+        """Release the jobs of dead workers, where nothing of the batch can have been sent."""
         for job, result in await self.engine.stalled():
             numbers = [each.no for each in result.batches]
             states = await self.ledger.maintenance.batch_states(result.campaign_id, numbers)

@@ -163,7 +163,7 @@ class CampaignWorker:
             raise
 
     async def _find_sender(self, campaign_id: str) -> CampaignSender | None:
-        """Give the way of a campaign; None where it does not run, or this worker ends."""
+        """Return the way of a campaign; None where it does not run, or this worker ends."""
         if self._stopping.is_set():
             return None
         sender = self._senders.get(campaign_id)

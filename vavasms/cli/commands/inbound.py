@@ -97,7 +97,7 @@ def trigger(
 
 
 def _find_token() -> str | None:
-    """Give the token of the environment. Raises `InvalidInputError`, for a weak one."""
+    """Return the token of the environment. Raises `InvalidInputError`, for a weak one."""
     token = settings.find_setting(TOKEN)
     try:
         if token is not None:

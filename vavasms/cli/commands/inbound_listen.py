@@ -129,7 +129,7 @@ class _Server(uvicorn.Server):
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Say whether to stop."""
+        """Return whether to stop."""
         return await super().on_tick(counter) or self._stop.is_set()
 
 
@@ -159,14 +159,14 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def make_url(sock: socket.socket, listening: Listening) -> str:
-    """Give the URL to be called from this machine, or from elsewhere by the host's name."""
+    """Return the URL to be called from this machine, or from elsewhere by the host's name."""
     host = _EVERYWHERE.get(listening.host, listening.host)
     host = f"[{host}]" if ":" in host else host
     return f"http://{host}:{sock.getsockname()[1]}/{listening.token}"
 
 
 def make_object(message: InboundMessage) -> dict[str, object]:
-    """Give a message as JSON has it."""
+    """Return a message as JSON has it."""
     return {
         "message_id": message.message_id,
         "sender": message.sender,
@@ -179,7 +179,7 @@ def make_object(message: InboundMessage) -> dict[str, object]:
 
 
 def describe(message: InboundMessage) -> Text:
-    """Give a message as one line, with its whole number: that is what whoever tries it out looks for."""
+    """Return a message as one line, with its whole number: that is what whoever tries it out looks for."""
     line = Text(time.strftime("%H:%M:%S  "), style="dim")
     line.append(f"{output.clean(message.sender)}  ", style="cyan")
     line.append(output.clean(message.text), style="default")

@@ -28,7 +28,7 @@ def check(
     refused: RefusedPath = None,
     as_json: params.JsonFlag = False,
 ) -> None:
-    """Say of each number of a list: kept, repaired, a duplicate, or refused and why."""
+    """Check each number of a list: kept, repaired, a duplicate, or refused and why."""
     judge = Judge(region=check_region(region), repair=repair)
     fates: Counter[Fate] = Counter()
     source = params.open_contacts(file)

@@ -44,7 +44,7 @@ def send(
     sender_id: SenderId = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Have the gateway make a one-time code and send it."""
+    """Send a one-time code that the gateway makes."""
     recipient = parse_msisdn(to, default_region="CI")
     text = None if template is None else read_text(template)
     life = None if valid_for is None else _minutes(valid_for)

@@ -47,7 +47,7 @@ def draw(below: int) -> int:
 
 
 def settings(server: SandboxServer) -> dict[str, str]:
-    """Give the settings by which a client reaches the sandbox."""
+    """Return the settings by which a client reaches the sandbox."""
     sender_ids = server.gateway.sender_ids or {"SANDBOX"}
     return {
         "VAVASMS_BASE_URL": server.url,

@@ -46,7 +46,7 @@ class SeenStore(Protocol):
         ...
 
     async def renew(self, message_id: str, owner: str) -> None:
-        """Have a claim hold for another lease, if it is still the owner's."""
+        """Renew a claim for another lease, if it is still the owner's."""
         ...
 
     async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
@@ -54,7 +54,7 @@ class SeenStore(Protocol):
         ...
 
     async def release(self, message_id: str, owner: str) -> None:
-        """Give a claim up, if it is still the owner's: the message was not handled."""
+        """Release a claim, if it is still the owner's: the message was not handled."""
         ...
 
     async def aclose(self) -> None:
@@ -63,7 +63,7 @@ class SeenStore(Protocol):
 
 
 def digest_of(message: InboundMessage) -> bytes:
-    """Give 16 bytes that tell two contents apart: sender and text, not the date, which a retry may renew.
+    """Return 16 bytes that tell two contents apart: sender and text, not the date, which a retry may renew.
 
     Stores keep this instead of the text; a text that can be guessed can be recognised by it.
     """
@@ -72,5 +72,5 @@ def digest_of(message: InboundMessage) -> bytes:
 
 
 def compare(kept: bytes, digest: bytes) -> ClaimStatus:
-    """Give the standing of an id that was handled."""
+    """Return the standing of an id that was handled."""
     return ClaimStatus.HANDLED if kept == digest else ClaimStatus.CONFLICT

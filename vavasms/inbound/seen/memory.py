@@ -56,7 +56,7 @@ class MemorySeenStore:
             return ClaimStatus.CLAIMED
 
     async def renew(self, message_id: str, owner: str) -> None:
-        """Have a claim hold on: see `SeenStore.renew`."""
+        """Renew a claim: see `SeenStore.renew`."""
         with self._lock:
             if self._owns(message_id, owner):
                 self._claims[message_id] = (owner, self._clock() + self.lease)
@@ -69,7 +69,7 @@ class MemorySeenStore:
             self._handled.setdefault(message_id, (digest, self._clock()))
 
     async def release(self, message_id: str, owner: str) -> None:
-        """Give a claim up: see `SeenStore.release`."""
+        """Release a claim: see `SeenStore.release`."""
         with self._lock:
             if self._owns(message_id, owner):
                 del self._claims[message_id]

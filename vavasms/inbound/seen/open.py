@@ -61,7 +61,7 @@ class LazySeen:
             self._store = None
 
     async def get(self) -> SeenStore:
-        """Give the store. Raises what opening it raises; the next call tries again."""
+        """Return the store. Raises what opening it raises; the next call tries again."""
         if self._store is not None:
             # Not by the lock: where each request has an event loop of its own they would wait for ever.
             return self._store

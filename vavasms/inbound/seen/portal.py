@@ -70,7 +70,7 @@ class PortalSeenStore:
         return await self._run(lambda store: store.claim(message_id, digest, owner))
 
     async def renew(self, message_id: str, owner: str) -> None:
-        """Have a claim hold on: see `SeenStore.renew`."""
+        """Renew a claim: see `SeenStore.renew`."""
         await self._run(lambda store: store.renew(message_id, owner))
 
     async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
@@ -78,7 +78,7 @@ class PortalSeenStore:
         await self._run(lambda store: store.commit(message_id, digest, owner))
 
     async def release(self, message_id: str, owner: str) -> None:
-        """Give a claim up: see `SeenStore.release`."""
+        """Release a claim: see `SeenStore.release`."""
         await self._run(lambda store: store.release(message_id, owner))
 
     async def aclose(self) -> None:

@@ -78,7 +78,7 @@ class PostgresSeenStore:
         return compare(kept, digest) if is_handled else ClaimStatus.BUSY
 
     async def renew(self, message_id: str, owner: str) -> None:
-        """Have a claim hold on: see `SeenStore.renew`."""
+        """Renew a claim: see `SeenStore.renew`."""
         values = {"message_id": message_id, "owner": owner, "lease": self.lease}
         await self._database.call(SQL["renew"], values)
 
@@ -88,7 +88,7 @@ class PostgresSeenStore:
         await self._database.call(SQL["commit"], {"message_id": message_id, "digest": digest})
 
     async def release(self, message_id: str, owner: str) -> None:
-        """Give a claim up: see `SeenStore.release`."""
+        """Release a claim: see `SeenStore.release`."""
         await self._database.call(SQL["release"], {"message_id": message_id, "owner": owner})
 
     async def _forget(self) -> None:

@@ -29,7 +29,7 @@ class Presence:
         self._descriptor = descriptor
 
     def leave(self) -> None:
-        """Give the lock up. May be called twice."""
+        """Release the lock. May be called twice."""
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None

@@ -99,7 +99,7 @@ class SqliteSeenStore:
         return await self._database.write(work)
 
     async def renew(self, message_id: str, owner: str) -> None:
-        """Have a claim hold on: see `SeenStore.renew`."""
+        """Renew a claim: see `SeenStore.renew`."""
         await self._change("renew", message_id, owner=owner)
 
     async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
@@ -108,7 +108,7 @@ class SqliteSeenStore:
         await self._change("commit", message_id, digest=digest)
 
     async def release(self, message_id: str, owner: str) -> None:
-        """Give a claim up: see `SeenStore.release`."""
+        """Release a claim: see `SeenStore.release`."""
         await self._change("release", message_id, owner=owner)
 
     def _values(self, message_id: str, **more: object) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ _LONGEST_REPLY = 5_000
 
 
 def is_phone(text: str) -> bool:
-    """Tell whether a text can be a number the sandbox accepted: 8 to 15 digits."""
+    """Return whether a text can be a number the sandbox accepted: 8 to 15 digits."""
     return re.fullmatch(r"[1-9][0-9]{7,14}", text) is not None
 
 

@@ -23,7 +23,7 @@ _WIDEST = 16
 
 
 class Version(tuple[str, int, int]):
-    """Tell how far somebody has seen: which sandbox, how often cleared, the highest message number."""
+    """How far somebody has seen: which sandbox, how often cleared, the highest message number."""
 
     __slots__ = ()
 
@@ -65,7 +65,7 @@ class Index:
 
     @property
     def version(self) -> Version:
-        """Tell how far the index has come."""
+        """Return how far the index has come."""
         return Version((self._name, self._generation, self._top))
 
     @property

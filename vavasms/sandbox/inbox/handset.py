@@ -37,7 +37,7 @@ def _plain(_inbound: Inbound, _attribute: Attribute[str], url: str) -> None:
 
 @frozen(kw_only=True)
 class Inbound:
-    """Say where replies of a handset are posted to, and by what."""
+    """Where replies of a handset are posted to, and by what."""
 
     #: The customer's URL, on loopback. Its path may be a secret: it is not shown.
     url: str = field(validator=_plain, repr=False)
@@ -55,7 +55,7 @@ class Inbound:
 
     @property
     def place(self) -> str:
-        """Tell scheme, host and port, which may be shown."""
+        """Return scheme, host and port, which may be shown."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}/…"
 

@@ -65,7 +65,7 @@ class Inbox:
         return await self.handset.reply(phone, text, after=newest, generation=self.index.version[1])
 
     def state(self) -> Mapping[str, object]:
-        """Tell what is shown beside the messages."""
+        """Return what is shown beside the messages."""
         return {
             "balance": str(self.gateway.balance),
             "faults": describe_faults(self.faults),
@@ -103,7 +103,7 @@ async def search(journal: Journal, wanted: str, below: int | None = None) -> Fou
 
 
 def _numbers(entry: Entry, folded: str, digits: str) -> str | None:
-    """Tell what the number of a recipient must hold; None: the entry does not fit at all."""
+    """Return what the number of a recipient must hold; None: the entry does not fit at all."""
     if folded in entry.message.casefold():
         return ""
     return digits if digits and digits in entry.to else None

@@ -111,7 +111,7 @@ class _Page:
         }
 
     def _settings(self, origin: str) -> dict[str, str]:
-        """Give the settings by which a client reaches the sandbox from where the browser does."""
+        """Return the settings by which a client reaches the sandbox from where the browser does."""
         gateway = self.inbox.gateway
         return {
             "VAVASMS_BASE_URL": f"{origin}api",

@@ -1,4 +1,4 @@
-"""Say what the page says, in French and in English, and choose between them."""
+"""The sentences of the page, in French and in English, and the choice between them."""
 
 from __future__ import annotations
 

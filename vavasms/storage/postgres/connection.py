@@ -117,7 +117,7 @@ def read_url(url: Secret) -> Secret:
 
 
 def refuse(error: psycopg.Error) -> ConfigurationError | LedgerError:
-    """Say why a database was not opened."""
+    """Return why a database was not opened."""
     if isinstance(error, InsufficientPrivilege):
         return misconfigured(
             "The user of this database may not use or make its tables: run `vavasms ledger migrate` as their "
@@ -131,7 +131,7 @@ def refuse(error: psycopg.Error) -> ConfigurationError | LedgerError:
 
 
 def explain(error: Exception) -> LedgerError:
-    """Say in one sentence what PostgreSQL could not do, without a word of its own."""
+    """Return one sentence on what PostgreSQL could not do, without a word of its own."""
     return LedgerError(f"The database did not take it ({_why(error)}): nothing more is sent.")
 
 

@@ -185,7 +185,7 @@ class PostgresDatabase:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
-        """Give a connection that lives: where the server was restarted all of the pool are dead at once."""
+        """Yield a connection that lives: where the server was restarted all of the pool are dead at once."""
         async with self._pool.connection() as connection:
             if is_alive(connection):
                 yield connection

@@ -72,7 +72,7 @@ def _check(version: int, latest: int, schema: str, *, upgrade: bool) -> None:
 
 
 async def _read(connection: Connection, schema: str) -> int:
-    """Give the version; 0 where there is nothing, -1 where there is something else."""
+    """Return the version; 0 where there is nothing, -1 where there is something else."""
     tables, versions = (await (await connection.execute(_LOOK, [schema])).fetchone()) or (0, 0)
     if not versions:
         return -1 if tables else 0

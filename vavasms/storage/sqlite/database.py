@@ -43,7 +43,7 @@ class _Job(Generic[T]):
     error: Exception | None = None
 
     def take(self) -> T:
-        """Give the result, or raise what went wrong."""
+        """Return the result, or raise what went wrong."""
         if self.error is not None:
             raise self.error
         return self.result  # type: ignore[return-value]  # set where there is no error
@@ -240,7 +240,7 @@ class Database:
 
 
 def explain(error: Exception) -> LedgerError:
-    """Say in one sentence what SQLite could not do."""
+    """Return one sentence on what SQLite could not do."""
     why = str(error) or type(error).__name__
     return LedgerError(f"The database did not take it ({why}): nothing more is sent.")
 

@@ -21,7 +21,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def resolve(path: str | Path) -> Path:
-    """Give the one name of a file, every link followed; it need not be there.
+    """Return the one name of a file, every link followed; it need not be there.
 
     Raises `ConfigurationError` for what names no file, `LedgerError` for links that lead nowhere.
     """

@@ -56,7 +56,7 @@ class FileHandle:
             return True
 
     def unlock(self) -> None:
-        """Give the lock up."""
+        """Release the lock."""
         with _GUARD:
             _unlock(self._descriptor)
             self._is_locked = False

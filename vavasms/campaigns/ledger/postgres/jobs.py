@@ -60,7 +60,7 @@ def queue_of(account: str) -> str:
 
 
 async def wake(connection: Connection, campaign: CampaignRow, numbers: Sequence[int]) -> None:
-    """Have workers woken for those of these batches that wait, from when they are due, with the commit."""
+    """Wake workers for those of these batches that wait, from when they are due, with the commit."""
     waking = {"id": campaign.id, "campaign": campaign.seq, "numbers": list(numbers), "stretch": STRETCH}
     policy = json.loads(campaign.policy)
     # With a rate they wait for their turn: in one worker's hand nobody else could take them.
@@ -76,7 +76,7 @@ async def wake(connection: Connection, campaign: CampaignRow, numbers: Sequence[
 
 
 async def forget_jobs(connection: Connection, campaign: CampaignRow) -> None:
-    """Have nobody woken for a campaign any more."""
+    """Remove the jobs of a campaign."""
     values = {"id": campaign.id, "queue": queue_of(campaign.account)}
     await change(connection, SQL["delete_jobs"], values)
 

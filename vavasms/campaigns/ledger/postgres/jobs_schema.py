@@ -38,7 +38,7 @@ async def prepare_jobs(connection: Connection, *, upgrade: bool) -> None:
 
 
 async def _read(connection: Connection) -> str:
-    """Give the name of the last step that was taken; empty where none was."""
+    """Return the name of the last step that was taken; empty where none was."""
     row = await (await connection.execute(_READ)).fetchone()
     return row[0] or "" if row else ""
 
@@ -54,7 +54,7 @@ def _check(step: str, *, upgrade: bool) -> None:
 
 
 async def _is_taken(connection: Connection) -> bool:
-    """Tell whether there is a schema of this name that holds anything."""
+    """Return whether there is a schema of this name that holds anything."""
     row = await (await connection.execute(_LOOK)).fetchone()
     return bool(row and row[0])
 

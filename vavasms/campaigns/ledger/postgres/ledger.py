@@ -192,7 +192,7 @@ class PostgresLedger:
         return await self._database.write(work)
 
     async def start(self, campaign_id: str) -> bool:
-        """Let a campaign run: see `Ledger.start`."""
+        """Start a campaign: see `Ledger.start`."""
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id, alone=True)
@@ -205,7 +205,7 @@ class PostgresLedger:
         return await self._database.write(work, is_long=True)
 
     async def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
-        """Have no further batch claimed: see `Ledger.pause`."""
+        """Pause a campaign: see `Ledger.pause`."""
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id, alone=True)
@@ -217,7 +217,7 @@ class PostgresLedger:
         return await self._database.write(work)
 
     async def cancel(self, campaign_id: str, reason: str) -> bool:
-        """Have what is queued never sent: see `Ledger.cancel`."""
+        """Cancel a campaign: see `Ledger.cancel`."""
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id, alone=True)
@@ -286,7 +286,7 @@ class PostgresLedger:
         await self._database.call(SQL["release"], {"account": account, "messages": messages, "rate": rate})
 
     async def hold(self, account: str, until: float, *, now: float) -> None:
-        """Let nothing be reserved for a while: see `Ledger.hold`."""
+        """Reserve nothing for a while: see `Ledger.hold`."""
         values = {"account": account, "until": until, "now": now, "skew": CLOCK_SKEW}
         await self._database.call(SQL["hold_rate"], values)
 
@@ -480,7 +480,7 @@ def _warn_of_losses(settings: str) -> None:
 
 
 async def _wake_all(connection: Connection, campaign: CampaignRow) -> None:
-    """Have workers woken for all batches that wait."""
+    """Wake workers for all batches that wait."""
     after = -1
     while True:
         key = {"campaign": campaign.seq, "after": after, "limit": CHUNK}

@@ -47,7 +47,7 @@ class PostgresMaintenance:
         return frozenset(BatchState(state) for (state,) in rows)
 
     async def wake_jobless(self, campaign_id: str, *, now: float, every: float = 0.0) -> int:
-        """Have workers woken for what waits and has no job; return how many batches that are.
+        """Wake workers for what waits and has no job; return how many batches that are.
 
         One at a time: 0 where another one is at it, or was `every` seconds ago or later.
         """
@@ -69,7 +69,7 @@ class PostgresMaintenance:
         return await self._database.write(work, is_long=True)
 
     async def calm(self, campaign_id: str) -> None:
-        """Have nobody woken for a campaign for now; `wake_jobless` does it again."""
+        """Remove the jobs of a campaign for now; `wake_jobless` does it again."""
 
         async def work(connection: Connection) -> None:
             await forget_jobs(connection, await tx.hold(connection, campaign_id))

@@ -65,7 +65,7 @@ async def move(
 
 
 async def requeued(connection: Connection, campaign: CampaignRow, numbers: Sequence[int]) -> None:
-    """Have a campaign that was done wait for a person; have workers woken for one that runs."""
+    """Reopen a campaign that was done; wake workers for one that runs."""
     if numbers and campaign.state is CampaignState.DONE:
         await move(connection, campaign, CampaignEvent.REOPEN, waiting_again(len(numbers)))
     if numbers and campaign.state is CampaignState.RUNNING:
@@ -215,7 +215,7 @@ async def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
 
 
 async def cancel_queued(connection: Connection, campaign: CampaignRow) -> None:
-    """Have what waits never sent; what may have been sent before is unknown."""
+    """Cancel what waits; what may have been sent before is unknown."""
     key = {"campaign": campaign.seq, "no": None, "result": dump_record(DROPPED)}
     await ask(connection, (SQL["cancel_queued"], key), (SQL["doubt_queued"], key))
 

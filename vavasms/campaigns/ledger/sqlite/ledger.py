@@ -216,7 +216,7 @@ class SqliteLedger:
         return await self._database.read(work)
 
     async def start(self, campaign_id: str) -> bool:
-        """Let a campaign run: see `Ledger.start`."""
+        """Start a campaign: see `Ledger.start`."""
 
         def work(connection: Connection) -> bool:
             campaign = tx.find(connection, campaign_id)
@@ -245,7 +245,7 @@ class SqliteLedger:
         return await self._database.write(work)
 
     async def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
-        """Have no further batch claimed: see `Ledger.pause`."""
+        """Pause a campaign: see `Ledger.pause`."""
 
         def work(connection: Connection) -> bool:
             campaign = tx.find(connection, campaign_id)
@@ -254,7 +254,7 @@ class SqliteLedger:
         return await self._database.write(work)
 
     async def cancel(self, campaign_id: str, reason: str) -> bool:
-        """Have what is queued never sent: see `Ledger.cancel`."""
+        """Cancel a campaign: see `Ledger.cancel`."""
 
         def work(connection: Connection) -> bool:
             campaign = tx.find(connection, campaign_id)
@@ -326,7 +326,7 @@ class SqliteLedger:
         await self._database.write(lambda c: c.execute(SQL["release_tat"], values).rowcount)
 
     async def hold(self, account: str, until: float, *, now: float) -> None:
-        """Let nothing be reserved for a while: see `Ledger.hold`."""
+        """Reserve nothing for a while: see `Ledger.hold`."""
 
         def work(connection: Connection) -> None:
             tat, at = _arrival(connection, account, now)

@@ -24,7 +24,7 @@ class BaseFileLock(Protocol):
         ...
 
     def release(self) -> None:
-        """Give it up."""
+        """Release it."""
         ...
 
 

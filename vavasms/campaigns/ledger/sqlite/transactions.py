@@ -55,7 +55,7 @@ def move(
 
 
 def reopen(connection: Connection, campaign: CampaignRow, batches: int) -> None:
-    """Let a campaign that was done wait for a person: something of it is queued again."""
+    """Reopen a campaign that was done: something of it is queued again, and waits for a person."""
     if batches and campaign.state is CampaignState.DONE:
         move(connection, campaign, CampaignEvent.REOPEN, waiting_again(batches))
 
@@ -70,7 +70,7 @@ def insert(connection: Connection, seq: int, batch: NewBatch) -> None:
 
 
 def cancel_queued(connection: Connection, campaign: CampaignRow) -> None:
-    """Have what is queued never sent; what may have been sent before is unknown."""
+    """Cancel what is queued; what may have been sent before is unknown."""
     connection.execute(SQL["cancel_queued"], {"campaign": campaign.seq})
     _doubt(connection, {"campaign": campaign.seq, "no": None}, DROPPED)
 

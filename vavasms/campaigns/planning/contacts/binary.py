@@ -37,7 +37,7 @@ def open_binary(source: Path | BinaryIO, name: str) -> BinaryIO:
 
 
 def is_spreadsheet(stream: BinaryIO, name: str) -> bool:
-    """Say whether the file begins like a spreadsheet, and go back to its start."""
+    """Return whether the file begins like a spreadsheet, and go back to its start."""
     head = read_chunk(stream, name, len(_SPREADSHEETS[0]))
     stream.seek(0)
     return head.startswith(_SPREADSHEETS)

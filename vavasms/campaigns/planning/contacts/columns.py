@@ -133,7 +133,7 @@ def find_named_column(header: Sequence[str], name: str) -> int | None:
 
 
 def is_data(cells: Sequence[str]) -> bool:
-    """Say whether these are numbers rather than the names of columns."""
+    """Return whether these are numbers rather than the names of columns."""
     filled = [cell for cell in cells if cell.strip()]
     return bool(filled) and all(sum(map(str.isdecimal, cell)) >= DIGITS_OF_A_NUMBER for cell in filled)
 

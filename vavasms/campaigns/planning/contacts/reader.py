@@ -123,7 +123,7 @@ class ContactList:
             yield Contact(row=row, phone=phone, cells=cells, names=names)
 
     def chunks(self, size: int = 200) -> Iterator[list[Line]]:
-        """Give the same as plain tuples, row, phone and cells, in lists of `size`: twice as fast.
+        """Yield the same as plain tuples, row, phone and cells, in lists of `size`: twice as fast.
 
         Lists much longer than that wake Python's collector of garbage, and are slower.
         """

@@ -111,7 +111,7 @@ class Judge:
         return parse_msisdn(text, region=self.region, default_region=self.default_region, repair=repair)
 
     def _is_sure(self, text: str) -> bool:
-        """Say whether the suggestion may be taken: not where other countries have such numbers."""
+        """Return whether the suggestion may be taken: not where other countries have such numbers."""
         try:
             self._parse(text, repair=True)
         except InvalidNumberError:

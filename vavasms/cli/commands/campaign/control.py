@@ -46,7 +46,7 @@ def list_campaigns(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> N
 
 
 def pause(campaign_id: CampaignId, /, *, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
-    """Have a campaign send nothing further; what is under way is finished."""
+    """Pause a campaign: nothing further is sent, what is under way is finished."""
     found = anyio.run(_pause, ledger, campaign_id)
     if as_json:
         output.print_json(make_object(found))

@@ -72,7 +72,7 @@ def make_table(*headings: str) -> Table:
 
 
 def make_object(plan: CampaignPlan) -> dict[str, Any]:
-    """Give the plan as JSON has it."""
+    """Return the plan as JSON has it."""
     found = asdict(plan)
     found["balance_after"], found["cost_if_folded"] = plan.balance_after, plan.cost_if_folded
     if plan.ends_at is not None and not math.isfinite(plan.ends_at):

@@ -42,7 +42,7 @@ def report(
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say of each recipient what became of the message."""
+    """Report what became of the message to each recipient."""
     chosen = "json" if as_json else form
     status, written = anyio.run(partial(_write, ledger, campaign_id, chosen))
     if written < status.recipients:

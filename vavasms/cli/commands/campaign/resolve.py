@@ -183,7 +183,7 @@ async def _reap(ledger: Ledger) -> None:
 
 
 def _warn_of_recent(sent_at: Sequence[float], sent_before: float) -> None:
-    """Say what is left as it is, since a call may still be under way, and until when."""
+    """Warn of what is left as it is, since a call may still be under way, and until when."""
     recent = [at for at in sent_at if at >= sent_before]
     if recent:
         batches = "1 batch" if len(recent) == 1 else f"{len(recent):,} batches"
@@ -200,17 +200,17 @@ def included(batch: StoredBatch) -> int:
 
 
 def is_purged(batches: Sequence[StoredBatch]) -> bool:
-    """Say whether the numbers are forgotten: nobody is left to decide on."""
+    """Return whether the numbers are forgotten: nobody is left to decide on."""
     return bool(batches) and not any(batch.recipients for batch in batches)
 
 
 def risk(batch: StoredBatch) -> int:
-    """Give the segments that were perhaps paid, and would be once more."""
+    """Return the segments that were perhaps paid, and would be once more."""
     return included(batch) * batch.segments
 
 
 def make_object(batch: StoredBatch, policy: Policy) -> dict[str, object]:
-    """Give a batch as JSON has it."""
+    """Return a batch as JSON has it."""
     return {
         "batch": batch.no,
         "recipients": included(batch),

@@ -179,7 +179,7 @@ def _as_object(ended: status_view.SignalledRun, policy: Policy) -> dict[str, obj
 
 
 def hand_over(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
-    """Let a campaign run, and say who carries it and how to follow it; give the exit code.
+    """Start a campaign, print who sends it and how to follow it, and return the exit code.
 
     Raises `InvalidInputError` for a campaign that has ended.
     """

@@ -65,13 +65,13 @@ def tell_outcomes(status: CampaignStatus) -> Text:
 
 
 def describe_cost(status: CampaignStatus, policy: Policy) -> str:
-    """Say what was spent so far, the unknown taken for sent."""
+    """Return what was spent so far, the unknown taken for sent."""
     cost = policy.cost(status.segments)
     return output.count(status.segments, "segment") if cost is None else write_money(cost)
 
 
 def make_object(status: CampaignStatus) -> dict[str, object]:
-    """Give a status as JSON has it."""
+    """Return a status as JSON has it."""
     return {
         "id": status.id,
         "state": status.state.value,

@@ -48,7 +48,7 @@ class Trial:
 
 
 def name_end(trial: Trial | None) -> str:
-    """Say what was sent where the campaign was not: nothing, or the test."""
+    """Return what was sent where the campaign was not: nothing, or the test."""
     if trial is None:
         return "nothing was sent, and nothing of it is kept"
     test = f"the test to {trial.recipient.e164}"
@@ -75,7 +75,7 @@ async def send_trial(sms: AsyncVavaSMS, recipient: Msisdn, text: str, sender_id:
 
 
 def show_trial(trial: Trial, *, as_json: bool) -> None:
-    """Say what became of the test."""
+    """Print what became of the test."""
     if as_json:
         output.print_json(
             {

@@ -119,7 +119,7 @@ def _environment() -> dict[str, str]:
 
 @undisturbed()
 def stop_workers(workers: Sequence[Worker], *, patience: float = 8.0) -> None:
-    """Let them finish what is under way, for `patience` seconds, and wait until all are gone."""
+    """Wait `patience` seconds for what is under way to end, and until all are gone."""
     for worker in workers:
         worker.process.terminate()
     deadline = time.monotonic() + patience
