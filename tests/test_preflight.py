@@ -154,7 +154,7 @@ async def test_a_faulty_transport_of_ones_own_is_left_to_the_sends(sandbox: Sand
         async def exchange(self, *_: object) -> Any:
             raise LookupError("a fault of its own")
 
-    assert await preflight.look_ahead(Faulty()) is None
+    assert await preflight.check_balance(Faulty()) is None
 
 
 async def test_no_free_place_says_nothing_about_sends() -> None:

@@ -21,22 +21,22 @@ from attrs import define, field, frozen
 
 from vavasms.config import misconfigured
 from vavasms.errors import ConfigurationError, NotSentError, Outcome, OutcomeUnknownError
-from vavasms.portal import PIECE, Lease, mark
+from vavasms.portal import WAIT_SLICE, Lease, mark_asyncio
 
 T = TypeVar("T")
-Signal = SimpleQueue[None]
+Wakeup = SimpleQueue[None]
 
 #: Seconds in which what was cut off has to settle.
 SETTLE_SECONDS = 5.0
 
 
-def _closed() -> Exception:
+def _closed_error() -> Exception:
     return misconfigured("The client is closed: make a new one.")
 
 
 @define(eq=False)
-class Workplace:
-    """What one client has under way in the portal's thread. Only the loop touches it."""
+class CallGroup:
+    """The calls that one client has under way in the portal's thread. Only the loop touches them."""
 
     lease: Lease
     running: set[PortalCall] = field(factory=set)  # type: ignore[type-arg]
@@ -52,13 +52,13 @@ class Workplace:
                 "it would wait for itself, so call it in another thread."
             )
 
-    def left(self, call: PortalCall[T]) -> None:
+    def discard(self, call: PortalCall[T]) -> None:
         """Note that a call is over."""
         self.running.discard(call)
         self._changed.set()
 
-    async def close(self, last: Callable[[], Awaitable[object]]) -> None:
-        """Refuse what begins now, end what is held open, wait for the rest, and give the share up."""
+    async def close(self, finalizer: Callable[[], Awaitable[object]]) -> None:
+        """Refuse what begins now, end what is held open, wait for the rest, and release the lease."""
         self.closing = True
         for call in tuple(self.running):
             call.on_close()
@@ -66,24 +66,24 @@ class Workplace:
             self._changed.clear()
             await self._changed.wait()
         try:
-            await last()
+            await finalizer()
         finally:
             self.is_closed = True
-            self.lease.give_up()
+            self.lease.release()
 
 
 class PortalCall(Generic[T]):
     """Work for the portal's thread, with what the waiting thread has to know of it.
 
-    No lock is shared by the two threads: the loop writes plain attributes and rings the bell.
+    No lock is shared by the two threads: the loop writes plain attributes and wakes it up.
     """
 
     def __init__(
         self,
-        place: Workplace,
+        group: CallGroup,
         work: Callable[[], Awaitable[T]],
         *,
-        bell: Signal | None = None,
+        wakeup: Wakeup | None = None,
         sends: bool = False,
         on_close: Callable[[], object] = lambda: None,
         is_last: bool = False,
@@ -93,8 +93,8 @@ class PortalCall(Generic[T]):
         self.error: BaseException | None = None
         self.on_close = on_close
         self._result: T | None = None
-        self._place, self._thread, self._work = place, place.lease.thread, work
-        self._bell: Signal = SimpleQueue() if bell is None else bell
+        self._group, self._thread, self._work = group, group.lease.thread, work
+        self._wakeup: Wakeup = SimpleQueue() if wakeup is None else wakeup
         self._outcome = Outcome.UNKNOWN if sends else None
         self._is_last = is_last
         self._task: asyncio.Task[None] | None = None
@@ -104,9 +104,9 @@ class PortalCall(Generic[T]):
         """Begin. May be repeated."""
         self._thread.post(self._begin)
 
-    def tell(self, how: Callable[[], object]) -> None:
-        """Schedule a call of `how` in the loop if the work has begun; else it never will. May be repeated."""
-        self._thread.post(partial(self._hear, how))
+    def interrupt(self, action: Callable[[], object]) -> None:
+        """Run `action` in the loop if the work has begun; else it never will begin. May be repeated."""
+        self._thread.post(partial(self._interrupt, action))
 
     def cancel(self) -> None:
         """Cut the work off, in the portal's thread."""
@@ -120,7 +120,7 @@ class PortalCall(Generic[T]):
         ready: Callable[[], bool] = lambda: False,
         seconds: float = math.inf,
     ) -> None:
-        """Wait for the end, until it is `ready` or the time is up; `serve` is called at each ring."""
+        """Wait for the end, until it is `ready` or the time is up; `serve` is called at each wake-up."""
         deadline = time.monotonic() + seconds
         while not (self.done or ready()):
             serve()
@@ -128,12 +128,12 @@ class PortalCall(Generic[T]):
             if left <= 0:
                 return
             try:
-                self._bell.get(timeout=min(left, PIECE))
+                self._wakeup.get(timeout=min(left, WAIT_SLICE))
             except Empty:
                 if self._thread.ended and not self.done:
-                    self._lose()
+                    self._end_with_thread()
 
-    def take(self) -> T:
+    def result(self) -> T:
         """Return the result or raise the error, once it is done."""
         if self.error is not None:
             raise self.error
@@ -142,56 +142,56 @@ class PortalCall(Generic[T]):
     def _begin(self) -> None:
         if self._task is not None or self.done:
             return
-        if self._place.closing:
-            self._end(_closed())
+        if self._group.closing:
+            self._end(_closed_error())
             return
         if not self._is_last:
-            self._place.running.add(self)
+            self._group.running.add(self)
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(lambda _: self._end(self.error))
 
     async def _run(self) -> None:
         if self._withdrawn:
-            self.error = _never_begun()
+            self.error = _not_begun_error()
             return
-        mark()
+        mark_asyncio()
         self._began, self._scope = True, anyio.CancelScope()
         try:
             with self._scope:
                 self._result = await self._work()
             if self._scope.cancelled_caught:
-                self.error = self._cut_off(asyncio.CancelledError())
+                self.error = self._cut_off_error(asyncio.CancelledError())
         except asyncio.CancelledError as error:
-            self.error = self._cut_off(error)
+            self.error = self._cut_off_error(error)
         except BaseException as error:  # noqa: BLE001  the waiting thread's: an exit must not end the loop
             self.error = _find_exit(error)
 
-    def _hear(self, how: Callable[[], object]) -> None:
+    def _interrupt(self, action: Callable[[], object]) -> None:
         if self.done:
             return
         if self._began:
-            how()
+            action()
         elif self._task is None:
-            self._end(_never_begun())
+            self._end(_not_begun_error())
         else:
             self._withdrawn = True
 
-    def _cut_off(self, error: asyncio.CancelledError) -> Exception:
+    def _cut_off_error(self, error: asyncio.CancelledError) -> Exception:
         cut = OutcomeUnknownError(
             "The call was cut off before its end: look before doing it again.", outcome=self._outcome
         )
         vars(cut).update(vars(error))
         return cut
 
-    def _lose(self) -> None:
-        """The thread is gone: nothing that had not begun will."""
-        self._end(self._cut_off(asyncio.CancelledError()) if self._began else _closed())
+    def _end_with_thread(self) -> None:
+        """End with the thread: nothing that had not begun will begin."""
+        self._end(self._cut_off_error(asyncio.CancelledError()) if self._began else _closed_error())
 
     def _end(self, error: BaseException | None) -> None:
         self.error = error
         self.done = True
-        self._place.left(self)
-        self._bell.put(None)
+        self._group.discard(self)
+        self._wakeup.put(None)
 
 
 def _find_exit(error: BaseException) -> BaseException:
@@ -199,14 +199,14 @@ def _find_exit(error: BaseException) -> BaseException:
     exits = error.subgroup((SystemExit, KeyboardInterrupt)) if isinstance(error, BaseExceptionGroup) else None
     if exits is None:
         return error
-    found: BaseException = exits
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    inherit_account(found, error)
-    return found
+    exit_: BaseException = exits
+    while isinstance(exit_, BaseExceptionGroup):
+        exit_ = exit_.exceptions[0]
+    inherit_account(exit_, error)
+    return exit_
 
 
-def _never_begun() -> Exception:
+def _not_begun_error() -> Exception:
     return NotSentError("Nothing was sent: the call had not begun.", outcome=Outcome.NOT_SENT)
 
 
@@ -214,18 +214,18 @@ def _never_begun() -> Exception:
 class Step:
     """What the next interrupt does to a call, and for how many seconds its end is waited for."""
 
-    how: Callable[[], object]
+    action: Callable[[], object]
     seconds: float = math.inf
 
 
-def cutting(call: PortalCall[T]) -> tuple[Step, ...]:
+def cancel_steps(call: PortalCall[T]) -> tuple[Step, ...]:
     """Return the steps that cut a call off; several, so that an interrupt of the wait has the account."""
     return (Step(call.cancel, SETTLE_SECONDS),) * 3
 
 
-def outwaiting(call: PortalCall[T]) -> tuple[Step, ...]:
+def finish_steps(call: PortalCall[T]) -> tuple[Step, ...]:
     """Return the steps that leave a call to its end, and cut it off at the second interrupt."""
-    return (Step(lambda: None), *cutting(call))
+    return (Step(lambda: None), *cancel_steps(call))
 
 
 def run(
@@ -244,14 +244,14 @@ def run(
     try:
         call.start()
         call.wait(serve=serve, ready=ready)
-        return call.take()
+        return call.result()
     except BaseException as error:
         if error is not call.error:
-            outlast(call, error, steps, annotate)
+            finish_interrupted(call, error, steps, annotate)
         raise
 
 
-def outlast(
+def finish_interrupted(
     call: PortalCall[T],
     interrupt: BaseException,
     steps: Sequence[Step],
@@ -260,23 +260,23 @@ def outlast(
     """Bring an interrupted call to its end; raise only the interrupts that come meanwhile."""
     step, *later = steps
     try:
-        call.tell(step.how)
+        call.interrupt(step.action)
         call.wait(seconds=step.seconds)
         annotate(interrupt)
     except BaseException as another:
         if later:
-            outlast(call, another, later, annotate)
+            finish_interrupted(call, another, later, annotate)
         raise
 
 
-def close(place: Workplace, last: Callable[[], Awaitable[object]]) -> None:
-    """Close a place: see `Workplace.close`. May be repeated.
+def close(group: CallGroup, finalizer: Callable[[], Awaitable[object]]) -> None:
+    """Close a group: see `CallGroup.close`. May be repeated.
 
     An interrupt does not wait for what is under way: the closing goes on without it.
     """
-    place.check_thread()
-    call = PortalCall(place, partial(place.close, last), is_last=True)
-    if place.is_closed or place.lease.thread.ended:
+    group.check_thread()
+    call = PortalCall(group, partial(group.close, finalizer), is_last=True)
+    if group.is_closed or group.lease.thread.ended:
         return
     try:
         call.start()
@@ -285,14 +285,14 @@ def close(place: Workplace, last: Callable[[], Awaitable[object]]) -> None:
         call.start()
         call.wait(seconds=SETTLE_SECONDS)
         raise
-    # Where the thread ended before it came to this, somebody else had closed the place.
-    place.lease.thread.join_unless_used()
+    # Where the thread ended before it came to this, somebody else had closed the group.
+    group.lease.thread.join_unless_used()
     with suppress(ConfigurationError):
-        call.take()
+        call.result()
 
 
 def inherit_account(interrupt: BaseException, earlier: BaseException | None) -> None:
-    """Put the account of an earlier interrupt on the one that takes its place."""
+    """Put the account of an earlier interrupt on the one that takes its group."""
     if earlier is not None:
         vars(interrupt).update(vars(earlier))
 
@@ -302,17 +302,17 @@ class Session(Generic[T]):
 
     def __init__(
         self,
-        place: Workplace,
+        group: CallGroup,
         context: Callable[[], AbstractAsyncContextManager[T]],
         *,
-        bell: Signal | None = None,
+        wakeup: Wakeup | None = None,
         annotate: Callable[[BaseException], object] = lambda _: None,
     ) -> None:
         #: Closing the client ended it.
         self.was_closed = False
-        self._place, self._context, self._annotate = place, context, annotate
-        self._bell: Signal = SimpleQueue() if bell is None else bell
-        self._call = PortalCall(place, self._hold, bell=self._bell, on_close=self._close)
+        self._group, self._context, self._annotate = group, context, annotate
+        self._wakeup: Wakeup = SimpleQueue() if wakeup is None else wakeup
+        self._call = PortalCall(group, self._hold, wakeup=self._wakeup, on_close=self._close)
         self._value: T | None = None
         self._entered = False
         self._leaving = False
@@ -325,29 +325,29 @@ class Session(Generic[T]):
 
     def enter(self) -> T:
         """Enter it and return its value. What interrupts this leaves it again."""
-        self._place.check_thread()
-        steps = (Step(self._leave), *cutting(self._call))
+        self._group.check_thread()
+        steps = (Step(self._leave), *cancel_steps(self._call))
         run(self._call, steps, annotate=self._annotate, ready=lambda: self._entered)
         return self._value  # type: ignore[return-value]  # set once it was entered
 
     def leave(self, *, was_interrupted: bool) -> None:
         """Leave it and wait for the end. An interrupt of an exit that is one already cuts it off."""
-        self._place.check_thread()
-        cut = cutting(self._call)
+        self._group.check_thread()
+        cut = cancel_steps(self._call)
         steps = cut if was_interrupted else (Step(self._leave), *cut)
         try:
-            self._call.tell(self._leave)
+            self._call.interrupt(self._leave)
             self._call.wait()
         except BaseException as error:
-            outlast(self._call, error, steps, self._annotate)
+            finish_interrupted(self._call, error, steps, self._annotate)
             raise
-        self._call.take()
+        self._call.result()
 
     async def _hold(self) -> None:
         self._exit = asyncio.Event()
         async with self._context() as self._value:
             self._entered = True
-            self._bell.put(None)
+            self._wakeup.put(None)
             if not self._leaving:
                 await self._exit.wait()
 

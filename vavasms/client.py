@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from types import TracebackType
 from typing import Self
 
 from vavasms import endpoints
 from vavasms.bulk.models import BulkOptions, BulkReport, OnProgress
 from vavasms.bulk.recipients import Recipients, check_recipients
-from vavasms.bulk.sender import BulkStream, collect
+from vavasms.bulk.sender import BulkStream, Collector
 from vavasms.config import Timeouts, load_settings, misconfigured, name_account
 from vavasms.endpoints import Account
 from vavasms.errors import InvalidInputError
@@ -21,7 +20,7 @@ from vavasms.transport.hooks import Hook
 from vavasms.transport.http import AsyncBaseTransport, HttpTransport
 from vavasms.transport.outcome import OutcomePolicy
 from vavasms.transport.tls import TLS
-from vavasms.wire.requests import draft_text
+from vavasms.wire.requests import build_send_otp, draft_text
 
 
 class AsyncVavaSMS:
@@ -104,12 +103,7 @@ class AsyncVavaSMS:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -164,8 +158,7 @@ class AsyncVavaSMS:
         must hold `##OTP##`. `language`: `en` or `fr`, not documented. Costs the segments of the text.
         Not repeatable, like `send`.
         """
-        return await endpoints.send_otp(
-            self._transport,
+        request = build_send_otp(
             parse_msisdn(to, default_region=self._region),
             sender_id=self._sender_id(sender_id),
             length=length,
@@ -174,6 +167,7 @@ class AsyncVavaSMS:
             language=language,
             username=self._settings.username,
         )
+        return await endpoints.send_otp(self._transport, request)
 
     @hide_frames_async
     async def verify_otp(self, to: str, code: str, *, sender_id: str | None = None) -> OtpVerification:
@@ -215,18 +209,17 @@ class AsyncVavaSMS:
         Never raises for a batch's fate: read it in the report. An exception that ends it early (a
         cancellation, a fault of `recipients` itself) carries the account as `bulk_report`.
         """
-        return await collect(
-            self.stream_bulk(
-                recipients,
-                message,
-                sender_id=sender_id,
-                batch_size=batch_size,
-                concurrency=concurrency,
-                rate=rate,
-                dedupe=dedupe,
-                on_progress=on_progress,
-            )
+        stream = self.stream_bulk(
+            recipients,
+            message,
+            sender_id=sender_id,
+            batch_size=batch_size,
+            concurrency=concurrency,
+            rate=rate,
+            dedupe=dedupe,
+            on_progress=on_progress,
         )
+        return await Collector(stream).run()
 
     @hide_frames
     def stream_bulk(
@@ -247,11 +240,7 @@ class AsyncVavaSMS:
         starts no new batch and settles those in flight; `report` is true afterwards.
         """
         options = BulkOptions(
-            batch_size=batch_size,
-            concurrency=concurrency,
-            rate=rate,
-            dedupe=dedupe,
-            on_progress=on_progress,
+            batch_size=batch_size, concurrency=concurrency, rate=rate, dedupe=dedupe, on_progress=on_progress
         )
         check_recipients(recipients)
         draft = draft_text(message, self._sender_id(sender_id), username=self._settings.username)
@@ -270,17 +259,18 @@ class AsyncVavaSMS:
         )
 
     def _sender_id(self, sender_id: str | None) -> str:
-        found = sender_id if sender_id is not None else self._settings.sender_id
-        if found is None:
+        if sender_id is None:
+            sender_id = self._settings.sender_id
+        if sender_id is None:
             raise misconfigured("No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID.")
-        return found
+        return sender_id
 
     def _recipients(self, to: str | Iterable[str]) -> tuple[Msisdn, ...]:
         if isinstance(to, bytes) or not isinstance(to, Iterable):
             raise InvalidInputError("Give the recipient as a text, or several as a list; nothing was sent.")
-        given = [to] if isinstance(to, str) else to
+        texts = [to] if isinstance(to, str) else to
         # A dict keeps the order and drops what was given twice.
-        found = tuple(dict.fromkeys([parse_msisdn(text, default_region=self._region) for text in given]))
-        if not found:
+        recipients = dict.fromkeys([parse_msisdn(text, default_region=self._region) for text in texts])
+        if not recipients:
             raise InvalidInputError("The list of recipients is empty; nothing was sent.")
-        return found
+        return tuple(recipients)

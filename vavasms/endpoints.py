@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from attrs import field, frozen
 
@@ -16,6 +16,9 @@ from vavasms.wire import requests, responses
 from vavasms.wire.converter import MisshapenError
 from vavasms.wire.requests import CallKind, Request
 from vavasms.wire.responses import Envelope
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Transport(Protocol):
@@ -48,13 +51,9 @@ class Account:
 
 
 async def fetch_balance(transport: Transport, attempt: Attempt | None = None) -> Balance:
-    """Ask for the credit (documentation: check/balance). Costs nothing; repeated on failure."""
+    """Return the credit (documentation: check/balance). Costs nothing; repeated on failure."""
     envelope = await transport.exchange(requests.build_balance(), attempt)
-    try:
-        return responses.parse_balance(envelope.data)
-    except MisshapenError:
-        pass
-    raise misshapen(CallKind.READ)
+    return _parse(responses.parse_balance, envelope.data, CallKind.READ)
 
 
 async def send_text(
@@ -71,40 +70,16 @@ async def send_text(
 async def fetch_delivery_reports(
     transport: Transport, message_id: str, *, lot_id: str | None, path: str
 ) -> tuple[DeliveryReport, ...]:
-    """Ask how far a message came. Costs nothing; repeated on failure. The path is not documented."""
-    request = requests.build_delivery_status(message_id, lot_id=lot_id, path=path)
-    envelope = await transport.exchange(request)
-    try:
-        return responses.parse_reports(envelope.data)
-    except MisshapenError:
-        pass
-    raise misshapen(CallKind.READ)
+    """Return how far a message came. Costs nothing; repeated on failure. The path is not documented."""
+    envelope = await transport.exchange(requests.build_delivery_status(message_id, lot_id=lot_id, path=path))
+    return _parse(responses.parse_reports, envelope.data, CallKind.READ)
 
 
-async def send_otp(
-    transport: Transport,
-    to: Msisdn,
-    *,
-    sender_id: str,
-    length: int | None,
-    valid_for: timedelta | None,
-    template: str | None,
-    language: str | None,
-    username: str | None = None,
-) -> OtpReceipt:
-    """Send a one-time code that the gateway makes (documentation: otp/send).
+async def send_otp(transport: Transport, request: Request) -> OtpReceipt:
+    """Send a one-time code that the gateway makes (documentation: otp/send): see `build_send_otp`.
 
     Costs the segments of the text. Never repeated once its body was asked for.
     """
-    request = requests.build_send_otp(
-        to,
-        sender_id=sender_id,
-        length=length,
-        valid_for=valid_for,
-        template=template,
-        language=language,
-        username=username,
-    )
     envelope = await transport.exchange(request)
     return responses.parse_receipt(envelope.data)
 
@@ -120,9 +95,13 @@ async def verify_otp(
     if digits is None:
         return OtpVerification(valid=False, reason=OtpReason.MALFORMED)
     request = requests.build_verify_otp(to, digits, sender_id=sender_id, username=username)
-    envelope = await transport.exchange(request)
+    return _parse(responses.parse_verification, await transport.exchange(request), CallKind.VERIFY)
+
+
+def _parse(parse: Callable[[S], T], answer: S, kind: CallKind) -> T:
     try:
-        return responses.parse_verification(envelope)
+        return parse(answer)
     except MisshapenError:
         pass
-    raise misshapen(CallKind.VERIFY)
+    # Outside the except block: nothing of the answer is to stand behind the error.
+    raise misshapen(kind)

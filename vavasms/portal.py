@@ -19,17 +19,17 @@ from weakref import finalize
 
 T = TypeVar("T")
 
-#: Seconds. All waits are in pieces: an endless one cannot be interrupted on Windows.
-PIECE = 1.0
-#: Seconds between two looks whether a thread that ends is wanted again.
-_GLANCE = 0.05
+#: Seconds. All waits are in slices: an endless one cannot be interrupted on Windows.
+WAIT_SLICE = 1.0
+#: Seconds between two checks whether a thread that ends is wanted again.
+_POLL_SECONDS = 0.05
 
 
 class PortalThread:
     """A daemon thread with an asyncio event loop."""
 
     def __init__(self, name: str) -> None:
-        #: A token for each share.
+        #: A token for each lease.
         self.leases: set[object] = set()
         self.is_stopping = self.ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -54,7 +54,7 @@ class PortalThread:
         self._thread.start()
         while self._loop is None and not self.ended:
             with suppress(Empty):
-                self._ready.get(timeout=PIECE)
+                self._ready.get(timeout=WAIT_SLICE)
         if self._failure is not None:
             raise self._failure
 
@@ -69,22 +69,22 @@ class PortalThread:
         self._stop_wanted = True
         self.post(self._end)
 
-    def share(self) -> Lease | None:
-        """Take a share in it; None where it is about to end."""
+    def lease(self) -> Lease | None:
+        """Return a new lease; None where it is about to end."""
         if self.is_stopping:
             return None
         lease = Lease(self)
-        return lease if lease.take() else None
+        return lease if lease.acquire() else None
 
-    def drop(self, token: object) -> None:
-        """Take a share back, and have the thread end if it was the last. May be repeated, from any thread."""
+    def release(self, token: object) -> None:
+        """Remove a lease, and end the thread if it was the last. May be repeated, from any thread."""
         self.leases.discard(token)
         self.post(self._end_unless_used)
 
     def join_unless_used(self) -> None:
-        """Wait for the end of the thread, if nobody has a share in it."""
+        """Wait for the end of the thread, if nobody has a lease."""
         while self._thread.is_alive() and not self.leases and not self.is_current:
-            self._thread.join(_GLANCE)
+            self._thread.join(_POLL_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -116,7 +116,7 @@ class PortalThread:
         self._stopped.set()
 
     def _end_unless_used(self) -> None:
-        # Who takes a share looks at this after it did, so one of both sees the other.
+        # Who takes a lease looks at this after it did, so one of both sees the other.
         if self._stopped.is_set():
             return
         self.is_stopping = True
@@ -127,45 +127,45 @@ class PortalThread:
 
 
 class Lease:
-    """A share in a portal's thread, until it is given up or forgotten."""
+    """A share in a portal's thread, until it is released or collected."""
 
     def __init__(self, thread: PortalThread) -> None:
         self.thread = thread
         self._token = object()
-        # Whoever is interrupted while taking a share forgets it.
-        self._forgotten = finalize(self, thread.drop, self._token)
-        self._forgotten.atexit = False
+        # Whoever is interrupted while taking a lease drops it.
+        self._finalizer = finalize(self, thread.release, self._token)
+        self._finalizer.atexit = False
 
-    def take(self) -> bool:
-        """Take the share; False where the thread is about to end."""
+    def acquire(self) -> bool:
+        """Acquire it; False where the thread is about to end."""
         self.thread.leases.add(self._token)
         if not self.thread.is_stopping:
             return True
-        self.give_up()
+        self.release()
         return False
 
     def start(self, call: Callable[[], Awaitable[T]]) -> Future[T]:
         """Run something in the portal's thread; to cancel the future cancels it.
 
-        For those who await the future. A thread that waits is to use `vavasms.calls.Call`: an interrupt
+        For those who await the future. A thread that waits is to use `vavasms.calls.PortalCall`: an interrupt
         can break what a future is made of.
         """
-        return asyncio.run_coroutine_threadsafe(marked(call), self.thread.loop)
+        return asyncio.run_coroutine_threadsafe(_await_marked(call), self.thread.loop)
 
-    def give_up(self) -> None:
-        """End the thread, if this was the last share. May be repeated, and from any thread."""
-        # An interrupt that comes within a finalizer is lost: no other share needs one.
-        self._forgotten.detach()
-        self.thread.drop(self._token)
+    def release(self) -> None:
+        """End the thread, if this was the last lease. May be repeated, and from any thread."""
+        # An interrupt that comes within a finalizer is lost: no other lease needs one.
+        self._finalizer.detach()
+        self.thread.release(self._token)
 
 
-async def marked(call: Callable[[], Awaitable[T]]) -> T:
+async def _await_marked(call: Callable[[], Awaitable[T]]) -> T:
     """Await a call as what it is, asyncio's."""
-    mark()
+    mark_asyncio()
     return await call()
 
 
-def mark() -> None:
+def mark_asyncio() -> None:
     """Mark this task as asyncio's."""
     # The caller's context comes along, for what traces calls; and with it the mark of a trio that it runs in.
     sniffio = sys.modules.get("sniffio")
@@ -182,22 +182,22 @@ class SharedPortal:
     def __init__(self, name: str) -> None:
         self._name = name
         self._thread: PortalThread | None = None
-        # Reentrant: a signal handler may ask for a share in the middle of this.
+        # Reentrant: a signal handler may ask for a lease in the middle of this.
         self._guard = RLock()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
     def lease(self) -> Lease:
-        """Take a share in it."""
+        """Return a new lease."""
         # No loop ever waits for this lock.
         with self._guard:
-            lease = None if self._thread is None else self._thread.share()
+            lease = None if self._thread is None else self._thread.lease()
             return self._start() if lease is None else lease
 
     def _start(self) -> Lease:
         thread = PortalThread(self._name)
         lease = Lease(thread)
-        lease.take()
+        lease.acquire()
         try:
             thread.start()
         except BaseException:

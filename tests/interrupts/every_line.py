@@ -23,8 +23,8 @@ from vavasms.bulk.models import BulkReport
 HOME = Path(vavasms.__file__).parent
 TEXT = "Bonjour"
 PATIENCE = 30.0
-ROOMS = ("sync", "calls", "portal", "sealing", "bulk/blocking", "bulk/pump", "bulk/collecting", "bulk/sender")
-FILES = {str(HOME / f"{room}.py") for room in ROOMS}
+MODULES = ("sync/client", "sync/bulk", "sync/waiting", "calls", "portal", "tracebacks", "bulk/sender")
+FILES = {str((HOME / f"{module}.py").resolve(strict=True)) for module in MODULES}
 PLAIN_RETURN = re.compile(r"\s*return [\w.]*$")
 
 

@@ -497,9 +497,9 @@ def test_a_call_cut_off_by_the_end_of_its_thread_has_an_outcome(
     with ThreadPoolExecutor(1) as threads:
         lot = threads.submit(sms.send, PHONE, "Bonjour")
         assert sandbox.gateway.journal.wait_for(1)
-        place = sms._place
-        assert place is not None
-        place.lease.thread.stop()
+        group = sms._group
+        assert group is not None
+        group.lease.thread.stop()
         with pytest.raises(OutcomeUnknownError) as raised:
             lot.result(10)
     assert raised.value.outcome is Outcome.UNKNOWN

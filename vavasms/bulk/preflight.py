@@ -22,7 +22,7 @@ logger = logging.getLogger("vavasms")
 LONGEST = 30.0
 
 
-async def look_ahead(transport: Transport) -> VavaSMSError | None:
+async def check_balance(transport: Transport) -> VavaSMSError | None:
     """Read the balance once; return the error that every send would meet as well, None where there is none.
 
     That is a bare 4xx, a redirect, wrong credentials (901), no TLS, no connection. Whatever else goes wrong

@@ -1,6 +1,6 @@
 """The bulk sender: batches of one text under a `CapacityLimiter`, results as they come.
 
-One task reads the recipients and starts a task for each batch; a batch keeps its place under the
+One task reads the recipients and starts a task for each batch; a batch keeps its slot under the
 limiter until its result was taken, so a slow consumer slows the reading, and memory stays flat.
 """
 
@@ -10,7 +10,6 @@ import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
-from types import TracebackType
 from typing import Self
 
 import anyio
@@ -21,7 +20,7 @@ from vavasms.bulk.batch_sender import BatchSender, interrupted, is_refused_as_a_
 from vavasms.bulk.batcher import Batcher, Counts
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.bulk.models import Batch, BatchResult, BulkOptions, BulkReport
-from vavasms.bulk.preflight import look_ahead
+from vavasms.bulk.preflight import check_balance
 from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.bulk.recipients import Recipients, read_chunks
 from vavasms.endpoints import Transport
@@ -51,11 +50,9 @@ class BulkStream:
         options: BulkOptions,
         region: str,
     ) -> None:
-        self._transport = transport
-        self._draft = draft
-        self._options = options
+        self._transport, self._draft, self._options = transport, draft, options
         self._counts = Counts()
-        self._cutter = Batcher(
+        self._batcher = Batcher(
             size=options.batch_size, region=region, dedupe=options.dedupe, counts=self._counts
         )
         self._chunks = read_chunks(recipients, options.batch_size)
@@ -84,7 +81,7 @@ class BulkStream:
         counts = self._counts.copy()
         for number, batch in [*self._in_flight.items()]:
             counts.add(interrupted(number, batch, Outcome.UNKNOWN))
-        for number, batch in enumerate([*self._cutter.ready], self._next_number):
+        for number, batch in enumerate([*self._batcher.ready], self._next_number):
             counts.add(self._untried(number, batch))
         return counts.report()
 
@@ -93,7 +90,7 @@ class BulkStream:
             raise InvalidInputError("A bulk send is entered once: call stream_bulk again for another.")
         self._limiter = anyio.CapacityLimiter(min(self._options.concurrency, self._transport.max_connections))
         self._closing, self._cleared, self._counted = anyio.Event(), anyio.Event(), anyio.Event()
-        self._looking = anyio.CancelScope()
+        self._preflight = anyio.CancelScope()
         self._batch_sender = BatchSender(
             transport=self._transport,
             draft=self._draft,
@@ -111,17 +108,12 @@ class BulkStream:
             self.stop()
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, _type: object, error: BaseException | None, _traceback: object) -> bool | None:
         assert self._tasks is not None
         self.stop()
         self._in.close()
-        if isinstance(exc, anyio.get_cancelled_exc_class()):
-            return await self._tasks.__aexit__(exc_type, exc, traceback)
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            return await self._tasks.__aexit__(type(error), error, error.__traceback__)
         # An error of the block itself must not reach the task group, which would cancel what is in
         # flight and wrap the error in a group.
         await self._tasks.__aexit__(None, None, None)
@@ -165,61 +157,61 @@ class BulkStream:
             return
         self._closing.set()
         self._reading.cancel()
-        self._looking.cancel()
+        self._preflight.cancel()
 
-    def leave_out(self, recipients: Sequence[str]) -> None:
+    def add_unsent(self, recipients: Sequence[str]) -> None:
         """Account for recipients that were read and are not sent to any more."""
-        self._cutter.cut(recipients)
-        self._leave_ready()
+        self._batcher.cut(recipients)
+        self._add_ready_unsent()
 
     async def _produce(self) -> None:
-        ready = self._cutter.ready
+        ready = self._batcher.ready
         try:
             async with self._out, anyio.create_task_group() as tasks, aclosing(self._batches()) as batches:
                 with self._reading:
                     async for _ in batches:
                         if ready and not self._next_number:
-                            tasks.start_soon(self._look_ahead)
-                        if self._next_number or len(ready) > 1 or (ready and self._cutter.has_rest):
+                            tasks.start_soon(self._check_balance)
+                        if self._next_number or len(ready) > 1 or (ready and self._batcher.has_rest):
                             self._counted.set()
                         while ready:
-                            place = object()
-                            await self._limiter.acquire_on_behalf_of(place)
+                            slot = object()
+                            await self._limiter.acquire_on_behalf_of(slot)
                             # Before its task runs: an account that is taken meanwhile must name it.
                             self._in_flight[self._next_number] = ready[0]
-                            tasks.start_soon(self._send, self._next_number, ready.pop(0), place)
+                            tasks.start_soon(self._send, self._next_number, ready.pop(0), slot)
                             self._next_number += 1
                 self._is_one = self._next_number == 1
                 self._counted.set()
         finally:
             # Read, and never started: still somebody's recipients.
-            self._leave_ready()
+            self._add_ready_unsent()
 
-    def _leave_ready(self) -> None:
-        self._cutter.flush()
-        ready, first = self._cutter.ready[:], self._next_number
-        self._cutter.ready.clear()
+    def _add_ready_unsent(self) -> None:
+        self._batcher.flush()
+        ready, first = self._batcher.ready[:], self._next_number
+        self._batcher.ready.clear()
         self._next_number += len(ready)
-        self._leave(enumerate(ready, first))
+        self._add_unsent(enumerate(ready, first))
 
-    def _leave(self, batches: Iterable[tuple[int, Batch]]) -> None:
+    def _add_unsent(self, batches: Iterable[tuple[int, Batch]]) -> None:
         """Account for batches that were not tried; `on_progress` may exit at any of them."""
         results = [self._untried(number, batch) for number, batch in batches]
         for result in results:
             self._counts.add(result)
         for result in results:
-            self._tell(result)
+            self._report_progress(result)
 
     def _untried(self, number: int, batch: Batch) -> BatchResult:
         return untried(number, batch, self._breaker)
 
-    async def _look_ahead(self) -> None:
+    async def _check_balance(self) -> None:
         """Read the balance before the first of several batches: none leaves where all would be refused."""
         try:
-            with self._looking:
+            with self._preflight:
                 with anyio.move_on_after(_UNCOUNTED):
                     await self._counted.wait()
-                error = None if self._is_one else await look_ahead(self._transport)
+                error = None if self._is_one else await check_balance(self._transport)
                 if error is not None:
                     self._breaker.end_early(error)
                     self._closing.set()
@@ -231,7 +223,7 @@ class BulkStream:
         try:
             async with aclosing(self._chunks) as chunks:
                 async for chunk in chunks:
-                    self._cutter.cut(chunk)
+                    self._batcher.cut(chunk)
                     yield
         except Exception as error:  # noqa: BLE001  the caller's iterable: raised to the consumer after the results
             self._source_error = error
@@ -240,20 +232,20 @@ class BulkStream:
                 raise
             # Nobody cancelled us: the iterable awaited something that was cancelled.
             self._source_error = RuntimeError("What the iterable of recipients waited for was cancelled.")
-        self._cutter.flush()
+        self._batcher.flush()
         yield
 
-    async def _send(self, number: int, batch: Batch, place: object) -> None:
+    async def _send(self, number: int, batch: Batch, slot: object) -> None:
         try:
             await self._settle(number, batch)
         finally:
-            self._limiter.release_on_behalf_of(place)
+            self._limiter.release_on_behalf_of(slot)
 
     async def _settle(self, number: int, batch: Batch) -> None:
         parts = [batch]
         try:
             while parts:
-                result = await self._try_watched(number, parts.pop(0))
+                result = await self._try(number, parts.pop(0))
                 if is_refused_as_a_whole(result):
                     half = len(result.recipients) // 2
                     parts[:0] = [result.recipients[:half], result.recipients[half:]]
@@ -262,9 +254,9 @@ class BulkStream:
                     self._closing.set()
                 await self._deliver(result)
         finally:
-            self._leave((number, part) for part in parts)
+            self._add_unsent((number, part) for part in parts)
 
-    async def _try_watched(self, number: int, batch: Batch) -> BatchResult:
+    async def _try(self, number: int, batch: Batch) -> BatchResult:
         attempt = Attempt()
         self._in_flight[number] = batch
         try:
@@ -279,15 +271,15 @@ class BulkStream:
 
     async def _deliver(self, result: BatchResult) -> None:
         self._count(result)
-        # A consumer that left: the tally keeps the result.
+        # A consumer that left: the counts keep the result.
         with suppress(anyio.BrokenResourceError):
             await self._out.send(result)
 
     def _count(self, result: BatchResult) -> None:
         self._counts.add(result)
-        self._tell(result)
+        self._report_progress(result)
 
-    def _tell(self, result: BatchResult) -> None:
+    def _report_progress(self, result: BatchResult) -> None:
         if self._options.on_progress is None or self._has_exited:
             return
         try:
@@ -320,10 +312,10 @@ class Collector:
                 async for result in stream:
                     self._results.append(result)
         except BaseException as error:
-            self._stream.leave_out(self._rest())
+            self._stream.add_unsent(self._rest())
             self.attach(error)
             raise
-        self._stream.leave_out(self._rest())
+        self._stream.add_unsent(self._rest())
         return self._report()
 
     def attach(self, error: BaseException) -> None:
@@ -336,11 +328,6 @@ class Collector:
         kept = [result for result in report.undelivered if id(result) not in known]
         results = tuple(sorted([*results, *kept], key=lambda result: result.number))
         return evolve(report, results=results, undelivered=())
-
-
-async def collect(stream: BulkStream) -> BulkReport:
-    """Run a bulk send to its end and return the report: see `Collector.run`."""
-    return await Collector(stream).run()
 
 
 def attach(error: BaseException, report: BulkReport) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Self
 
 from vavasms.bulk.models import BatchResult, BulkReport
 from vavasms.bulk.sender import BulkStream, Collector, attach
-from vavasms.calls import PortalCall, Session, Signal, Step, Workplace, cutting, run
+from vavasms.calls import CallGroup, PortalCall, Session, Step, Wakeup, cancel_steps, run
 from vavasms.config import misconfigured
 from vavasms.sync.waiting import CallerThreadReader
 
@@ -21,13 +20,13 @@ class BulkResults:
     `ConfigurationError`.
     """
 
-    def __init__(self, place: Workplace, stream: BulkStream, pump: CallerThreadReader | None) -> None:
-        self._place, self._stream = place, stream
+    def __init__(self, group: CallGroup, stream: BulkStream, reader: CallerThreadReader | None) -> None:
+        self._group, self._stream = group, stream
         # Read in this thread, if they are to be.
-        self._pump = pump or CallerThreadReader(())
-        self._bell: Signal = self._pump.bell
+        self._reader = reader or CallerThreadReader(())
+        self._wakeup: Wakeup = self._reader.wakeup
         self._pending: PortalCall[BatchResult | None] | None = None
-        self._session = Session(place, self._hold, bell=self._bell, annotate=self._attach)
+        self._session = Session(group, self._hold, wakeup=self._wakeup, annotate=self._attach)
 
     @property
     def report(self) -> BulkReport:
@@ -38,13 +37,8 @@ class BulkResults:
         self._session.enter()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        was_interrupted = exc is not None and not isinstance(exc, Exception)
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        was_interrupted = error is not None and not isinstance(error, Exception)
         try:
             self._session.leave(was_interrupted=was_interrupted)
         finally:
@@ -52,27 +46,27 @@ class BulkResults:
 
     def collect(self) -> BulkReport:
         """Run to the end, without entering, and return the report with every result."""
-        self._place.check_thread()
-        collector = Collector(self._stream, self._pump.rest)
-        call = PortalCall(self._place, collector.run, bell=self._bell, sends=True)
+        self._group.check_thread()
+        collector = Collector(self._stream, self._reader.take_unsent)
+        call = PortalCall(self._group, collector.run, wakeup=self._wakeup, sends=True)
         # Ctrl-C, or what a signal handler raised in this thread: a job's time limit, an exit.
-        steps = (Step(self._stream.stop), *cutting(call))
-        return run(call, steps, annotate=collector.attach, serve=self._pump.serve)
+        steps = (Step(self._stream.stop), *cancel_steps(call))
+        return run(call, steps, annotate=collector.attach, serve=self._reader.serve)
 
     def __iter__(self) -> Iterator[BatchResult]:
         return self
 
     def __next__(self) -> BatchResult:
-        self._place.check_thread()
+        self._group.check_thread()
         call = self._pending
         if call is None:
-            call = self._pending = PortalCall(self._place, self._stream.receive, bell=self._bell)
+            call = self._pending = PortalCall(self._group, self._stream.receive, wakeup=self._wakeup)
         # An interrupt leaves the pending result where the next call or `__exit__` finds it.
         call.start()
-        call.wait(serve=self._pump.serve)
+        call.wait(serve=self._reader.serve)
         if call.error is not None:
             self._pending = None
-        result = call.take()
+        result = call.result()
         if result is None:
             if self._session.was_closed:
                 raise misconfigured("The client was closed, which stopped the stream: see its report.")
@@ -88,7 +82,7 @@ class BulkResults:
         finally:
             # Where the client was closed, this thread may be reading yet.
             if not self._session.was_closed:
-                self._stream.leave_out(self._pump.rest())
+                self._stream.add_unsent(self._reader.take_unsent())
 
     def _attach(self, interrupt: BaseException) -> None:
         attach(interrupt, self._stream.account())
@@ -96,10 +90,10 @@ class BulkResults:
     def _take_back(self) -> None:
         if not self._session.is_over:
             return
-        self._stream.leave_out(self._pump.rest())
+        self._stream.add_unsent(self._reader.take_unsent())
         call = self._pending
         if call is not None and call.done and call.error is None:
-            result = call.take()
+            result = call.result()
             if result is not None:
                 self._stream.take_back(result)
         self._pending = None

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Seque
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from vavasms.calls import Session
@@ -17,7 +16,7 @@ from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.report import RecipientReport, read_report
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner, OnProgress
 from vavasms.numbers import Msisdn
-from vavasms.sync.client import VavaSMS, open_place, wait_for
+from vavasms.sync.client import VavaSMS, open_group, wait_for
 from vavasms.tracebacks import hide_frames
 
 _PAGE = 1_000
@@ -36,18 +35,13 @@ class BlockingCampaignRunner:
 
     @hide_frames
     def __enter__(self) -> Self:
-        self._session = Session(open_place(self._sms), self._hold)
+        self._session = Session(open_group(self._sms), self._hold)
         self._session.enter()
         return self
 
     @hide_frames
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._session.leave(was_interrupted=exc is not None and not isinstance(exc, Exception))
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        self._session.leave(was_interrupted=error is not None and not isinstance(error, Exception))
 
     @asynccontextmanager
     async def _hold(self) -> AsyncIterator[None]:

@@ -12,12 +12,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from functools import partial
 from threading import RLock
-from types import TracebackType
 from typing import Self, TypeVar
 
 from vavasms.bulk.models import BulkReport, OnProgress
 from vavasms.bulk.recipients import HELD, Recipients
-from vavasms.calls import PortalCall, Step, Workplace, close, cutting, inherit_account, outwaiting, run
+from vavasms.calls import CallGroup, PortalCall, Step, cancel_steps, close, finish_steps, inherit_account, run
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
@@ -85,7 +84,7 @@ class VavaSMS:
         self._pid = os.getpid()
         # Reentrant: a signal handler may close the client in the middle of a call.
         self._lock = RLock()
-        self._place: Workplace | None = None
+        self._group: CallGroup | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -94,16 +93,11 @@ class VavaSMS:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         try:
             self.close()
         except BaseException as interrupt:
-            inherit_account(interrupt, exc)
+            inherit_account(interrupt, error)
             raise
 
     def close(self) -> None:
@@ -115,9 +109,9 @@ class VavaSMS:
         if os.getpid() != self._pid:
             return
         with self._lock:
-            place, self._closed = self._place, True
-        if place is not None:
-            close(place, self._client.aclose)
+            group, self._closed = self._group, True
+        if group is not None:
+            close(group, self._client.aclose)
 
     @property
     def account(self) -> Account:
@@ -210,10 +204,10 @@ class VavaSMS:
         on_progress: OnProgress | None = None,
     ) -> BulkResults:
         """Send in bulk, with the results as they come: see `AsyncVavaSMS.stream_bulk`."""
-        place = self._open()
-        pump = None
+        group = self._open()
+        reader = None
         if isinstance(recipients, Iterable) and not isinstance(recipients, (*HELD, str, bytes)):
-            recipients = pump = CallerThreadReader(recipients)
+            recipients = reader = CallerThreadReader(recipients)
         stream = self._client.stream_bulk(
             recipients,
             message,
@@ -224,24 +218,24 @@ class VavaSMS:
             dedupe=dedupe,
             on_progress=on_progress,
         )
-        return BulkResults(place, stream, pump)
+        return BulkResults(group, stream, reader)
 
-    def _open(self) -> Workplace:
+    def _open(self) -> CallGroup:
         if os.getpid() != self._pid:
             raise misconfigured("This VavaSMS was made before a fork: make a new one in the child process.")
         with self._lock:
             if self._closed:
                 raise misconfigured("The client is closed: make a new one.")
-            place = self._place = self._place or Workplace(shared.lease())
-        place.check_thread()
-        return place
+            group = self._group = self._group or CallGroup(shared.lease())
+        group.check_thread()
+        return group
 
     def _call(self, work: Callable[[], Awaitable[T]], *, sends: bool = False) -> T:
         call = PortalCall(self._open(), work, sends=sends)
         if not sends:
-            return run(call, cutting(call))
+            return run(call, cancel_steps(call))
         # As in a bulk send: what this thread was interrupted by is not the call's own end.
-        return run(call, outwaiting(call), annotate=partial(_add_note, call))
+        return run(call, finish_steps(call), annotate=partial(_add_note, call))
 
 
 def wait_for(
@@ -252,12 +246,12 @@ def wait_for(
     An interrupt of this thread cancels it; with `on_interrupt`, which is called in the portal's thread,
     the first one waits for its end instead.
     """
-    call = PortalCall(open_place(client), work)
-    steps = cutting(call) if on_interrupt is None else (Step(on_interrupt), *cutting(call))
+    call = PortalCall(open_group(client), work)
+    steps = cancel_steps(call) if on_interrupt is None else (Step(on_interrupt), *cancel_steps(call))
     return run(call, steps)
 
 
-def open_place(client: VavaSMS) -> Workplace:
+def open_group(client: VavaSMS) -> CallGroup:
     """Return where a client has its work done. Raises `ConfigurationError` where it can have none done."""
     return client._open()  # noqa: SLF001  the client's own names are those of the async one
 

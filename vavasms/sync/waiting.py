@@ -19,8 +19,8 @@ class CallerThreadReader(ChunkedRecipients):
     """
 
     def __init__(self, recipients: Iterable[str]) -> None:
-        #: Rung where there is something to do for the reading thread.
-        self.bell: SimpleQueue[None] = SimpleQueue()
+        #: Wakes the reading thread where there is something to read.
+        self.wakeup: SimpleQueue[None] = SimpleQueue()
         self._iterator = iter(recipients)
         self._chunk: list[str] = []
         self._wanted = 0
@@ -31,7 +31,7 @@ class CallerThreadReader(ChunkedRecipients):
     async def chunks(self, size: int) -> AsyncGenerator[list[str], None]:
         self._loop = asyncio.get_running_loop()
         while not self._is_exhausted:
-            chunk = await self._ask(size)
+            chunk = await self._request(size)
             if chunk:
                 yield chunk
             if self._failure is not None:
@@ -47,7 +47,7 @@ class CallerThreadReader(ChunkedRecipients):
             self._is_ready = True
         self._loop.call_soon_threadsafe(self._answered.set)
 
-    def rest(self) -> list[str]:
+    def take_unsent(self) -> list[str]:
         """Take what was read and reached nobody; the reading thread must be through with it."""
         chunk, self._chunk = self._chunk, []
         return chunk
@@ -61,12 +61,12 @@ class CallerThreadReader(ChunkedRecipients):
         else:
             self._is_exhausted = len(self._chunk) < size
 
-    async def _ask(self, size: int) -> list[str]:
+    async def _request(self, size: int) -> list[str]:
         self._wanted = size
-        self.bell.put(None)
+        self.wakeup.put(None)
         while not self._is_ready:
             await self._answered.wait()
             self._answered.clear()
-        chunk = self.rest()
+        chunk = self.take_unsent()
         self._wanted, self._is_ready = 0, False
         return chunk

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from anyio.to_thread import run_sync
 
-from vavasms.calls import PortalCall, Workplace, close, outwaiting, run
+from vavasms.calls import CallGroup, PortalCall, close, finish_steps, run
 from vavasms.inbound.seen.base import LEASE, ClaimStatus, SeenStore
 from vavasms.inbound.seen.open import LazySeen, SeenPlace
 from vavasms.portal import SharedPortal, shared
@@ -30,7 +30,7 @@ class PortalLease:
 
     def forget(self) -> None:
         """Begin afresh in a forked child: the portal's thread, and who held the lock, live in the parent."""
-        self._place: Workplace | None = None
+        self._group: CallGroup | None = None
         self._guard = Lock()
 
     def start(self, call: Callable[[], Awaitable[T]]) -> Future[T]:
@@ -39,23 +39,23 @@ class PortalLease:
 
     def run(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do so, and wait for the end. Raises `ConfigurationError` in that very thread."""
-        place = self._open()
-        place.check_thread()
-        call = PortalCall(place, work)
-        return run(call, outwaiting(call))
+        group = self._open()
+        group.check_thread()
+        call = PortalCall(group, work)
+        return run(call, finish_steps(call))
 
     def close(self, last: Callable[[], Awaitable[object]]) -> None:
         """Run `last` in the portal, wait for its end and give the share up. May be called twice."""
         with self._guard:
-            place, self._place = self._place, None
-        if place is not None:
-            close(place, last)
+            group, self._group = self._group, None
+        if group is not None:
+            close(group, last)
 
-    def _open(self) -> Workplace:
+    def _open(self) -> CallGroup:
         with self._guard:
-            if self._place is None:
-                self._place = Workplace(self._portal.lease())
-            return self._place
+            if self._group is None:
+                self._group = CallGroup(self._portal.lease())
+            return self._group
 
 
 class PortalSeenStore:
