@@ -65,9 +65,9 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 def postgres() -> Iterator[str]:
     """Yield the connection string of an empty database: on `VAVASMS_TEST_POSTGRES`, else from a wheel."""
     psycopg = pytest.importorskip("psycopg")
-    given = os.environ.get("VAVASMS_TEST_POSTGRES")
+    url = os.environ.get("VAVASMS_TEST_POSTGRES")
     name = f"vavasms_test_{token_hex(4)}"
-    with _postgres_from_a_wheel() if given is None else nullcontext(given) as server:
+    with _postgres_from_a_wheel() if url is None else nullcontext(url) as server:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         try:

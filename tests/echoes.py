@@ -61,7 +61,7 @@ def transliterated(text: str) -> str:
 
 def by_points(before: str, after: str, between: str = "") -> Way:
     """Name each character by its code point."""
-    return lambda text: between.join(f"{before}{ord(each):04x}{after}" for each in text)
+    return lambda text: between.join(f"{before}{ord(character):04x}{after}" for character in text)
 
 
 def unaccented(text: str) -> str:
@@ -77,8 +77,8 @@ LAYERS: Mapping[str, Way] = {
     "urlencode": quote_plus,
     "rawurlencode": lambda text: quote(text, safe=""),
     "json_encode": lambda text: json.dumps(text)[1:-1],
-    "decimal entities": lambda text: "".join(f"&#{ord(each)};" for each in text),
-    "hexadecimal entities": lambda text: "".join(f"&#x{ord(each):X};" for each in text),
+    "decimal entities": lambda text: "".join(f"&#{ord(character)};" for character in text),
+    "hexadecimal entities": lambda text: "".join(f"&#x{ord(character):X};" for character in text),
     "chunk_split": chunks(4, "\r\n"),
     "nl2br": chunks(5, "<br />\n"),
     "no-break spaces": lambda text: text.replace(" ", "\u00a0"),

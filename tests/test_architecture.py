@@ -70,7 +70,7 @@ def test_cattrs_has_one_home(graph: grimp.ImportGraph) -> None:
 )
 def test_the_protocol_does_no_io(graph: grimp.ImportGraph, module: str) -> None:
     modules = {module} | graph.find_descendants(module)
-    reached = {name for one in modules for name in graph.find_upstream_modules(one)}
+    reached = {name for module in modules for name in graph.find_upstream_modules(module)}
     assert not reached & {
         "anyio",
         "asyncio",

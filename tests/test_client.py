@@ -128,8 +128,8 @@ def nobody() -> Iterator[dict[str, Any]]:
 
 
 def connect(base_url: str, **settings: Any) -> AsyncVavaSMS:
-    given = {"sender_id": "ACME", "base_url": base_url} | settings
-    return AsyncVavaSMS("mé you@example.com", "p&w+= #%", **given)
+    options = {"sender_id": "ACME", "base_url": base_url} | settings
+    return AsyncVavaSMS("mé you@example.com", "p&w+= #%", **options)
 
 
 # Wrong types are given on purpose: the client is Any here.
@@ -422,12 +422,12 @@ def test_bad_settings_are_refused_before_anything_is_sent(settings: dict[str, An
 
 
 @pytest.mark.parametrize(
-    ("given", "missing"),
+    ("credentials", "missing"),
     [((None, None), "username"), (("", "x"), "username"), (("x", None), "password"), (("x", ""), "password")],
 )
-def test_missing_credentials_are_named(given: tuple[Any, Any], missing: str) -> None:
+def test_missing_credentials_are_named(credentials: tuple[Any, Any], missing: str) -> None:
     with pytest.raises(ConfigurationError, match=f"No {missing}: .*VAVASMS_{missing.upper()}"):
-        AsyncVavaSMS(*given)
+        AsyncVavaSMS(*credentials)
 
 
 def test_credentials_that_are_no_text_are_refused_without_showing_them() -> None:
@@ -582,9 +582,13 @@ def test_neither_the_client_nor_its_password_can_be_shown_or_pickled() -> None:
 async def test_what_can_be_no_code_is_malformed_and_nobody_is_asked(typed: str) -> None:
     with nobody() as settings:
         async with connect(**settings) as sms:
-            found = await sms.verify_otp(ONE, typed)
-    assert (found.valid, found.reason, found.message_id) == (False, OtpReason.MALFORMED, None)
-    assert not found
+            verification = await sms.verify_otp(ONE, typed)
+    assert (verification.valid, verification.reason, verification.message_id) == (
+        False,
+        OtpReason.MALFORMED,
+        None,
+    )
+    assert not verification
 
 
 async def test_a_code_passes_however_it_was_typed(sandbox: SandboxServer) -> None:

@@ -35,12 +35,18 @@ ENVIRONMENT = {
 }
 
 
-def shown(found: Settings) -> tuple[str, str, str | None, str, str]:
-    return found.username, found.password.reveal(), found.sender_id, found.base_url, found.status_path
+def shown(settings: Settings) -> tuple[str, str, str | None, str, str]:
+    return (
+        settings.username,
+        settings.password.reveal(),
+        settings.sender_id,
+        settings.base_url,
+        settings.status_path,
+    )
 
 
 def test_arguments_beat_the_environment() -> None:
-    found = load_settings(
+    settings = load_settings(
         "me",
         "word",
         sender_id="ACME",
@@ -48,7 +54,7 @@ def test_arguments_beat_the_environment() -> None:
         status_path="/mine",
         environment=ENVIRONMENT,
     )
-    assert shown(found) == ("me", "word", "ACME", "https://mine.example", "/mine")
+    assert shown(settings) == ("me", "word", "ACME", "https://mine.example", "/mine")
 
 
 def test_the_environment_gives_what_no_argument_does() -> None:
@@ -62,10 +68,10 @@ def test_the_environment_gives_what_no_argument_does() -> None:
 
 
 def test_the_rest_has_defaults() -> None:
-    found = load_settings("me", "word", environment={})
-    assert shown(found) == ("me", "word", None, DEFAULT_BASE_URL, DEFAULT_STATUS_PATH)
-    assert found.base_url == "https://vavasms.com/api"
-    assert shown(load_settings("me", "word", environment=dict.fromkeys(ENVIRONMENT, ""))) == shown(found)
+    settings = load_settings("me", "word", environment={})
+    assert shown(settings) == ("me", "word", None, DEFAULT_BASE_URL, DEFAULT_STATUS_PATH)
+    assert settings.base_url == "https://vavasms.com/api"
+    assert shown(load_settings("me", "word", environment=dict.fromkeys(ENVIRONMENT, ""))) == shown(settings)
 
 
 def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,8 +325,8 @@ def test_a_secret_is_not_copied() -> None:
 
 
 def test_settings_show_neither_username_nor_password() -> None:
-    found = load_settings("me@example.com", "hunter2", sender_id="ACME", environment={})
-    for text in (repr(found), str(found), f"{found}", repr({"settings": found})):
+    settings = load_settings("me@example.com", "hunter2", sender_id="ACME", environment={})
+    for text in (repr(settings), str(settings), f"{settings}", repr({"settings": settings})):
         assert "hunter2" not in text
         assert "me@example.com" not in text
         assert "***" in text

@@ -102,10 +102,10 @@ def test_the_drawn_tree_is_the_real_one() -> None:
     stack: list[tuple[int, str]] = []
     parents: dict[str, str] = {}
     for line in errors.__doc__.splitlines():
-        found = re.match(r"([ │├└─]*)(\w+Error)\b", line)
-        if found is None:
+        match = re.match(r"([ │├└─]*)(\w+Error)\b", line)
+        if match is None:
             continue
-        depth, name = len(found[1]), found[2]
+        depth, name = len(match[1]), match[2]
         while stack and stack[-1][0] >= depth:
             stack.pop()
         parents[name] = stack[-1][1] if stack else "Exception"

@@ -136,7 +136,7 @@ def test_what_a_bulk_send_and_a_hook_are_can_be_written_in_an_annotation() -> No
 
 
 def test_importing_the_package_alone_costs_nothing() -> None:
-    found = run(
+    loaded = run(
         "import sys, vavasms; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     ).split()
     costly = {
@@ -153,8 +153,8 @@ def test_importing_the_package_alone_costs_nothing() -> None:
         "tenacity",
         "trio",
     }
-    assert "vavasms" in found
-    assert not costly & set(found)
+    assert "vavasms" in loaded
+    assert not costly & set(loaded)
     assert run("import sys, vavasms; print(*[n for n in sys.modules if n.startswith('vavasms.')])") == ""
 
 

@@ -52,10 +52,13 @@ async def test_each_request_is_one_span_without_secrets(
         await sms.balance()
         await sms.send(ONE, TEXT)
     spans = exporter.get_finished_spans()
-    found = [dict(span.attributes or {}) for span in spans]
-    urls = [attributes.get("http.url", attributes.get("url.full")) for attributes in found]
+    attributes_by_span = [dict(span.attributes or {}) for span in spans]
+    urls = [attributes.get("http.url", attributes.get("url.full")) for attributes in attributes_by_span]
     assert urls == [f"{sandbox.url}/v1/check/balance", f"{sandbox.url}/v1/text/single"]
-    assert [a.get("http.status_code", a.get("http.response.status_code")) for a in found] == [200, 200]
+    assert [a.get("http.status_code", a.get("http.response.status_code")) for a in attributes_by_span] == [
+        200,
+        200,
+    ]
     check_secrecy(spans)
 
 

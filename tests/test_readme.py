@@ -34,8 +34,8 @@ def _environment(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_pa
 async def run(snippet: str) -> None:
     code = compile(snippet, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     async with AsyncVavaSMS() as sms:
-        given = {"sms": sms, "recipients": [f"2250759{index:06d}" for index in range(250)]}
-        result = types.FunctionType(code, given)()
+        names = {"sms": sms, "recipients": [f"2250759{index:06d}" for index in range(250)]}
+        result = types.FunctionType(code, names)()
         if inspect.iscoroutine(result):
             await result
 

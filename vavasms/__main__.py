@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 
 def main() -> None:
-    """Run the command line, or say what it needs."""
+    """Run the command line, or exit with what it needs."""
     if find_spec("cyclopts") is None or find_spec("rich") is None:
         sys.exit("The command line needs its extra: pip install 'vavasms[cli]'.")
     from vavasms.cli import run

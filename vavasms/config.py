@@ -62,8 +62,8 @@ class Timeouts:
     def __attrs_post_init__(self) -> None:
         for name in ("connect", "write", "pool", "read", "send"):
             value = getattr(self, name)
-            fit = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (fit and 0 < value < math.inf):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (is_number and 0 < value < math.inf):
                 raise misconfigured(f"The timeout {name} must be a finite number of seconds above 0.")
 
 

@@ -24,26 +24,26 @@ _HOME = str(Path(__file__).parent)
 
 
 def strip(error: ErrorT) -> ErrorT:
-    """Take the frames and the exceptions behind it from an error, and from those that a group holds."""
+    """Remove the frames of an error and the exceptions behind it, and those of a group's members."""
     if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            strip(each)
+        for member in error.exceptions:
+            strip(member)
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
 
 
 def _without_our_frames(error: ErrorT) -> ErrorT:
-    frames = []
-    traceback = error.__traceback__
-    while traceback is not None:
-        frames.append(traceback)
-        traceback = traceback.tb_next
-    if frames and _is_ours(frames[-1]):
+    entries = []
+    entry = error.__traceback__
+    while entry is not None:
+        entries.append(entry)
+        entry = entry.tb_next
+    if entries and _is_ours(entries[-1]):
         return error
     kept = None
-    for each in reversed(frames):
-        if not _is_ours(each):
-            kept = TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    for entry in reversed(entries):
+        if not _is_ours(entry):
+            kept = TracebackType(kept, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return error.with_traceback(kept)
 
 
@@ -68,7 +68,7 @@ def _clean(error: ErrorT) -> ErrorT:
 
 
 def hide_frames(method: Callable[P, T]) -> Callable[P, T]:
-    """Seal a plain function."""
+    """Return a plain function whose exceptions do not show our frames."""
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -84,7 +84,7 @@ def hide_frames(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def hide_frames_async(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Seal a coroutine function."""
+    """Return a coroutine function whose exceptions do not show our frames."""
 
     @wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:

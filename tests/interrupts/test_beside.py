@@ -370,7 +370,7 @@ def test_on_progress_that_exits_leaves_a_whole_account_and_the_calls_of_others(
     # What was read and not begun is named too.
     assert report.not_sent > 0
     assert report.accepted + report.not_sent + report.unknown == sum(
-        len(one.recipients) for one in report.results
+        len(result.recipients) for result in report.results
     )
     sent = {str(phone) for kind in (Outcome.ACCEPTED, Outcome.UNKNOWN) for phone in report.recipients(kind)}
     assert set(sandbox.gateway.journal.counts()) - {"2250700399999"} <= sent
@@ -398,7 +398,9 @@ def test_on_progress_that_exits_leaves_nobody_out_who_was_read_of_a_generator(
             sms.send_bulk(people(read), "Bonjour", batch_size=5, concurrency=2, on_progress=leave)
         report: BulkReport = vars(raised.value)["bulk_report"]
         assert report.accepted + report.not_sent + report.unknown == len(read)
-        sent = {str(one) for kind in (Outcome.ACCEPTED, Outcome.UNKNOWN) for one in report.recipients(kind)}
+        sent = {
+            str(number) for kind in (Outcome.ACCEPTED, Outcome.UNKNOWN) for number in report.recipients(kind)
+        }
         assert sent >= set(sandbox.gateway.journal.counts()) & set(read)
 
 

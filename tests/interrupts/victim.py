@@ -261,7 +261,7 @@ def play(orders: dict[str, Any], number: int, chance: random.Random) -> dict[str
     if twice:
         delays.append(chance.choice((0.0, chance.uniform(0, 0.01))))
     way = chance.choice(("signal", "alarm", "exception"))
-    played = Round(orders, kind, [str(first + each) for each in range(count)], Sniper(way, delays))
+    played = Round(orders, kind, [str(first + index) for index in range(count)], Sniper(way, delays))
     if way == "exception":
         # A thread that is just being started bears its maker's number: the exception could be put into that one.
         keeper = played.client()

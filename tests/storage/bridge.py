@@ -12,8 +12,8 @@ class Bridge:
     """A way to the server that can be cut and mended."""
 
     def __init__(self, url: str) -> None:
-        given = conninfo_to_dict(url)
-        self._host, self._port = str(given["host"]), int(given.get("port") or 5432)
+        options = conninfo_to_dict(url)
+        self._host, self._port = str(options["host"]), int(options.get("port") or 5432)
         self._open = True
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients: set[asyncio.Task[None]] = set()

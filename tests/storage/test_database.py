@@ -99,8 +99,8 @@ async def test_writes_that_come_together_share_a_commit(database: Database, disk
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(database.write, gate)
             await gate.wait()
-            for each in range(200):
-                tasks.start_soon(database.write, insert(f"{each}"))
+            for index in range(200):
+                tasks.start_soon(database.write, insert(f"{index}"))
             await anyio.wait_all_tasks_blocked()
             gate.go.set()
     assert sorted(await texts(database)) == sorted(["gate", *map(str, range(200))])
@@ -228,7 +228,7 @@ async def test_a_read_that_fails_says_so_in_our_words(database: Database) -> Non
 
 
 def holding(folder: Path, words: bytes) -> list[str]:
-    return [each.name for each in folder.iterdir() if words in each.read_bytes()]
+    return [file.name for file in folder.iterdir() if words in file.read_bytes()]
 
 
 async def test_what_was_erased_is_gone_from_the_files(database: Database, tmp_path: Path) -> None:

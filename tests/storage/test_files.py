@@ -30,7 +30,7 @@ async def test_the_file_and_what_sqlite_puts_beside_it_are_private(tmp_path: Pat
     try:
         async with await SqliteLedger.open(path) as ledger, ledger.take_over(1.0):
             await ledger.statuses()
-            names = {each.name: mode(each) for each in path.parent.iterdir()}
+            names = {file.name: mode(file) for file in path.parent.iterdir()}
     finally:
         os.umask(before)
     assert mode(path.parent) == 0o700

@@ -32,7 +32,7 @@ class Server:
         await self.let.wait()
         if self.failure is not None:
             raise self.failure
-        return [2 * each for each in items]
+        return [2 * item for item in items]
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def server(anyio_backend: str) -> Server:
 class Writers:
     """Callers that write a number each, and keep what came of it."""
 
-    together: GroupCommit[int, int]
+    commit: GroupCommit[int, int]
     results: dict[int, int] = field(factory=dict)
     errors: dict[int, BaseException] = field(factory=dict)
 
     async def write(self, item: int) -> None:
         try:
-            self.results[item] = await self.together.write(item)
+            self.results[item] = await self.commit.write(item)
         except BaseException as error:
             self.errors[item] = error
             if not isinstance(error, Exception):
@@ -73,7 +73,7 @@ async def test_what_comes_while_one_is_made_is_made_next_in_one_call(server: Ser
         async with anyio.create_task_group() as tasks:
             await start(writers, server, range(6), tasks)
             server.let.set()
-    assert [sorted(each) for each in server.made] == [[0], [1, 2, 3, 4, 5]]
+    assert [sorted(batch) for batch in server.made] == [[0], [1, 2, 3, 4, 5]]
     assert writers.results == {item: 2 * item for item in range(6)}
 
 
@@ -83,15 +83,15 @@ async def test_no_call_takes_more_than_its_most(server: Server) -> None:
         async with anyio.create_task_group() as tasks:
             await start(writers, server, range(6), tasks)
             server.let.set()
-    assert [len(each) for each in server.made] == [1, 2, 2, 1]
+    assert [len(batch) for batch in server.made] == [1, 2, 2, 1]
     assert writers.results == {item: 2 * item for item in range(6)}
 
 
 async def test_one_alone_waits_for_nobody(server: Server) -> None:
     server.let.set()
-    together = GroupCommit(server.make)
+    commit = GroupCommit(server.make)
     with anyio.fail_after(10):
-        assert [await together.write(1), await together.write(2)] == [2, 4]
+        assert [await commit.write(1), await commit.write(2)] == [2, 4]
     assert server.made == [[1], [2]]
 
 
@@ -103,7 +103,7 @@ async def test_a_call_that_fails_fails_for_all_in_it_and_for_nobody_else(server:
             await start(writers, server, range(3), tasks)
             server.let.set()
         server.failure = None
-        assert await writers.together.write(9) == 18
+        assert await writers.commit.write(9) == 18
     assert {item: str(error) for item, error in writers.errors.items()} == dict.fromkeys(
         range(3), "the disk is full"
     )
@@ -135,7 +135,7 @@ async def test_a_cancellation_waits_for_the_end(server: Server) -> None:
             await start(writers, server, range(4), tasks)
             tasks.cancel_scope.cancel()
             server.let.set()
-    assert [sorted(each) for each in server.made] == [[0], [1, 2, 3]]
+    assert [sorted(batch) for batch in server.made] == [[0], [1, 2, 3]]
     assert writers.results == {item: 2 * item for item in range(4)}
 
 
@@ -168,7 +168,7 @@ class TestNativeCancellation:
         tasks[1].cancel()
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
         assert writers.results == {0: 0, 2: 4, 3: 6}
-        assert await asyncio.wait_for(writers.together.write(9), 10) == 18
+        assert await asyncio.wait_for(writers.commit.write(9), 10) == 18
 
     async def test_who_leads_and_is_cancelled_leaves_the_others_unsure_and_the_next_written(
         self, server: Server
@@ -197,7 +197,7 @@ class TestNativeCancellation:
             await asyncio.sleep(0)
         # Made by the first of both, for the sake of the second, which leaves.
         tasks[2].cancel()
-        flushed = asyncio.create_task(writers.together.flush())
+        flushed = asyncio.create_task(writers.commit.flush())
         for _ in range(10):
             await asyncio.sleep(0)
         assert not flushed.done()

@@ -191,9 +191,9 @@ async def test_an_open_ledger_shows_nothing_of_where_it_is(
         await _cut(url)
         with suppress(LedgerError):
             await ledger.opted_out()
-    for each in (*shown, caplog.text):
-        assert user not in each
-        assert secret not in each
+    for text in (*shown, caplog.text):
+        assert user not in text
+        assert secret not in text
 
 
 async def _show(connection: object) -> str:
@@ -215,12 +215,12 @@ async def test_what_ended_a_statement_is_said_though_its_connection_is_gone(url:
         ]
         for call in calls:
             task = asyncio.ensure_future(call())
-            found: list[tuple[object, ...]] = []
+            rows: list[tuple[object, ...]] = []
             with anyio.fail_after(20):
-                while not found:
+                while not rows:
                     sleeping = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-                    found = await anyio.to_thread.run_sync(run, url, f"{sleeping} AND state = 'active'")
-            await anyio.to_thread.run_sync(run, url, f"SELECT pg_terminate_backend({found[0][0]}, 5000)")
+                    rows = await anyio.to_thread.run_sync(run, url, f"{sleeping} AND state = 'active'")
+            await anyio.to_thread.run_sync(run, url, f"SELECT pg_terminate_backend({rows[0][0]}, 5000)")
             with pytest.raises(LedgerError, match="the server was stopped"):
                 await task
 
@@ -237,7 +237,7 @@ async def test_its_commits_reach_the_disk_and_its_waits_have_an_end(url: str) ->
     names = ("synchronous_commit", "application_name", "statement_timeout", "transaction_isolation")
 
     async def work(connection: psycopg.AsyncConnection[tuple[str, ...]]) -> list[str]:
-        settings = ", ".join(f"current_setting('{each}')" for each in names)
+        settings = ", ".join(f"current_setting('{name}')" for name in names)
         row = await (await connection.execute(f"SELECT {settings}".encode())).fetchone()
         assert row is not None
         return [*row]
@@ -250,11 +250,11 @@ async def test_its_commits_reach_the_disk_and_its_waits_have_an_end(url: str) ->
 @pytest.fixture
 async def bridge(url: str) -> AsyncIterator[tuple[Bridge, str]]:
     """Yield a way to the database, and the connection string of it."""
-    found = Bridge(url)
-    server = await asyncio.start_server(found.lead, "127.0.0.1", 0)
+    bridge = Bridge(url)
+    server = await asyncio.start_server(bridge.lead, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    yield found, make_conninfo(url, host="127.0.0.1", port=port, sslmode="disable")
-    await found.cut()
+    yield bridge, make_conninfo(url, host="127.0.0.1", port=port, sslmode="disable")
+    await bridge.cut()
     server.close()
 
 
@@ -288,6 +288,6 @@ async def test_connections_that_died_are_not_used_again(bridge: tuple[Bridge, st
 
 
 def test_the_ledgers_own_queries_are_read_and_none_is_left_over() -> None:
-    assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
+    assert [migration.version for migration in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
     queries = load_queries("vavasms.campaigns.ledger.postgres", "queries.sql")
     assert all(sql and "-- name:" not in sql for sql in queries.values())

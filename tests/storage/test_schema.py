@@ -148,9 +148,9 @@ async def test_a_program_that_dies_within_a_migration_leaves_the_version_before(
 
 
 def test_the_ledgers_own_files_are_read_in_order() -> None:
-    found = load_migrations("vavasms.campaigns.ledger.sqlite")
-    assert [each.version for each in found] == list(range(1, len(found) + 1))
-    assert found == MIGRATIONS
+    migrations = load_migrations("vavasms.campaigns.ledger.sqlite")
+    assert [migration.version for migration in migrations] == list(range(1, len(migrations) + 1))
+    assert migrations == MIGRATIONS
     queries = load_queries("vavasms.campaigns.ledger.sqlite", "queries.sql")
     assert queries["claim_batch"]
     assert all(sql and "-- name:" not in sql for sql in queries.values())

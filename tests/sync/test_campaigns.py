@@ -82,7 +82,7 @@ def test_a_report_longer_than_a_page_is_whole_and_may_be_left_early(
 def test_decisions_and_opt_outs_need_no_await(
     runner: BlockingCampaignRunner, sandbox: SandboxServer, tmp_path: Path
 ) -> None:
-    numbers = [Msisdn(each) for each in phones(2)]
+    numbers = [Msisdn(phone) for phone in phones(2)]
     assert runner.add_opt_outs(numbers, source="test", now=1.0) == 2
     assert runner.remove_opt_outs(numbers[1:]) == 1
     policy = Policy(batch_size=1, concurrency=1)
@@ -188,13 +188,18 @@ PASSED_ON = {
 
 
 def public(cls: type) -> dict[str, Any]:
-    return {name: each for name, each in vars(cls).items() if not name.startswith("_") and callable(each)}
+    return {
+        name: member for name, member in vars(cls).items() if not name.startswith("_") and callable(member)
+    }
 
 
 def shape(call: Any) -> str:
     signature = inspect.signature(call)
-    given = [(each.name, each.kind.name, repr(each.default)) for each in signature.parameters.values()]
-    return json.dumps([given, str(signature.return_annotation)])
+    parameters = [
+        (parameter.name, parameter.kind.name, repr(parameter.default))
+        for parameter in signature.parameters.values()
+    ]
+    return json.dumps([parameters, str(signature.return_annotation)])
 
 
 def test_its_signatures_are_those_of_the_async_runner_and_of_the_ledger() -> None:

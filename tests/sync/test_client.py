@@ -363,4 +363,4 @@ def test_a_wrong_setting_shows_no_password_in_a_traceback_with_locals(option: st
         ours = [
             str(frame.locals) for frame in shown.stack if "vavasms/" in frame.filename.replace("tests", "")
         ]
-        assert "Tr0ub4dor" not in " ".join(each for each in ours if "wrong" not in each)
+        assert "Tr0ub4dor" not in " ".join(line for line in ours if "wrong" not in line)

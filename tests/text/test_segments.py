@@ -60,21 +60,21 @@ def generated_texts() -> list[str]:
 
 def test_20_000_texts_have_the_encoding_and_count_of_the_standard() -> None:
     for text in generated_texts():
-        found = count_segments(text)
-        assert (found.encoding is Encoding.GSM7) is is_gsm7(text)
-        assert (found.segments, found.units, found.units_left) == count_by_the_letter(text)
-        assert found.offending == tuple((i, c) for i, c in enumerate(text) if c not in STANDARD)
+        counted = count_segments(text)
+        assert (counted.encoding is Encoding.GSM7) is is_gsm7(text)
+        assert (counted.segments, counted.units, counted.units_left) == count_by_the_letter(text)
+        assert counted.offending == tuple((i, c) for i, c in enumerate(text) if c not in STANDARD)
         if text:
-            assert found.segments == len(smsutil.split(text).parts)
+            assert counted.segments == len(smsutil.split(text).parts)
 
 
 def test_typical_lengths_cost_what_everyone_expects() -> None:
     for length, segments, left in ((1, 1, 159), (160, 1, 0), (161, 2, 145), (306, 2, 0), (307, 3, 152)):
-        found = count_segments("a" * length)
-        assert (found.segments, found.units, found.units_left) == (segments, length, left)
+        counted = count_segments("a" * length)
+        assert (counted.segments, counted.units, counted.units_left) == (segments, length, left)
     for length, segments, left in ((1, 1, 69), (70, 1, 0), (71, 2, 63), (134, 2, 0), (135, 3, 66)):
-        found = count_segments("ê" * length)
-        assert (found.segments, found.units, found.units_left) == (segments, length, left)
+        counted = count_segments("ê" * length)
+        assert (counted.segments, counted.units, counted.units_left) == (segments, length, left)
 
 
 def test_the_empty_text_is_no_sms() -> None:
@@ -104,9 +104,9 @@ def test_a_lone_surrogate_counts_one_unit() -> None:
 
 
 def test_what_forces_ucs2_is_named_with_its_place() -> None:
-    found = count_segments(f"Ça coûte 5 € {EMOJI}")
-    assert found.encoding is Encoding.UCS2
-    assert found.offending == ((5, "û"), (13, EMOJI))
+    counted = count_segments(f"Ça coûte 5 € {EMOJI}")
+    assert counted.encoding is Encoding.UCS2
+    assert counted.offending == ((5, "û"), (13, EMOJI))
     assert count_segments("Ça vaut 5 €").offending == ()
 
 
@@ -117,9 +117,9 @@ def test_characters_outside_the_alphabet_force_ucs2(character: str) -> None:
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=400))
 def test_any_text_is_counted(text: str) -> None:
-    found = count_segments(text)
-    size = {Encoding.GSM7: (160, 153), Encoding.UCS2: (70, 67)}[found.encoding]
-    assert 0 <= found.units_left <= size[found.segments > 1]
-    assert found.units <= found.segments * size[found.segments > 1]
-    assert found.units >= len(text)
-    assert (found.encoding is Encoding.UCS2) is bool(found.offending)
+    counted = count_segments(text)
+    size = {Encoding.GSM7: (160, 153), Encoding.UCS2: (70, 67)}[counted.encoding]
+    assert 0 <= counted.units_left <= size[counted.segments > 1]
+    assert counted.units <= counted.segments * size[counted.segments > 1]
+    assert counted.units >= len(text)
+    assert (counted.encoding is Encoding.UCS2) is bool(counted.offending)

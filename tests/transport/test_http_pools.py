@@ -115,8 +115,8 @@ async def test_a_cancellation_at_any_instant_tells_the_truth_about_its_send(
     backend: str, sandbox: SandboxServer
 ) -> None:
     settings = load_settings("sandbox@example.com", "sandbox", base_url=sandbox.url)
-    given = None if backend == "httpx" else httpx.AsyncHTTPTransport(retries=0)
-    transport = HttpTransport(settings, max_connections=2, trust_env=False, transport=given)
+    custom = None if backend == "httpx" else httpx.AsyncHTTPTransport(retries=0)
+    transport = HttpTransport(settings, max_connections=2, trust_env=False, transport=custom)
     draft = draft_text(TEXT, "ACME")
     attempts: dict[str, Attempt] = {}
     for step in range(100):

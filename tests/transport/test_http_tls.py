@@ -132,8 +132,8 @@ class ConnectProxy:
 
 
 def connect(base_url: str, **settings: Any) -> AsyncVavaSMS:
-    given: dict[str, Any] = {"sender_id": "ACME", "base_url": base_url, "timeouts": QUICK}
-    return AsyncVavaSMS("sandbox@example.com", "sandbox", **given | settings)
+    options: dict[str, Any] = {"sender_id": "ACME", "base_url": base_url, "timeouts": QUICK}
+    return AsyncVavaSMS("sandbox@example.com", "sandbox", **options | settings)
 
 
 async def refused(client: AsyncVavaSMS) -> VavaSMSError:
@@ -232,8 +232,8 @@ def test_a_bundle_of_the_environment_that_cannot_be_read_is_said_so(monkeypatch:
 async def test_a_proxy_sees_the_host_and_never_the_credentials(secured: Secured) -> None:
     with ConnectProxy(secured.server.port) as proxy:
         settings: dict[str, Any] = {"tls": secured.bundle, "trust_env": False}
-        given = f"http://someone:pr0xy@{proxy.address}"
-        async with connect(f"https://{HOST}/api", proxy=given, **settings) as sms:
+        proxy_url = f"http://someone:pr0xy@{proxy.address}"
+        async with connect(f"https://{HOST}/api", proxy=proxy_url, **settings) as sms:
             await sms.send(ONE, "sentinel-texte")
             await sms.balance()
     assert secured.server.gateway.journal.accepted_count(ONE) == 1
@@ -341,9 +341,9 @@ def test_a_socks_proxy_says_which_package_it_needs(way: str, monkeypatch: pytest
 async def test_a_proxy_that_refuses_let_nothing_through(reply: bytes, secured: Secured) -> None:
     quick = Timeouts(connect=0.3, write=0.1, send=0.3)
     with ConnectProxy(secured.server.port, refuse=reply) as proxy:
-        given = f"http://me:pr0xy@{proxy.address}"
+        proxy_url = f"http://me:pr0xy@{proxy.address}"
         settings: dict[str, Any] = {"timeouts": quick, "tls": secured.bundle}
-        error = await refused(connect(f"https://{HOST}/api", proxy=given, **settings))
+        error = await refused(connect(f"https://{HOST}/api", proxy=proxy_url, **settings))
     assert not error.halts
     assert "pr0xy" not in str(error)
     assert len(proxy.heads) == 3

@@ -30,7 +30,7 @@ REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(SUCCESS), SUCC
 
 @contextmanager
 def serving(serve: Callable[[socket.socket], Any]) -> Iterator[tuple[int, Future[Any]]]:
-    """Hand a listening socket to `serve`, in a thread; give its port and what `serve` will return."""
+    """Pass a listening socket to `serve`, in a thread; return its port and what `serve` will return."""
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as threads:
         listener.settimeout(10)
         future = threads.submit(serve, listener)

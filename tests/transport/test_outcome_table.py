@@ -151,7 +151,7 @@ DISGUISED = (NO_ENVELOPE[2], NO_ENVELOPE[-1])
 
 def fate_by_status(kind: CallKind, status: int) -> Fate:
     """Return the row of the table, told a second time."""
-    read, send, verify = (kind is one for one in (CallKind.READ, CallKind.SEND, CallKind.VERIFY))
+    read, send, verify = (kind is expected for expected in (CallKind.READ, CallKind.SEND, CallKind.VERIFY))
     unknown = NONE if read else UNKNOWN
     unreadable: type[VavaSMSError] = OutcomeUnknownError if verify else UnexpectedReplyError
     if 200 <= status <= 299:

@@ -135,7 +135,7 @@ _NOTHING = "The message shows nothing on a phone"
             (f"Bon{code}jour", "The message holds a control character")
             for code in ["\0", "\x07", "\x0b", "\f", "\x1b", "\x7f", "\x80", "\x85", "\x9f"]
         ),
-        *((thing, "Give the message as text") for thing in [None, 5, b"text", ["text"], 1.5, False]),
+        *((value, "Give the message as text") for value in [None, 5, b"text", ["text"], 1.5, False]),
         *((half, "The message holds half a character") for half in ["half \ud800", "\udfff"]),
     ],
 )

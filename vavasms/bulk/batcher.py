@@ -35,7 +35,7 @@ class Counts:
         self._undelivered.pop(id(result), None)
 
     def copy(self) -> Counts:
-        """Return one that can be added to without touching this one."""
+        """Return a copy that can be added to without touching this one."""
         return Counts(
             counts=dict(self.counts),
             invalid=list(self.invalid),
@@ -44,34 +44,28 @@ class Counts:
         )
 
     def progress(self, result: BatchResult) -> BulkProgress:
-        """Take a picture for a progress bar."""
+        """Return the counts for a progress bar."""
         return BulkProgress(
-            accepted=self.counts[Outcome.ACCEPTED],
-            rejected=self.counts[Outcome.REJECTED],
-            not_sent=self.counts[Outcome.NOT_SENT],
-            unknown=self.counts[Outcome.UNKNOWN],
-            invalid=len(self.invalid),
-            duplicates=self.duplicates,
-            result=result,
+            **self._by_name(), invalid=len(self.invalid), duplicates=self.duplicates, result=result
         )
 
-    def report(self, results: tuple[BatchResult, ...] = ()) -> BulkReport:
-        """Close the account as it stands now."""
+    def report(self) -> BulkReport:
+        """Return the account as it stands now."""
         return BulkReport(
-            results=results,
+            **self._by_name(),
+            results=(),
             undelivered=tuple(self._undelivered.values()),
-            accepted=self.counts[Outcome.ACCEPTED],
-            rejected=self.counts[Outcome.REJECTED],
-            not_sent=self.counts[Outcome.NOT_SENT],
-            unknown=self.counts[Outcome.UNKNOWN],
             invalid=tuple(self.invalid),
             duplicates=self.duplicates,
         )
 
+    def _by_name(self) -> dict[str, int]:
+        return {outcome.value: count for outcome, count in self.counts.items()}
+
 
 @define
 class Batcher:
-    """Sort what is read into batches of at most `size`, invalid ones and duplicates."""
+    """The recipients that are read, sorted into batches of at most `size`, invalid ones and duplicates."""
 
     size: int
     region: str
@@ -84,7 +78,7 @@ class Batcher:
     _index: int = 0
 
     def cut(self, recipients: Iterable[str]) -> None:
-        """Take in recipients; batches that are full become `ready`."""
+        """Add recipients; batches that are full become `ready`."""
         for text in recipients:
             number = self._accept(text)
             self._index += 1
@@ -115,7 +109,7 @@ class Batcher:
             fault = InvalidNumberError("An item of the list is no text.", reason=NumberFault.NOT_TEXT.value)
         else:
             return self._deduplicate(number)
-        self.counts.invalid.append(InvalidRecipient(index=self._index, text=_show(text), error=fault))
+        self.counts.invalid.append(InvalidRecipient(index=self._index, text=_to_text(text), error=fault))
         return None
 
     def _deduplicate(self, number: Msisdn) -> Msisdn | None:
@@ -129,7 +123,7 @@ class Batcher:
         return number
 
 
-def _show(text: object) -> str:
+def _to_text(text: object) -> str:
     try:
         return str(text)
     except Exception:  # noqa: BLE001  what is no text may do anything when asked for one

@@ -106,8 +106,8 @@ class BulkOptions:
                     f"{name} must be a whole number, 1 or more; nothing was sent.", argument=name
                 )
         rate = self.rate
-        fit = isinstance(rate, int | float) and not isinstance(rate, bool)
-        if rate is not None and not (fit and 0 < rate < math.inf):
+        is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
+        if rate is not None and not (is_number and 0 < rate < math.inf):
             raise InvalidInputError(
                 "rate must be a number of messages a second above 0; nothing was sent.", argument="rate"
             )

@@ -1,4 +1,4 @@
-"""A look before the first send of many: the balance costs nothing, and takes the way of the sends."""
+"""A check before the first send of many: the balance costs nothing, and takes the way of the sends."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from vavasms.transport.backoff import backoff
 
 @define
 class RateLimiter:
-    """Spread messages evenly (GCRA): a batch may cost more than a second's worth, and then waits."""
+    """The limiter of messages a second, by GCRA: a batch may cost more than a second's worth, and waits."""
 
     #: Messages a second; None: as fast as answers come.
     rate: float | None
@@ -19,7 +19,7 @@ class RateLimiter:
     _not_before: float = 0.0
 
     def reserve(self, messages: int, now: float) -> float:
-        """Take the room of `messages`; give the seconds to wait before sending them."""
+        """Reserve room for `messages`; return the seconds to wait before sending them."""
         if self.rate is None:
             return self.held(now)
         start = max(self._free_at, now)

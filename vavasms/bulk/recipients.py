@@ -22,13 +22,13 @@ class ChunkedRecipients(ABC):
 
 
 Recipients = Iterable[str] | AsyncIterable[str] | ChunkedRecipients
-#: Iterables that are in memory already.
-HELD = (list, tuple, set, frozenset, dict)
+#: Iterables that cost nothing to look at.
+IN_MEMORY = (list, tuple, set, frozenset, dict)
 
 
 @define
 class ChunkReader:
-    """Read an iterable in lists. What it gave before it failed is handed out before its error is raised."""
+    """A reader of an iterable in lists. What came before a failure is returned before its error is raised."""
 
     iterator: Iterator[str]
     _failure: BaseException | None = None
@@ -58,7 +58,7 @@ def check_recipients(recipients: Recipients) -> None:
             "Give the recipients as a list or another iterable of texts; nothing was sent."
         )
     # Only of what costs nothing: the length of a queryset loads every row of it.
-    if isinstance(recipients, HELD) and len(recipients) == 0:
+    if isinstance(recipients, IN_MEMORY) and len(recipients) == 0:
         raise InvalidInputError("The list of recipients is empty; nothing was sent.")
 
 

@@ -23,7 +23,7 @@ _LONGEST = 20
 _ALLOCATED = (None, NumberFault.LANDLINE, NumberFault.NOT_MOBILE, NumberFault.OLD_PLAN)
 
 
-def check_region(region: object) -> str | None:
+def check_country(region: object) -> str | None:
     """Return the region in upper case, or raise `ConfigurationError` where there is none such."""
     if region is None:
         return None

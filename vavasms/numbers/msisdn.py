@@ -67,9 +67,9 @@ def check_region(region: str) -> str:
     known = region.upper() if isinstance(region, str) else ""
     if known in PLANS:
         return known
-    from vavasms.numbers.lookup import check_region as ask
+    from vavasms.numbers.lookup import check_country
 
-    return ask(region or "") or ""
+    return check_country(region or "") or ""
 
 
 def parse_msisdn(
@@ -100,16 +100,16 @@ def parse_msisdn(
     if not isinstance(text, str):
         raise _refusal(Reading(fault=NumberFault.NOT_TEXT), text)
     if region in _TABLED and default_region in _TABLED:
-        found = _match_wire(text)
-        if found:
+        match = _match_wire(text)
+        if match:
             # Most lists are in the wire's form, or nearly.
-            return Msisdn(found[1])
+            return Msisdn(match[1])
         digits = _read_fast(text, _TABLED[region], _TABLED[default_region])
         if digits is not None:
             return Msisdn(digits)
-    from vavasms.numbers.lookup import check_region, read
+    from vavasms.numbers.lookup import check_country, read
 
-    reading = read(text, check_region(region), check_region(default_region))
+    reading = read(text, check_country(region), check_country(default_region))
     if reading.fault is None or (repair and _is_sure(reading, region)):
         return Msisdn(reading.digits)
     raise _refusal(reading, text)
@@ -119,12 +119,12 @@ def _read_fast(text: str, region: str | None, default_region: str | None) -> str
     """Return the digits where the tables are sure, None where the judge must be asked."""
     # `replace` is twice as fast as `translate`, and nearly all written numbers need no more.
     compact = text.replace(" ", "").replace("-", "")
-    found = _match_wire(compact)
-    if found is None and text.count(".") != 1:  # a single point may be a spreadsheet's ".0": the judge's
+    match = _match_wire(compact)
+    if match is None and text.count(".") != 1:  # a single point may be a spreadsheet's ".0": the judge's
         compact = compact.translate(_PUNCTUATION)
-        found = _match_wire(compact)
-    if found:
-        return found[1]
+        match = _match_wire(compact)
+    if match:
+        return match[1]
     home = region or _UNMISTAKABLE.get(default_region or "")
     if home and _match_national[home](compact):
         return PLANS[home].calling_code + compact

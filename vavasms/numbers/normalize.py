@@ -47,7 +47,7 @@ _SEPARATORS = {
 
 
 def clean(plain: str) -> tuple[str, bool] | NumberFault:
-    """Reduce a normalized number to its digits, and say whether `+` or `00` marks it as international.
+    """Reduce a normalized number to its digits, and whether `+` or `00` marks it as international.
 
     Slashes are not separators: `07 07 07 07/08` is two numbers in the field.
     """
@@ -97,8 +97,8 @@ def _normalize_unicode(text: str) -> str:
 
 def split_decimal(plain: str) -> str | None:
     """Return what stands before the `.0` that a spreadsheet's number ends in, or None."""
-    found = _DECIMAL.fullmatch(plain)
-    return found[1] if found else None
+    match = _DECIMAL.fullmatch(plain)
+    return match[1] if match else None
 
 
 def _find_fault(plain: str, digits: str) -> NumberFault:

@@ -26,7 +26,7 @@ class Process:
             raise misconfigured("The database was opened before a fork: open it in the child process.")
 
 
-class Forgetful(Protocol):
+class ForkAware(Protocol):
     """Something that can begin afresh."""
 
     def forget(self) -> None:
@@ -34,17 +34,17 @@ class Forgetful(Protocol):
         ...
 
 
-_living: WeakSet[Forgetful] = WeakSet()
+_living: WeakSet[ForkAware] = WeakSet()
 
 
-def forget_at_fork(thing: Forgetful) -> None:
-    """Register something to begin afresh in every forked child, before anything else runs there."""
-    _living.add(thing)
+def forget_at_fork(resource: ForkAware) -> None:
+    """Register a resource to begin afresh in every forked child, before anything else runs there."""
+    _living.add(resource)
 
 
 def _forget_all() -> None:
-    for thing in list(_living):
-        thing.forget()
+    for resource in list(_living):
+        resource.forget()
 
 
 if hasattr(os, "register_at_fork"):

@@ -42,7 +42,7 @@ class _Call(Generic[T, R]):
 
 
 class GroupCommit(Generic[T, R]):
-    """Makes the writes that wait by one call of `make`, at most `most` at once; it gives a result for each.
+    """A group commit: one call of `make` for the writes that wait, at most `most`, with a result for each.
 
     Where that call fails, all of them do.
     """
@@ -52,7 +52,7 @@ class GroupCommit(Generic[T, R]):
         self._most = most
         self._waiting: deque[_Call[T, R]] = deque()
         #: Somebody makes what waits, or was just told to.
-        self._is_led = False
+        self._has_leader = False
         self._turn = anyio.Lock()
 
     async def write(self, item: T) -> R:
@@ -64,7 +64,7 @@ class GroupCommit(Generic[T, R]):
         call: _Call[T, R] = _Call(item)
         self._waiting.append(call)
         with CancelScope(shield=True):
-            if self._is_led:
+            if self._has_leader:
                 await self._wait(call)
             if not call.done:
                 await self._lead(call)
@@ -80,13 +80,13 @@ class GroupCommit(Generic[T, R]):
         try:
             await call.woken.wait()
         except BaseException:
-            self._forget(call)
+            self._remove(call)
             if call.woken.is_set() and not call.done:
-                self._pass_on()
+                self._wake_next()
             raise
 
     async def _lead(self, own: _Call[T, R]) -> None:
-        self._is_led = True
+        self._has_leader = True
         calls: list[_Call[T, R]] = []
         try:
             async with self._turn:
@@ -96,8 +96,8 @@ class GroupCommit(Generic[T, R]):
             for call in calls:
                 if not call.done:
                     call.end(None, _INTERRUPTED)
-            self._forget(own)
-            self._pass_on()
+            self._remove(own)
+            self._wake_next()
 
     async def _make_all(self, calls: Sequence[_Call[T, R]]) -> None:
         try:
@@ -109,14 +109,14 @@ class GroupCommit(Generic[T, R]):
             for call, result in zip(calls, results, strict=True):
                 call.end(result)
 
-    def _forget(self, call: _Call[T, R]) -> None:
-        """Leave a call out whose caller is gone."""
+    def _remove(self, call: _Call[T, R]) -> None:
+        """Remove a call whose caller is gone."""
         if call in self._waiting:
             self._waiting.remove(call)
 
-    def _pass_on(self) -> None:
+    def _wake_next(self) -> None:
         """Make the first of those that wait write the next ones."""
         if self._waiting:
             self._waiting[0].woken.set()
         else:
-            self._is_led = False
+            self._has_leader = False

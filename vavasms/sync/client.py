@@ -15,7 +15,7 @@ from threading import RLock
 from typing import Self, TypeVar
 
 from vavasms.bulk.models import BulkReport, OnProgress
-from vavasms.bulk.recipients import HELD, Recipients
+from vavasms.bulk.recipients import IN_MEMORY, Recipients
 from vavasms.calls import CallGroup, PortalCall, Step, cancel_steps, close, finish_steps, inherit_account, run
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
@@ -206,7 +206,7 @@ class VavaSMS:
         """Send in bulk, with the results as they come: see `AsyncVavaSMS.stream_bulk`."""
         group = self._open()
         reader = None
-        if isinstance(recipients, Iterable) and not isinstance(recipients, (*HELD, str, bytes)):
+        if isinstance(recipients, Iterable) and not isinstance(recipients, (*IN_MEMORY, str, bytes)):
             recipients = reader = CallerThreadReader(recipients)
         stream = self._client.stream_bulk(
             recipients,

@@ -1,4 +1,4 @@
-"""One call: its attempts, the judgement of each, and who is told of it."""
+"""One call: its attempts, the judgement of each, and its hooks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from vavasms.config import Secret
 from vavasms.errors import GatewayError, VavaSMSError
 from vavasms.transport.body import Attempt
-from vavasms.transport.hooks import Hook, check_hook, tell
+from vavasms.transport.hooks import Hook, call_hook, check_hook
 from vavasms.transport.outcome import Failure, OutcomePolicy, Problem, Reply, judge_problem, judge_reply
 from vavasms.transport.redaction import scrub
 from vavasms.transport.retry import RetryBudget, again
@@ -18,12 +18,12 @@ from vavasms.wire.responses import Envelope
 
 logger = logging.getLogger("vavasms")
 
-#: Carry a request once, and give what came of it.
+#: Carries a request once, and returns what came of it.
 Post = Callable[[Request, Attempt], Awaitable[Reply | Problem]]
 
 
 class Exchange:
-    """Make a call by as many attempts as the outcome table allows."""
+    """A call to the gateway, in as many attempts as the outcome table allows."""
 
     def __init__(
         self,
@@ -51,27 +51,25 @@ class Exchange:
 
     async def _once(self, request: Request, attempt: Attempt) -> Envelope | Failure:
         started = time.monotonic()
-        tell(self._on_request, request)
+        call_hook(self._on_request, request)
         reply = await self._post(request, attempt)
-        status = None if isinstance(reply, Problem) else reply.status
-        result = self._judge(request, reply)
+        result: Envelope | Failure
+        if isinstance(reply, Problem):
+            status, result = None, judge_problem(request, reply)
+        else:
+            status, result = reply.status, judge_reply(request, reply, self._policy)
         error = result.error if isinstance(result, Failure) else None
         if isinstance(error, GatewayError):
             scrub(error, request, self._password.reveal())
         elapsed = time.monotonic() - started
         _log(request, status, elapsed, error)
-        tell(self._on_response, request, http_status=status, elapsed=elapsed, error=error)
+        call_hook(self._on_response, request, http_status=status, elapsed=elapsed, error=error)
         return result
-
-    def _judge(self, request: Request, reply: Reply | Problem) -> Envelope | Failure:
-        if isinstance(reply, Problem):
-            return judge_problem(request, reply)
-        return judge_reply(request, reply, self._policy)
 
 
 def _log(request: Request, status: int | None, elapsed: float, error: VavaSMSError | None) -> None:
     if not logger.isEnabledFor(logging.DEBUG):
         return
     ending = type(error).__name__ if error else "ok"
-    what, count = request.call.value, len(request.recipients)
-    logger.debug("%s to %d recipient(s): HTTP %s in %.3f s, %s", what, count, status, elapsed, ending)
+    call, count = request.call.value, len(request.recipients)
+    logger.debug("%s to %d recipient(s): HTTP %s in %.3f s, %s", call, count, status, elapsed, ending)

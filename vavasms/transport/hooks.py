@@ -39,14 +39,14 @@ Hook = Callable[[CallInfo], object]
 def check_hook(name: str, hook: Hook | None) -> Hook | None:
     """Refuse what is no plain function: nobody would await an async one, so that it would never run."""
     # An object may be called through an async `__call__`.
-    ways = (hook, getattr(hook, "__call__", None))  # noqa: B004
-    lazy = any(iscoroutinefunction(way) or isasyncgenfunction(way) for way in ways)
-    if hook is not None and (lazy or not callable(hook)):
+    functions = (hook, getattr(hook, "__call__", None))  # noqa: B004
+    is_async = any(iscoroutinefunction(function) or isasyncgenfunction(function) for function in functions)
+    if hook is not None and (is_async or not callable(hook)):
         raise misconfigured(f"{name} must be a plain function, not an async one: nothing awaits it.")
     return hook
 
 
-def tell(hook: Hook | None, request: Request, **details: Any) -> None:
+def call_hook(hook: Hook | None, request: Request, **details: Any) -> None:
     """Call a hook. Its faults are logged and go no further: they must not lose the outcome of a send."""
     if hook is None:
         return

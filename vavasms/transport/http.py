@@ -48,8 +48,8 @@ class _Stream(Body, httpx.AsyncByteStream):
     """The body, as httpx takes one."""
 
 
-class _Spread(httpx.AsyncBaseTransport):
-    """Hand each request to the pool that was taken for it."""
+class _PooledTransport(httpx.AsyncBaseTransport):
+    """The transport that passes each request to the pool acquired for it."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         pool: httpx.AsyncBaseTransport = request.extensions["vavasms.pool"]
@@ -75,7 +75,7 @@ class _Client(httpx.AsyncClient):
 
 
 class HttpTransport:
-    """Carry requests to the gateway and say what became of them."""
+    """The HTTP transport to the gateway, which judges what became of each request."""
 
     def __init__(
         self,
@@ -110,21 +110,22 @@ class HttpTransport:
         # Of a transport that once answered without asking for the body nothing can be told.
         self._blind = False
         self._lifetime = Lifetime()
-        if transport is None:
-            make = _small_pools(_options(settings.base_url, proxy, tls, trust_env=trust_env))
-        else:
-            make = _one_for_all(transport)
-        self._given = transport
+        make = (
+            _pool_factory(_options(settings.base_url, proxy, tls, trust_env=trust_env))
+            if transport is None
+            else _shared_factory(transport)
+        )
+        self._custom = transport
         self._pools: PerLoop[Pools[httpx.AsyncBaseTransport]] = PerLoop(
             lambda: Pools(make, self._close_pool, max_connections),
             # httpx's own connections belong to the loop that opened them.
             is_bound=isinstance(transport, httpx.AsyncHTTPTransport),
         )
-        self._client = _Client(transport=_Spread(), trust_env=False)
+        self._client = _Client(transport=_PooledTransport(), trust_env=False)
         self._deadlines = {kind: deadlines_of(self._timeouts, kind) for kind in CallKind}
 
     async def exchange(self, request: Request, attempt: Attempt | None = None) -> Envelope:
-        """Call the gateway; give the envelope of a success or raise the one error that fits.
+        """Call the gateway; return the envelope of a success or raise the one error that fits.
 
         READ and VERIFY calls are attempted anew where the outcome table allows it, a SEND only
         where its body was never asked for. `attempt` tells the caller of a cancelled call how far it came.
@@ -140,13 +141,13 @@ class HttpTransport:
         pools = self._pools.current()
         if pools is not None:
             await pools.aclose()
-        if self._given is not None:
-            await self._given.aclose()
+        if self._custom is not None:
+            await self._custom.aclose()
         await self._client.aclose()
 
     async def _attempt(self, request: Request, attempt: Attempt) -> Reply | Problem:
         pools = self._pools.get()
-        pool = await pools.take()
+        pool = await pools.acquire()
         body = _Stream(self._credentials, request.form)
         attempt.watch(body, blind=self._blind)
         failed = True
@@ -164,7 +165,7 @@ class HttpTransport:
             if failed or self._lifetime.closed:
                 await pools.discard(pool)
             else:
-                pools.give_back(pool)
+                pools.release(pool)
 
     async def _post(self, request: Request, body: _Stream, pool: httpx.AsyncBaseTransport) -> Reply | Problem:
         extensions, deadline = self._deadlines[request.call.kind]
@@ -174,7 +175,7 @@ class HttpTransport:
                     httpx.Request(
                         "POST",
                         self._url(request.path),
-                        headers=self._headers.of(len(body)),
+                        headers=self._headers.build(len(body)),
                         stream=body,
                         extensions={"timeout": extensions, "vavasms.pool": pool, **self._gate.extensions},
                     ),
@@ -196,12 +197,12 @@ class HttpTransport:
         return url
 
     async def _close_pool(self, pool: httpx.AsyncBaseTransport) -> None:
-        if pool is not self._given:
+        if pool is not self._custom:
             await pool.aclose()
 
 
 async def post_form(url: str, fields: Mapping[str, str], *, timeout: float = 10.0) -> int:
-    """Post a form to a URL that is not the gateway's, without credentials; give the HTTP status.
+    """Post a form to a URL that is not the gateway's, without credentials; return the HTTP status.
 
     For what pretends to be the platform. No redirect is followed, nothing is repeated, the environment is not
     read. Raises `NotSentError` where nobody listens, `OutcomeUnknownError` where no answer came in `timeout`
@@ -240,16 +241,16 @@ def _problem(error: BaseException, *, asked: bool) -> Problem:
 
 
 def _options(base_url: str, proxy: str | None, tls: TLS, *, trust_env: bool) -> dict[str, Any]:
-    """Return what the transports of httpx share, some of it from the environment where that is trusted."""
+    """Return the options that the httpx transports share."""
     secure = urlsplit(base_url).scheme == "https"
     proxy = proxy or (proxy_from_environment(base_url) if trust_env else None)
-    context = _trust(tls, secure=secure, trust_env=trust_env)
+    context = _build_tls(tls, secure=secure, trust_env=trust_env)
     if proxy is not None and not secure:
         raise misconfigured("A proxy for a gateway on plain HTTP would see the password.")
     return {"verify": context, "proxy": _proxy(proxy), "trust_env": False, "retries": 0}
 
 
-def _trust(tls: TLS, *, secure: bool, trust_env: bool) -> ssl.SSLContext:
+def _build_tls(tls: TLS, *, secure: bool, trust_env: bool) -> ssl.SSLContext:
     if tls is None and secure:
         # Reads SSL_CERT_FILE and SSL_CERT_DIR where the environment is trusted.
         return build_context(lambda: httpx.create_ssl_context(trust_env=trust_env))
@@ -258,19 +259,19 @@ def _trust(tls: TLS, *, secure: bool, trust_env: bool) -> ssl.SSLContext:
 
 def _proxy(proxy: str | None) -> httpx.Proxy | None:
     try:
-        given = None if proxy is None else httpx.Proxy(proxy)
-        fit = given is None or bool(given.url.host)
+        parsed = None if proxy is None else httpx.Proxy(proxy)
+        is_fit = parsed is None or bool(parsed.url.host)
     except (TypeError, ValueError, httpx.InvalidURL):
-        fit = False
-    if not fit:
+        is_fit = False
+    if not is_fit:
         # Outside the except block: a proxy's URL may hold a password of its own.
         raise misconfigured("The proxy must be a URL such as http://proxy.example:3128.")
-    if given is not None and given.url.scheme.startswith("socks") and find_spec("socksio") is None:
+    if parsed is not None and parsed.url.scheme.startswith("socks") and find_spec("socksio") is None:
         raise misconfigured("A SOCKS proxy needs one more package: pip install 'httpx[socks]'.")
-    return given
+    return parsed
 
 
-def _small_pools(options: dict[str, Any]) -> Callable[[], httpx.AsyncBaseTransport]:
+def _pool_factory(options: dict[str, Any]) -> Callable[[], httpx.AsyncBaseTransport]:
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY)
 
     def make() -> httpx.AsyncBaseTransport:
@@ -281,7 +282,7 @@ def _small_pools(options: dict[str, Any]) -> Callable[[], httpx.AsyncBaseTranspo
     return make
 
 
-def _one_for_all(transport: httpx.AsyncBaseTransport) -> Callable[[], httpx.AsyncBaseTransport]:
+def _shared_factory(transport: httpx.AsyncBaseTransport) -> Callable[[], httpx.AsyncBaseTransport]:
     if not isinstance(transport, httpx.AsyncBaseTransport):
         raise misconfigured("transport must be an httpx.AsyncBaseTransport.")
     return lambda: transport
@@ -296,25 +297,25 @@ class Headers:
 
     def __init__(self, base_url: str) -> None:
         self._by_length: dict[int, httpx.Headers] = {}
-        self._same = [
+        self._constant = [
             (b"Host", urlsplit(base_url).netloc.encode("ascii")),
             (b"Content-Type", b"application/x-www-form-urlencoded"),
             (b"Accept", b"application/json"),
             (b"User-Agent", f"vavasms/{__version__}".encode("ascii")),
         ]
 
-    def of(self, length: int) -> httpx.Headers:
+    def build(self, length: int) -> httpx.Headers:
         """Return the headers of a body of `length` bytes."""
         headers = self._by_length.get(length)
         if headers is None:
-            headers = httpx.Headers([*self._same, (b"Content-Length", b"%d" % length)])
+            headers = httpx.Headers([*self._constant, (b"Content-Length", b"%d" % length)])
             if len(self._by_length) < MAX_LENGTHS:
                 self._by_length[length] = headers
         return headers
 
 
 class Lifetime:
-    """From the making of a transport to its closing, in one process."""
+    """The life of a transport, from its making to its closing, in one process."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -330,11 +331,11 @@ class Lifetime:
 
         `refusal` says why it cannot be made in this event loop.
         """
-        why = "The client is closed: make a new one." if self.closed else refusal
+        reason = "The client is closed: make a new one." if self.closed else refusal
         if self.is_forked:
             # Its connections are shared with the parent: each would read the other's replies.
-            why = "The client was made before a fork: make a new one in the child process."
-        if why is not None:
-            error = misconfigured(why)
+            reason = "The client was made before a fork: make a new one in the child process."
+        if reason is not None:
+            error = misconfigured(reason)
             error.outcome = None if kind is CallKind.READ else Outcome.NOT_SENT
             raise error

@@ -113,7 +113,9 @@ def judge_problem(request: Request, problem: Problem) -> Failure:
         # Whatever the body was asked for, it had no way to go.
         return _failure(ConfigurationError, problem.barred, kind, Outcome.NOT_SENT, halts=True)
     if problem.asked:
-        return _lost(request, problem)
+        text = f"The request left, and no answer could be read ({problem.name})."
+        attempts = _for_reads(kind, THRICE)
+        return _failure(OutcomeUnknownError, text, kind, Outcome.UNKNOWN, attempts=attempts)
     if problem.misconfigured:
         text = f"The gateway's address cannot be used ({problem.name})."
         return _failure(ConfigurationError, text, kind, Outcome.NOT_SENT, halts=True)
@@ -134,7 +136,7 @@ def judge_reply(request: Request, reply: Reply, policy: OutcomePolicy) -> Envelo
     kind, status = request.call.kind, reply.status
     envelope = parse_envelope(reply.body)
     if envelope is not None and envelope.refuses and (reply.whole or kind is not CallKind.SEND):
-        return _refused(request, envelope, status, policy)
+        return _judge_refusal(request, envelope, status, policy)
     if 300 <= status < 400:
         text = (
             f"The gateway redirects elsewhere (HTTP {status}), which is never followed: check the base URL."
@@ -162,9 +164,9 @@ def _judge_status(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failur
         if _is_doubtful(reply):
             # It may be a success in disguise, and what is turned away is sent again.
             return _unreadable(kind, f"The gateway answered HTTP {status} with what may be a success.", ONCE)
-        return _turned_away(kind, reply, policy)
+        return _judge_turned_away(kind, reply, policy)
     if status in REFUSED:
-        return _refused_barely(kind, reply, policy)
+        return _judge_bare_refusal(kind, reply, policy)
     if status == 408 or 500 <= status < 600:
         text = f"The gateway, or a proxy before it, failed (HTTP {status})."
         cls = OutcomeUnknownError if kind is CallKind.VERIFY else ServerError
@@ -176,14 +178,13 @@ def _is_doubtful(reply: Reply) -> bool:
     return not reply.whole or may_hold_success(reply.body)
 
 
-def _refused_barely(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure:
+def _judge_bare_refusal(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure:
     """Build the failure of a 4xx without the gateway's own envelope: anybody may have written it."""
     final = policy.refusals_are_final and not _is_doubtful(reply)
     outcome = Outcome.REJECTED if final else Outcome.UNKNOWN
+    text = f"The request was refused without the gateway's own words (HTTP {reply.status})."
     error = GatewayError(
-        _say(
-            f"The request was refused without the gateway's own words (HTTP {reply.status}).", kind, outcome
-        ),
+        _sentence(text, kind, outcome),
         http_status=reply.status,
         outcome=_outcome(kind, outcome),
         # A send of which nobody knows is one too many already: the first stops the others.
@@ -192,10 +193,10 @@ def _refused_barely(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Fail
     return Failure(error=error)
 
 
-def _turned_away(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure:
+def _judge_turned_away(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure:
     outcome = Outcome.NOT_SENT if policy.retry_refused else Outcome.UNKNOWN
     error = RateLimitedError(
-        _say(f"The gateway asks for a slower pace (HTTP {reply.status}).", kind, outcome),
+        _sentence(f"The gateway asks for a slower pace (HTTP {reply.status}).", kind, outcome),
         retry_after=reply.retry_after,
         outcome=_outcome(kind, outcome),
     )
@@ -204,7 +205,9 @@ def _turned_away(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure
     return Failure(error=error, attempts=THRICE if again else ONCE, wait=reply.retry_after)
 
 
-def _refused(request: Request, envelope: Envelope, status: int, policy: OutcomePolicy) -> Envelope | Failure:
+def _judge_refusal(
+    request: Request, envelope: Envelope, status: int, policy: OutcomePolicy
+) -> Envelope | Failure:
     if request.call is Call.VERIFY_OTP and otp_reason(envelope) is not None:
         return envelope
     code, kind = envelope.code, request.call.kind
@@ -212,10 +215,10 @@ def _refused(request: Request, envelope: Envelope, status: int, policy: OutcomeP
     cls = _ERROR_TYPES.get(code or 0, GatewayError)
     if code == 709 and request.call is Call.DELIVERY_STATUS:
         cls = MessageNotFoundError
-    words = ", ".join(str(part) for part in (envelope.name, code) if part is not None)
-    said = f": {envelope.description}" if envelope.description else ""
+    label = ", ".join(str(part) for part in (envelope.name, code) if part is not None)
+    description = f": {envelope.description}" if envelope.description else ""
     error = cls(
-        _say(f"The gateway refused ({words}){said.rstrip('.')}.", kind, outcome),
+        _sentence(f"The gateway refused ({label}){description.rstrip('.')}.", kind, outcome),
         code=code,
         name=envelope.name,
         description=envelope.description,
@@ -237,12 +240,6 @@ def _refused_outcome(request: Request, envelope: Envelope, policy: OutcomePolicy
     return Outcome.REJECTED if code is not None and 900 <= code <= 999 else Outcome.UNKNOWN
 
 
-def _lost(request: Request, problem: Problem) -> Failure:
-    kind = request.call.kind
-    text = f"The request left, and no answer could be read ({problem.name})."
-    return _failure(OutcomeUnknownError, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, THRICE))
-
-
 def _unreadable(kind: CallKind, text: str, attempts: int) -> Failure:
     cls = OutcomeUnknownError if kind is CallKind.VERIFY else UnexpectedReplyError
     return _failure(cls, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, attempts))
@@ -257,7 +254,7 @@ def _failure(
     attempts: int = ONCE,
     halts: bool = False,
 ) -> Failure:
-    error = cls(_say(text, kind, outcome), outcome=_outcome(kind, outcome), halts=halts)
+    error = cls(_sentence(text, kind, outcome), outcome=_outcome(kind, outcome), halts=halts)
     return Failure(error=error, attempts=attempts)
 
 
@@ -269,5 +266,5 @@ def _outcome(kind: CallKind, outcome: Outcome) -> Outcome | None:
     return None if kind is CallKind.READ else outcome
 
 
-def _say(text: str, kind: CallKind, outcome: Outcome) -> str:
+def _sentence(text: str, kind: CallKind, outcome: Outcome) -> str:
     return text + _SENTENCES.get(kind, {}).get(outcome, "")

@@ -1,8 +1,8 @@
 """A bounded set of connection pools, each lent to one request at a time.
 
 One large pool looks at every connection at each request: at 64 connections that is eight times the
-work of the request itself. So every place has a small pool of its own, taken by one request at a time.
-The pool used last is taken first: its connection is the one most likely to be still open.
+work of the request itself. So every slot has a small pool of its own, acquired by one request at a time.
+The pool used last is acquired first: its connection is the one most likely to be still open.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PoolT = TypeVar("PoolT")
 
 
 class Pools(Generic[PoolT]):
-    """Lend at most `limit` pools, made when first needed."""
+    """At most `limit` connection pools, made when first needed."""
 
     def __init__(
         self, make: Callable[[], PoolT], close: Callable[[PoolT], Awaitable[None]], limit: int
@@ -25,36 +25,36 @@ class Pools(Generic[PoolT]):
         self._make = make
         self._close = close
         self._idle: list[PoolT] = []
-        self._places = anyio.Semaphore(limit, fast_acquire=True)
+        self._slots = anyio.Semaphore(limit, fast_acquire=True)
 
-    async def take(self) -> PoolT:
+    async def acquire(self) -> PoolT:
         """Wait for a free pool, first come first served.
 
         Without a deadline: whoever holds one has a deadline of its own, and a time-out here would call
         `not_sent` what one's own calls merely kept waiting.
         """
         try:
-            self._places.acquire_nowait()
+            self._slots.acquire_nowait()
         except anyio.WouldBlock:
-            await self._places.acquire()
+            await self._slots.acquire()
         try:
             return self._idle.pop() if self._idle else self._make()
         except BaseException:
-            self._places.release()
+            self._slots.release()
             raise
 
-    def give_back(self, pool: PoolT) -> None:
+    def release(self, pool: PoolT) -> None:
         """Return a pool that is fit for the next request."""
         self._idle.append(pool)
-        self._places.release()
+        self._slots.release()
 
     async def discard(self, pool: PoolT) -> None:
-        """Close a pool whose request failed, and free its place.
+        """Close a pool whose request failed, and free its slot.
 
         httpcore can leave a connection occupied for ever when a request is cancelled at the wrong
         instant; a pool that saw a failure is not worth the doubt.
         """
-        self._places.release()
+        self._slots.release()
         with anyio.CancelScope(shield=True), anyio.move_on_after(1):
             await self._close(pool)
 
@@ -71,7 +71,7 @@ _BOUND = "The client's transport belongs to another event loop: make a client fo
 
 
 class PerLoop(Generic[T]):
-    """Make one of something for each event loop that asks for it.
+    """One of something for each event loop that asks for it.
 
     A script that calls `asyncio.run` again, `async_to_sync` and Celery use one client in one loop after the
     other, and threads in several at a time: a connection that was opened in another loop answers nobody here.
@@ -82,7 +82,7 @@ class PerLoop(Generic[T]):
         self._make = make
         #: There is one for all, which belongs to the first loop.
         self._is_bound = is_bound
-        self._made: dict[Any, T] = {}
+        self._by_loop: dict[Any, T] = {}
         self._library: type | None = None
 
     def refusal(self) -> str | None:
@@ -90,24 +90,24 @@ class PerLoop(Generic[T]):
         token = current_token()
         if self._library not in (None, token.backend_class):
             return _LIBRARY
-        if self._is_bound and self._library is not None and token.native_token not in self._made:
+        if self._is_bound and self._library is not None and token.native_token not in self._by_loop:
             return _BOUND
         return None
 
     def current(self) -> T | None:
         """Return this loop's own; None where it never asked for one."""
-        return self._made.get(current_token().native_token)
+        return self._by_loop.get(current_token().native_token)
 
     def get(self) -> T:
         """Return this loop's own, made when it is first asked for. To be used where nothing refuses it."""
         token = current_token()
-        mine = self._made.get(token.native_token)
-        if mine is None:
+        own = self._by_loop.get(token.native_token)
+        if own is None:
             # Calls under way in another loop hold their own; trio does not tell whether a loop has ended.
-            self._made = {loop: kept for loop, kept in self._made.items() if not _has_ended(loop)}
+            self._by_loop = {loop: value for loop, value in self._by_loop.items() if not _has_ended(loop)}
             self._library = token.backend_class
-            mine = self._made[token.native_token] = self._make()
-        return mine
+            own = self._by_loop[token.native_token] = self._make()
+        return own
 
 
 def _has_ended(loop: Any) -> bool:

@@ -35,22 +35,22 @@ _CODE_IN_TEMPLATE = re.compile(rf"{_CODE}\W{{0,6}}{_HOLE}|{_HOLE}\W{{0,6}}{_CODE
 def scrub(error: GatewayError, request: Request, password: str) -> None:
     """Mask the password, the text or code, and the numbers (their national form too) of `request`."""
     scrubber = _Scrubber(request, password)
-    said = {words: scrubber.clean(words) for words in (error.description, error.name) if words is not None}
+    cleaned = {text: scrubber.clean(text) for text in (error.description, error.name) if text is not None}
     if error.name in _NAMES:
-        said[error.name] = error.name
+        cleaned[error.name] = error.name
     code = str(error.code)
     if len(code) > _LONGEST_CODE and scrubber.clean(code) != code:
         # It is none: a number or a one-time code in the wrong place.
-        said[code], error.code = _MASK, None
-    error.args = (_replace(str(error), said),)
-    error.name = None if error.name is None else said[error.name]
-    error.description = None if error.description is None else said[error.description]
+        cleaned[code], error.code = _MASK, None
+    error.args = (_replace(str(error), cleaned),)
+    error.name = None if error.name is None else cleaned[error.name]
+    error.description = None if error.description is None else cleaned[error.description]
 
 
-def _replace(sentence: str, said: Mapping[str, str]) -> str:
+def _replace(sentence: str, cleaned: Mapping[str, str]) -> str:
     """Put the masked words in the place of the gateway's: at once, since one may be a part of the other."""
     # The sentence ends the gateway's words with a full stop of its own.
-    masked = {words.rstrip("."): clean.rstrip(".") for words, clean in said.items() if words.rstrip(".")}
+    masked = {text.rstrip("."): clean.rstrip(".") for text, clean in cleaned.items() if text.rstrip(".")}
     longest_first = sorted(masked, key=len, reverse=True)
     if not longest_first:
         return sentence
@@ -58,7 +58,7 @@ def _replace(sentence: str, said: Mapping[str, str]) -> str:
 
 
 class _Scrubber:
-    """Cleans the words that answer one request."""
+    """The cleaner of the words that answer one request."""
 
     def __init__(self, request: Request, password: str) -> None:
         self._literal = tuple(filter(None, (password, quote_plus(password))))
@@ -67,22 +67,22 @@ class _Scrubber:
         self._secrets: tuple[FoldedSecrets, ...] = fold_secrets(request, password)
         self._is_template = request.call is Call.SEND_OTP
 
-    def clean(self, words: str) -> str:
-        """Return `words` with masks; the mask alone where a part of a secret would be left."""
-        words = _HOLES.sub(" ", words)
+    def clean(self, text: str) -> str:
+        """Return `text` with masks; the mask alone where a part of a secret would be left."""
+        text = _HOLES.sub(" ", text)
         for secret in self._literal:
-            words = words.replace(secret, _HOLE)
+            text = text.replace(secret, _HOLE)
         masks: dict[str, str] = {}
-        words = _LONG_NUMBER.sub(lambda match: self._hide_number(match[0], masks), words)
+        text = _LONG_NUMBER.sub(lambda match: self._hide_number(match[0], masks), text)
         # What an escape is part of cannot be pointed at: a mask in the middle of it would leave its ends.
-        if self._is_telling(words, unescaped, begin=1):
+        if self._holds_secret(text, unescaped, begin=1):
             return _MASK
-        words = "".join([hide_runs(part, self._secrets, _HOLE) for part in _HOLES.split(words)])
+        text = "".join([hide_runs(part, self._secrets, _HOLE) for part in _HOLES.split(text)])
         if self._is_template:
-            words = _CODE_IN_TEMPLATE.sub(_HOLE, words)
-        if self._is_telling(words, spellings):
+            text = _CODE_IN_TEMPLATE.sub(_HOLE, text)
+        if self._holds_secret(text, spellings):
             return _MASK
-        return _HOLES.sub(lambda match: masks.get(match[0], _MASK), words)
+        return _HOLES.sub(lambda match: masks.get(match[0], _MASK), text)
 
     def _hide_number(self, written: str, masks: dict[str, str]) -> str:
         mask = self._masks.get("".join(filter(str.isdigit, written))[-8:])
@@ -92,7 +92,7 @@ class _Scrubber:
         masks[hole] = mask
         return hole
 
-    def _is_telling(self, words: str, spell: Callable[[str], Iterator[str]], *, begin: int = 0) -> bool:
+    def _holds_secret(self, text: str, spell: Callable[[str], Iterator[str]], *, begin: int = 0) -> bool:
         """Return whether what stands between masks holds a secret, in its spellings from `begin` on."""
-        texts = [text for part in _HOLES.split(words) for text in islice(spell(part), begin, None)]
-        return any(secrets.find(text) for text in texts for secrets in self._secrets)
+        variants = [variant for part in _HOLES.split(text) for variant in islice(spell(part), begin, None)]
+        return any(secrets.find(variant) for variant in variants for secrets in self._secrets)

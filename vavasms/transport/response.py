@@ -1,4 +1,4 @@
-"""Read a reply, whatever its length."""
+"""A reply read from the wire, whatever its length."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def decode(body: bytes, encodings: str | None, limit: int) -> bytes | None:
         windows = _WINDOWS.get(name.strip())
         if windows is None or not body:
             continue
-        found = [plain for window in windows if (plain := _inflate(body, window, limit)) is not None]
-        if not found:
+        decoded = [plain for window in windows if (plain := _inflate(body, window, limit)) is not None]
+        if not decoded:
             return None
-        body = found[0]
+        body = decoded[0]
     return body
 
 

@@ -74,12 +74,12 @@ def unescaped(text: str) -> Iterator[str]:
             return
 
 
-def spellings(words: str) -> Iterator[str]:
-    """Yield all that `words` may say: unescaped, out of pieces, out of base64 and hexadecimal digits."""
-    for whole in dict.fromkeys((words, _SPACE.sub("", words))):
-        for text in unescaped(whole):
-            yield text
-            for decoded in _decode_runs(text):
+def spellings(text: str) -> Iterator[str]:
+    """Yield all that `text` may say: unescaped, out of pieces, out of base64 and hexadecimal digits."""
+    for whole in dict.fromkeys((text, _SPACE.sub("", text))):
+        for plain_text in unescaped(whole):
+            yield plain_text
+            for decoded in _decode_runs(plain_text):
                 yield from unescaped(decoded)
 
 

@@ -20,12 +20,6 @@ class MisshapenError(Exception):
 
 
 @frozen(kw_only=True)
-class BalanceData:
-    amount: Decimal
-    currency: str
-
-
-@frozen(kw_only=True)
 class ReportData:
     message_id: str
     lot_id: str = ""

@@ -161,10 +161,10 @@ def parse_code(typed: str) -> str | None:
     """
     if not isinstance(typed, str):
         raise InvalidInputError("Give the one-time code as text: a number loses its leading zeros.")
-    kept = [one for one in typed if not one.isspace() and unicodedata.category(one) not in {"Pd", "Cf"}]
-    if not (4 <= len(kept) <= 9 and all(one.isdecimal() for one in kept)):
+    digits = [c for c in typed if not c.isspace() and unicodedata.category(c) not in {"Pd", "Cf"}]
+    if not (4 <= len(digits) <= 9 and all(c.isdecimal() for c in digits)):
         return None
-    return "".join(str(unicodedata.decimal(one)) for one in kept)
+    return "".join(str(unicodedata.decimal(c)) for c in digits)
 
 
 def build_verify_otp(to: Msisdn, code: str, *, sender_id: str | None, username: str | None = None) -> Request:
@@ -199,26 +199,22 @@ def _check_sender_id(sender_id: str, username: str | None) -> None:
 def _check_message(message: str) -> None:
     if not isinstance(message, str):
         raise InvalidMessageError("Give the message as text; nothing was sent.")
-    _check_encodable(message)
+    # Not raised in an except block: the codec's error holds the text.
+    if not _is_encodable(message):
+        raise InvalidMessageError(
+            "The message holds half a character (a lone surrogate), which cannot be sent; nothing was sent."
+        )
     if has_control(message):
         raise InvalidMessageError(
             "The message holds a control character other than a line end or a tab; nothing was sent."
         )
     if not is_visible(message):
-        what = "shows nothing on a phone" if message.strip() else "is empty"
-        raise InvalidMessageError(f"The message {what}; nothing was sent.")
+        reason = "shows nothing on a phone" if message.strip() else "is empty"
+        raise InvalidMessageError(f"The message {reason}; nothing was sent.")
     # Counting is not free: below this length no text can have too many segments.
     if len(message) > MAX_SEGMENTS * 33 and count_segments(message).segments > MAX_SEGMENTS:
         raise InvalidMessageError(
             f"The message is longer than {MAX_SEGMENTS} segments, the most a phone joins; nothing was sent."
-        )
-
-
-def _check_encodable(message: str) -> None:
-    # Outside the except block: the codec's error holds the text.
-    if not _is_encodable(message):
-        raise InvalidMessageError(
-            "The message holds half a character (a lone surrogate), which cannot be sent; nothing was sent."
         )
 
 

@@ -25,7 +25,7 @@ from vavasms.models import (
     OtpVerification,
 )
 from vavasms.numbers import Msisdn
-from vavasms.wire.converter import BalanceData, MisshapenError, ReportData, structure, text_or, texts_of
+from vavasms.wire.converter import MisshapenError, ReportData, structure, text_or, texts_of
 from vavasms.wire.signs import CodeWatch, says_success
 
 #: json5 is recursive and slow: 64 KiB would hold the event loop for a second.
@@ -151,8 +151,8 @@ def _read_code(code: int | str) -> int | None:
 
 def _read_name(document: dict[Any, Any], code: int | str) -> str | None:
     candidates = [_clean(value) for value in (document.get("message"), document.get("status"), code)]
-    words = [word for word in candidates if word is not None]
-    return next((word for word in words if _NAME.match(word)), words[0] if words else None)
+    names = [name for name in candidates if name is not None]
+    return next((name for name in names if _NAME.match(name)), names[0] if names else None)
 
 
 def _clean(value: object) -> str | None:
@@ -165,27 +165,25 @@ def _clean(value: object) -> str | None:
 
 def parse_balance(data: Any) -> Balance:
     """Read the credit; raise `MisshapenError` where there is none."""
-    found = structure(data, BalanceData)
-    return Balance(amount=found.amount, currency=found.currency)
+    return structure(data, Balance)
 
 
 def parse_lot(data: Any, recipients: tuple[Msisdn, ...]) -> Lot:
     """Read an accepted lot. Never fails: the gateway said it took the messages."""
-    found = data if isinstance(data, dict) else {}
+    fields = data if isinstance(data, dict) else {}
     return Lot(
-        lot_id=text_or(found.get("lot_id"), ""),
-        message_ids=texts_of(found.get("message_id")),
-        description=text_or(found.get("description"), ""),
+        lot_id=text_or(fields.get("lot_id"), ""),
+        message_ids=texts_of(fields.get("message_id")),
+        description=text_or(fields.get("description"), ""),
         recipients=recipients,
     )
 
 
 def parse_receipt(data: Any) -> OtpReceipt:
     """Read the receipt of a one-time code. Never fails: the gateway said it sent it."""
-    found = data if isinstance(data, dict) else {}
+    fields = data if isinstance(data, dict) else {}
     return OtpReceipt(
-        message_id=text_or(found.get("message_id"), ""),
-        description=text_or(found.get("description"), ""),
+        message_id=text_or(fields.get("message_id"), ""), description=text_or(fields.get("description"), "")
     )
 
 
@@ -211,13 +209,13 @@ def parse_reports(data: Any) -> tuple[DeliveryReport, ...]:
 
 
 def _parse_report(item: Any) -> DeliveryReport:
-    found = structure(item, ReportData)
+    report = structure(item, ReportData)
     return DeliveryReport(
-        message_id=found.message_id,
-        lot_id=found.lot_id,
-        status=_STATUSES.get(found.status.strip().lower(), DeliveryStatus.OTHER),
-        raw_status=found.status,
-        description=found.description,
+        message_id=report.message_id,
+        lot_id=report.lot_id,
+        status=_STATUSES.get(report.status.strip().lower(), DeliveryStatus.OTHER),
+        raw_status=report.status,
+        description=report.description,
     )
 
 
@@ -228,9 +226,7 @@ _OTP_REASONS = {reason.value: reason for reason in OtpReason if reason is not Ot
 
 def otp_reason(envelope: Envelope) -> OtpReason | None:
     """Return an answer about the code itself from an error of the call."""
-    if envelope.code == 913:
-        return _OTP_REASONS.get(envelope.name or "", OtpReason.INVALID)
-    return _OTP_REASONS.get(envelope.name or "")
+    return _OTP_REASONS.get(envelope.name or "", OtpReason.INVALID if envelope.code == 913 else None)
 
 
 def parse_verification(envelope: Envelope) -> OtpVerification:

@@ -9,7 +9,7 @@ from vavasms.campaigns.planning.contacts import Contact, Fate, Judge, Verdict, r
 from vavasms.cli import output, params
 from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.numbers.faults import mask
-from vavasms.numbers.lookup import check_region
+from vavasms.numbers.lookup import check_country
 
 #: Fates by their colours; no opt-out list is asked here.
 _STYLES = {Fate.KEPT: "green", Fate.REPAIRED: "cyan", Fate.DUPLICATE: "yellow", Fate.REFUSED: "red"}
@@ -29,7 +29,7 @@ def check(
     as_json: params.JsonFlag = False,
 ) -> None:
     """Check each number of a list: kept, repaired, a duplicate, or refused and why."""
-    judge = Judge(region=check_region(region), repair=repair)
+    judge = Judge(region=check_country(region), repair=repair)
     fates: Counter[Fate] = Counter()
     source = params.open_contacts(file)
     with (

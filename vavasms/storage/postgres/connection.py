@@ -88,8 +88,8 @@ logging.getLogger("psycopg").addFilter(_unnamed)
 
 
 def _refusal(text: str) -> str:
-    found = [why for words, why in _REFUSALS.items() if words in text.lower()]
-    return found[0] if found else "it cannot be reached"
+    reasons = (reason for phrase, reason in _REFUSALS.items() if phrase in text.lower())
+    return next(reasons, "it cannot be reached")
 
 
 def is_alive(connection: Connection) -> bool:
@@ -109,8 +109,8 @@ def read_url(url: Secret) -> Secret:
     Raises `ConfigurationError` where it cannot be read.
     """
     try:
-        given = conninfo_to_dict(url.reveal(), application_name="vavasms")
-        return Secret(make_conninfo(**{**_BOUNDS, **{name: str(value) for name, value in given.items()}}))
+        options = conninfo_to_dict(url.reveal(), application_name="vavasms")
+        return Secret(make_conninfo(**{**_BOUNDS, **{name: str(value) for name, value in options.items()}}))
     except (psycopg.Error, ValueError):
         pass
     raise misconfigured("The connection string cannot be read: postgresql://user@host/name.")
@@ -141,5 +141,4 @@ def _why(error: Exception) -> str:
     code = getattr(error, "sqlstate", None)
     if code is None:
         return "the connection was lost" if isinstance(error, psycopg.OperationalError) else "no valid value"
-    found = [why for start, why in _WHY.items() if code.startswith(start)]
-    return found[0] if found else f"SQLSTATE {code}"
+    return next((reason for prefix, reason in _WHY.items() if code.startswith(prefix)), f"SQLSTATE {code}")

@@ -156,7 +156,7 @@ class PostgresDatabase:
         return await self._run(work, _SNAPSHOT, STATEMENT_SECONDS)
 
     async def call(self, sql: str, values: Mapping[str, Any]) -> Rows:
-        """Run one statement and commit it, in one round trip; give its rows."""
+        """Run one statement and commit it, in one round trip; return its rows."""
 
         async def work(connection: Connection) -> Rows:
             await connection.set_autocommit(True)
@@ -205,14 +205,14 @@ class PostgresDatabase:
 
 
 async def ask(connection: Connection, *steps: Step) -> list[Rows]:
-    """Run statements one after the other in one round trip; give the rows of each."""
+    """Run statements one after the other in one round trip; return the rows of each."""
     async with connection.pipeline():
         cursors = [await connection.execute(sql.encode(), values) for sql, values in steps]
     return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 async def change(connection: Connection, sql: str, values: Mapping[str, Any]) -> int:
-    """Run a statement; give how many rows it touched."""
+    """Run a statement; return how many rows it touched."""
     return (await connection.execute(sql.encode(), values)).rowcount
 
 

@@ -82,11 +82,11 @@ def _ask_linux(file: Path | int) -> str:
     if sys.platform != "linux":  # pragma: no cover
         return ""
     folder, name, flags = (file, b"", _NO_NAME) if isinstance(file, int) else (_HERE, os.fsencode(file), 0)
-    found = ctypes.create_string_buffer(_ROOM)
+    buffer = ctypes.create_string_buffer(_ROOM)
     # Some C library has no such function.
     with suppress(AttributeError, OSError):
-        if ctypes.CDLL(None).statx(folder, name, flags, _BIRTH, found) == 0:
-            (mask,) = struct.unpack_from("I", found)
-            seconds, parts = struct.unpack_from("qI", found, _AT)
+        if ctypes.CDLL(None).statx(folder, name, flags, _BIRTH, buffer) == 0:
+            (mask,) = struct.unpack_from("I", buffer)
+            seconds, parts = struct.unpack_from("qI", buffer, _AT)
             return f"{seconds}.{parts}" if mask & _BIRTH else ""
     return ""
