@@ -113,12 +113,12 @@ def test_type_checkers_see_the_same_names_from_the_same_homes() -> None:
             case _:
                 raise AssertionError(ast.dump(node))
     assert listed == vavasms.__all__
-    assert homes == vavasms._HOME_OF  # type: ignore[attr-defined]
+    assert homes == vavasms._MODULE_OF  # type: ignore[attr-defined]
     assert set(vavasms.__all__) < homes.keys()
 
 
 def test_what_needs_an_extra_is_found_by_its_name_and_not_by_a_star() -> None:
-    extras = {name for names in vavasms._HOMES_IN_EXTRAS.values() for name in names}  # type: ignore[attr-defined]
+    extras = {name for names in vavasms._EXTRA_NAMES_BY_MODULE.values() for name in names}  # type: ignore[attr-defined]
     assert {"CampaignWorker", "PostgresLedger"} <= extras
     assert not extras & {*vavasms.__all__}
     assert extras <= {*dir(vavasms)}

@@ -6,7 +6,7 @@ Type checkers read `__init__.pyi`; a test holds the two together.
 
 from importlib import import_module
 
-_HOMES = {
+_NAMES_BY_MODULE = {
     "vavasms.bulk.models": ("BatchResult", "BulkProgress", "BulkReport", "InvalidRecipient"),
     "vavasms.sync.bulk": ("BulkResults",),
     "vavasms.bulk.sender": ("BulkStream",),
@@ -66,24 +66,26 @@ _HOMES = {
     "vavasms.version": ("__version__",),
 }
 #: These need an extra: `from vavasms import *` must do without.
-_HOMES_IN_EXTRAS = {
+_EXTRA_NAMES_BY_MODULE = {
     "vavasms.campaigns.ledger.postgres.ledger": ("PostgresLedger",),
     "vavasms.campaigns.workers.worker": ("CampaignWorker",),
     "vavasms.inbound.seen.postgres": ("PostgresSeenStore",),
 }
-_HOME_OF = {name: home for home, names in {**_HOMES, **_HOMES_IN_EXTRAS}.items() for name in names}
+_MODULE_OF = {
+    name: module for module, names in {**_NAMES_BY_MODULE, **_EXTRA_NAMES_BY_MODULE}.items() for name in names
+}
 
-__all__ = sorted(name for names in _HOMES.values() for name in names)
+__all__ = sorted(name for names in _NAMES_BY_MODULE.values() for name in names)
 
 
 def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
+    module = _MODULE_OF.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    value = getattr(import_module(module), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME_OF})
+    return sorted({*globals(), *_MODULE_OF})

@@ -292,7 +292,7 @@ def close(group: CallGroup, finalizer: Callable[[], Awaitable[object]]) -> None:
 
 
 def inherit_account(interrupt: BaseException, earlier: BaseException | None) -> None:
-    """Put the account of an earlier interrupt on the one that takes its place."""
+    """Copy the account of an earlier interrupt to the one that takes its place."""
     if earlier is not None:
         vars(interrupt).update(vars(earlier))
 

@@ -112,7 +112,7 @@ class AsyncVavaSMS:
 
     @hide_frames_async
     async def balance(self) -> Balance:
-        """Ask for the credit (documentation: check/balance).
+        """Return the credit (documentation: check/balance).
 
         Costs nothing and may be repeated; a failure is, twice.
         """
@@ -133,7 +133,7 @@ class AsyncVavaSMS:
     async def delivery_reports(
         self, message_id: str, *, lot_id: str | None = None
     ) -> tuple[DeliveryReport, ...]:
-        """Ask how far a message came (documentation: delivery status).
+        """Return how far a message came (documentation: delivery status).
 
         Costs nothing and may be repeated. The documentation lost the call's path: it is a setting.
         Raises `MessageNotFoundError` for an id that the gateway does not know (709).

@@ -45,13 +45,6 @@ class Outcome(Enum):
     UNKNOWN = "unknown"
 
 
-def _rebuild(cls: type[VavaSMSError], message: str, state: dict[str, Any]) -> VavaSMSError:
-    error = cls.__new__(cls, message)
-    error.args = (message,)
-    error.__dict__.update(state)
-    return error
-
-
 class VavaSMSError(Exception):
     """The root of every error this package raises."""
 
@@ -72,7 +65,7 @@ class VavaSMSError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive Exception's own pickling.
-        return _rebuild, (type(self), str(self), dict(self.__dict__))
+        return type(self).__new__, (type(self), str(self)), dict(self.__dict__)
 
 
 class InvalidInputError(VavaSMSError, ValueError):

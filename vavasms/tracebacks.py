@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
-_HOME = str(Path(__file__).parent)
+_PACKAGE = str(Path(__file__).parent)
 
 
 def strip(error: ErrorT) -> ErrorT:
@@ -48,7 +48,7 @@ def _without_our_frames(error: ErrorT) -> ErrorT:
 
 
 def _is_ours(traceback: TracebackType) -> bool:
-    return traceback.tb_frame.f_code.co_filename.startswith(_HOME)
+    return traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE)
 
 
 def _cleaned(error: ErrorT) -> ErrorT:

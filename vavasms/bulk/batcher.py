@@ -94,7 +94,7 @@ class Batcher:
         return bool(self._rest)
 
     def flush(self) -> None:
-        """Make a last batch of what is left."""
+        """Build a last batch of what is left."""
         if self._rest:
             self.ready.append(tuple(self._rest))
             self._rest = []

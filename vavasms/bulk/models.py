@@ -75,7 +75,7 @@ class BulkReport:
     duplicates: int = 0
 
     def recipients(self, outcome: Outcome) -> Iterator[Msisdn]:
-        """Go through the recipients of one fate, in the batches that this report holds.
+        """Yield the recipients of one fate, in the batches that this report holds.
 
         All of them after `send_bulk`; after `stream_bulk` the undelivered ones.
         """

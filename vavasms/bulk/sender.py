@@ -147,7 +147,7 @@ class BulkStream:
         return None
 
     def take_back(self, result: BatchResult) -> None:
-        """Keep a result that was received and reached nobody."""
+        """Own a result that was received and reached nobody."""
         self._counts.take_back(result)
 
     def stop(self) -> None:
@@ -292,7 +292,7 @@ class BulkStream:
 
 
 class Collector:
-    """Runs a bulk send and has the account of it, at any time and from any thread.
+    """The run of a bulk send, and the account of it at any time and from any thread.
 
     `rest` hands over what was read of the recipients and did not reach the stream.
     """
@@ -319,7 +319,7 @@ class Collector:
         return self._report()
 
     def attach(self, error: BaseException) -> None:
-        """Put the account on what ended the bulk send."""
+        """Attach the account to what ended the bulk send."""
         attach(error, self._report())
 
     def _report(self) -> BulkReport:
@@ -331,7 +331,7 @@ class Collector:
 
 
 def attach(error: BaseException, report: BulkReport) -> None:
-    """Put the account on an exception, as `bulk_report` and in words."""
+    """Attach the account to an exception, as `bulk_report` and in words."""
     vars(error)["bulk_report"] = report
     error.add_note(
         f"vavasms: of the bulk send, {report.accepted} recipients are accepted, "

@@ -73,7 +73,7 @@ def normalize(text: str) -> str:
 
 
 def _unwrap(plain: str) -> str:
-    """Take off what links, exports and people put around a number."""
+    """Remove what links, exports and people put around a number."""
     formula = _FORMULA.fullmatch(plain)
     plain = (formula[1] if formula else plain).strip(_QUOTES + '" ')
     prefix = _PREFIX.match(plain)

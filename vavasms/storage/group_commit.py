@@ -115,7 +115,7 @@ class GroupCommit(Generic[T, R]):
             self._waiting.remove(call)
 
     def _wake_next(self) -> None:
-        """Make the first of those that wait write the next ones."""
+        """Wake the first of those that wait: it writes the next ones."""
         if self._waiting:
             self._waiting[0].woken.set()
         else:

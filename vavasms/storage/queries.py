@@ -21,6 +21,15 @@ class Migration:
     sql: str
 
 
+def reject_version(version: int, latest: int, *, upgrade: bool) -> str | None:
+    """Return why a schema of this version cannot be used, None where it can."""
+    if version > latest:
+        return f"was written by a newer vavasms (version {version}, this one knows {latest}): upgrade vavasms"
+    if 0 < version < latest and not upgrade:
+        return "was written by an older vavasms: run `vavasms ledger migrate` first"
+    return None
+
+
 def load_queries(package: str, name: str) -> Mapping[str, str]:
     """Read the queries of a file, each below its line `-- name: …`."""
     text = files(package).joinpath(name).read_text(encoding="utf-8")

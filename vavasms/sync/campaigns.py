@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, ParamSpec, Self, TypeVar
 
 from vavasms.calls import Session
 from vavasms.campaigns.ledger.models import Campaign, CampaignStatus, StoredBatch
@@ -19,6 +19,9 @@ from vavasms.numbers import Msisdn
 from vavasms.sync.client import VavaSMS, open_group, wait_for
 from vavasms.tracebacks import hide_frames
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _PAGE = 1_000
 
 
@@ -30,7 +33,6 @@ class BlockingCampaignRunner:
 
     def __init__(self, client: VavaSMS, path: str | Path) -> None:
         self._sms = client
-        self._wait = partial(wait_for, client)
         self._path = Path(path)
 
     @hide_frames
@@ -66,7 +68,7 @@ class BlockingCampaignRunner:
         fold: bool = False,
     ) -> CampaignPlan:
         """Work out what a campaign would do and cost: see `CampaignRunner.plan`."""
-        call = partial(
+        return self._wait(
             self._runner.plan,
             contacts,
             message,
@@ -78,7 +80,6 @@ class BlockingCampaignRunner:
             repair=repair,
             fold=fold,
         )
-        return self._wait(call)
 
     @hide_frames
     def submit(
@@ -97,8 +98,8 @@ class BlockingCampaignRunner:
         expect: str | None = None,
         again: bool = False,
     ) -> tuple[Campaign, CampaignPlan]:
-        """Keep a campaign, whole and queued: see `CampaignRunner.submit`."""
-        call = partial(
+        """Store a campaign, whole and queued: see `CampaignRunner.submit`."""
+        return self._wait(
             self._runner.submit,
             contacts,
             message,
@@ -113,7 +114,6 @@ class BlockingCampaignRunner:
             expect=expect,
             again=again,
         )
-        return self._wait(call)
 
     @hide_frames
     def run(self, campaign_id: str, *, on_progress: OnProgress | None = None) -> CampaignRun:
@@ -123,7 +123,7 @@ class BlockingCampaignRunner:
         portal's thread.
         """
         call = partial(self._runner.run, campaign_id, on_progress=on_progress)
-        return self._wait(call, on_interrupt=self._runner.stop)
+        return wait_for(self._sms, call, on_interrupt=self._runner.stop)
 
     def stop(self) -> None:
         """Begin no further batch, from another thread: see `CampaignRunner.stop`."""
@@ -136,7 +136,7 @@ class BlockingCampaignRunner:
     @hide_frames
     def status(self, campaign_id: str) -> CampaignStatus:
         """Count a campaign's recipients: see `Ledger.status`."""
-        return self._wait(partial(self._ledger.status, campaign_id))
+        return self._wait(self._ledger.status, campaign_id)
 
     @hide_frames
     def statuses(self) -> Sequence[CampaignStatus]:
@@ -146,33 +146,33 @@ class BlockingCampaignRunner:
     @hide_frames
     def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
         """Pause a campaign: see `Ledger.pause`."""
-        return self._wait(partial(self._ledger.pause, campaign_id, reason, revision=revision))
+        return self._wait(self._ledger.pause, campaign_id, reason, revision=revision)
 
     @hide_frames
     def cancel(self, campaign_id: str, reason: str) -> bool:
         """Cancel a campaign: see `Ledger.cancel`."""
-        return self._wait(partial(self._ledger.cancel, campaign_id, reason))
+        return self._wait(self._ledger.cancel, campaign_id, reason)
 
     @hide_frames
     def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
         """Return the batches on which a person must decide: see `Ledger.unknown`."""
-        return self._wait(partial(self._ledger.unknown, campaign_id))
+        return self._wait(self._ledger.unknown, campaign_id)
 
     @hide_frames
     def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
-        """Take unknown batches for accepted: see `Ledger.mark_sent`."""
-        return self._wait(partial(self._ledger.mark_sent, campaign_id, numbers, note=note))
+        """Settle unknown batches as accepted: see `Ledger.mark_sent`."""
+        return self._wait(self._ledger.mark_sent, campaign_id, numbers, note=note)
 
     @hide_frames
     def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
         """Queue unknown batches again: see `Ledger.resend`."""
-        return self._wait(partial(self._ledger.resend, campaign_id, numbers, sent_before=sent_before))
+        return self._wait(self._ledger.resend, campaign_id, numbers, sent_before=sent_before)
 
     def report(self, campaign_id: str) -> Iterator[RecipientReport]:
-        """Go through the recipients with what became of each: see `read_report`."""
+        """Yield the recipients with what became of each: see `read_report`."""
         rows = read_report(self._ledger, campaign_id)
         while True:
-            page = self._wait(partial(_take, rows))
+            page = self._wait(_read_page, rows)
             if not page:
                 return
             yield from page
@@ -180,27 +180,25 @@ class BlockingCampaignRunner:
     @hide_frames
     def purge(self, campaign_id: str) -> None:
         """Forget numbers and texts: see `Ledger.purge`."""
-        self._wait(partial(self._ledger.purge, campaign_id))
+        self._wait(self._ledger.purge, campaign_id)
 
     @hide_frames
     def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
-        """Put numbers on the opt-out list: see `Ledger.add_opt_outs`."""
-        return self._wait(partial(self._ledger.add_opt_outs, recipients, source=source, now=now))
+        """Add numbers to the opt-out list: see `Ledger.add_opt_outs`."""
+        return self._wait(self._ledger.add_opt_outs, recipients, source=source, now=now)
 
     @hide_frames
     def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
-        """Take numbers off the opt-out list: see `Ledger.remove_opt_outs`."""
-        return self._wait(partial(self._ledger.remove_opt_outs, recipients))
+        """Remove numbers from the opt-out list: see `Ledger.remove_opt_outs`."""
+        return self._wait(self._ledger.remove_opt_outs, recipients)
+
+    def _wait(self, work: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        return wait_for(self._sms, partial(work, *args, **kwargs))
 
 
-async def _take(rows: AsyncIterator[RecipientReport]) -> list[RecipientReport]:
-    """Read on, some at once: a hop to the portal's thread costs more than a row."""
-    return [row async for row in _first(rows, _PAGE)]
-
-
-async def _first(rows: AsyncIterator[RecipientReport], count: int) -> AsyncIterator[RecipientReport]:
-    for _ in range(count):
-        row = await anext(rows, None)
-        if row is None:
-            return
-        yield row
+async def _read_page(rows: AsyncIterator[RecipientReport]) -> list[RecipientReport]:
+    """Return the next rows, many at once: a hop to the portal's thread costs more than a row."""
+    page: list[RecipientReport] = []
+    while len(page) < _PAGE and (row := await anext(rows, None)) is not None:
+        page.append(row)
+    return page

@@ -120,7 +120,7 @@ class VavaSMS:
 
     @hide_frames
     def balance(self) -> Balance:
-        """Ask for the credit: see `AsyncVavaSMS.balance`."""
+        """Return the credit: see `AsyncVavaSMS.balance`."""
         return self._call(self._client.balance)
 
     @hide_frames
@@ -130,7 +130,7 @@ class VavaSMS:
 
     @hide_frames
     def delivery_reports(self, message_id: str, *, lot_id: str | None = None) -> tuple[DeliveryReport, ...]:
-        """Ask how far a message came: see `AsyncVavaSMS.delivery_reports`."""
+        """Return how far a message came: see `AsyncVavaSMS.delivery_reports`."""
         return self._call(partial(self._client.delivery_reports, message_id, lot_id=lot_id))
 
     @hide_frames

@@ -11,7 +11,7 @@ from vavasms.bulk.recipients import ChunkedRecipients
 
 
 class CallerThreadReader(ChunkedRecipients):
-    """Read the caller's iterable in the caller's own thread.
+    """A reader of the caller's iterable in the caller's own thread.
 
     A database cursor or a Django queryset belongs to the thread that made it, and a slow one must not
     hold the event loop that every `VavaSMS` shares. That thread can be interrupted at any instant: what was
@@ -48,7 +48,7 @@ class CallerThreadReader(ChunkedRecipients):
         self._loop.call_soon_threadsafe(self._answered.set)
 
     def take_unsent(self) -> list[str]:
-        """Take what was read and reached nobody; the reading thread must be through with it."""
+        """Return and forget what was read and reached nobody; the reading thread must be through with it."""
         chunk, self._chunk = self._chunk, []
         return chunk
 

@@ -1,4 +1,4 @@
-"""Make a text GSM-7 where that changes its looks and not its sense."""
+"""A text folded to GSM-7 where that changes its looks and not its sense."""
 
 from __future__ import annotations
 

@@ -11,39 +11,22 @@ not as it is known, requests leave in two writes and a connection is used once; 
 from __future__ import annotations
 
 import ssl
-from ssl import SSLContext
-from typing import Any, Protocol
+from typing import Any
 
 from anyio.lowlevel import checkpoint_if_cancelled
 
 
-class Stream(Protocol):
-    """A connection, as httpcore's `AsyncNetworkStream` describes it."""
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes: ...
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None: ...
-
-    async def aclose(self) -> None: ...
-
-    async def start_tls(
-        self,
-        ssl_context: SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> Stream: ...
-
-    def get_extra_info(self, info: str) -> Any: ...
-
-
 class OneWriteStream:
-    """Hold the headers of a POST back until its body is written, or a reply is asked for."""
+    """One of httpcore's `AsyncNetworkStream`s, which holds the headers of a POST back.
 
-    def __init__(self, stream: Stream) -> None:
+    Until its body is written, or a reply is asked for.
+    """
+
+    def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._held = b""
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    async def read(self, max_bytes: int, timeout: float | None = None) -> Any:
         """Read, once nothing is held back any more."""
         if self._held:
             await self.write(b"", timeout)
@@ -63,14 +46,9 @@ class OneWriteStream:
         """Close; headers that are held back go nowhere."""
         await self._stream.aclose()
 
-    async def start_tls(
-        self,
-        ssl_context: SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> Stream:
-        """Go on over TLS."""
-        return OneWriteStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+    async def start_tls(self, *args: Any, **kwargs: Any) -> OneWriteStream:
+        """Continue over TLS."""
+        return OneWriteStream(await self._stream.start_tls(*args, **kwargs))
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the stream below has."""
@@ -86,7 +64,7 @@ class OneWriteBackend:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
-    async def connect_tcp(self, *args: Any, **kwargs: Any) -> Stream:
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> OneWriteStream:
         """Connect."""
         return OneWriteStream(await self._backend.connect_tcp(*args, **kwargs))
 
@@ -125,7 +103,7 @@ def is_followed(transport: Any) -> bool:
     try:
         connections: list[Any] = [connection._connection for connection in transport._pool.connections]  # noqa: SLF001
         left = [
-            connection._h11_state.trailing_data[0] + _take(connection._network_stream)  # noqa: SLF001
+            connection._h11_state.trailing_data[0] + _drain(connection._network_stream)  # noqa: SLF001
             for connection in connections
         ]
     except AttributeError:
@@ -133,19 +111,19 @@ def is_followed(transport: Any) -> bool:
     return any(data.strip() for data in left)
 
 
-def _take(stream: Any) -> bytes:
-    """Take what was received and waits in `stream`, one of httpcore's, or in what it wraps, decrypted."""
+def _drain(stream: Any) -> bytes:
+    """Return what was received and waits in `stream`, one of httpcore's, or in what it wraps, decrypted."""
     if hasattr(stream, "_protocol"):
         return b"".join(stream._protocol.read_queue)  # noqa: SLF001
     if hasattr(stream, "_ssl_object"):
         received = stream._read_bio if hasattr(stream, "_read_bio") else stream._incoming  # noqa: SLF001
-        received.write(_take(stream.transport_stream))
+        received.write(_drain(stream.transport_stream))
         try:
             return bytes(stream._ssl_object.read(256))  # noqa: SLF001
         except ssl.SSLError:
             # A ticket for the next session, the end, or not yet a whole record.
             return b""
-    return b"" if hasattr(stream, "setsockopt") else _take(stream._stream)  # noqa: SLF001
+    return b"" if hasattr(stream, "setsockopt") else _drain(stream._stream)  # noqa: SLF001
 
 
 def _is_drained(stream: Any) -> bool:

@@ -45,7 +45,7 @@ class Body:
         return "&".join(filter(None, (self._credentials.reveal(), self._form))).encode("ascii")
 
     def revoke(self) -> None:
-        """Hand out nothing from now on."""
+        """Refuse the body from now on."""
         self._revoked = True
 
 

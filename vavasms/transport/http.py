@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ from vavasms.wire.responses import Envelope
 AsyncBaseTransport = httpx.AsyncBaseTransport
 ASGITransport = httpx.ASGITransport
 
+#: The most lengths of bodies whose headers are kept: bulk bodies have few, and making them costs.
+MAX_LENGTHS = 256
 #: Seconds an idle connection is kept. Apache and httpx both say 5: reusing a connection at the very
 #: instant the server closes it makes an unknown outcome, 2 never did.
 KEEPALIVE_EXPIRY = 2.0
@@ -103,13 +106,13 @@ class HttpTransport:
             on_request=on_request,
             on_response=on_response,
         )
-        self._base_url = settings.base_url
         self._gate = Gate(settings.base_url)
-        self._headers = Headers(settings.base_url)
-        self._urls: dict[str, httpx.URL] = {}
+        self._url = lru_cache(lambda path: httpx.URL(settings.base_url + path))
+        self._headers = lru_cache(MAX_LENGTHS)(partial(_build_headers, urlsplit(settings.base_url).netloc))
         # Of a transport that once answered without asking for the body nothing can be told.
         self._blind = False
-        self._lifetime = Lifetime()
+        self._closed = False
+        self._pid = os.getpid()
         make = (
             _pool_factory(_options(settings.base_url, proxy, tls, trust_env=trust_env))
             if transport is None
@@ -130,13 +133,13 @@ class HttpTransport:
         READ and VERIFY calls are attempted anew where the outcome table allows it, a SEND only
         where its body was never asked for. `attempt` tells the caller of a cancelled call how far it came.
         """
-        self._lifetime.check(request.call.kind, self._pools.refusal())
+        self._check(request.call.kind)
         return await self._exchange.run(request, attempt or Attempt())
 
     async def aclose(self) -> None:
         """Close every connection. A transport that was given is closed with it, as httpx does."""
-        self._lifetime.closed = True
-        if self._lifetime.is_forked:
+        self._closed = True
+        if os.getpid() != self._pid:
             return
         pools = self._pools.current()
         if pools is not None:
@@ -144,6 +147,17 @@ class HttpTransport:
         if self._custom is not None:
             await self._custom.aclose()
         await self._client.aclose()
+
+    def _check(self, kind: CallKind) -> None:
+        """Refuse a call that cannot be made; nothing was sent then."""
+        reason = "The client is closed: make a new one." if self._closed else self._pools.refusal()
+        if os.getpid() != self._pid:
+            # Its connections are shared with the parent: each would read the other's replies.
+            reason = "The client was made before a fork: make a new one in the child process."
+        if reason is not None:
+            error = misconfigured(reason)
+            error.outcome = None if kind is CallKind.READ else Outcome.NOT_SENT
+            raise error
 
     async def _attempt(self, request: Request, attempt: Attempt) -> Reply | Problem:
         pools = self._pools.get()
@@ -162,7 +176,7 @@ class HttpTransport:
         finally:
             body.revoke()
             # Once the client is closed nobody else would close it.
-            if failed or self._lifetime.closed:
+            if failed or self._closed:
                 await pools.discard(pool)
             else:
                 pools.release(pool)
@@ -175,7 +189,7 @@ class HttpTransport:
                     httpx.Request(
                         "POST",
                         self._url(request.path),
-                        headers=self._headers.build(len(body)),
+                        headers=self._headers(len(body)),
                         stream=body,
                         extensions={"timeout": extensions, "vavasms.pool": pool, **self._gate.extensions},
                     ),
@@ -189,12 +203,6 @@ class HttpTransport:
         except Exception as error:  # noqa: BLE001  httpx's types do not cover what leaks: raw ssl.SSLError for one
             body.revoke()
             return _problem(error, asked=body.asked or self._blind)
-
-    def _url(self, path: str) -> httpx.URL:
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = httpx.URL(self._base_url + path)
-        return url
 
     async def _close_pool(self, pool: httpx.AsyncBaseTransport) -> None:
         if pool is not self._custom:
@@ -227,6 +235,19 @@ async def post_form(url: str, fields: Mapping[str, str], *, timeout: float = 10.
     except (httpx.HTTPError, TimeoutError) as error:
         failure = OutcomeUnknownError(f"There was no answer ({type(error).__name__}).")
     raise failure
+
+
+def _build_headers(host: str, length: int) -> httpx.Headers:
+    """Return the headers of a body of `length` bytes."""
+    return httpx.Headers(
+        {
+            "Host": host,
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+            "User-Agent": f"vavasms/{__version__}",
+            "Content-Length": str(length),
+        }
+    )
 
 
 def _problem(error: BaseException, *, asked: bool) -> Problem:
@@ -286,56 +307,3 @@ def _shared_factory(transport: httpx.AsyncBaseTransport) -> Callable[[], httpx.A
     if not isinstance(transport, httpx.AsyncBaseTransport):
         raise misconfigured("transport must be an httpx.AsyncBaseTransport.")
     return lambda: transport
-
-
-#: The most lengths of bodies whose headers are kept.
-MAX_LENGTHS = 256
-
-
-class Headers:
-    """The headers of requests to one gateway, kept by length: bulk bodies have few, and making them costs."""
-
-    def __init__(self, base_url: str) -> None:
-        self._by_length: dict[int, httpx.Headers] = {}
-        self._constant = [
-            (b"Host", urlsplit(base_url).netloc.encode("ascii")),
-            (b"Content-Type", b"application/x-www-form-urlencoded"),
-            (b"Accept", b"application/json"),
-            (b"User-Agent", f"vavasms/{__version__}".encode("ascii")),
-        ]
-
-    def build(self, length: int) -> httpx.Headers:
-        """Return the headers of a body of `length` bytes."""
-        headers = self._by_length.get(length)
-        if headers is None:
-            headers = httpx.Headers([*self._constant, (b"Content-Length", b"%d" % length)])
-            if len(self._by_length) < MAX_LENGTHS:
-                self._by_length[length] = headers
-        return headers
-
-
-class Lifetime:
-    """The life of a transport, from its making to its closing, in one process."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self._pid = os.getpid()
-
-    @property
-    def is_forked(self) -> bool:
-        """Whether this is a copy, in a child process, of a transport that the parent may be using."""
-        return os.getpid() != self._pid
-
-    def check(self, kind: CallKind, refusal: str | None = None) -> None:
-        """Refuse a call with a `ConfigurationError` where it cannot be made; nothing was sent then.
-
-        `refusal` says why it cannot be made in this event loop.
-        """
-        reason = "The client is closed: make a new one." if self.closed else refusal
-        if self.is_forked:
-            # Its connections are shared with the parent: each would read the other's replies.
-            reason = "The client was made before a fork: make a new one in the child process."
-        if reason is not None:
-            error = misconfigured(reason)
-            error.outcome = None if kind is CallKind.READ else Outcome.NOT_SENT
-            raise error

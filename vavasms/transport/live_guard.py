@@ -1,4 +1,4 @@
-"""Keep a run of tests from the real gateway.
+"""A guard that keeps a run of tests from the real gateway.
 
 The pytest plugin puts the barrier up; a process that is started meanwhile finds it in its environment. The
 plugin is loaded at the start of every project's tests: what it needs of this module imports next to nothing.

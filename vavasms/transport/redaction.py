@@ -1,4 +1,4 @@
-"""Take out of an error what the gateway's own words repeat of the request: no error may hold it.
+"""The redaction of what the gateway's own words repeat of the request: no error may hold it.
 
 What can be pointed at is masked where it stands. Then the words are compared in every spelling, and where one
 of them still holds a run of a secret, they are left out altogether.
@@ -48,7 +48,7 @@ def scrub(error: GatewayError, request: Request, password: str) -> None:
 
 
 def _replace(sentence: str, cleaned: Mapping[str, str]) -> str:
-    """Put the masked words in the place of the gateway's: at once, since one may be a part of the other."""
+    """Replace the gateway's words by the masked ones: at once, since one may be a part of the other."""
     # The sentence ends the gateway's words with a full stop of its own.
     masked = {text.rstrip("."): clean.rstrip(".") for text, clean in cleaned.items() if text.rstrip(".")}
     longest_first = sorted(masked, key=len, reverse=True)

@@ -38,7 +38,7 @@ class RetryBudget:
         self._since = self.clock()
 
     def spend(self) -> bool:
-        """Take a token; False where none is left."""
+        """Spend a token; return False where none is left."""
         now = self.clock()
         self._tokens = min(self.capacity, self._tokens + (now - self._since) * self.refill)
         self._since = now

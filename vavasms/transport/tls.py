@@ -32,7 +32,7 @@ def is_refusal(error: BaseException | None) -> bool:
 
 
 def check_context(tls: TLS) -> ssl.SSLContext:
-    """Take the context that was given, or build that of a CA bundle; refuse one that checks nothing."""
+    """Return the context itself, or that of a CA bundle; refuse one that checks nothing."""
     if isinstance(tls, ssl.SSLContext):
         if tls.verify_mode is not ssl.CERT_REQUIRED or not tls.check_hostname:
             raise misconfigured(

@@ -156,7 +156,7 @@ def _read_name(document: dict[Any, Any], code: int | str) -> str | None:
 
 
 def _clean(value: object) -> str | None:
-    """Keep a line of plain text: what the gateway says ends in logs and terminals."""
+    """Return one line of plain text: what the gateway says ends in logs and terminals."""
     if not isinstance(value, str):
         return None
     sound = value[:400].encode("utf-8", "replace").decode()

@@ -93,7 +93,7 @@ def _refusal(text: str) -> str:
 
 
 def is_alive(connection: Connection) -> bool:
-    """Find out whether the server closed an idle connection, without asking it."""
+    """Return whether an idle connection is open yet, without asking the server."""
     try:
         # The first reading may find its farewell, the second one the end.
         connection.pgconn.consume_input()

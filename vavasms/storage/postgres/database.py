@@ -131,7 +131,10 @@ class PostgresDatabase:
                 await beside(connection, upgrade)
 
         await _prepare(conninfo, prepare)
-        link = _Link(conninfo=conninfo, session=_SESSION + _look_up(search_path), patience=patience)
+        session = _SESSION
+        if search_path is not None:
+            session += f"SELECT set_config('search_path', '{search_path}', false);"
+        link = _Link(conninfo=conninfo, session=session, patience=patience)
         return cls(link, await link.open(connections))
 
     async def open_hasty(self, connections: int) -> AsyncConnectionPool[Connection]:
@@ -223,10 +226,6 @@ def _need_asyncio() -> None:
     except RuntimeError:
         pass
     raise misconfigured("PostgreSQL needs asyncio, not trio.")
-
-
-def _look_up(search_path: str | None) -> str:
-    return "" if search_path is None else f"SELECT set_config('search_path', '{search_path}', false);"
 
 
 async def _prepare(conninfo: Secret, work: Callable[[Connection], Awaitable[None]]) -> None:

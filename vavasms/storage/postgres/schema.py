@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vavasms.config import misconfigured
 from vavasms.storage.postgres.connection import Connection
-from vavasms.storage.queries import Migration
+from vavasms.storage.queries import Migration, reject_version
 
 #: "VAVA" and one: whoever migrates holds this lock till the commit.
 _LOCK = "SELECT pg_advisory_xact_lock(1447122498, 0)"
@@ -34,7 +34,7 @@ async def prepare_schema(
     create: bool = True,
     schema: str = "vavasms",
 ) -> None:
-    """Make a schema where there is none, and upgrade it where that is wanted, in the present transaction.
+    """Create a schema where there is none, and upgrade it where that is wanted, in the present transaction.
 
     Raises `ConfigurationError`, and touches nothing, for one that is not ours, newer, or older and not to be
     upgraded. One of the present version is only read: whoever uses it needs no right to make tables.
@@ -53,22 +53,18 @@ async def prepare_schema(
 
 
 async def lock_schemas(connection: Connection) -> None:
-    """Be the one who migrates, till the commit."""
+    """Lock every schema for this migration, till the commit."""
     await connection.execute(_LOCK)
 
 
 def _check(version: int, latest: int, schema: str, *, upgrade: bool) -> None:
     if version < 0:
-        why = f"its schema `{schema}` is not ours: name another one"
-    elif version > latest:
-        why = (
-            f"it was written by a newer vavasms (version {version}, this one knows {latest}): upgrade vavasms"
+        raise misconfigured(
+            f"This database cannot be used: its schema `{schema}` is not ours: name another one."
         )
-    elif 0 < version < latest and not upgrade:
-        why = "it was written by an older vavasms: run `vavasms ledger migrate` first"
-    else:
-        return
-    raise misconfigured(f"This database cannot be used: {why}.")
+    reason = reject_version(version, latest, upgrade=upgrade)
+    if reason is not None:
+        raise misconfigured(f"This database cannot be used: it {reason}.")
 
 
 async def _read(connection: Connection, schema: str) -> int:

@@ -116,7 +116,7 @@ class Database:
 
     @classmethod
     def in_memory(cls, migrations: Sequence[Migration], *, application_id: int) -> Self:
-        """Make a database that goes with the object: one connection reads and writes."""
+        """Return a database that goes with the object: one connection reads and writes."""
         connection = _connect(Path(":memory:"), sqlite3.connect)
         migrate(connection, migrations, application_id)
         database = cls(Path(":memory:"), connection, connection)

@@ -35,7 +35,7 @@ def resolve(path: str | Path) -> Path:
 
 
 def make_private(path: Path) -> None:
-    """Make the file where there is none: mode 0600, in a folder of mode 0700 if that is made too.
+    """Create the file where there is none: mode 0600, in a folder of mode 0700 if that is made too.
 
     SQLite gives its own files beside it the same mode. Logs a warning where others can read an old one.
     Raises `LedgerError` where it cannot be made.
@@ -78,7 +78,7 @@ def file_id(file: Path | int) -> int:
 
 
 def _ask_linux(file: Path | int) -> str:
-    """Ask for what Python does not tell; empty where the system or the file system does not know it."""
+    """Return the time of birth, which Python does not tell; empty where the system does not know it."""
     if sys.platform != "linux":  # pragma: no cover
         return ""
     folder, name, flags = (file, b"", _NO_NAME) if isinstance(file, int) else (_HERE, os.fsencode(file), 0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vavasms.errors import ConfigurationError, Outcome
-from vavasms.storage.queries import Migration
+from vavasms.storage.queries import Migration, reject_version
 
 
 def check_schema(
@@ -22,7 +22,6 @@ def check_schema(
 
     Reads only.
     """
-    latest = migrations[-1].version
     try:
         owner, version = _read(connection, "application_id"), _read(connection, "user_version")
         empty = not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
@@ -31,15 +30,11 @@ def check_schema(
             raise
         owner, version, empty = -1, 0, False
     if owner != application_id and not (owner == 0 and empty):
-        why = "holds something else: name another one"
-    elif version > latest:
-        why = f"was written by a newer vavasms (version {version}, this one knows {latest}): upgrade vavasms"
-    elif 0 < version < latest and not upgrade:
-        why = "was written by an older vavasms: run `vavasms ledger migrate` first"
+        reason: str | None = "holds something else: name another one"
     else:
-        return
-    sentence = f"The file {path} {why}."
-    raise ConfigurationError(sentence, outcome=Outcome.NOT_SENT, halts=True)
+        reason = reject_version(version, migrations[-1].version, upgrade=upgrade)
+    if reason is not None:
+        raise ConfigurationError(f"The file {path} {reason}.", outcome=Outcome.NOT_SENT, halts=True)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], application_id: int) -> None:
