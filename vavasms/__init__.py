@@ -61,7 +61,8 @@ _NAMES_BY_MODULE = {
     ),
     "vavasms.numbers": ("Msisdn", "NumberFault", "parse_msisdn"),
     "vavasms.sync.client": ("VavaSMS",),
-    "vavasms.text": ("Encoding", "Segmentation", "count_segments", "fold_to_gsm7"),
+    "vavasms.text.folding": ("fold_to_gsm7",),
+    "vavasms.text.segments": ("Encoding", "Segmentation", "count_segments"),
     "vavasms.transport.hooks": ("CallInfo", "Hook"),
     "vavasms.version": ("__version__",),
 }

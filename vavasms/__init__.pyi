@@ -117,18 +117,10 @@ from vavasms.numbers import parse_msisdn as parse_msisdn
 from vavasms.sync.bulk import BulkResults as BulkResults
 from vavasms.sync.campaigns import BlockingCampaignRunner as BlockingCampaignRunner
 from vavasms.sync.client import VavaSMS as VavaSMS
-from vavasms.text import (
-    Encoding as Encoding,
-)
-from vavasms.text import (
-    Segmentation as Segmentation,
-)
-from vavasms.text import (
-    count_segments as count_segments,
-)
-from vavasms.text import (
-    fold_to_gsm7 as fold_to_gsm7,
-)
+from vavasms.text.folding import fold_to_gsm7 as fold_to_gsm7
+from vavasms.text.segments import Encoding as Encoding
+from vavasms.text.segments import Segmentation as Segmentation
+from vavasms.text.segments import count_segments as count_segments
 from vavasms.transport.hooks import CallInfo as CallInfo
 from vavasms.transport.hooks import Hook as Hook
 from vavasms.version import __version__ as __version__

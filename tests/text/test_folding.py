@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vavasms.text import Encoding, count_segments, fold_to_gsm7
+from vavasms.text.folding import fold_to_gsm7
 from vavasms.text.gsm7 import BASIC, EXTENSION
+from vavasms.text.segments import Encoding, count_segments
 
 anything = st.text(alphabet=st.characters(exclude_categories=()), max_size=60)
 nasty = st.text(

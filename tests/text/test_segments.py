@@ -10,8 +10,8 @@ import smsutil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vavasms.text import Encoding, Segmentation, count_segments
 from vavasms.text.gsm7 import BASIC, EXTENSION
+from vavasms.text.segments import Encoding, Segmentation, count_segments
 
 CODEC = gsm0338.Codec()
 # The library encodes the escape itself, which opens the extension table and is no character.

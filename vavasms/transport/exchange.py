@@ -11,7 +11,6 @@ from vavasms.errors import GatewayError, VavaSMSError
 from vavasms.transport.body import Attempt
 from vavasms.transport.hooks import Hook, call_hook, check_hook
 from vavasms.transport.outcome import Failure, OutcomePolicy, Problem, Reply, judge_problem, judge_reply
-from vavasms.transport.redaction import scrub
 from vavasms.transport.retry import RetryBudget, again
 from vavasms.wire.requests import Request
 from vavasms.wire.responses import Envelope
@@ -60,6 +59,9 @@ class Exchange:
             status, result = reply.status, judge_reply(request, reply, self._policy)
         error = result.error if isinstance(result, Failure) else None
         if isinstance(error, GatewayError):
+            # With the first refusal: what it needs is a tenth of what importing a client costs.
+            from vavasms.transport.redaction import scrub
+
             scrub(error, request, self._password.reveal())
         elapsed = time.monotonic() - started
         _log(request, status, elapsed, error)

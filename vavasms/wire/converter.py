@@ -7,6 +7,7 @@ meant, and no cattrs exception leaves this module.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -46,15 +47,18 @@ def _structure_decimal(value: object, _: type) -> Decimal:
     return amount
 
 
-_converter = Converter(detailed_validation=False)
-_converter.register_structure_hook(str, _structure_text)
-_converter.register_structure_hook(Decimal, _structure_decimal)
+@cache
+def _converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    converter.register_structure_hook(str, _structure_text)
+    converter.register_structure_hook(Decimal, _structure_decimal)
+    return converter
 
 
 def structure(data: Any, shape: type[T]) -> T:
     """Turn decoded JSON into `shape`, or raise `MisshapenError`."""
     try:
-        return _converter.structure(data, shape)
+        return _converter().structure(data, shape)
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         pass
     # Outside the except block: cattrs' errors hold the data.

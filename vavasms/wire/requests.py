@@ -16,7 +16,7 @@ from vavasms.errors import (
     InvalidSenderIdError,
 )
 from vavasms.numbers import Msisdn
-from vavasms.text import count_segments
+from vavasms.text.segments import count_segments
 from vavasms.text.visible import has_control, is_visible
 
 #: The most SMS one text may become: the sequence number of a segment is one octet (3GPP 23.040).

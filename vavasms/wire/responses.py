@@ -31,12 +31,12 @@ from vavasms.wire.signs import CodeWatch, says_success
 #: json5 is recursive and slow: 64 KiB would hold the event loop for a second.
 MAX_LENIENT_BYTES = 4096
 #: PHP prints its diagnostics before the body it was asked for.
-_PHP_DIAGNOSTIC = re.compile(
+_PHP_DIAGNOSTIC = (
     # No whitespace before the first group: two runs of it side by side take quadratic time.
     r"(?:<br\s*/?>)?\s*(?:<b>)?(?:PHP )?(?:Warning|Notice|Deprecated|Strict Standards)(?:</b>)?:"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
-_NAME = re.compile(r"[A-Z][A-Z0-9_]*\Z")
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+"
+_NAME = r"[A-Z][A-Z0-9_]*\Z"
 
 
 @frozen(kw_only=True)
@@ -109,7 +109,7 @@ def _judge(
 
 def _step_over_diagnostics(text: str) -> str:
     text = text.strip("\ufeff \t\r\n")
-    if not text.startswith("{") and _PHP_DIAGNOSTIC.match(text):
+    if not text.startswith("{") and re.match(_PHP_DIAGNOSTIC, text):
         start = text.find("\n{")
         text = text[start + 1 :] if start >= 0 else ""
     return text
@@ -152,7 +152,7 @@ def _read_code(code: int | str) -> int | None:
 def _read_name(document: dict[Any, Any], code: int | str) -> str | None:
     candidates = [_clean(value) for value in (document.get("message"), document.get("status"), code)]
     names = [name for name in candidates if name is not None]
-    return next((name for name in names if _NAME.match(name)), names[0] if names else None)
+    return next((name for name in names if re.match(_NAME, name)), names[0] if names else None)
 
 
 def _clean(value: object) -> str | None:
@@ -160,7 +160,7 @@ def _clean(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     sound = value[:400].encode("utf-8", "replace").decode()
-    return _CONTROL.sub(" ", sound).strip()[:200] or None
+    return re.sub(_CONTROL, " ", sound).strip()[:200] or None
 
 
 def parse_balance(data: Any) -> Balance:

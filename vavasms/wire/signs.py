@@ -15,21 +15,21 @@ from attrs import define
 
 #: Beyond it nobody looks: searching would hold the event loop.
 MAX_LEGIBLE_BYTES = 256 * 1024
+# Patterns are texts here, compiled when first looked for: most programs never do.
 #: JSON, JSON5, and the ways PHP prints an array; a code such as 0901 is none.
-_CODE_0 = re.compile(
-    r"""(?:["'\[]code(?:["']\]?|\])|[{,(]\s*code)\s*(?::|=>?|;)\s*(?:int\(|i:|string\(\d\)\s*|s:\d:)?"""
-    r"""["']?\s*[+-]?\.?0+(?!\d)|<code>\s*0+(?!\d)""",
-    re.IGNORECASE,
+_CODE_0 = (
+    r"""(?i)(?:["'\[]code(?:["']\]?|\])|[{,(]\s*code)\s*(?::|=>?|;)\s*(?:int\(|i:|string\(\d\)\s*|s:\d:)?"""
+    r"""["']?\s*[+-]?\.?0+(?!\d)|<code>\s*0+(?!\d)"""
 )
-_CODE = re.compile(r"""["']code["']\s*:|[{,]\s*code\s*:""", re.IGNORECASE)
+_CODE = r"""(?i)["']code["']\s*:|[{,]\s*code\s*:"""
 #: What only a success is called; the vendor writes it with one S.
-_NAME = re.compile(r"OPERATION_SUCC", re.IGNORECASE)
+_NAME = "(?i)OPERATION_SUCC"
 #: What only a success has: its ids, and what they look like.
-_IDS = re.compile(r"lot_id|message_id|\b(?:LOT|SM|OTP)-\d{6}", re.IGNORECASE)
+_IDS = r"(?i)lot_id|message_id|\b(?:LOT|SM|OTP)-\d{6}"
 _ID_NAMES = frozenset({"lot_id", "message_id"})
 _OBJECT = re.compile(r"""\{\s*(?:["']|\Z)""")
-_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_ESCAPE = r"\\u([0-9a-fA-F]{4})"
+_CONTROL = r"[\x00-\x08\x0b\x0e-\x1f\x7f]"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -71,22 +71,22 @@ def may_hold_success(body: bytes) -> bool:
     if text is None:
         return True
     plain = _unescape(text)
-    if _says_success(plain) or _IDS.search(plain):
+    if _says_success(plain) or re.search(_IDS, plain):
         return True
     if text.startswith(("{", "[")):
         return not _is_whole(text)
-    return _CODE.search(plain) is not None or _has_cut_object(text)
+    return re.search(_CODE, plain) is not None or _has_cut_object(text)
 
 
 def _says_success(plain: str) -> bool:
-    return _CODE_0.search(plain) is not None or _NAME.search(plain) is not None
+    return re.search(_CODE_0, plain) is not None or re.search(_NAME, plain) is not None
 
 
 def _read(body: bytes) -> str | None:
     if len(body) > MAX_LEGIBLE_BYTES or body.startswith(_WIDE_MARKS):
         return None
     text = _decode(body)
-    return None if text is None or _CONTROL.search(text) else text.strip("\ufeff \t\r\n")
+    return None if text is None or re.search(_CONTROL, text) else text.strip("\ufeff \t\r\n")
 
 
 def _decode(body: bytes) -> str | None:
@@ -99,7 +99,7 @@ def _decode(body: bytes) -> str | None:
 
 
 def _unescape(text: str) -> str:
-    plain = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), html.unescape(text))
+    plain = re.sub(_ESCAPE, lambda escape: chr(int(escape[1], 16)), html.unescape(text))
     return plain.replace("\\", "")
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vavasms.campaigns.planning.template import parse_template
 from vavasms.errors import InvalidMessageError, Outcome
-from vavasms.text import fold_to_gsm7
+from vavasms.text.folding import fold_to_gsm7
 
 HEADER = ("telephone", "Prénom", "montant", "date_naissance")
 LINE = "Bonjour {prenom|cher client}, votre solde: {montant} F"

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from vavasms.campaigns.planning.contacts.columns import NO_VALUES, find_named_column, show_name
 from vavasms.errors import InvalidMessageError
-from vavasms.text import fold_to_gsm7
+from vavasms.text.folding import fold_to_gsm7
 from vavasms.text.visible import has_control
 
 #: A doubled brace, a column in braces, or a brace that is neither.

@@ -9,7 +9,8 @@ from attrs import define, field, frozen
 
 from vavasms.errors import InvalidMessageError
 from vavasms.numbers import Msisdn
-from vavasms.text import Encoding, count_segments, fold_to_gsm7
+from vavasms.text.folding import fold_to_gsm7
+from vavasms.text.segments import Encoding, count_segments
 from vavasms.text.visible import is_visible
 from vavasms.wire.requests import MAX_SEGMENTS
 

@@ -12,7 +12,7 @@ from vavasms.cli import output, settings, signals
 from vavasms.cli.message_input import MessageFile, read_message
 from vavasms.cli.params import JsonFlag, SenderId, flag
 from vavasms.models import DeliveryReport, Lot
-from vavasms.text import count_segments
+from vavasms.text.segments import count_segments
 
 
 def balance(*, as_json: JsonFlag = False) -> None:

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from vavasms.cli import output
 from vavasms.cli.message_input import read_text
 from vavasms.cli.params import JsonFlag
-from vavasms.text import Encoding, Segmentation, count_segments, fold_to_gsm7
+from vavasms.text.folding import fold_to_gsm7
+from vavasms.text.segments import Encoding, Segmentation, count_segments
 
 _NAMES = {Encoding.GSM7: "GSM-7", Encoding.UCS2: "UCS-2"}
 _UNITS = {Encoding.GSM7: "septet", Encoding.UCS2: "code unit"}
