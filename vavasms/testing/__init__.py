@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pytest
 
 from vavasms.testing.live_guard import bar, open_for, stopped
-from vavasms.testing.sandbox import MARKER, marker_options
+from vavasms.testing.marker import MARKER, marker_options
 
 T = TypeVar("T")
 

@@ -10,8 +10,6 @@ from attrs import frozen
 from vavasms.numbers import Msisdn, parse_msisdn
 from vavasms.sandbox import Entry, Gateway
 
-__all__ = ["Message", "Outbox"]
-
 
 @frozen(kw_only=True)
 class Message:

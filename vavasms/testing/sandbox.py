@@ -1,4 +1,4 @@
-"""The fixture `vavasms_sandbox`, and what a test asks of it by `@pytest.mark.vavasms(…)`."""
+"""The fixture `vavasms_sandbox`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import pytest
 
@@ -15,8 +15,6 @@ from vavasms.sandbox import FaultPlan, Gateway, SandboxServer, create_app
 from vavasms.sync.client import VavaSMS
 from vavasms.transport.http import ASGITransport
 from vavasms.transport.live_guard import REFUSED_URL
-
-__all__ = ["Sandbox", "Stage"]
 
 _NOWHERE = "http://127.0.0.1:1/api"
 
@@ -148,33 +146,3 @@ class Stage:
             self._taken = self._faults.taken
             with self._server.refuse():
                 pass
-
-
-MARKER = (
-    "vavasms(*, in_process=False, real=False): in_process gives the fixture vavasms_sandbox without a "
-    "server; real lets this test reach the real gateway, which costs money."
-)
-
-
-class MarkerOptions(NamedTuple):
-    """The words of the marker."""
-
-    #: A sandbox without a server.
-    in_process: bool = False
-    #: The test may reach the real gateway.
-    real: bool = False
-
-
-def marker_options(item: pytest.Item) -> MarkerOptions:
-    """Join the markers of a test, its class and its module, the nearest last.
-
-    Raises `UsageError` for words that the marker does not know.
-    """
-    words: dict[str, bool] = {}
-    for mark in reversed(list(item.iter_markers("vavasms"))):
-        if mark.args or not set(mark.kwargs) <= set(MarkerOptions._fields):
-            raise pytest.UsageError(
-                f"{item.nodeid}: the marker is vavasms(in_process=True) or vavasms(real=True)."
-            )
-        words |= mark.kwargs
-    return MarkerOptions(**words)
