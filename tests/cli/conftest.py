@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from vavasms.cli import run
-from vavasms.cli.commands.sandbox_serve import draw, settings
+from vavasms.cli.commands.sandbox_serve import draw
 from vavasms.sandbox import Gateway, SandboxServer
 
 Finished = subprocess.CompletedProcess[str]
@@ -45,7 +45,7 @@ def account(
     bare_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, server: SandboxServer
 ) -> Mapping[str, str]:
     """The sandbox's account in the environment."""
-    found = settings(server)
+    found = server.settings
     for name, value in found.items():
         monkeypatch.setenv(name, value)
     return found

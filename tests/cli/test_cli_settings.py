@@ -13,7 +13,6 @@ from keyring.backend import KeyringBackend
 from keyring.backends import null
 from keyring.credentials import SimpleCredential
 
-from vavasms.cli.commands.sandbox_serve import settings
 from vavasms.cli.settings import find_settings
 from vavasms.errors import ConfigurationError
 from vavasms.sandbox import SandboxServer
@@ -59,7 +58,7 @@ def test_no_credentials_is_one_sentence_that_names_both_variables_and_the_sandbo
 
 
 def test_a_dotenv_file_in_the_working_directory_is_read(inside: Run, server: SandboxServer) -> None:
-    write_dotenv(settings(server))
+    write_dotenv(server.settings)
     finished = inside("balance")
     assert (finished.returncode, finished.stderr) == (0, "")
 
@@ -68,7 +67,7 @@ def test_a_dotenv_file_in_the_working_directory_is_read(inside: Run, server: San
 def test_a_dotenv_that_others_can_read_is_warned_of_without_its_password(
     inside: Run, server: SandboxServer
 ) -> None:
-    write_dotenv(settings(server) | {"VAVASMS_PASSWORD": "sandbox"}, mode=0o644)
+    write_dotenv(server.settings | {"VAVASMS_PASSWORD": "sandbox"}, mode=0o644)
     finished = inside("balance")
     assert finished.returncode == 0
     assert "chmod 600 .env" in finished.stderr

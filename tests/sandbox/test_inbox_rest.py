@@ -63,8 +63,8 @@ def test_a_message_to_a_number_is_waited_for(rest: httpx.Client, gateway: Gatewa
     send(gateway, PHONE, "old")
 
     def work() -> None:
-        gateway.journal.bell.add(ready.set)  # any change; the waiting call listens as well
-        while gateway.journal.bell.listeners < 2:
+        gateway.journal.signal.add(ready.set)  # any change; the waiting call listens as well
+        while gateway.journal.signal.listeners < 2:
             threading.Event().wait(0.002)
         send(gateway, OTHER, "not this one")
         send(gateway, PHONE, "new")
@@ -83,7 +83,7 @@ def test_a_wait_has_an_end(rest: httpx.Client, gateway: Gateway) -> None:
     send(gateway)
     reply = rest.get("messages/wait", params={"to": PHONE, "after": 1, "timeout": 0})
     assert (reply.status_code, reply.json()) == (404, {"error": "no such message within 0 s"})
-    assert gateway.journal.bell.listeners == 0
+    assert gateway.journal.signal.listeners == 0
     assert rest.get("messages/wait?timeout=61").status_code == 400
     assert rest.get("messages/wait?timeout=x").status_code == 400
 
@@ -101,13 +101,13 @@ def test_a_waiting_call_does_not_hold_a_stopping_server(gateway: Gateway) -> Non
         thread = threading.Thread(target=work, args=[f"{server.origin}/sandbox/messages/wait"])
         thread.start()
         deadline = time.monotonic() + 5
-        while gateway.journal.bell.listeners == 0 and time.monotonic() < deadline:
+        while gateway.journal.signal.listeners == 0 and time.monotonic() < deadline:
             threading.Event().wait(0.002)
         began = time.monotonic()
     assert time.monotonic() - began < 8
     thread.join()
     assert len(failures) == 1
-    assert gateway.journal.bell.listeners == 0
+    assert gateway.journal.signal.listeners == 0
 
 
 async def test_waiting_works_in_process_under_both_event_loops(
@@ -121,7 +121,7 @@ async def test_waiting_works_in_process_under_both_event_loops(
     async with anyio.create_task_group() as group:
         group.start_soon(wait)
         with anyio.fail_after(5):
-            while gateway.journal.bell.listeners == 0:
+            while gateway.journal.signal.listeners == 0:
                 await anyio.lowlevel.checkpoint()
         await anyio.to_thread.run_sync(send, gateway)
     assert texts(replies[0]) == ["Bonjour"]

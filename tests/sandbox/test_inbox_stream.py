@@ -17,7 +17,7 @@ from vavasms.sandbox.inbox.conversations import Version
 from vavasms.sandbox.inbox.events import EventStream
 from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.signals import Signal
-from vavasms.sandbox.waiting import hearing
+from vavasms.sandbox.waiting import subscribed
 
 
 def until(happened: Callable[[], bool]) -> None:
@@ -51,7 +51,7 @@ def test_a_message_is_told_within_half_a_second_of_its_acceptance(
     assert len(gateway.journal) == 1
 
 
-def test_only_what_changed_is_told(server: SandboxServer, gateway: Gateway) -> None:
+def test_only_what_changed_is_sent(server: SandboxServer, gateway: Gateway) -> None:
     send(gateway, OTHER)
     with listening(server, version_of(server)) as events:
         events.next("faults")
@@ -114,8 +114,8 @@ def test_a_clearing_resets_whoever_looks(server: SandboxServer, gateway: Gateway
 def test_who_leaves_is_forgotten(server: SandboxServer, gateway: Gateway) -> None:
     with listening(server) as events:
         events.next("reset")
-        assert (gateway.journal.bell.listeners, server.faults.bell.listeners) == (1, 1)
-    until(lambda: (gateway.journal.bell.listeners, server.faults.bell.listeners) == (0, 0))
+        assert (gateway.journal.signal.listeners, server.faults.signal.listeners) == (1, 1)
+    until(lambda: (gateway.journal.signal.listeners, server.faults.signal.listeners) == (0, 0))
 
 
 def test_open_streams_do_not_hold_a_stopping_server(gateway: Gateway) -> None:
@@ -126,7 +126,7 @@ def test_open_streams_do_not_hold_a_stopping_server(gateway: Gateway) -> None:
         began = time.monotonic()
         server.__exit__(None, None, None)
         assert time.monotonic() - began < 10
-    assert gateway.journal.bell.listeners == 0
+    assert gateway.journal.signal.listeners == 0
     for one in stack:
         one.__exit__(None, None, None)
 
@@ -150,31 +150,31 @@ async def test_a_silent_stream_says_that_it_is_still_there(gateway: Gateway) -> 
             gone.set()
 
     with anyio.fail_after(5):
-        desk = Inbox.open(gateway, FaultPlan(), None)
+        desk = Inbox(gateway, FaultPlan(), None)
         await EventStream(desk, "", silence=0.01)({"type": "http"}, receive, send_on)
     assert told[-1] == ": still here\n\n"
-    assert gateway.journal.bell.listeners == 0
+    assert gateway.journal.signal.listeners == 0
 
 
-# --- the ear, under both event loops
+# --- the waiter, under both event loops
 
 
 @pytest.mark.anyio
 async def test_a_ring_from_another_thread_is_heard() -> None:
-    bell = Signal()
-    with hearing(bell) as ear, anyio.fail_after(5):
+    signal = Signal()
+    with subscribed(signal) as waiter, anyio.fail_after(5):
         for _ in range(3):
-            await anyio.to_thread.run_sync(bell.ring)
-            bell.ring()  # many are one
-            await ear.wait()
-    assert bell.listeners == 0
+            await anyio.to_thread.run_sync(signal.emit)
+            signal.emit()  # many are one
+            await waiter.wait()
+    assert signal.listeners == 0
 
 
 def test_a_ring_after_the_end_of_the_loop_is_nobodys() -> None:
     async def listen() -> Callable[[], None]:
-        with hearing(Signal()) as ear:
-            return ear.ring
+        with subscribed(Signal()) as waiter:
+            return waiter.notify
 
     for backend in ("asyncio", "trio"):
-        ring = anyio.run(listen, backend=backend)
-        ring()
+        notify = anyio.run(listen, backend=backend)
+        notify()

@@ -22,7 +22,7 @@ from attrs import frozen
 
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxError, SandboxServer, serve
 from vavasms.sandbox.app import ConnectionGoneError
-from vavasms.sandbox.connection import ServerHand
+from vavasms.sandbox.connection import ServerConnection
 
 TEXT = "/v1/text/single"
 LOGIN = {"username": "sandbox@example.com", "password": "sandbox"}
@@ -508,7 +508,7 @@ def test_a_client_that_never_shakes_hands_does_not_keep_the_server(
         assert drain(sock).data == b""
 
 
-# --- the hand
+# --- the connection
 
 
 class Transport(asyncio.Transport):
@@ -541,11 +541,11 @@ def test_a_peer_that_does_not_let_go_is_dropped_after_a_deadline(monkeypatch: py
         async def close_listener(seconds: float) -> None:
             raise AssertionError
 
-        hand = ServerHand(
+        connection = ServerConnection(
             transport=transport, receive=receive, stopping=asyncio.Event(), close_listener=close_listener
         )
         with pytest.raises(ConnectionGoneError):
-            await hand.close()
+            await connection.close()
 
     asyncio.run(scenario())
 
@@ -558,10 +558,10 @@ def test_a_client_that_has_left_already_is_gone() -> None:
         async def close_listener(seconds: float) -> None:
             raise AssertionError
 
-        hand = ServerHand(
+        connection = ServerConnection(
             transport=None, receive=receive, stopping=asyncio.Event(), close_listener=close_listener
         )
-        for leave in (hand.close, hand.reset):
+        for leave in (connection.close, connection.reset):
             with pytest.raises(ConnectionGoneError):
                 await leave()
 

@@ -53,8 +53,7 @@ async def run_until_signalled(
             note(sentence)
 
     handler = _SignalHandler(
-        first=lambda: end(stop, sentences[0]),
-        second=lambda: end(scope.cancel, sentences[1]),
+        first=lambda: end(stop, sentences[0]), second=lambda: end(scope.cancel, sentences[1])
     )
     result: T | None = None
     with _handled(handler, ending_signals(), loop), scope:

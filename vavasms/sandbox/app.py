@@ -1,4 +1,4 @@
-"""Serve the gateway as an ASGI application, with its faults, behind the guard."""
+"""The gateway as an ASGI application, with its faults, behind the guard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from vavasms.sandbox import middleware
 from vavasms.sandbox.control import control_routes
-from vavasms.sandbox.fault_replies import REPLACING, raw_reply, replace, spoil
+from vavasms.sandbox.fault_replies import REPLACING, alter, raw_reply, replace
 from vavasms.sandbox.faults import NEEDS_SERVER, Fault, FaultKind, FaultPlan, Moment, SandboxError
 from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.inbox import Inbound
@@ -25,20 +25,18 @@ from vavasms.sandbox.magic import find_magic
 from vavasms.sandbox.middleware import SecurityHeaders
 from vavasms.sandbox.replies import Answer
 
-__all__ = ["BASE_PATH", "HAND", "ConnectionControl", "ConnectionGoneError", "create_app"]
-
 #: The prefix of the API's paths, as in the documented base URL.
 BASE_PATH = "/api"
-#: Where the server puts its hand on the connection, among the extensions of the ASGI scope.
-HAND = "vavasms.sandbox.hand"
+#: Where the server puts its `ConnectionControl`, among the extensions of the ASGI scope.
+CONNECTION = "vavasms.sandbox.connection"
 
 
 class ConnectionGoneError(Exception):
-    """Signal that the connection of this request is closed: there is nobody to answer."""
+    """The connection of this request is closed: there is nobody to answer."""
 
 
 class ConnectionControl(Protocol):
-    """Do to a connection what an application cannot; the server's part."""
+    """What the server can do to a connection, and an application cannot."""
 
     async def stall(self, seconds: float) -> None:
         """Wait; a stopping server ends it by `ConnectionGoneError`."""
@@ -59,11 +57,9 @@ class ConnectionControl(Protocol):
 
 @frozen
 class _Api:
-    """Answer the documented calls as a plain ASGI application."""
+    """The documented calls as a plain ASGI application."""
 
-    #: The state.
     gateway: Gateway
-    #: What goes wrong.
     faults: FaultPlan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,26 +82,26 @@ class _Api:
         return Response(answer.body, answer.http_status, headers)
 
     async def _answer(self, path: str, scope: Scope, receive: Receive) -> Answer:
-        """Take a request through its three moments, at each of which its fault may strike."""
-        hand: ConnectionControl | None = scope.get("extensions", {}).get(HAND)
-        fault = _possible(self.faults.take(path), hand)
-        await _strike(fault, Moment.BEFORE_READING, hand)
+        """Return the answer to a request, at each of whose three moments its fault may strike."""
+        connection: ConnectionControl | None = scope.get("extensions", {}).get(CONNECTION)
+        fault = _possible(self.faults.take(path), connection)
+        await _apply(fault, Moment.BEFORE_READING, connection)
         fields = _parse(scope, await middleware.read_body(receive))
         magic = find_magic(fields.get("phone", ""))
         if magic is not None:
             self.gateway.note_magic(magic)
-            fault = fault if magic.fault is None else _possible(magic.fault, hand)
-        await _strike(fault, Moment.AFTER_READING, hand)
+            fault = fault if magic.fault is None else _possible(magic.fault, connection)
+        await _apply(fault, Moment.AFTER_READING, connection)
         if fault is not None and fault.moment is Moment.AFTER_READING and fault.kind in REPLACING:
             return replace(fault)
         answer = self.gateway.handle(path, fields)
-        await _strike(fault, Moment.AFTER_ACCEPTING, hand, answer)
-        return answer if fault is None else spoil(fault, answer)
+        await _apply(fault, Moment.AFTER_ACCEPTING, connection, answer)
+        return answer if fault is None else alter(fault, answer)
 
 
-def _possible(fault: Fault | None, hand: ConnectionControl | None) -> Fault | None:
+def _possible(fault: Fault | None, connection: ConnectionControl | None) -> Fault | None:
     """Refuse a fault of the socket where there is no socket, before anything is accepted."""
-    if hand is None and fault is not None and fault.kind in NEEDS_SERVER:
+    if connection is None and fault is not None and fault.kind in NEEDS_SERVER:
         raise SandboxError(
             f"the fault {fault.kind.value!r} happens to a connection, and in-process there is none: "
             "use SandboxServer"
@@ -121,33 +117,33 @@ def _parse(scope: Scope, body: bytes) -> dict[str, str]:
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-async def _strike(
-    fault: Fault | None, moment: Moment, hand: ConnectionControl | None, answer: Answer | None = None
+async def _apply(
+    fault: Fault | None, moment: Moment, connection: ConnectionControl | None, answer: Answer | None = None
 ) -> None:
     """Do what the fault does to the connection, if this is its moment."""
     if fault is None or fault.moment is not moment:
         return
-    if hand is None:
+    if connection is None:
         # In-process only time can pass: `_possible` has refused whatever else would be done here.
         await anyio.sleep(fault.seconds if fault.kind is FaultKind.STALL else 0)
         return
     match fault.kind:
         case FaultKind.STALL:
-            await hand.stall(fault.seconds)
+            await connection.stall(fault.seconds)
         case FaultKind.RESET:
-            await hand.reset()
+            await connection.reset()
         case FaultKind.REFUSE:
-            await hand.refuse(fault.seconds)
+            await connection.refuse(fault.seconds)
         case FaultKind.CLOSE_BEFORE_READING | FaultKind.CLOSE_AFTER_READING | FaultKind.CLOSE_AFTER_ACCEPTING:
-            await hand.close()
+            await connection.close()
         case FaultKind.CUT if answer is not None:
-            await hand.close(_cut(fault, answer))
+            await connection.close(_cut(fault, answer))
         case _:
             return
 
 
 def _cut(fault: Fault, answer: Answer) -> bytes:
-    """Keep the reply's beginning; its head still promises the whole body."""
+    """Return the reply's beginning; its head still promises the whole body."""
     head, body = raw_reply(answer)
     return head[: fault.at] if fault.in_head else head + body[: fault.at]
 

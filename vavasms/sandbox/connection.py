@@ -1,4 +1,4 @@
-"""Do to a connection what an application cannot: the server's hand on uvicorn's transport."""
+"""The control of a connection that an application has not: the server's, by uvicorn's transport."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from attrs import frozen
 from starlette.types import Receive
 
 from vavasms.sandbox.app import ConnectionGoneError
-
-__all__ = ["ServerHand", "abort"]
 
 # A peer that does not read, or a TLS peer that does not say goodbye, must not hold a closing for ever.
 _CLOSING = 2.0
@@ -29,8 +27,8 @@ def abort(transport: asyncio.Transport, *, reset: bool = False) -> None:
 
 
 @frozen(kw_only=True)
-class ServerHand:
-    """Hold the connection of one request."""
+class ServerConnection:
+    """The connection of one request."""
 
     #: The transport; None where the client has already left.
     transport: asyncio.Transport | None

@@ -1,4 +1,4 @@
-"""Steer the sandbox from another process: a small REST interface under `/sandbox/`, JSON both ways."""
+"""Control of the sandbox from another process: a small REST interface under `/sandbox/`, JSON both ways."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.http_json import make_routes, read_json, read_list, read_number
 from vavasms.sandbox.journal import Entry
 from vavasms.sandbox.messages import message_routes
-
-__all__ = ["control_routes"]
 
 
 def _as_json(entry: Entry) -> dict[str, object]:
@@ -49,9 +47,7 @@ def _amount(value: object) -> Decimal:
 
 @define(eq=False)
 class _Control:
-    #: The state.
     gateway: Gateway
-    #: What goes wrong.
     faults: FaultPlan
 
     async def health(self, _request: Request) -> Response:
@@ -60,16 +56,13 @@ class _Control:
         )
 
     async def journal(self, request: Request) -> Response:
-        """List the entries after `?after=` (all), at most `?limit=`; totals only without `after`.
+        """Return the entries after `?after=` (all), at most `?limit=`; totals only without `after`.
 
         A poller asks with `after`: it shall not pay for the counts of a million recipients each time.
         """
         journal, after = self.gateway.journal, read_number(request, "after")
         entries = journal.entries_after(after or 0, read_number(request, "limit"))
-        answer: dict[str, object] = {
-            "requests": len(journal),
-            "entries": [_as_json(entry) for entry in entries],
-        }
+        answer: dict[str, object] = {"requests": len(journal), "entries": [*map(_as_json, entries)]}
         if after is None:
             answer |= {"recipients": journal.recipients, "accepted": dict(journal.counts())}
         return JSONResponse(answer)
@@ -129,9 +122,9 @@ class _Control:
 
 
 def control_routes(gateway: Gateway, faults: FaultPlan) -> list[Route]:
-    """List the routes: journal, faults, balance, health, and those of the messages."""
+    """Return the routes: journal, faults, balance, health, and those of the messages."""
     control = _Control(gateway, faults)
-    table = (
+    routes = make_routes(
         ("GET", "health", control.health),
         ("GET", "journal", control.journal),
         ("DELETE", "journal", control.clear_journal),
@@ -141,4 +134,4 @@ def control_routes(gateway: Gateway, faults: FaultPlan) -> list[Route]:
         ("DELETE", "faults", control.clear_faults),
         ("PUT", "balance", control.set_balance),
     )
-    return [*make_routes(table), *message_routes(gateway)]
+    return [*routes, *message_routes(gateway)]

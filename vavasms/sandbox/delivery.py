@@ -1,4 +1,4 @@
-"""Move a delivery status with time. Pure."""
+"""The delivery status, which moves with time. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from attrs import frozen
 
 from vavasms.sandbox.magic import MAGIC_NUMBERS
 
-__all__ = ["DeliveryPlan"]
-
 _WORDS = ("pending", "sent", "delivered")
 
 
 @frozen
 class DeliveryPlan:
-    """Hold the ages, in seconds, at which a message changes its status; only `sent` is documented."""
+    """The ages, in seconds, from which a message is `sent` and `delivered`; only `sent` is documented."""
 
-    #: From this age on it is `sent`.
     sent_after: float
-    #: From this age on it is `delivered`.
     delivered_after: float
 
     def status(self, phone: str, age: float) -> str | None:

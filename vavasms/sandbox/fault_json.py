@@ -1,4 +1,4 @@
-"""Read faults from JSON and write them."""
+"""Faults as JSON."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import Any
 
 from vavasms.sandbox.faults import Fault, FaultKind, FaultPlan, Moment, SandboxError
 
-__all__ = ["describe_faults", "parse_fault", "parse_rate", "parse_step"]
-
 # A script may have thousands of steps; whoever looks at it sees the next ones.
 _STEPS_SHOWN = 20
 _TIMED = frozenset({FaultKind.REFUSE, FaultKind.STALL})
-_SPOKEN = frozenset({FaultKind.STATUS, FaultKind.RATE_LIMIT, FaultKind.REDIRECT})
+_WITH_STATUS = frozenset({FaultKind.STATUS, FaultKind.RATE_LIMIT, FaultKind.REDIRECT})
 
-_WORDS: Mapping[str, tuple[type, ...]] = {
+_TYPES: Mapping[str, tuple[type, ...]] = {
     "kind": (str,),
     "moment": (str,),
     "seconds": (int, float),
@@ -26,42 +24,43 @@ _WORDS: Mapping[str, tuple[type, ...]] = {
     "retry_after": (str,),
     "location": (str,),
 }
-
-
-_KINDS = "one of " + ", ".join(each.value for each in FaultKind)
+_KINDS = "one of " + ", ".join(kind.value for kind in FaultKind)
 
 
 def parse_fault(value: object) -> Fault:
-    """Read a fault from JSON: `{"kind": "status", "status": 503, "moment": "after_accepting"}`.
+    """Return the fault of a JSON value: `{"kind": "status", "status": 503, "moment": "after_accepting"}`.
 
     The names are those of `Fault`; `headers` is an object of texts, `body` a text.
     """
     if not isinstance(value, dict) or "kind" not in value:
         raise SandboxError(f'a fault is an object with a "kind": {_KINDS}')
-    for name, word in value.items():
+    for name, option in value.items():
         # `True` is an int to Python and nonsense as a number of bytes.
-        if name not in _WORDS or type(word) not in _WORDS[name]:
-            raise SandboxError(f"a fault has no {name!r} like {word!r}")
-    return Fault(**{name: _word(name, word) for name, word in value.items()})
+        if name not in _TYPES or type(option) not in _TYPES[name]:
+            raise SandboxError(f"a fault has no {name!r} like {option!r}")
+    return Fault(**{name: _convert(name, option) for name, option in value.items()})
 
 
-def _word(name: str, word: object) -> Any:
-    """Turn one JSON value into what `Fault` holds."""
+def _convert(name: str, option: Any) -> Any:
+    """Return what `Fault` holds for a JSON value."""
     try:
-        if name == "kind":
-            return FaultKind(word)
-        if name == "moment":
-            return Moment(word)
+        match name:
+            case "kind":
+                return FaultKind(option)
+            case "moment":
+                return Moment(option)
+            case "headers":
+                return tuple((str(key), str(text)) for key, text in option.items())
+            case "body":
+                return option.encode()
     except ValueError:
         known = f": {_KINDS}" if name == "kind" else ""
-        raise SandboxError(f"a fault has no {name} {word!r}{known}") from None
-    if isinstance(word, dict):
-        return tuple((str(key), str(one)) for key, one in word.items())
-    return word.encode() if name == "body" and isinstance(word, str) else word
+        raise SandboxError(f"a fault has no {name} {option!r}{known}") from None
+    return option
 
 
 def parse_step(step: object) -> tuple[Fault | None, str | None]:
-    """Read a step of the script: null, or a fault with an optional `path`."""
+    """Return the step of a JSON value: null, or a fault with an optional `path`."""
     if step is None:
         return None, None
     if not isinstance(step, dict):
@@ -69,29 +68,30 @@ def parse_step(step: object) -> tuple[Fault | None, str | None]:
     path = step.get("path")
     if not isinstance(path, str | None):
         raise SandboxError("the path of a step is a text")
-    rest = {name: word for name, word in step.items() if name != "path"}
-    return (parse_fault(rest) if rest else None), path
+    options = {name: option for name, option in step.items() if name != "path"}
+    return (parse_fault(options) if options else None), path
 
 
 def parse_rate(value: object) -> tuple[Fault, float]:
-    """Read a fault with its `rate`."""
+    """Return the fault of a JSON value, and its `rate`."""
     if not isinstance(value, dict) or not isinstance(value.get("rate"), int | float):
         raise SandboxError('each of the rates is a fault with a "rate"')
-    return parse_fault({name: word for name, word in value.items() if name != "rate"}), float(value["rate"])
+    options = {name: option for name, option in value.items() if name != "rate"}
+    return parse_fault(options), float(value["rate"])
 
 
 def describe_fault(fault: Fault) -> dict[str, object]:
-    """Write what matters of a fault: kind and moment, seconds or status where they mean something."""
-    words: dict[str, object] = {"kind": fault.kind.value, "moment": fault.moment.value}
-    if fault.kind in _TIMED:
-        words["seconds"] = fault.seconds
-    if fault.kind in _SPOKEN:
-        words["status"] = fault.status
-    return words
+    """Return what matters of a fault: kind and moment, seconds or status where they mean something."""
+    return {
+        "kind": fault.kind.value,
+        "moment": fault.moment.value,
+        **({"seconds": fault.seconds} if fault.kind in _TIMED else {}),
+        **({"status": fault.status} if fault.kind in _WITH_STATUS else {}),
+    }
 
 
 def describe_faults(plan: FaultPlan) -> dict[str, object]:
-    """Write what is planned: the number of steps pending, the first 20 of them, and the rates."""
+    """Return what is planned: the number of steps pending, the first 20 of them, and the rates."""
     script = [
         (None if fault is None else describe_fault(fault)) if path is None else _with_path(fault, path)
         for fault, path in plan.steps(_STEPS_SHOWN)

@@ -1,4 +1,4 @@
-"""Turn a right reply into the one that a fault wants. Pure."""
+"""The replies that faults want in place of right ones. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from attrs import evolve
 
 from vavasms.sandbox.faults import Fault, FaultKind
 from vavasms.sandbox.replies import HTML, Answer
-
-__all__ = ["REPLACING", "raw_reply", "replace", "spoil"]
 
 _WARNING = (
     b"<br />\n<b>Warning</b>:  Undefined array key in <b>/var/www/index.php</b> on line <b>42</b><br />\n"
@@ -31,7 +29,7 @@ REPLACING = frozenset(
 
 
 def replace(fault: Fault) -> Answer:
-    """Write the reply of a kind that does not look at the right one."""
+    """Return the reply of a kind that does not look at the right one."""
     bare = fault.kind in {FaultKind.EMPTY, FaultKind.REDIRECT} or fault.status in {204, 205, 304}
     body = b"" if bare else fault.body
     if body is None:
@@ -39,8 +37,8 @@ def replace(fault: Fault) -> Answer:
     return Answer(http_status=fault.status, body=body, content_type=HTML, headers=_headers(fault))
 
 
-def spoil(fault: Fault, answer: Answer) -> Answer:
-    """Change the right reply as the fault wants; kinds that do not change it leave it as it is."""
+def alter(fault: Fault, answer: Answer) -> Answer:
+    """Return the right reply changed as the fault wants; most kinds leave it as it is."""
     if fault.kind in REPLACING:
         return replace(fault)
     change = _CHANGES.get(fault.kind)
@@ -48,7 +46,7 @@ def spoil(fault: Fault, answer: Answer) -> Answer:
 
 
 def raw_reply(answer: Answer) -> tuple[bytes, bytes]:
-    """Write the head (to the empty line) and the body of a whole HTTP/1.1 reply."""
+    """Return the head (to the empty line) and the body of a whole HTTP/1.1 reply."""
     headers = (
         ("Content-Type", answer.content_type),
         ("Content-Length", str(len(answer.body))),
@@ -60,7 +58,6 @@ def raw_reply(answer: Answer) -> tuple[bytes, bytes]:
 
 
 def _headers(fault: Fault) -> tuple[tuple[str, str], ...]:
-    """Add the one header that a kind is about."""
     if fault.kind is FaultKind.RATE_LIMIT and fault.retry_after is not None:
         return (*fault.headers, ("Retry-After", fault.retry_after))
     if fault.kind is FaultKind.REDIRECT:
@@ -69,12 +66,11 @@ def _headers(fault: Fault) -> tuple[tuple[str, str], ...]:
 
 
 def _phrase(status: int) -> str:
-    """Name a status; a number nobody named has no name."""
     return responses.get(status, "Unassigned")
 
 
 def _drop_an_id(body: bytes) -> bytes:
-    """Leave the last message id out; a reply that holds none stays as it is."""
+    """Return a reply without its last message id; one that holds none stays as it is."""
     try:
         envelope = json.loads(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Describe what may go wrong with a request, and plan it: by script first, then by rate. Pure."""
+"""What may go wrong with a request, and the plan of it: by script first, then by rate. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from attrs import Attribute, field, frozen
 
 from vavasms.sandbox.signals import Signal
 
-__all__ = ["MOMENTS", "NEEDS_SERVER", "Fault", "FaultKind", "FaultPlan", "Moment", "SandboxError"]
-
 
 class SandboxError(Exception):
     """Something was asked of the sandbox that it cannot do."""
 
 
 class Moment(Enum):
-    """Name how far a request has come when its fault strikes."""
+    """How far a request has come when its fault strikes."""
 
     #: The head of the request is here, its body has not been asked for; nothing is accepted.
     BEFORE_READING = "before_reading"
@@ -30,7 +28,7 @@ class Moment(Enum):
 
 
 class FaultKind(Enum):
-    """Name what goes wrong."""
+    """What goes wrong."""
 
     #: The listener closes, and all connections with it, for `seconds`.
     REFUSE = "refuse"
@@ -103,15 +101,15 @@ MOMENTS: Mapping[FaultKind, tuple[Moment, ...]] = {
 _STATUSES = {FaultKind.STATUS: 503, FaultKind.RATE_LIMIT: 429, FaultKind.REDIRECT: 307}
 
 
-def _fits(fault: Fault, _attribute: Attribute[Moment], moment: Moment) -> None:
+def _check_moment(fault: Fault, _attribute: Attribute[Moment], moment: Moment) -> None:
     """Refuse a moment that the kind does not know."""
     allowed = MOMENTS[fault.kind]
     if moment not in allowed:
-        names = ", ".join(one.value for one in allowed)
+        names = ", ".join(other.value for other in allowed)
         raise SandboxError(f"a {fault.kind.value} fault strikes {names}, not {moment.value}")
 
 
-def _speakable(_fault: Fault, _attribute: Attribute[int], status: int) -> None:
+def _check_status(_fault: Fault, _attribute: Attribute[int], status: int) -> None:
     """Refuse a status that is no final reply."""
     if not 200 <= status <= 599:
         raise SandboxError(f"a reply has an HTTP status from 200 to 599, not {status}")
@@ -119,16 +117,15 @@ def _speakable(_fault: Fault, _attribute: Attribute[int], status: int) -> None:
 
 @frozen(kw_only=True)
 class Fault:
-    """Describe one thing that goes wrong with one request."""
+    """One thing that goes wrong with one request."""
 
-    #: What goes wrong.
     kind: FaultKind
     #: When it strikes; each kind has its own default.
-    moment: Moment = field(validator=_fits)
+    moment: Moment = field(validator=_check_moment)
     #: How long REFUSE and STALL last, in seconds.
     seconds: float = 1.0
     #: The HTTP status of a reply: 503 for STATUS, 429 for RATE_LIMIT, 307 for REDIRECT, 200 otherwise.
-    status: int = field(validator=_speakable)
+    status: int = field(validator=_check_status)
     #: Further headers of a reply.
     headers: tuple[tuple[str, str], ...] = ()
     #: The body of STATUS, HTML and RAW; None: a page of HTML.
@@ -151,23 +148,19 @@ class Fault:
         return _STATUSES.get(self.kind, 200)
 
 
-@frozen
-class _Step:
-    #: The fault, or None for a request that goes well.
-    fault: Fault | None
-    #: The only path it is meant for, without `/api`; None: any.
-    path: str | None
+#: A fault (None: the request goes well), and the only path it is meant for, without `/api` (None: any).
+Step = tuple[Fault | None, str | None]
 
 
 class FaultPlan:
-    """Decide the fault of each request; safe between threads."""
+    """The faults of the requests to come; safe between threads."""
 
     def __init__(self, *, rng: random.Random | None = None) -> None:
-        #: Rings when the script or the rates change.
-        self.bell = Signal()
+        #: Emitted when the script or the rates change.
+        self.signal = Signal()
         self._changed = threading.Condition()
         self._rng = rng or random.Random(0)  # noqa: S311 - a repeatable draw, no secret
-        self._steps: list[_Step] = []
+        self._steps: list[Step] = []
         self._rates: dict[Fault, float] = {}
         self._taken = 0
 
@@ -184,13 +177,13 @@ class FaultPlan:
     def script(self, *faults: Fault | None, path: str | None = None) -> None:
         """Append steps, one a request (None: it goes well), for the call `path` (`/v1/otp/send`) or any."""
         with self._changed:
-            self._steps.extend(_Step(fault, path) for fault in faults)
-        self.bell.ring()
+            self._steps.extend((fault, path) for fault in faults)
+        self.signal.emit()
 
-    def steps(self, limit: int | None = None) -> list[tuple[Fault | None, str | None]]:
-        """List the steps that no request has met yet as (fault, path), at most `limit`."""
+    def steps(self, limit: int | None = None) -> list[Step]:
+        """Return the steps that no request has met yet, at most `limit`."""
         with self._changed:
-            return [(step.fault, step.path) for step in self._steps[:limit]]
+            return self._steps[:limit]
 
     @property
     def rates(self) -> Mapping[Fault, float]:
@@ -205,41 +198,37 @@ class FaultPlan:
             self._rates = dict(rates)
             if seed is not None:
                 self._rng.seed(seed)
-        self.bell.ring()
+        self.signal.emit()
 
     def replace(
-        self,
-        steps: Iterable[tuple[Fault | None, str | None]],
-        rates: Mapping[Fault, float],
-        *,
-        seed: int | None = None,
+        self, steps: Iterable[Step], rates: Mapping[Fault, float], *, seed: int | None = None
     ) -> None:
-        """Put a script of (fault, path) and rates in place of the old; wrong rates change nothing."""
+        """Put a script and rates in place of the old; wrong rates change nothing."""
         with self._changed:
             self.set_rates(rates, seed=seed)
-            self._steps = [_Step(fault, path) for fault, path in steps]
-        self.bell.ring()
+            self._steps = list(steps)
+        self.signal.emit()
 
     def clear(self) -> None:
         """Forget the script and the rates."""
         with self._changed:
             self._steps.clear()
             self._rates = {}
-        self.bell.ring()
+        self.signal.emit()
 
     def take(self, path: str) -> Fault | None:
         """Use up the first step of the script that suits `path`; without one, draw by the rates."""
         with self._changed:
-            step = next((step for step in self._steps if step.path in {None, path}), None)
+            step = next((step for step in self._steps if step[1] in {None, path}), None)
             if step is None:
                 fault = self._draw()
             else:
                 self._steps.remove(step)
-                fault = step.fault
+                fault = step[0]
             self._taken += fault is not None
             self._changed.notify_all()
         if step is not None:
-            self.bell.ring()
+            self.signal.emit()
         return fault
 
     def wait_taken(self, faults: int, *, timeout: float = 5.0) -> bool:
@@ -248,7 +237,6 @@ class FaultPlan:
             return self._changed.wait_for(lambda: self._taken >= faults, timeout)
 
     def _draw(self) -> Fault | None:
-        """Draw one fault, or none, from the rates."""
         if not self._rates:
             return None
         mark = self._rng.random()

@@ -1,4 +1,4 @@
-"""Stand in for the gateway: a second, independent reading of the vendor's documentation. Pure state, no I/O.
+"""The gateway's state: a second, independent reading of the vendor's documentation. Pure, no I/O.
 
 Whatever the documentation leaves open is the sandbox's own choice, and is called so where it is made.
 """
@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from attrs import frozen
-
 from vavasms.sandbox import replies
 from vavasms.sandbox.delivery import DeliveryPlan
 from vavasms.sandbox.journal import Entry, Journal, Kind
@@ -23,8 +21,6 @@ from vavasms.sandbox.magic import MAGIC_NUMBERS, MagicNumber, find_magic
 from vavasms.sandbox.otps import OtpBook, OtpVerdict
 from vavasms.sandbox.replies import Answer, RefusedError, refusal
 from vavasms.text.segments import count_segments
-
-__all__ = ["DEFAULT_MESSAGE", "Gateway", "RefusedError"]
 
 BALANCE, TEXT, OTP_SEND, OTP_VERIFY = "/v1/check/balance", "/v1/text/single", "/v1/otp/send", "/v1/otp/verify"
 DEFAULT_MESSAGE = "Votre code OTP est : ##OTP##"
@@ -44,24 +40,8 @@ _VERDICTS = {OtpVerdict.INVALID: 913, OtpVerdict.EXPIRED: 914, OtpVerdict.NOT_FO
 _STATUS_WORDS = {"pending": "En attente", "sent": "Envoyé", "delivered": "Délivré", "failed": "Échec"}
 
 
-@frozen(kw_only=True)
-class _Draft:
-    """Hold a message that is about to be accepted."""
-
-    #: A text or a one-time code.
-    kind: Kind
-    #: The sender ID.
-    sender_id: str
-    #: Digits without `+`, joined by commas.
-    to: str
-    #: The text.
-    message: str
-    #: The code in it; empty for a text.
-    otp: str = ""
-
-
 class Gateway:
-    """Answer the five calls from memory; safe between threads.
+    """A stand-in that answers the five calls from memory; safe between threads.
 
     `sender_ids=None` takes any ID of 3 to 11 letters and digits; the username is always one. `balance` and
     `price` (of one segment to one recipient) are XOF. `clock` gives seconds since the epoch; `sent_after` and
@@ -122,12 +102,22 @@ class Gateway:
         """Set the credit, in XOF."""
         with self._lock:
             self._balance = Decimal(amount)
-        self.journal.bell.ring()
+        self.journal.signal.emit()
 
     def refill(self, amount: Decimal | int) -> None:
         """Add to the credit, in XOF."""
         with self._lock:
             self.set_balance(self._balance + amount)
+
+    def client_settings(self, base_url: str) -> dict[str, str]:
+        """Return the settings by which a client reaches the gateway at `base_url`."""
+        names = self.sender_ids or {"SANDBOX"}
+        return {
+            "VAVASMS_BASE_URL": base_url,
+            "VAVASMS_USERNAME": self.username,
+            "VAVASMS_PASSWORD": self.password,
+            "VAVASMS_SENDER_ID": "SANDBOX" if "SANDBOX" in names else min(names),
+        }
 
     def now(self) -> float:
         """Return the time of the gateway's clock (seconds)."""
@@ -137,7 +127,7 @@ class Gateway:
         """Keep in mind that a request named a magic number, for whoever shows what comes."""
         self._magic.append(magic)
         self.recent_magic.appendleft(magic)
-        self.journal.bell.ring()
+        self.journal.signal.emit()
 
     def take_magic(self) -> Iterator[MagicNumber]:
         """Take the magic numbers that requests have named since, oldest first."""
@@ -151,8 +141,8 @@ class Gateway:
 
     def status_of(self, message_id: str) -> str | None:
         """Return the delivery status of a message now: None where the gateway knows no such message."""
-        found = self.journal.find(message_id)
-        return None if found is None else self._status(*found)
+        position = self.journal.find(message_id)
+        return None if position is None else self._status(*position)
 
     def handle(self, path: str, fields: Mapping[str, str]) -> Answer:
         """Answer one call; `path` is without `/api`."""
@@ -213,49 +203,44 @@ class Gateway:
         message = fields.get("message", "")
         if not message:
             raise RefusedError(904)
-        entry = self._accept(_Draft(kind=Kind.TEXT, sender_id=sender_id, to=to, message=message))
+        entry = self._accept(Kind.TEXT, sender_id, to, message)
         lot = {"lot_id": entry.lot_id, "description": "Message envoyé avec succès"}
         return replies.success({**lot, "message_id": entry.message_ids})
 
-    def _accept(self, draft: _Draft) -> Entry:
+    def _accept(self, kind: Kind, sender_id: str, to: str, message: str, *, otp: str = "") -> Entry:
         """Charge and journal a message; there is no way back from here."""
-        segments = count_segments(draft.message).segments
-        recipients = draft.to.count(",") + 1
+        segments, recipients = count_segments(message).segments, to.count(",") + 1
         cost = segments * recipients * self.price
         if cost > self._balance:
             raise RefusedError(920)
-        entry = self._entry(draft, segments, cost)
+        now = self._clock()
+        day = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d")
+        self._sequence += 1
+        entry = Entry(
+            sequence=self._sequence,
+            time=now,
+            kind=kind,
+            lot_id=f"LOT-{day}-{self._lots + self._sequence}" if kind is Kind.TEXT else "",
+            sender_id=sender_id,
+            to=to,
+            message=message,
+            segments=segments,
+            cost=cost,
+            day=day,
+            first_id=self._next_id,
+            otp=otp,
+        )
         self._balance -= cost
         self._next_id += recipients
         self.journal.add(entry)
         return entry
 
-    def _entry(self, draft: _Draft, segments: int, cost: Decimal) -> Entry:
-        now = self._clock()
-        day = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d")
-        self._sequence += 1
-        return Entry(
-            sequence=self._sequence,
-            time=now,
-            kind=draft.kind,
-            lot_id=f"LOT-{day}-{self._lots + self._sequence}" if draft.kind is Kind.TEXT else "",
-            sender_id=draft.sender_id,
-            to=draft.to,
-            message=draft.message,
-            segments=segments,
-            cost=cost,
-            day=day,
-            first_id=self._next_id,
-            otp=draft.otp,
-        )
-
     def _report(self, fields: Mapping[str, str]) -> Answer:
         """Report one message; a `lot_id` that is not its own is taken for an unknown message."""
-        found = self.journal.find(fields.get("message_id", ""))
-        status = None if found is None else self._status(*found)
-        if found is None or status is None or fields.get("lot_id") not in {None, "", found[0].lot_id}:
+        entry, index = self.journal.find(fields.get("message_id", "")) or (None, 0)
+        status = None if entry is None else self._status(entry, index)
+        if entry is None or status is None or fields.get("lot_id") not in {None, "", entry.lot_id}:
             raise RefusedError(709)
-        entry, index = found
         report = {"lot_id": entry.lot_id, "message_id": entry.message_id(index), "status": status}
         return replies.success([report | {"description": _STATUS_WORDS[status]}])
 
@@ -272,7 +257,7 @@ class Gateway:
             raise RefusedError(907)
         code = self._otps.draw(length)
         message = template.replace(_TAG, code)
-        entry = self._accept(_Draft(kind=Kind.OTP, sender_id=sender_id, to=to, message=message, otp=code))
+        entry = self._accept(Kind.OTP, sender_id, to, message, otp=code)
         self._otps.keep(to, code, message_id=entry.message_id(0), expires=entry.time + 60 * minutes)
         return replies.success({"message_id": entry.message_id(0), "description": "OTP envoyé avec succès"})
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from vavasms.sandbox.faults import SandboxError
-
-__all__ = ["Handler", "Row", "make_routes", "read_json", "read_list", "read_number"]
 
 Handler = Callable[[Request], Awaitable[Response]]
 #: Method, path under `/sandbox/`, handler.
@@ -62,8 +60,8 @@ def _guarded(handler: Handler, *, changes: bool) -> Handler:
     return guarded
 
 
-def make_routes(table: Iterable[Row]) -> list[Route]:
-    """Make the routes of a table; whatever is no GET needs JSON."""
+def make_routes(*table: Row) -> list[Route]:
+    """Return the routes of a table; whatever is no GET needs JSON."""
     return [
         Route(f"/sandbox/{path}", _guarded(handler, changes=method != "GET"), methods=[method])
         for method, path, handler in table

@@ -1,4 +1,4 @@
-"""Keep what the sandbox accepted: the ground truth of a test.
+"""What the sandbox accepted: the ground truth of a test.
 
 One entry a request, however many recipients it has: a million of them cost a few tens of megabytes.
 """
@@ -10,18 +10,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum
-from itertools import islice
+from itertools import islice, takewhile
 from types import MappingProxyType
 
 from attrs import frozen
 
 from vavasms.sandbox.signals import Signal
 
-__all__ = ["Entry", "InboxMessage", "Journal", "Kind"]
-
 
 class Kind(Enum):
-    """Name what was sent."""
+    """What was sent."""
 
     TEXT = "text"
     OTP = "otp"
@@ -34,17 +32,15 @@ _PREFIX = {Kind.TEXT: "SM", Kind.OTP: "OTP"}
 
 @frozen(kw_only=True)
 class Entry:
-    """Describe one accepted request."""
+    """One accepted request."""
 
     #: Position in the journal, from 1; never used again, not even after `Journal.clear`.
     sequence: int
     #: When it was accepted, in the gateway's clock (seconds).
     time: float
-    #: A text or a one-time code.
     kind: Kind
     #: `LOT-YYYYMMDD-N`; empty for a one-time code, whose documented reply has none.
     lot_id: str
-    #: The sender ID it was sent under.
     sender_id: str
     #: The recipients as accepted: digits without `+`, joined by commas, repetitions kept.
     to: str
@@ -64,7 +60,7 @@ class Entry:
     # Ids and numbers are kept folded and spread on demand: a million of each as text would be 140 MB.
     @property
     def phones(self) -> tuple[str, ...]:
-        """List the recipients in the order of the request."""
+        """Return the recipients in the order of the request."""
         return tuple(self.to.split(","))
 
     @property
@@ -88,12 +84,12 @@ class Entry:
 
     @property
     def message_ids(self) -> tuple[str, ...]:
-        """List the message ids, one a recipient, in the same order."""
+        """Return the message ids, one a recipient, in the same order."""
         stem = f"{_PREFIX[self.kind]}-{self.day}-"
         return tuple([f"{stem}{number}" for number in range(self.first_id, self.first_id + self.recipients)])
 
     def message_id(self, index: int) -> str:
-        """Write the id of the message to the recipient at `index`."""
+        """Return the id of the message to the recipient at `index`."""
         return f"{_PREFIX[self.kind]}-{self.day}-{self.first_id + index}"
 
     def message_to(self, index: int, phone: str) -> InboxMessage:
@@ -116,40 +112,35 @@ class Entry:
 
 @frozen(kw_only=True)
 class InboxMessage:
-    """Describe one message as its recipient sees it."""
+    """One message as its recipient sees it."""
 
     #: The position of its request in the journal.
     sequence: int
     #: Its own number: messages accepted later have higher ones.
     number: int
-    #: The id given to the sender.
     message_id: str
-    #: The lot it was part of; empty for a one-time code.
+    #: Empty for a one-time code.
     lot_id: str
-    #: A text or a one-time code.
     kind: Kind
-    #: Who it seems to come from.
     sender_id: str
     #: The recipient, digits without `+`.
     phone: str
-    #: The text.
     text: str
     #: The one-time code in it; empty for a text.
     otp: str
     #: When it was accepted, in the gateway's clock (seconds).
     time: float
-    #: In how many segments it travels.
     segments: int
     #: What it cost, in XOF.
     price: Decimal
 
 
 class Journal:
-    """Hold the entries in order; safe between threads."""
+    """The entries in order; safe between threads."""
 
     def __init__(self) -> None:
-        #: Rings when an entry comes, when all are forgotten, and when the balance is set.
-        self.bell = Signal()
+        #: Emitted when an entry comes, when all are forgotten, and when the balance is set.
+        self.signal = Signal()
         self._changed = threading.Condition()
         self._generation = 0
         self._entries: list[Entry] = []
@@ -161,16 +152,16 @@ class Journal:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """List all entries, oldest first."""
+        """Return all entries, oldest first."""
         with self._changed:
             return tuple(self._entries)
 
     def entries_after(self, sequence: int, limit: int | None = None) -> tuple[Entry, ...]:
-        """List the entries later than `sequence`, oldest first, at most `limit`."""
+        """Return the entries later than `sequence`, oldest first, at most `limit`."""
         return self.read_after(sequence, limit)[1]
 
     def read_after(self, sequence: int, limit: int | None = None) -> tuple[int, tuple[Entry, ...]]:
-        """List as `entries_after` does, and tell how often the journal has been cleared before."""
+        """Return how often the journal has been cleared, and what `entries_after` returns."""
         with self._changed:
             start = bisect_right(self._entries, sequence, key=lambda entry: entry.sequence)
             stop = None if limit is None else start + limit
@@ -203,7 +194,7 @@ class Journal:
         with self._changed:
             self._entries.append(entry)
             self._changed.notify_all()
-        self.bell.ring()
+        self.signal.emit()
 
     def clear(self) -> None:
         """Forget everything; sequence numbers and ids go on."""
@@ -213,7 +204,7 @@ class Journal:
             self._counts = {}
             self._counted = 0
             self._changed.notify_all()
-        self.bell.ring()
+        self.signal.emit()
 
     def wait_for(self, entries: int, *, timeout: float = 5.0) -> bool:
         """Wait in this thread until at least `entries` are held; tell whether within `timeout` seconds."""
@@ -235,15 +226,15 @@ class Journal:
             return MappingProxyType(self._counts)
 
     def find(self, message_id: str) -> tuple[Entry, int] | None:
-        """Find the entry of a message id and its recipient's position, or None."""
+        """Return the entry of a message id and its recipient's position, or None."""
         number = message_id.rpartition("-")[2]
         if not (number.isascii() and number.isdigit() and len(number) < 20):
             return None
-        found = self.find_number(int(number))
-        return found if found is not None and found[0].message_id(found[1]) == message_id else None
+        entry, index = self.find_number(int(number)) or (None, 0)
+        return (entry, index) if entry is not None and entry.message_id(index) == message_id else None
 
     def find_number(self, number: int) -> tuple[Entry, int] | None:
-        """Find the entry of a message's number and its recipient's position, or None."""
+        """Return the entry of a message's number and its recipient's position, or None."""
         with self._changed:
             place = bisect_right(self._entries, number, key=lambda entry: entry.first_id)
             entry = self._entries[place - 1] if place else None
@@ -254,22 +245,16 @@ class Journal:
     def messages(
         self, phone: str | None = None, *, text: str = "", after: int = 0, limit: int | None = None
     ) -> tuple[InboxMessage, ...]:
-        """List what reached `phone` (None: anybody) and holds `text` in any case, newest first.
+        """Return what reached `phone` (None: anybody) and holds `text` in any case, newest first.
 
         Only of the entries later than the sequence `after`, and at most `limit`.
         """
-        wanted = None if phone is None else phone.removeprefix("+")
-        folded = text.casefold()
-        found: list[InboxMessage] = []
-        for entry in self.backwards():
-            if entry.sequence <= after or (limit is not None and len(found) >= limit):
-                break
-            if (wanted is None or wanted in entry.to) and folded in entry.message.casefold():
-                found.extend(_spread(entry, wanted, limit))
-        return tuple(found[:limit])
-
-
-def _spread(entry: Entry, wanted: str | None, limit: int | None) -> Iterator[InboxMessage]:
-    """Spread an entry over the recipients that are wanted, no further than `limit`."""
-    chosen = (one for one in enumerate(entry.phones) if wanted is None or one[1] == wanted)
-    return (entry.message_to(index, phone) for index, phone in islice(chosen, limit))
+        recipient, folded = None if phone is None else phone.removeprefix("+"), text.casefold()
+        messages = (
+            entry.message_to(index, to)
+            for entry in takewhile(lambda entry: entry.sequence > after, self.backwards())
+            if (recipient is None or recipient in entry.to) and folded in entry.message.casefold()
+            for index, to in enumerate(entry.phones)
+            if recipient in {None, to}
+        )
+        return tuple(islice(messages, limit))

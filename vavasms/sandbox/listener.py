@@ -1,4 +1,4 @@
-"""Listen on loopback with uvicorn's HTTP protocol, and stop listening when a fault wants it.
+"""A listener on loopback with uvicorn's HTTP protocol, which stops listening when a fault wants it.
 
 uvicorn parses and writes HTTP. Its own `Server` cannot close its listener and open it again, and waits 0.2 s
 at every stop: so the sockets are asyncio's here, and ours.
@@ -18,11 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from vavasms.sandbox.app import HAND
-from vavasms.sandbox.connection import ServerHand, abort
+from vavasms.sandbox.app import CONNECTION
+from vavasms.sandbox.connection import ServerConnection, abort
 from vavasms.sandbox.faults import SandboxError
-
-__all__ = ["Listener", "bind", "make_config"]
 
 _STOPPING = 5.0
 # asyncio announces an accepted connection three turns of the loop later: until then nobody knows of it.
@@ -77,11 +75,11 @@ def make_config(app: ASGIApp, *, certfile: str | None, keyfile: str | None) -> u
 
 
 class Listener:
-    """Serve an application on one port from one event loop; every method belongs to that loop."""
+    """The listener of an application on one port, in one event loop; every method belongs to that loop."""
 
     def __init__(self, app: ASGIApp, *, certfile: str | None = None, keyfile: str | None = None) -> None:
         self._app = app
-        self._config = make_config(self._handed, certfile=certfile, keyfile=keyfile)
+        self._config = make_config(self._call_app, certfile=certfile, keyfile=keyfile)
         self._config.load()
         self._state = ServerState()
         self._stopping = asyncio.Event()
@@ -170,18 +168,17 @@ class Listener:
         protocol.access_log = False
         return protocol
 
-    async def _handed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application with a hand on the connection."""
-        hand = ServerHand(
+    async def _call_app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application with control of its connection."""
+        connection = ServerConnection(
             transport=self._transport(scope["client"]),
             receive=receive,
             stopping=self._stopping,
             close_listener=self.close_for,
         )
-        await self._app(cast(Scope, {**scope, "extensions": {HAND: hand}}), receive, send)
+        await self._app(cast(Scope, {**scope, "extensions": {CONNECTION: connection}}), receive, send)
 
     def _transport(self, client: Any) -> asyncio.Transport | None:
-        """Find the connection by its client's address."""
-        found = (one for one in self._state.connections if cast(H11Protocol, one).client == client)
-        protocol = next(found, None)
-        return None if protocol is None else cast(H11Protocol, protocol).transport
+        """Return the connection by its client's address."""
+        protocols = cast(set[H11Protocol], self._state.connections)
+        return next((protocol.transport for protocol in protocols if protocol.client == client), None)

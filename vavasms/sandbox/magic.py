@@ -1,4 +1,4 @@
-"""Name the recipients that always bring the same misfortune, whatever the script says.
+"""The recipients that always bring the same misfortune, whatever the script says.
 
 All are Ivorian mobile numbers of the present plan by shape (`225 07 00 00 0N NN`), so that a client's own
 checks let them pass. The last three digits are the code to remember.
@@ -6,18 +6,18 @@ checks let them pass. The last three digits are the code to remember.
 
 from __future__ import annotations
 
+from typing import Any
+
 from attrs import frozen
 
 from vavasms.sandbox.faults import Fault, FaultKind, Moment
-
-__all__ = ["MAGIC_NUMBERS", "MagicNumber", "find_magic"]
 
 _STEM = "2250700000"
 
 
 @frozen(kw_only=True)
 class MagicNumber:
-    """Describe one such recipient."""
+    """One such recipient."""
 
     #: The number, digits without `+`.
     phone: str
@@ -33,24 +33,15 @@ class MagicNumber:
     status: str | None = None
 
 
-def _magic(
-    suffix: str,
-    sentence: str,
-    *,
-    fault: Fault | None = None,
-    code: int | None = None,
-    otp_code: int | None = None,
-    status: str | None = None,
-) -> MagicNumber:
-    return MagicNumber(
-        phone=_STEM + suffix, sentence=sentence, fault=fault, code=code, otp_code=otp_code, status=status
-    )
+def _magic(suffix: str, sentence: str, **end: Any) -> MagicNumber:
+    return MagicNumber(phone=_STEM + suffix, sentence=sentence, **end)
 
 
-def _status(status: int, moment: Moment = Moment.AFTER_READING) -> Fault:
-    return Fault(kind=FaultKind.STATUS, status=status, moment=moment)
+def _faulty(suffix: str, sentence: str, kind: FaultKind, **details: Any) -> MagicNumber:
+    return _magic(suffix, sentence, fault=Fault(kind=kind, **details))
 
 
+_ACCEPTED = Moment.AFTER_ACCEPTING
 _TABLE = (
     _magic("100", "Accepted; its delivery status stays `pending` for ever.", status="pending"),
     _magic("404", "Accepted; its delivery status is the undocumented word `failed`.", status="failed"),
@@ -71,44 +62,26 @@ _TABLE = (
         "Its OTP is sent; every verification answers OTP_NOT_FOUND (915, the sandbox's code).",
         otp_code=915,
     ),
-    _magic("408", "HTTP 408, not accepted.", fault=_status(408)),
-    _magic(
-        "429",
-        "HTTP 429 with `Retry-After: 1`, not accepted.",
-        fault=Fault(kind=FaultKind.RATE_LIMIT, retry_after="1"),
+    _faulty("408", "HTTP 408, not accepted.", FaultKind.STATUS, status=408),
+    _faulty("429", "HTTP 429 with `Retry-After: 1`, not accepted.", FaultKind.RATE_LIMIT, retry_after="1"),
+    _faulty("500", "HTTP 500 with a page of HTML, not accepted.", FaultKind.STATUS, status=500),
+    _faulty("503", "HTTP 503 with a page of HTML, not accepted.", FaultKind.STATUS, status=503),
+    _faulty(
+        "504", "Accepted, then HTTP 504 as from a proxy.", FaultKind.STATUS, status=504, moment=_ACCEPTED
     ),
-    _magic("500", "HTTP 500 with a page of HTML, not accepted.", fault=_status(500)),
-    _magic("503", "HTTP 503 with a page of HTML, not accepted.", fault=_status(503)),
-    _magic("504", "Accepted, then HTTP 504 as from a proxy.", fault=_status(504, Moment.AFTER_ACCEPTING)),
-    _magic("200", "HTTP 200 with a page of HTML, not accepted.", fault=Fault(kind=FaultKind.HTML)),
-    _magic(
-        "204",
-        "Accepted, then an empty body under HTTP 200.",
-        fault=Fault(kind=FaultKind.EMPTY, moment=Moment.AFTER_ACCEPTING),
+    _faulty("200", "HTTP 200 with a page of HTML, not accepted.", FaultKind.HTML),
+    _faulty("204", "Accepted, then an empty body under HTTP 200.", FaultKind.EMPTY, moment=_ACCEPTED),
+    _faulty("302", "HTTP 302 to another host, not accepted.", FaultKind.REDIRECT, status=302),
+    _faulty("207", "Accepted, with one message id too few.", FaultKind.TOO_FEW_IDS),
+    _faulty("206", "Accepted, the reply cut after 10 bytes (needs the server).", FaultKind.CUT, at=10),
+    _faulty(
+        "444", "Accepted, then closed without a reply (needs the server).", FaultKind.CLOSE_AFTER_ACCEPTING
     ),
-    _magic(
-        "302", "HTTP 302 to another host, not accepted.", fault=Fault(kind=FaultKind.REDIRECT, status=302)
+    _faulty(
+        "104", "Accepted, then reset without a reply (needs the server).", FaultKind.RESET, moment=_ACCEPTED
     ),
-    _magic("207", "Accepted, with one message id too few.", fault=Fault(kind=FaultKind.TOO_FEW_IDS)),
-    _magic(
-        "206",
-        "Accepted, the reply cut after 10 bytes (needs the server).",
-        fault=Fault(kind=FaultKind.CUT, at=10),
-    ),
-    _magic(
-        "444",
-        "Accepted, then closed without a reply (needs the server).",
-        fault=Fault(kind=FaultKind.CLOSE_AFTER_ACCEPTING),
-    ),
-    _magic(
-        "104",
-        "Accepted, then reset without a reply (needs the server).",
-        fault=Fault(kind=FaultKind.RESET, moment=Moment.AFTER_ACCEPTING),
-    ),
-    _magic(
-        "110",
-        "Accepted, answered only after 90 seconds.",
-        fault=Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=90),
+    _faulty(
+        "110", "Accepted, answered only after 90 seconds.", FaultKind.STALL, moment=_ACCEPTED, seconds=90
     ),
 )
 
@@ -117,11 +90,8 @@ MAGIC_NUMBERS = {magic.phone: magic for magic in _TABLE}
 
 
 def find_magic(to: str) -> MagicNumber | None:
-    """Find the first such number among recipients joined by commas."""
+    """Return the first such number among recipients joined by commas."""
     if _STEM not in to:
         return None
-    for phone in to.split(","):
-        magic = MAGIC_NUMBERS.get(phone.removeprefix("+"))
-        if magic is not None:
-            return magic
-    return None
+    phones = (phone.removeprefix("+") for phone in to.split(","))
+    return next((MAGIC_NUMBERS[phone] for phone in phones if phone in MAGIC_NUMBERS), None)

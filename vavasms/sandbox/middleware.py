@@ -8,18 +8,6 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = [
-    "MAX_BODY",
-    "SECURITY_HEADERS",
-    "BodyTooLargeError",
-    "ClientLeftError",
-    "Guard",
-    "SecurityHeaders",
-    "header",
-    "read_body",
-]
-
-
 #: What every answer carries that does not stand in for the gateway. What `default-src` does not cover is
 #: named: being framed, where forms go, and the base of URLs.
 SECURITY_HEADERS: Mapping[str, str] = {
@@ -33,7 +21,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
 
 
 class SecurityHeaders:
-    """Add the headers to whatever is not under `bare` (a path prefix)."""
+    """The layer that adds the headers to whatever is not under `bare` (a path prefix)."""
 
     def __init__(self, app: ASGIApp, *, bare: str) -> None:
         self._app = app
@@ -45,12 +33,12 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
-        async def dressed(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
-        await self._app(scope, receive, dressed)
+        await self._app(scope, receive, send_with_headers)
 
 
 #: The most bytes a request's body may have.
@@ -60,11 +48,11 @@ _OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
 class BodyTooLargeError(Exception):
-    """Signal that a body was longer than `MAX_BODY`; it has been read to its end."""
+    """A body was longer than `MAX_BODY`; it has been read to its end."""
 
 
 class ClientLeftError(Exception):
-    """Signal that the client closed its connection before its body was complete."""
+    """The client closed its connection before its body was complete."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -94,7 +82,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 class Guard:
-    """Admit only requests that name this host and come from no other site.
+    """The layer that admits only requests that name this host and come from no other site.
 
     Outside `streams` (a path prefix) the body is read before the inner application sees the request: even a
     404 comes after the whole body. An in-process client tells by that whether its request was looked at.
@@ -144,7 +132,7 @@ def _without_port(host: str) -> str:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Hand a body out that has been read already, then go on with the real channel."""
+    """Return a channel that repeats a body that was read already, then goes on with the real one."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

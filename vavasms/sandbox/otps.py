@@ -1,4 +1,4 @@
-"""Keep the one-time codes: made, tried, used up, expired."""
+"""The one-time codes: made, tried, used up, expired."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Callable
 from enum import Enum
 
 from attrs import define
-
-__all__ = ["OtpBook", "OtpVerdict"]
 
 
 class OtpVerdict(Enum):
@@ -22,11 +20,10 @@ class OtpVerdict(Enum):
 
 @define(kw_only=True)
 class _Otp:
-    """Hold the last code of a recipient."""
+    """The last code of a recipient."""
 
     #: The digits, leading zeros kept.
     code: str
-    #: The id its sender was given.
     message_id: str
     #: When it stops being valid, in the gateway's clock (seconds).
     expires: float
@@ -35,7 +32,7 @@ class _Otp:
 
 
 class OtpBook:
-    """Hold one code a recipient, the last one sent; not safe between threads by itself.
+    """One code a recipient, the last one sent; not safe between threads by itself.
 
     `below(n)` draws a number from 0 to n - 1, as `secrets.randbelow` does. How many attempts the vendor
     allows is not documented: `attempts` is the sandbox's own choice.

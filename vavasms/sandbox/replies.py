@@ -7,37 +7,19 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from vavasms.sandbox import replies
-
-__all__ = [
-    "HTML",
-    "JSON",
-    "NOT_FOUND",
-    "Answer",
-    "RefusedError",
-    "compact",
-    "full",
-    "refusal",
-    "success",
-    "trailing",
-]
-
-
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
 
 @frozen(kw_only=True)
 class Answer:
-    """Hold an HTTP reply before it is put on a wire."""
+    """An HTTP reply before it is put on a wire."""
 
-    #: The HTTP status, 200 to 599.
+    #: 200 to 599.
     http_status: int = 200
-    #: The body, as it travels.
     body: bytes
-    #: The value of the `Content-Type` header.
     content_type: str = JSON
-    #: Further headers.
+    #: Further ones.
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -46,29 +28,12 @@ NOT_FOUND = Answer(http_status=404, body=b"<!DOCTYPE html><h1>404 Not Found</h1>
 
 
 def success(data: Mapping[str, object] | Sequence[Mapping[str, object]]) -> Answer:
-    """Write `{"code": 0, "message": "OPERATION_SUCCES", "data": ...}` (the vendor's spelling, one S)."""
+    """Return `{"code": 0, "message": "OPERATION_SUCCES", "data": ...}` (the vendor's spelling, one S)."""
     return _answer(200, {"code": 0, "message": "OPERATION_SUCCES", "data": data})
 
 
-def full(code: int, name: str, description: str, *, http_status: int = 200) -> Answer:
-    """Write an error as "check balance" and "verify OTP" (913) show it: a number, name under `message`."""
-    return _answer(http_status, {"code": code, "message": name, "description": description, "data": []})
-
-
-def compact(code: str, name: str, description: str, *, http_status: int = 200) -> Answer:
-    """Write an error as "delivery status" shows 709: the code as text, the name under `message`."""
-    return _answer(http_status, {"code": code, "message": name, "description": description, "data": []})
-
-
-def trailing(code: str, name: str, description: str, *, http_status: int = 200) -> Answer:
-    """Write an error as send, status and OTP show it: text, `status`, and a trailing comma (invalid JSON)."""
-    pairs = (("code", code), ("status", name), ("description", description))
-    lines = "".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)},\n" for key, value in pairs)
-    return Answer(http_status=http_status, body=f"{{\n{lines}}}".encode())
-
-
 def _answer(http_status: int, envelope: Mapping[str, object]) -> Answer:
-    """Encode an envelope as JSON in UTF-8, accents unescaped as in the documentation."""
+    """Return an envelope as JSON in UTF-8, accents unescaped as in the documentation."""
     return Answer(http_status=http_status, body=json.dumps(envelope, ensure_ascii=False).encode())
 
 
@@ -102,10 +67,15 @@ class RefusedError(Exception):
 
 
 def refusal(code: int, *, balance: bool, http_status: int) -> Answer:
-    """Write an error in the shape that the documentation shows for the call: `balance` or any other."""
+    """Return an error in the shape that the documentation shows for the call: `balance` or any other."""
     name, description = _ERRORS[code]
-    if code == 709:
-        return replies.compact("709", name, description, http_status=http_status)
     if code in _TRAILING and not balance:
-        return replies.trailing(str(code), name, description, http_status=http_status)
-    return replies.full(code, name, description, http_status=http_status)
+        # Send, status and OTP show the code as text, `status`, and a trailing comma, which is invalid JSON.
+        pairs = {"code": str(code), "status": name, "description": description}
+        lines = "".join(
+            f'"{key}": {json.dumps(value, ensure_ascii=False)},\n' for key, value in pairs.items()
+        )
+        return Answer(http_status=http_status, body=f"{{\n{lines}}}".encode())
+    # "Delivery status" shows 709 as text, "check balance" and "verify OTP" (913) a number.
+    shown = str(code) if code == 709 else code
+    return _answer(http_status, {"code": shown, "message": name, "description": description, "data": []})

@@ -1,4 +1,4 @@
-"""Run the sandbox as a server in a thread of its own, under whatever event loop the caller has, or none."""
+"""The sandbox as a server in a thread of its own, under whatever event loop the caller has, or none."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.inbox import Inbound
 from vavasms.sandbox.listener import Listener, bind
 
-__all__ = ["SandboxServer", "serve"]
-
 _DEADLINE = 10.0
 
 
 class SandboxServer:
-    """Serve a gateway on loopback while the `with` block runs.
+    """A gateway that is served on loopback while the `with` block runs.
 
     `port=0` takes any free one. With `ssl_certfile` and `ssl_keyfile` (paths) it speaks TLS. `routes` are
     served beside the API and the inbox page; `inbound` is where the page's handsets reply to. After the
@@ -77,6 +75,11 @@ class SandboxServer:
     def url(self) -> str:
         """Return the base URL for a client: `http://127.0.0.1:8425/api`."""
         return self.origin + BASE_PATH
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return the settings by which a client reaches the sandbox."""
+        return self.gateway.client_settings(self.url)
 
     @property
     def connections(self) -> int:
@@ -133,7 +136,6 @@ class SandboxServer:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEADLINE)
 
     def _work(self) -> None:
-        """Live in the thread."""
         # Windows' own kind of loop cannot stop accepting without closing, which the listener needs.
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             runner.run(self._main())

@@ -1,15 +1,13 @@
-"""Signals that something changed. Pure: what a listener does with one is its own affair."""
+"""A signal that something changed. Pure: what a listener does with it is its own affair."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
-__all__ = ["Signal"]
-
 
 class Signal:
-    """Call every listener at each change; safe between threads, free of cost while nobody listens.
+    """A signal that calls each listener at a change; safe between threads, free of cost while nobody listens.
 
     A listener is called in the thread that made the change, perhaps under its locks: it must be quick, and
     ask for nothing.
@@ -32,9 +30,9 @@ class Signal:
     def remove(self, listener: Callable[[], None]) -> None:
         """Call `listener` no more."""
         with self._lock:
-            self._listeners = tuple(one for one in self._listeners if one != listener)
+            self._listeners = tuple(other for other in self._listeners if other != listener)
 
-    def ring(self) -> None:
+    def emit(self) -> None:
         """Signal that something changed."""
         for listener in self._listeners:
             listener()

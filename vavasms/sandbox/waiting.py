@@ -1,4 +1,4 @@
-"""Wait in an event loop for what changes in any thread, on asyncio and on trio."""
+"""Waits in an event loop for what changes in any thread, on asyncio and on trio."""
 
 from __future__ import annotations
 
@@ -12,54 +12,52 @@ from starlette.types import Receive
 
 from vavasms.sandbox.signals import Signal
 
-__all__ = ["SignalWaiter", "hearing", "unless_gone"]
-
 T = TypeVar("T")
 
 
 class SignalWaiter:
-    """Hold that a bell rang until it is waited for; made and waited for in one event loop."""
+    """The waiter for signals, none of which is lost between waits; made and used in one event loop."""
 
     def __init__(self) -> None:
         token: Any = current_token().native_token
-        self._soon: Callable[[Callable[[], None]], object] = (
+        self._call_soon: Callable[[Callable[[], None]], object] = (
             token.call_soon_threadsafe if hasattr(token, "call_soon_threadsafe") else token.run_sync_soon
         )
-        self._rang = anyio.Event()
-        self._told = False
+        self._event = anyio.Event()
+        self._notified = False
 
-    def ring(self) -> None:
-        """Wake the loop, from any thread; many rings before it looks are one."""
-        if self._told:
+    def notify(self) -> None:
+        """Wake the loop, from any thread; many before it looks are one."""
+        if self._notified:
             return
-        self._told = True
+        self._notified = True
         try:
-            self._soon(lambda: self._rang.set())
+            self._call_soon(lambda: self._event.set())
         except RuntimeError:
             return  # the loop has ended: nobody listens
 
     async def wait(self) -> None:
-        """Wait for a ring since the last wait."""
-        await self._rang.wait()
-        self._rang = anyio.Event()
-        # Whoever rings between these lines is heard all the same: the state is read after both.
-        self._told = False
+        """Wait for a signal since the last wait."""
+        await self._event.wait()
+        self._event = anyio.Event()
+        # A signal that comes between these lines is noticed all the same: the state is read after both.
+        self._notified = False
 
 
 @contextmanager
-def hearing(*bells: Signal) -> Iterator[SignalWaiter]:
-    """Listen to the bells while the block runs."""
-    ear = SignalWaiter()
-    for bell in bells:
-        bell.add(ear.ring)
+def subscribed(*signals: Signal) -> Iterator[SignalWaiter]:
+    """Listen to the signals while the block runs."""
+    waiter = SignalWaiter()
+    for signal in signals:
+        signal.add(waiter.notify)
     try:
-        yield ear
+        yield waiter
     finally:
-        for bell in bells:
-            bell.remove(ear.ring)
+        for signal in signals:
+            signal.remove(waiter.notify)
 
 
-async def unless_gone(receive: Receive, work: Callable[[], Awaitable[T]]) -> T | None:
+async def while_connected(receive: Receive, work: Callable[[], Awaitable[T]]) -> T | None:
     """Do `work` as long as the client is there; None: it left."""
     results: list[T] = []
 

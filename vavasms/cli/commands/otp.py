@@ -52,11 +52,7 @@ def send(
         receipt = sms.send_otp(recipient, length=length, valid_for=life, template=text, sender_id=sender_id)
     if as_json:
         output.print_json(
-            {
-                "recipient": recipient,
-                "message_id": receipt.message_id,
-                "description": receipt.description,
-            }
+            {"recipient": recipient, "message_id": receipt.message_id, "description": receipt.description}
         )
     else:
         message_id = output.clean(receipt.message_id) or "?"

@@ -37,7 +37,7 @@ def serve(port: int, *, as_json: bool, inbound_url: str | None = None, allow_rem
 
 
 def _inbound(url: str | None, *, allow_remote: bool) -> Inbound | None:
-    """Hand the sandbox what it needs to call an inbound URL: it reaches out by nothing of its own."""
+    # The sandbox reaches out by nothing of its own.
     return None if url is None else Inbound(url=url, post=post_form, allow_remote=allow_remote)
 
 
@@ -46,26 +46,15 @@ def draw(below: int) -> int:
     return int(CODE[: len(str(below)) - 1])
 
 
-def settings(server: SandboxServer) -> dict[str, str]:
-    """Return the settings by which a client reaches the sandbox."""
-    sender_ids = server.gateway.sender_ids or {"SANDBOX"}
-    return {
-        "VAVASMS_BASE_URL": server.url,
-        "VAVASMS_USERNAME": server.gateway.username,
-        "VAVASMS_PASSWORD": server.gateway.password,
-        "VAVASMS_SENDER_ID": "SANDBOX" if "SANDBOX" in sender_ids else min(sender_ids),
-    }
-
-
 def _introduce(server: SandboxServer, *, as_json: bool) -> None:
-    found = settings(server)
+    settings = server.settings
     if as_json:
-        output.print_json({name.removeprefix("VAVASMS_").lower(): value for name, value in found.items()})
+        output.print_json({name.removeprefix("VAVASMS_").lower(): value for name, value in settings.items()})
     else:
         output.say(f"The sandbox stands in for the gateway at {server.url} (Ctrl-C stops it).")
         output.say(f"Its inbox, to look at in a browser: {server.origin}/")
         output.say("In another terminal:\n")
-        for name, value in found.items():
+        for name, value in settings.items():
             output.say(f"  $env:{name} = '{value}'" if os.name == "nt" else f"  export {name}={value}")
         output.say(f"\nIts one-time codes are {CODE[:4]}, or the first digits of {CODE} if longer.\n")
     # Whoever started this as a subprocess waits for these lines.

@@ -8,14 +8,7 @@ from typing import Self
 
 from vavasms.config import Secret
 from vavasms.errors import LedgerError
-from vavasms.inbound.seen.base import (
-    FORGET_AT_ONCE,
-    FORGET_EVERY,
-    KEEP_DAYS,
-    LEASE,
-    ClaimStatus,
-    compare,
-)
+from vavasms.inbound.seen.base import FORGET_AT_ONCE, FORGET_EVERY, KEEP_DAYS, LEASE, ClaimStatus, compare
 from vavasms.storage.postgres.database import PostgresDatabase
 from vavasms.storage.queries import load_migrations, load_queries
 

@@ -10,14 +10,7 @@ from typing import Any, Self
 
 from anyio.to_thread import run_sync
 
-from vavasms.inbound.seen.base import (
-    FORGET_AT_ONCE,
-    FORGET_EVERY,
-    KEEP_DAYS,
-    LEASE,
-    ClaimStatus,
-    compare,
-)
+from vavasms.inbound.seen.base import FORGET_AT_ONCE, FORGET_EVERY, KEEP_DAYS, LEASE, ClaimStatus, compare
 from vavasms.inbound.seen.process_lock import Presence, arrive
 from vavasms.storage.queries import load_migrations, load_queries
 from vavasms.storage.sqlite.database import Database

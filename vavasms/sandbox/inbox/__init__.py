@@ -1,4 +1,4 @@
-"""Show what every handset received, in a browser: a page, its data, and what changes as it changes."""
+"""Return what every handset received, in a browser: a page, its data, and what changes as it changes."""
 
 from vavasms.sandbox.inbox.handset import Inbound, PostForm
 

@@ -1,4 +1,4 @@
-"""Answer the page's own script: conversations, threads, the stream, replies."""
+"""What the page's own script asks for: conversations, threads, the stream, replies."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from attrs import define
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from vavasms.sandbox.faults import SandboxError
 from vavasms.sandbox.http_json import make_routes, read_json, read_number
 from vavasms.sandbox.inbox.events import EventStream
 from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.inbox.views import show_reply
-
-__all__ = ["data_routes", "is_phone"]
 
 _LONGEST_REPLY = 5_000
 
@@ -31,12 +28,12 @@ class _Data:
     inbox: Inbox
 
     async def conversations(self, request: Request) -> Response:
-        """List those that fit `?q=` (all), of those under `?below=`: 50, newest first."""
+        """Return those that fit `?q=` (all), of those under `?below=`: 50, newest first."""
         wanted = request.query_params.get("q", "")
         return JSONResponse(await self.inbox.conversations(wanted, read_number(request, "below")))
 
     async def thread(self, request: Request) -> Response:
-        """List what `{phone}` received, of what is under `?below=`: the newest 50, oldest first."""
+        """Return what `{phone}` received, of what is under `?below=`: the newest 50, oldest first."""
         phone = request.path_params["phone"].removeprefix("+")
         if not is_phone(phone):
             raise SandboxError("a number is 8 to 15 digits")
@@ -54,24 +51,18 @@ class _Data:
         whole = text.encode("utf-8", "replace").decode()
         return JSONResponse(show_reply(await self.inbox.reply(phone.removeprefix("+"), whole)))
 
-
-@define(eq=False)
-class _Events:
-    inbox: Inbox
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def events(self, request: Request) -> EventStream:
         """Stream from `Last-Event-ID`, else from `?since=`, else from now on."""
-        request = Request(scope)
         seen = request.headers.get("last-event-id") or request.query_params.get("since", "")
-        await EventStream(self.inbox, seen)(scope, receive, send)
+        return EventStream(self.inbox, seen)
 
 
 def data_routes(inbox: Inbox) -> list[Route]:
-    """List the routes under `/sandbox/inbox/`."""
+    """Return the routes under `/sandbox/inbox/`."""
     data = _Data(inbox)
-    table = (
+    routes = make_routes(
         ("GET", "inbox/conversations", data.conversations),
         ("GET", "inbox/conversations/{phone}", data.thread),
         ("POST", "inbox/reply", data.reply),
     )
-    return [*make_routes(table), Route("/sandbox/inbox/events", _Events(inbox), methods=["GET"])]
+    return [*routes, Route("/sandbox/inbox/events", data.events, methods=["GET"])]

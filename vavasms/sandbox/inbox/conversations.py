@@ -1,4 +1,4 @@
-"""Keep conversations by number, in order of their last message, at the cost of what is new."""
+"""Conversations by number, in order of their last message, at the cost of what is new."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from itertools import dropwhile, islice
 from anyio.lowlevel import checkpoint
 
 from vavasms.sandbox.journal import Entry, InboxMessage, Journal
-
-__all__ = ["PAGE", "Index", "Version"]
 
 #: How many conversations or messages are shown at once.
 PAGE = 50
@@ -32,15 +30,15 @@ class Version(tuple[str, int, int]):
 
     @classmethod
     def parse(cls, text: str) -> Version | None:
-        """Read what `str` wrote; None for anything else."""
+        """Return the version that `str` wrote; None for anything else."""
         name, *numbers = text.split(".")
-        if len(numbers) != 2 or not all(one.isascii() and one.isdigit() and len(one) < 16 for one in numbers):
+        if len(numbers) != 2 or not all(n.isascii() and n.isdigit() and len(n) < 16 for n in numbers):
             return None
         return cls((name, int(numbers[0]), int(numbers[1])))
 
 
 class Index:
-    """Know the last message to each number and, of each message, the one before it.
+    """The last message to each number and, of each message, the one before it.
 
     It follows the journal when asked to, an entry's recipients in slices: a million of them are not spread
     at once, and nothing is spread as long as nobody looks. Safe between threads.
@@ -79,7 +77,7 @@ class Index:
             await checkpoint()
 
     def step(self, most: int = _SLICE) -> bool:
-        """Take in at most so many recipients of what is new; tell whether there may be more."""
+        """Take in at most so many recipients of what is new; return whether there may be more."""
         with self._lock:
             generation, entries = self._journal.read_after(self._sequence, _ENTRIES)
             if generation != self._generation:
@@ -92,7 +90,7 @@ class Index:
             return len(entries) == _ENTRIES
 
     def _spread(self, entry: Entry, most: int) -> int:
-        """Take in recipients of an entry where the last step stopped; count them."""
+        """Take in recipients of an entry from where the last step stopped; return how many."""
         start, end = self._offset, self._offset + most * _WIDEST
         cut = len(entry.to) if end >= len(entry.to) else entry.to.rfind(",", start, end)
         phones = entry.to[start:cut].split(",")
@@ -110,16 +108,16 @@ class Index:
         return len(phones)
 
     def conversations(self, below: int | None = None) -> list[InboxMessage]:
-        """List the last message of each conversation, newest first: a page, of those under `below`."""
+        """Return the last message of each conversation, newest first: a page, of those under `below`."""
         with self._lock:
-            found: Iterator[tuple[int, int]] = reversed(self._last.items())
+            latest: Iterator[tuple[int, int]] = reversed(self._last.items())
             if below is not None:
-                found = dropwhile(lambda pair: pair[1] >= below, found)
-            page = list(islice(found, PAGE))
-        return self._give(page)
+                latest = dropwhile(lambda pair: pair[1] >= below, latest)
+            page = list(islice(latest, PAGE))
+        return self._read(page)
 
     def thread(self, phone: str, below: int | None = None) -> list[InboxMessage]:
-        """List the messages to `phone`, newest first: a page, from the one before number `below` on."""
+        """Return the messages to `phone`, newest first: a page, from the one before number `below` on."""
         to = int(phone)
         page: list[tuple[int, int]] = []
         with self._lock:
@@ -127,21 +125,21 @@ class Index:
             while number is not None and len(page) < PAGE:
                 page.append((to, number))
                 number = self._before.get(number)
-        return self._give(page)
+        return self._read(page)
 
     def newer(self, seen: Version | None, known: Version) -> list[InboxMessage] | None:
-        """List what came in between, newest first, a page at most; None: look at everything instead."""
+        """Return what came in between, newest first, a page at most; None: look at everything instead."""
         if seen is None or seen[:2] != known[:2] or seen[2] > known[2]:
             return None
-        found: list[InboxMessage] = []
+        newer: list[InboxMessage] = []
         for entry in self._journal.backwards(known[2] + 1):
             for index, phone in entry.backwards(known[2] + 1 - entry.first_id):
-                if entry.first_id + index <= seen[2] or len(found) == PAGE:
-                    return found
-                found.append(entry.message_to(index, phone))
-        return found
+                if entry.first_id + index <= seen[2] or len(newer) == PAGE:
+                    return newer
+                newer.append(entry.message_to(index, phone))
+        return newer
 
-    def _give(self, page: list[tuple[int, int]]) -> list[InboxMessage]:
-        """Read messages by number; what was cleared meanwhile is left out."""
-        found = ((phone, self._journal.find_number(number)) for phone, number in page)
-        return [hit[0].message_to(hit[1], str(phone)) for phone, hit in found if hit is not None]
+    def _read(self, page: list[tuple[int, int]]) -> list[InboxMessage]:
+        """Return messages by number; what was cleared meanwhile is left out."""
+        positions = ((phone, self._journal.find_number(number)) for phone, number in page)
+        return [at[0].message_to(at[1], str(phone)) for phone, at in positions if at is not None]

@@ -1,4 +1,4 @@
-"""Answer as a handset: what the platform would post to the customer's own URL."""
+"""The answers of handsets: what the platform would post to the customer's own URL."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from attrs import Attribute, field, frozen
 
 from vavasms.sandbox.faults import SandboxError
 
-__all__ = ["Handset", "Inbound", "PostForm", "SentReply"]
-
 #: Posts a form to a URL, gives the HTTP status, raises where no answer came.
 PostForm = Callable[[str, Mapping[str, str]], Awaitable[int]]
 
@@ -24,7 +22,7 @@ _KEPT = 2_000
 
 def _plain(_inbound: Inbound, _attribute: Attribute[str], url: str) -> None:
     """Refuse what is no plain http(s) URL."""
-    odd = any(one <= " " or one in "\\@\x7f" for one in url)
+    odd = any(character <= " " or character in "\\@\x7f" for character in url)
     try:
         parts = urlsplit(url)
         if not odd and parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
@@ -71,13 +69,11 @@ def _is_loopback(host: str) -> bool:
 
 @frozen(kw_only=True)
 class SentReply:
-    """Describe a reply and what became of it."""
+    """A reply and what became of it."""
 
-    #: The id it was posted under.
     message_id: str
-    #: The handset.
+    #: The handset's.
     phone: str
-    #: What it says.
     text: str
     #: When it was posted (seconds since the epoch).
     time: float
@@ -92,7 +88,7 @@ class SentReply:
 
 
 class Handset:
-    """Send replies and remember the last 2,000 of them; safe between threads."""
+    """The sender of replies, which remembers the last 2,000 of them; safe between threads."""
 
     def __init__(self, inbound: Inbound | None) -> None:
         self.inbound = inbound
@@ -100,9 +96,11 @@ class Handset:
         self._replies: deque[SentReply] = deque(maxlen=_KEPT)
 
     def replies(self, phone: str, generation: int) -> list[SentReply]:
-        """List the replies of a handset, oldest first, since the journal was cleared that often."""
+        """Return the replies of a handset, oldest first, since the journal was cleared that often."""
         with self._lock:
-            return [one for one in self._replies if one.phone == phone and one.generation == generation]
+            return [
+                reply for reply in self._replies if (reply.phone, reply.generation) == (phone, generation)
+            ]
 
     async def reply(self, phone: str, text: str, *, after: int, generation: int) -> SentReply:
         """Post a reply; whatever came of it is told, not raised."""
@@ -110,7 +108,10 @@ class Handset:
             raise SandboxError("there is no inbound URL to post to: vavasms sandbox --inbound-url URL")
         # Ids must differ between two runs of the sandbox: a receiver remembers them.
         message_id, now = f"MO-{secrets.token_hex(8).upper()}", time.time()
-        status, error = await self._post(self.inbound, make_form(message_id, phone, text, now))
+        # The form of the date is not documented.
+        date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
+        form = {"message_id": message_id, "form": phone, "content": text, "sms_date": date}
+        status, error = await _post(self.inbound, form)
         sent = SentReply(
             message_id=message_id,
             phone=phone,
@@ -125,14 +126,9 @@ class Handset:
             self._replies.append(sent)
         return sent
 
-    async def _post(self, inbound: Inbound, form: Mapping[str, str]) -> tuple[int | None, str]:
-        try:
-            return await inbound.post(inbound.url, form), ""
-        except Exception as error:  # noqa: BLE001 - its words may hold the URL: its name is shown
-            return None, type(error).__name__
 
-
-def make_form(message_id: str, phone: str, text: str, now: float) -> dict[str, str]:
-    """Write the documented fields; the form of the date is not documented."""
-    date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-    return {"message_id": message_id, "form": phone, "content": text, "sms_date": date}
+async def _post(inbound: Inbound, form: Mapping[str, str]) -> tuple[int | None, str]:
+    try:
+        return await inbound.post(inbound.url, form), ""
+    except Exception as error:  # noqa: BLE001 - its words may hold the URL: its name is shown
+        return None, type(error).__name__

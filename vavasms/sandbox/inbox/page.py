@@ -1,4 +1,4 @@
-"""Write the page: the newest conversations are in its HTML, its script takes it from there."""
+"""The page: the newest conversations are in its HTML, its script takes it from there."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.inbox.translations import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
 from vavasms.sandbox.inbox.views import show_time
 
-__all__ = ["inbox_routes"]
-
 _COOKIE = "vavasms_language"
 _YEAR = 365 * 24 * 3600
 # Which fields of the panel mean something for a kind.
@@ -34,16 +32,15 @@ _FIELDS: Mapping[FaultKind, str] = {
 
 
 def _environment() -> Environment:
-    found = Environment(
+    environment = Environment(
         loader=PackageLoader("vavasms.sandbox.inbox"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["amount"] = _amount
-    found.filters["when"] = show_time
-    return found
+    environment.filters |= {"amount": _amount, "when": show_time}
+    return environment
 
 
 def _amount(value: str, language: str) -> str:
@@ -54,7 +51,7 @@ def _amount(value: str, language: str) -> str:
 
 
 def _kinds(language: str) -> list[dict[str, str]]:
-    """List the kinds of faults with what can be chosen for each."""
+    """Return the kinds of faults with what can be chosen for each."""
     return [
         {
             "value": kind.value,
@@ -71,8 +68,8 @@ class _Page:
     inbox: Inbox
     environment: Environment = field(factory=_environment)
 
-    async def __call__(self, request: Request) -> Response:
-        """Write the page for `?to=` (a conversation), `?q=` (a search), `?lang=`."""
+    async def show(self, request: Request) -> Response:
+        """Return the page for `?to=` (a conversation), `?q=` (a search), `?lang=`."""
         query = request.query_params
         language = choose_language(
             query.get("lang", ""),
@@ -81,7 +78,7 @@ class _Page:
         )
         to = query.get("to", "").strip().removeprefix("+")
         context = await self._context(language, query.get("q", ""), to if is_phone(to) else "")
-        settings = self._settings(str(request.base_url))
+        settings = self.inbox.gateway.client_settings(f"{request.base_url}api")
         html = self.environment.get_template("inbox.html").render(settings=settings, **context)
         response = HTMLResponse(html, headers={"Cache-Control": "no-store", "Content-Language": language})
         if query.get("lang") == language:
@@ -93,12 +90,14 @@ class _Page:
         listed = await inbox.conversations(wanted)
         thread = await inbox.thread(to) if to else None
         inbound = inbox.handset.inbound
+        kinds = {kind.value: label for kind, label in FAULTS[language].items()}
+        moments = {moment.value: label for moment, label in MOMENT_WORDS[language].items()}
         return {
             "language": language,
             "words": WORDS[language],
-            "script_words": json.dumps(_script_words(language)),
+            "script_words": json.dumps({**WORDS[language], "kinds": kinds, "moments": moments}),
             "kinds": _kinds(language),
-            "moments": {moment.value: words for moment, words in MOMENT_WORDS[language].items()},
+            "moments": moments,
             "magic_numbers": MAGIC_WORDS[language],
             "wanted": wanted,
             "to": to,
@@ -110,34 +109,13 @@ class _Page:
             **inbox.state(),
         }
 
-    def _settings(self, origin: str) -> dict[str, str]:
-        """Return the settings by which a client reaches the sandbox from where the browser does."""
-        gateway = self.inbox.gateway
-        return {
-            "VAVASMS_BASE_URL": f"{origin}api",
-            "VAVASMS_USERNAME": gateway.username,
-            "VAVASMS_PASSWORD": gateway.password,
-            "VAVASMS_SENDER_ID": min(gateway.sender_ids or {"SANDBOX"}, key=lambda one: one != "SANDBOX"),
-        }
-
-
-def _script_words(language: str) -> dict[str, object]:
-    kinds = {kind.value: words for kind, words in FAULTS[language].items()}
-    moments = {moment.value: words for moment, words in MOMENT_WORDS[language].items()}
-    return {**WORDS[language], "kinds": kinds, "moments": moments}
-
 
 def inbox_routes(gateway: Gateway, faults: FaultPlan, inbound: Inbound | None) -> list[BaseRoute]:
-    """List the routes: the page at `/`, its static files and its data under `/sandbox/inbox/`."""
-    inbox = Inbox.open(gateway, faults, inbound)
+    """Return the routes: the page at `/`, its static files and its data under `/sandbox/inbox/`."""
+    inbox = Inbox(gateway, faults, inbound)
     static = StaticFiles(packages=[("vavasms.sandbox.inbox", "static")])
-    page = _Page(inbox)
-
-    async def show(request: Request) -> Response:
-        return await page(request)
-
     return [
-        Route("/", show, methods=["GET"]),
+        Route("/", _Page(inbox).show, methods=["GET"]),
         *data_routes(inbox),
         Mount("/sandbox/inbox/static", static),
     ]

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from vavasms.sandbox.faults import FaultKind, Moment
 from vavasms.sandbox.magic import MAGIC_NUMBERS
 
-__all__ = ["FAULTS", "LANGUAGES", "MAGIC_WORDS", "MOMENT_WORDS", "WORDS", "choose_language"]
-
 LANGUAGES = ("fr", "en")
 
 WORDS: Mapping[str, Mapping[str, str]] = {
@@ -245,21 +243,21 @@ MAGIC_WORDS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def choose_language(*wishes: str, accepted: str = "") -> str:
-    """Choose the first wish that is spoken here, else the best of an `Accept-Language`, else English."""
-    for wish in wishes:
-        if wish in LANGUAGES:
-            return wish
-    best, weight = "en", 0.0
-    for one in accepted.lower().split(","):
-        name, _, quality = one.strip().partition(";q=")
+def choose_language(*preferred: str, accepted: str = "") -> str:
+    """Return the first preferred language that we have, else the best of `Accept-Language`, else English."""
+    for language in preferred:
+        if language in LANGUAGES:
+            return language
+    best, best_quality = "en", 0.0
+    for option in accepted.lower().split(","):
+        name, _, quality = option.strip().partition(";q=")
         language = name.partition("-")[0]
-        if language in LANGUAGES and _weigh(quality) > weight:
-            best, weight = language, _weigh(quality)
+        if language in LANGUAGES and _parse_quality(quality) > best_quality:
+            best, best_quality = language, _parse_quality(quality)
     return best
 
 
-def _weigh(quality: str) -> float:
+def _parse_quality(quality: str) -> float:
     try:
         return float(quality or 1)
     except ValueError:

@@ -13,16 +13,13 @@ from vavasms.sandbox.journal import InboxMessage
 from vavasms.sandbox.messages import describe_message
 from vavasms.text.segments import Encoding, count_segments
 
-__all__ = ["show_conversation", "show_message", "show_reply", "show_thread", "show_time", "split_by_cost"]
-
-
 View = dict[str, object]
 
 _PREVIEW = 100
 
 
 def show_conversation(message: InboxMessage) -> View:
-    """Show a conversation by its last message."""
+    """Return the view of a conversation: its last message."""
     return {
         "phone": message.phone,
         "number": message.number,
@@ -33,7 +30,7 @@ def show_conversation(message: InboxMessage) -> View:
 
 
 def show_message(gateway: Gateway, message: InboxMessage) -> View:
-    """Show a message; `changes_in` seconds its status is another one (null: never)."""
+    """Return the view of a message; `changes_in` seconds its status is another one (null: never)."""
     parts = split_by_cost(message.text)
     costly = dict.fromkeys("".join(text for text, cost in parts if cost))
     return {
@@ -46,7 +43,7 @@ def show_message(gateway: Gateway, message: InboxMessage) -> View:
 
 
 def show_reply(reply: SentReply) -> View:
-    """Show what a handset answered."""
+    """Return what a handset answered."""
     return {
         "reply": True,
         "message_id": reply.message_id,
@@ -66,7 +63,7 @@ def show_thread(
     below: int | None,
     page: int,
 ) -> View:
-    """Show a page of a thread, oldest first, replies in their places; `older` is where the next begins."""
+    """Return a page of a thread, oldest first, replies in their places; `older` is where the next begins."""
     older = messages[-1].number if len(messages) == page else None
     least = older or 0
     items: list[tuple[int, int, Mapping[str, object]]] = [
@@ -82,19 +79,22 @@ def show_thread(
 
 
 def show_time(seconds: float) -> str:
-    """Show a time of today as hours and minutes, any other with its date, in this machine's zone."""
+    """Return a time of today as hours and minutes, any other with its date, in this machine's zone."""
     then, now = time.localtime(seconds), time.localtime()
     return time.strftime("%H:%M" if then[:3] == now[:3] else "%Y-%m-%d %H:%M", then)
 
 
 def split_by_cost(text: str) -> list[tuple[str, str]]:
     """Split a text into runs of (text, cost): `ucs2` forces Unicode, `double` takes two places, or empty."""
-    found = count_segments(text)
-    if found.encoding is Encoding.GSM7:
-        runs = groupby(text, key=_double) if found.units > len(text) else [("", text)]
+    segmentation = count_segments(text)
+    if segmentation.encoding is Encoding.GSM7:
+        runs = groupby(text, key=_double) if segmentation.units > len(text) else [("", text)]
         return [("".join(run), cost) for cost, run in runs]
-    forcing = {character for _, character in found.offending}
-    return [("".join(run), cost) for cost, run in groupby(text, lambda one: "ucs2" if one in forcing else "")]
+    forcing = {character for _, character in segmentation.offending}
+    return [
+        ("".join(run), cost)
+        for cost, run in groupby(text, lambda letter: "ucs2" if letter in forcing else "")
+    ]
 
 
 @lru_cache(maxsize=256)

@@ -56,12 +56,7 @@ def pause(campaign_id: CampaignId, /, *, ledger: LedgerPath = None, as_json: Jso
 
 
 def cancel(
-    campaign_id: CampaignId,
-    /,
-    *,
-    yes: Yes = False,
-    ledger: LedgerPath = None,
-    as_json: JsonFlag = False,
+    campaign_id: CampaignId, /, *, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = False
 ) -> None:
     """End a campaign for good: what was not sent never is."""
     found = anyio.run(partial(_cancel, ledger, campaign_id, yes=yes))
@@ -75,12 +70,7 @@ def cancel(
 
 
 def purge(
-    campaign_id: CampaignId,
-    /,
-    *,
-    yes: Yes = False,
-    ledger: LedgerPath = None,
-    as_json: JsonFlag = False,
+    campaign_id: CampaignId, /, *, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = False
 ) -> None:
     """Forget the numbers and texts of an ended campaign, keep its counts."""
     found = anyio.run(partial(_purge, ledger, campaign_id, yes=yes))

@@ -26,7 +26,6 @@ from vavasms.cli.commands.demo.contacts import write_contacts
 from vavasms.cli.commands.demo.gateway import MIN_FAULTY_REQUESTS, SlowFaults, make_gateway, open_client
 from vavasms.cli.commands.demo.processes import CONCURRENCY, Worker, run_workers, serve_database
 from vavasms.cli.commands.demo.single import submit
-from vavasms.cli.commands.sandbox_serve import settings
 from vavasms.cli.signals import terminable, undisturbed
 from vavasms.sandbox import SandboxServer
 from vavasms.storage.postgres.connection import Connection
@@ -91,7 +90,7 @@ class _WorkersDemonstration:
 
     async def _perform(self, count: int) -> report.Result:
         """Hand the campaign over, kill a worker, let the others go on; then audit."""
-        environment = {**settings(self.server), "VAVASMS_LEDGER": self.url}
+        environment = {**self.server.settings, "VAVASMS_LEDGER": self.url}
         contacts = self.folder / "contacts.csv"
         async with (
             await PostgresLedger.open(self.url) as self.ledger,
