@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -51,7 +51,7 @@ def read_text(text: str) -> str:
         raise InvalidInputError("There is no standard input to read the text from. Nothing was sent.")
     if sys.stdin.isatty():
         output.warn("Type the text, and Ctrl-D at the end.")
-    return _decode(_read(sys.stdin.buffer), "The text on standard input")
+    return _decode(sys.stdin.buffer.read(MAX_SIZE + 1), "The text on standard input")
 
 
 def uses_stdin(message: str | None, message_file: str | None) -> bool:
@@ -62,23 +62,19 @@ def uses_stdin(message: str | None, message_file: str | None) -> bool:
 def _read_file(path: Path) -> str:
     raw = None
     with suppress(OSError, ValueError), path.open("rb") as file:
-        raw = _read(file)
+        raw = file.read(MAX_SIZE + 1)
     if raw is None:
         raise InvalidInputError(f"The file {str(path)!r} of --message-file cannot be read. Nothing was sent.")
     return _decode(raw, f"The file {str(path)!r}")
 
 
-def _read(source: BinaryIO) -> bytes:
-    return source.read(MAX_SIZE + 1)
-
-
-def _decode(raw: bytes, what: str) -> str:
+def _decode(raw: bytes, source: str) -> str:
     text = None
     # Outside the block: the codec's error holds the text.
     with suppress(UnicodeDecodeError):
         text = raw.decode("utf-8-sig")
     if len(raw) > MAX_SIZE:
-        raise InvalidInputError(f"{what} is longer than any SMS. Nothing was sent.")
+        raise InvalidInputError(f"{source} is longer than any SMS. Nothing was sent.")
     if text is None:
-        raise InvalidInputError(f"{what} is not UTF-8: save it as UTF-8. Nothing was sent.")
+        raise InvalidInputError(f"{source} is not UTF-8: save it as UTF-8. Nothing was sent.")
     return text.removesuffix("\n").removesuffix("\r")

@@ -39,7 +39,7 @@ def messages() -> Console:
 
 
 def prepare_streams() -> None:
-    """See to it that no message fails once an SMS was sent.
+    """Make sure that no message fails once an SMS was sent.
 
     A character that the terminal's encoding lacks becomes `?`; a closed stream (`>&-`) swallows.
     """
@@ -51,11 +51,11 @@ def prepare_streams() -> None:
 
 
 def clean(text: str) -> str:
-    """Make a text from outside one harmless line."""
+    """Return a text from outside as one harmless line."""
     if text.isascii() and text.isprintable():
         return text
     spaced = " ".join(text.split())
-    return "".join(one for one in spaced if unicodedata.category(one) not in _UNPRINTABLE)
+    return "".join(letter for letter in spaced if unicodedata.category(letter) not in _UNPRINTABLE)
 
 
 def say(line: str | Text = "", *, style: str = "") -> None:
@@ -78,7 +78,9 @@ def print_json(value: object) -> None:
     line = json.dumps(value, default=_plain, ensure_ascii=False)
     if not line.isascii():
         encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-        line = "".join(one if _is_harmless(one, encoding) else json.dumps(one)[1:-1] for one in line)
+        line = "".join(
+            letter if _is_harmless(letter, encoding) else json.dumps(letter)[1:-1] for letter in line
+        )
     sys.stdout.write(f"{line}\n")
 
 
@@ -99,8 +101,9 @@ def number(value: Decimal) -> int | float:
 
 
 def count(value: int, noun: str) -> str:
-    """Write a number with its noun: `1 segment`, `10,000 rows`."""
-    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+    """Return a number with its noun: `1 segment`, `10,000 rows`, `2 batches`."""
+    ending = "" if value == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{value:,} {noun}{ending}"
 
 
 def _sentence(text: str) -> str:
@@ -118,5 +121,5 @@ def _plain(value: object) -> Any:
 
 
 def moment(at: float) -> str:
-    """Write a moment for programs: `2026-07-01T12:00:00Z`."""
+    """Return a moment for programs: `2026-07-01T12:00:00Z`."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -11,8 +11,8 @@ from vavasms.config import misconfigured
 _SECRETS = re.compile(r"pass(?!file)|secret|scram|pwd", re.IGNORECASE)
 
 
-def check_given(text: str) -> str:
-    """Refuse a password in an option."""
+def check_option(text: str) -> str:
+    """Return the value of an option. Raises `ConfigurationError` where it holds a password."""
     if not holds_password(text):
         return text
     del text

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from vavasms.cli import output
 from vavasms.cli.secrets import holds_password
@@ -17,59 +17,37 @@ from vavasms.sync.client import VavaSMS
 from vavasms.tracebacks import hide_frames
 
 _PASSWORD, _USERNAME, _BASE_URL = "VAVASMS_PASSWORD", "VAVASMS_USERNAME", "VAVASMS_BASE_URL"
-_LEDGER = "VAVASMS_LEDGER"
 #: A URL of a receiver has its token in it.
 _SECRETS = (_PASSWORD, "VAVASMS_INBOUND_TOKEN", "VAVASMS_INBOUND_URL")
 
 
-@contextmanager
-def open_client() -> Iterator[VavaSMS]:
-    """Open a client of the account that the settings name.
+@hide_frames
+def make_client() -> VavaSMS:
+    """Return a client of the account that the settings name.
 
     Raises `ConfigurationError` where they name none.
     """
-    with _make_client() as sms:
-        yield sms
-
-
-@hide_frames
-def _make_client() -> VavaSMS:
-    settings = find_settings()
-    return VavaSMS(
-        settings[_USERNAME],
-        settings[_PASSWORD],
-        sender_id=settings.get("VAVASMS_SENDER_ID"),
-        base_url=settings.get(_BASE_URL),
-        status_path=settings.get("VAVASMS_STATUS_PATH"),
-        max_connections=4,
-    )
+    return VavaSMS(**_find_account(), max_connections=4)
 
 
 @hide_frames
 def make_async_client(*, max_connections: int) -> AsyncVavaSMS:
-    """Make the same for commands that keep many calls under way."""
-    settings = find_settings()
-    return AsyncVavaSMS(
-        settings[_USERNAME],
-        settings[_PASSWORD],
-        sender_id=settings.get("VAVASMS_SENDER_ID"),
-        base_url=settings.get(_BASE_URL),
-        status_path=settings.get("VAVASMS_STATUS_PATH"),
-        max_connections=max_connections,
-    )
+    """Return the same for commands that keep many calls under way."""
+    return AsyncVavaSMS(**_find_account(), max_connections=max_connections)
 
 
 @hide_frames
-def find_ledger_setting(environment: Mapping[str, str], dotenv: Path = Path(".env")) -> str | None:
-    """Return the ledger that the environment names, or `.env`; it may hold a password."""
-    return find_setting(_LEDGER, environment, dotenv)
+def _find_account() -> dict[str, Any]:
+    settings = find_settings()
+    names = ("username", "password", "sender_id", "base_url", "status_path")
+    return {name: settings.get(f"VAVASMS_{name.upper()}") for name in names}
 
 
 @hide_frames
 def find_setting(
     name: str, environment: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")
 ) -> str | None:
-    """Return one setting of the environment, or of `.env`."""
+    """Return one setting of the environment, or of `.env`; it may be a secret."""
     return (_filled(_read_dotenv(dotenv)) | _filled(environment)).get(name)
 
 
@@ -77,13 +55,13 @@ def find_setting(
 def find_settings(
     environment: Mapping[str, str] = os.environ, dotenv: Path = Path(".env")
 ) -> Mapping[str, str]:
-    """Gather the settings; the environment wins over `.env`, both win over the keyring."""
-    nearby = _filled(_read_dotenv(dotenv))
-    settings = nearby | (given := _filled(environment))
+    """Return the settings; the environment wins over `.env`, both win over the keyring."""
+    nearby, exported = _filled(_read_dotenv(dotenv)), _filled(environment)
+    settings = nearby | exported
     if not (_USERNAME in settings and _PASSWORD in settings):
         settings = _ask_keyring(settings.get(_USERNAME)) | settings
     if _USERNAME in settings and _PASSWORD in settings:
-        if _BASE_URL not in given:
+        if _BASE_URL not in exported:
             _check_origin(settings, nearby)
         return settings
     raise misconfigured(
@@ -115,14 +93,14 @@ def _read_dotenv(path: Path) -> dict[str, str | None]:
 
     try:
         # A password may hold a `$`.
-        found = dotenv_values(path, interpolate=False)
+        settings = dotenv_values(path, interpolate=False)
     except (OSError, UnicodeDecodeError) as error:
         why = type(error).__name__
     else:
-        secret = any(map(found.get, _SECRETS)) or holds_password(found.get(_LEDGER) or "")
+        secret = any(map(settings.get, _SECRETS)) or holds_password(settings.get("VAVASMS_LEDGER") or "")
         if secret and os.name == "posix" and path.stat().st_mode & 0o044:
             _warn_of_readers(path, path.resolve())
-        return found
+        return settings
     raise misconfigured(f"The file {path} cannot be read ({why}).")
 
 
@@ -138,7 +116,9 @@ def _ask_keyring(username: str | None) -> dict[str, str]:
     try:
         import keyring
 
-        found = keyring.get_credential(KEYRING_SERVICE, username)
+        credential = keyring.get_credential(KEYRING_SERVICE, username)
     except Exception:  # noqa: BLE001  no backend, a locked one, a broken one: as many exceptions as backends
         return {}
-    return {} if found is None else _filled({_USERNAME: found.username, _PASSWORD: found.password})
+    if credential is None:
+        return {}
+    return _filled({_USERNAME: credential.username, _PASSWORD: credential.password})

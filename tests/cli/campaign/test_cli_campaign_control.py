@@ -420,7 +420,7 @@ def test_two_decisions_at_once_are_refused(inside: Run) -> None:
 
 
 def test_a_price_that_makes_no_sense_is_refused(inside: Run) -> None:
-    assert "nit_price" in call(inside, "resolve", ID, "--unit-price", "-1", code=2)
+    assert "--unit-price" in call(inside, "resolve", ID, "--unit-price", "-1", code=2)
 
 
 # --- track -----------------------------------------------------------------------------------------------

@@ -9,20 +9,19 @@ import anyio
 from vavasms.cli import output
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_place
 from vavasms.cli.params import JsonFlag
-from vavasms.storage.location import Place
 
 
 def migrate(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
     """Create the ledger, or upgrade it to this version."""
     place = find_ledger(ledger)
-    anyio.run(_migrate, place)
+
+    async def upgrade() -> None:
+        async with open_place(place, upgrade=True):
+            pass
+
+    anyio.run(upgrade)
     path = str(place) if isinstance(place, Path) else None
     if as_json:
         output.print_json({"ledger": path or "postgresql"})
     else:
         output.say(f"The ledger {path or 'in the PostgreSQL database'} is of this version.")
-
-
-async def _migrate(place: Place) -> None:
-    async with open_place(place, upgrade=True):
-        pass

@@ -17,7 +17,7 @@ from vavasms.text.segments import count_segments
 
 def balance(*, as_json: JsonFlag = False) -> None:
     """Show the credit of the account."""
-    with settings.open_client() as sms:
+    with settings.make_client() as sms:
         credit = sms.balance()
     if as_json:
         output.print_json({"amount": credit.amount, "currency": credit.currency})
@@ -43,7 +43,7 @@ def send(
 ) -> None:
     """Send one text to one number or a few, in one request."""
     text = read_message(message, message_file)
-    with settings.open_client() as sms, signals.announced():
+    with settings.make_client() as sms, signals.announced():
         lot = sms.send(to, text, sender_id=sender_id)
     if as_json:
         output.print_json(_lot_as_json(lot))
@@ -64,7 +64,7 @@ def status(
     as_json: JsonFlag = False,
 ) -> None:
     """Show how far a message came."""
-    with settings.open_client() as sms:
+    with settings.make_client() as sms:
         reports = sms.delivery_reports(message_id, lot_id=lot_id)
     if as_json:
         for report in reports:

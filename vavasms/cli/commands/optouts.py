@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.report import csv_line
 from vavasms.cli import exit_codes, output, params
 from vavasms.cli.commands.optout_import import FATES, Import
-from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_existing, open_ledger
+from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_ledger, run_on_ledger
 from vavasms.cli.output import moment
 from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.errors import InvalidInputError
@@ -32,7 +33,7 @@ Numbers = Annotated[str, Parameter(name="NUMBER", help="+2250700000001, or 07000
 
 def list_opt_outs(*, ledger: LedgerPath = None, as_json: params.JsonFlag = False) -> None:
     """List the numbers that want no messages."""
-    count = anyio.run(_print_json if as_json else _print_text, ledger)
+    count = run_on_ledger(ledger, partial(_print, _show_json if as_json else _show_text))
     if not as_json:
         output.say(f"{output.count(count, 'number')}." if count else "The opt-out list is empty.")
 
@@ -45,13 +46,14 @@ def add(
     as_json: params.JsonFlag = False,
 ) -> None:
     """Put numbers on the list: no campaign sends to them."""
-    found = _parse(numbers, region, repair=repair)
-    added = anyio.run(_add, ledger, found)
+    recipients = _parse(numbers, region, repair=repair)
+    added = anyio.run(_add, ledger, recipients)
+    known = len(recipients) - added
     if as_json:
-        output.print_json({"added": added, "known": len(found) - added})
+        output.print_json({"added": added, "known": known})
         return
-    known = f"; {len(found) - added:,} on the list already" if added < len(found) else ""
-    output.say(f"Added {output.count(added, 'number')}{known}.")
+    more = f"; {known:,} on the list already" if known else ""
+    output.say(f"Added {output.count(added, 'number')}{more}.")
 
 
 def remove(
@@ -62,13 +64,14 @@ def remove(
     as_json: params.JsonFlag = False,
 ) -> None:
     """Take numbers off the list."""
-    found = _parse(numbers, region, repair=repair)
-    removed = anyio.run(_remove, ledger, found)
+    recipients = _parse(numbers, region, repair=repair)
+    removed = run_on_ledger(ledger, lambda opened: opened.remove_opt_outs(recipients))
+    absent = len(recipients) - removed
     if as_json:
-        output.print_json({"removed": removed, "absent": len(found) - removed})
+        output.print_json({"removed": removed, "absent": absent})
         return
-    absent = f"; {len(found) - removed:,} not on the list" if removed < len(found) else ""
-    output.say(f"Removed {output.count(removed, 'number')}{absent}.")
+    more = f"; {absent:,} not on the list" if absent else ""
+    output.say(f"Removed {output.count(removed, 'number')}{more}.")
 
 
 def import_file(
@@ -116,14 +119,19 @@ def import_file(
 
 def export(*, ledger: LedgerPath = None) -> None:
     """Print the list as CSV."""
-    anyio.run(_print_csv, ledger)
+
+    async def write(opened: Ledger) -> None:
+        sys.stdout.write(csv_line(("phone", "source", "at")))
+        await _print(_show_csv, opened)
+
+    run_on_ledger(ledger, write)
 
 
 def _parse(numbers: Sequence[str], region: str | None, *, repair: bool) -> frozenset[Msisdn]:
     if not numbers:
         raise InvalidInputError("Name one number or more. Nothing was changed.", outcome=None)
     return frozenset(
-        parse_msisdn(each, region=region, default_region=_HOME, repair=repair) for each in numbers
+        parse_msisdn(number, region=region, default_region=_HOME, repair=repair) for number in numbers
     )
 
 
@@ -132,39 +140,25 @@ async def _add(place: str | None, numbers: frozenset[Msisdn]) -> int:
         return await ledger.add_opt_outs(numbers, source="cli", now=time.time())
 
 
-async def _remove(place: str | None, numbers: frozenset[Msisdn]) -> int:
-    async with open_existing(place) as ledger:
-        return await ledger.remove_opt_outs(numbers)
-
-
-async def _read(ledger: Ledger) -> AsyncIterator[OptOut]:
+async def _print(show: Callable[[OptOut], None], ledger: Ledger) -> int:
+    """Print the list, a page at a time; return how long it is."""
     after: Msisdn | None = None
+    count = 0
     while page := await ledger.opt_outs(after=after, limit=_PAGE):
-        for each in page:
-            yield each
-        after = page[-1].recipient
-
-
-async def _print_text(place: str | None) -> int:
-    count = 0
-    async with open_existing(place) as ledger:
-        async for each in _read(ledger):
-            count += 1
-            sys.stdout.write(f"{each.recipient.e164:<16}  {moment(each.at)}  {output.clean(each.source)}\n")
+        for opt_out in page:
+            show(opt_out)
+        count, after = count + len(page), page[-1].recipient
     return count
 
 
-async def _print_json(place: str | None) -> int:
-    count = 0
-    async with open_existing(place) as ledger:
-        async for each in _read(ledger):
-            count += 1
-            output.print_json({"phone": each.recipient, "source": each.source, "at": moment(each.at)})
-    return count
+def _show_text(opt_out: OptOut) -> None:
+    source = output.clean(opt_out.source)
+    sys.stdout.write(f"{opt_out.recipient.e164:<16}  {moment(opt_out.at)}  {source}\n")
 
 
-async def _print_csv(place: str | None) -> None:
-    async with open_existing(place) as ledger:
-        sys.stdout.write(csv_line(("phone", "source", "at")))
-        async for each in _read(ledger):
-            sys.stdout.write(csv_line((str(each.recipient), each.source, moment(each.at))))
+def _show_json(opt_out: OptOut) -> None:
+    output.print_json({"phone": opt_out.recipient, "source": opt_out.source, "at": moment(opt_out.at)})
+
+
+def _show_csv(opt_out: OptOut) -> None:
+    sys.stdout.write(csv_line((str(opt_out.recipient), opt_out.source, moment(opt_out.at))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from vavasms.cli import exit_codes, output, settings, signals
 from vavasms.cli.message_input import read_text
 from vavasms.cli.params import JsonFlag, SenderId
 from vavasms.errors import InvalidInputError
-from vavasms.models import OtpReason, OtpVerification
+from vavasms.models import OtpReason
 from vavasms.numbers import parse_msisdn
 
 _REASONS = {
@@ -48,7 +49,7 @@ def send(
     recipient = parse_msisdn(to, default_region="CI")
     text = None if template is None else read_text(template)
     life = None if valid_for is None else _minutes(valid_for)
-    with settings.open_client() as sms, signals.announced():
+    with settings.make_client() as sms, signals.announced():
         receipt = sms.send_otp(recipient, length=length, valid_for=life, template=text, sender_id=sender_id)
     if as_json:
         output.print_json(
@@ -68,34 +69,28 @@ def verify(
 ) -> int:
     """Check a one-time code, which uses up an attempt."""
     recipient = parse_msisdn(to, default_region="CI")
-    with settings.open_client() as sms, signals.announced():
-        found = sms.verify_otp(recipient, code)
+    with settings.make_client() as sms, signals.announced():
+        verification = sms.verify_otp(recipient, code)
+    reason = verification.reason
     if as_json:
         output.print_json(
             {
                 "recipient": recipient,
-                "valid": found.valid,
-                "reason": None if found.reason is None else found.reason.value,
-                "message_id": found.message_id,
+                "valid": verification.valid,
+                "reason": None if reason is None else reason.value,
+                "message_id": verification.message_id,
             }
         )
-    return _tell(found, quiet=as_json)
-
-
-def _tell(found: OtpVerification, *, quiet: bool) -> int:
-    if not found.valid:
-        output.fail(_REASONS[found.reason])
-        # Of what can be no code the gateway was not asked.
-        return exit_codes.USAGE if found.reason is OtpReason.MALFORMED else exit_codes.REJECTED
-    if not quiet:
+    elif verification.valid:
         output.say("The code is right.")
-    return exit_codes.DONE
+    if verification.valid:
+        return exit_codes.DONE
+    output.fail(_REASONS[reason])
+    # Of what can be no code the gateway was not asked.
+    return exit_codes.USAGE if reason is OtpReason.MALFORMED else exit_codes.REJECTED
 
 
 def _minutes(number: int) -> timedelta:
-    try:
+    with suppress(OverflowError):
         return timedelta(minutes=number)
-    except OverflowError:
-        too_long = True
-    assert too_long
     raise InvalidInputError("No one-time code lives that long; nothing was sent.")

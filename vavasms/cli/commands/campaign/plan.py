@@ -43,13 +43,13 @@ def plan(
     known = None if isinstance(place, Path) and not place.exists() else place
     text = read_campaign_text(options, contacts)
     with open_refused(refused, contacts) as file:
-        found = anyio.run(_plan, open_contacts(contacts), text, options, policy, known, file)
+        outlook = anyio.run(_plan, open_contacts(contacts), text, options, policy, known, file)
     if as_json:
-        output.print_json(make_object(found))
+        output.print_json(make_object(outlook))
         return
-    show_plan(found, policy, folded=options.fold)
+    show_plan(outlook, policy, folded=options.fold)
     output.say("\nNothing was sent. To send exactly this:", style="bold")
-    output.say(_command(contacts, options, found.hash, ledger))
+    output.say(_command(contacts, options, outlook.hash, ledger))
 
 
 async def _plan(
@@ -61,27 +61,24 @@ async def _plan(
     refused: RefusedFile | None,
 ) -> CampaignPlan:
     listing = Listing(contacts=source, **options.reading())
-    opted_out = await _opted_out(ledger)
-    found = await plan_listing(
+    opted_out: frozenset[int] = frozenset()
+    if ledger is not None:
+        async with open_place(ledger) as opened:
+            opted_out = await opened.opted_out()
+    outlook = await plan_listing(
         listing,
         text,
         batch_size=policy.batch_size,
         opted_out=opted_out,
         on_left_out=None if refused is None else lambda contacts: refused.begin(contacts).write,
     )
-    ends_at = finishing_time(policy, messages=found.recipients, requests=found.requests, starts=time.time())
-    return evolve(found, cost=policy.cost(found.segments), balance=await _balance(), ends_at=ends_at)
-
-
-async def _opted_out(ledger: Place | None) -> frozenset[int]:
-    if ledger is None:
-        return frozenset()
-    async with open_place(ledger) as opened:
-        return await opened.opted_out()
+    recipients, requests = outlook.recipients, outlook.requests
+    ends_at = finishing_time(policy, messages=recipients, requests=requests, starts=time.time())
+    return evolve(outlook, cost=policy.cost(outlook.segments), balance=await _balance(), ends_at=ends_at)
 
 
 async def _balance() -> Decimal | None:
-    """Ask for the balance where the settings name an account and it answers."""
+    """Return the balance where the settings name an account and it answers."""
     try:
         async with settings.make_async_client(max_connections=1) as sms:
             return (await sms.balance()).amount
@@ -90,12 +87,12 @@ async def _balance() -> Decimal | None:
 
 
 def _command(contacts: str, options: PlanOptions, plan_hash: str, ledger: str | None) -> str:
-    """Write the command that sends what was planned."""
+    """Return the command that sends what was planned."""
     parts = [f"vavasms campaign run {quote(contacts)}"]
-    for each in fields(PlanOptions):
-        value = getattr(options, each.name)
-        if value != each.default:
-            name = f"--{each.name.replace('_', '-')}"
+    for option in fields(PlanOptions):
+        value = getattr(options, option.name)
+        if value != option.default:
+            name = f"--{option.name.replace('_', '-')}"
             written = f"{value:g}" if isinstance(value, float) else str(value)
             parts.append(name if value is True else f"{name} {quote(written)}")
     if ledger is not None:

@@ -27,9 +27,9 @@ _SHOWN = 8
 def show_plan(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
     """Show whom a campaign reaches, with what, for how much and until when."""
     show_numbers(plan)
-    if can_be := sum(plan.refusals[each].count for each in _REPAIRABLE if each in plan.refusals):
+    if repairable := sum(plan.refusals[fault].count for fault in _REPAIRABLE if fault in plan.refusals):
         options = "--repair, with --region CC if all are of one country"
-        output.say(f"Of the refused, {can_be:,} may be repaired: {options}.")
+        output.say(f"Of the refused, {repairable:,} may be repaired: {options}.")
     output.say()
     show_sending(plan, policy, folded=folded)
 
@@ -57,14 +57,14 @@ def show_sending(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="dim", no_wrap=True)
     lines.add_column(overflow="fold")
-    for name, words in _describe(plan, policy, folded=folded).items():
-        if words:
-            lines.add_row(name, Text(words))
+    for name, text in _describe(plan, policy, folded=folded).items():
+        if text:
+            lines.add_row(name, Text(text))
     output.output().print(lines)
 
 
 def make_table(*headings: str) -> Table:
-    """Make a table whose first column is a number."""
+    """Return a table whose first column is a number."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1), header_style="dim")
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="left" if place else "right", overflow="fold")
@@ -73,15 +73,14 @@ def make_table(*headings: str) -> Table:
 
 def make_object(plan: CampaignPlan) -> dict[str, Any]:
     """Return the plan as JSON has it."""
-    found = asdict(plan)
-    found["balance_after"], found["cost_if_folded"] = plan.balance_after, plan.cost_if_folded
-    if plan.ends_at is not None and not math.isfinite(plan.ends_at):
-        found["ends_at"] = None
-    return found
+    derived = {"balance_after": plan.balance_after, "cost_if_folded": plan.cost_if_folded}
+    # JSON has no infinity.
+    endless = plan.ends_at is not None and not math.isfinite(plan.ends_at)
+    return asdict(plan) | derived | ({"ends_at": None} if endless else {})
 
 
 def write_money(amount: Decimal) -> str:
-    """Write an amount: `1,000 XOF`."""
+    """Return an amount: `1,000 XOF`."""
     return f"{output.number(amount):,} XOF"
 
 
@@ -110,22 +109,15 @@ def _describe(plan: CampaignPlan, policy: Policy, *, folded: bool) -> dict[str, 
         "Costly": "" if folded else _name_letters(plan),
         "With --fold": "" if folded else _say_saving(plan),
         "Empty cells": _name_missing(plan),
-        **_describe_doubts(plan),
-        "Cost": "" if plan.cost is None else _say_cost(plan, policy),
-        "Balance": _say_balance(plan),
-        "Ends": _say_end(plan, policy),
-        "Plan": plan.hash,
-    }
-
-
-def _describe_doubts(plan: CampaignPlan) -> dict[str, str]:
-    """Name what may not be as it was meant."""
-    return {
         "No values": _name_no_values(plan),
         "Never filled": ", ".join(f"{{{output.clean(name)}}}" for name in plan.unfilled),
         "Braces": ", ".join(_explain_braces(output.clean(name)) for name in plan.doubled),
         "Encoding": _name_strays(plan),
         "Misread": _name_garbled(plan),
+        "Cost": "" if plan.cost is None else _say_cost(plan, policy),
+        "Balance": _say_balance(plan),
+        "Ends": _say_end(plan, policy),
+        "Plan": plan.hash,
     }
 
 
@@ -186,7 +178,7 @@ def _count_segments(plan: CampaignPlan) -> str:
 
 
 def _name_letters(plan: CampaignPlan) -> str:
-    letters = [f"{output.clean(one) or '?'} ({count:,})" for one, count in plan.offending.items()]
+    letters = [f"{output.clean(letter) or '?'} ({count:,})" for letter, count in plan.offending.items()]
     more = f" and {len(letters) - _SHOWN:,} more" if len(letters) > _SHOWN else ""
     return ", ".join(letters[:_SHOWN]) + more
 
@@ -206,10 +198,10 @@ def _name_missing(plan: CampaignPlan) -> str:
 
 def _say_cost(plan: CampaignPlan, policy: Policy) -> str:
     assert plan.cost is not None and policy.unit_price is not None  # noqa: PT018  one follows the other
-    words = f"{write_money(plan.cost)}, at {write_money(policy.unit_price)} a segment"
-    if policy.budget is not None and plan.cost > policy.budget:
-        words += f"; the budget of {write_money(policy.budget)} pauses it before that"
-    return words
+    cost = f"{write_money(plan.cost)}, at {write_money(policy.unit_price)} a segment"
+    if policy.budget is None or plan.cost <= policy.budget:
+        return cost
+    return f"{cost}; the budget of {write_money(policy.budget)} pauses it before that"
 
 
 def _say_balance(plan: CampaignPlan) -> str:
@@ -228,11 +220,7 @@ def _say_end(plan: CampaignPlan, policy: Policy) -> str:
     if not math.isfinite(plan.ends_at):
         return "not within a century at this rate"
     zone = None if policy.window is None else policy.window.zone
-    ends, now = (datetime.fromtimestamp(at, zone).astimezone(zone) for at in (plan.ends_at, _now()))
-    day = "" if ends.date() == now.date() else f" on {ends:%Y-%m-%d}"
+    ends = datetime.fromtimestamp(plan.ends_at, zone)
+    day = "" if ends.date() == datetime.now(zone).date() else f" on {ends:%Y-%m-%d}"
     where = "" if zone is None else f" ({zone.key})"
     return f"about {ends:%H:%M}{day}{where}, if it starts now"
-
-
-def _now() -> float:
-    return datetime.now().astimezone().timestamp()

@@ -13,8 +13,6 @@ from vavasms.cli.params import JsonFlag, Yes
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError
 
-_WORD = "recover"
-
 
 def recover(*, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = False) -> int:
     """Use a ledger without its log, a copy or a backup: what it had queued is unknown."""
@@ -30,7 +28,12 @@ def recover(*, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = 
 
 async def _recover(path: Path, yes: bool, as_json: bool) -> int:
     problem = await SqliteLedger.examine(path)
-    confirm(_question(path, problem), word=_WORD, yes=yes)
+    why = problem or "looks whole: recover it only if it is a back-up that was put back"
+    question = (
+        f"The ledger {output.clean(str(path))} {why}. What its campaigns have queued becomes unknown, since "
+        "it may have been sent; campaigns that are not in the file are lost."
+    )
+    confirm(question, word="recover", yes=yes)
     count = await SqliteLedger.recover(path)
     if as_json:
         output.print_json({"ledger": str(path), "problem": problem, "unknown": count})
@@ -39,11 +42,3 @@ async def _recover(path: Path, yes: bool, as_json: bool) -> int:
         output.say(f"Recovered; unknown now: {messages}. `vavasms campaign list` names the campaigns,")
         output.say("`vavasms campaign resolve ID` decides on them.")
     return exit_codes.UNKNOWN if count else exit_codes.DONE
-
-
-def _question(path: Path, problem: str | None) -> str:
-    why = problem or "looks whole: recover it only if it is a back-up that was put back"
-    return (
-        f"The ledger {output.clean(str(path))} {why}. What its campaigns have queued becomes unknown, since "
-        "it may have been sent; campaigns that are not in the file are lost."
-    )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Literal
 
-import anyio
 from cyclopts import Parameter
 
+from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.report import (
     COLUMNS,
@@ -21,7 +20,7 @@ from vavasms.campaigns.report import (
     read_report,
 )
 from vavasms.cli import output
-from vavasms.cli.ledger_option import LedgerPath, open_existing
+from vavasms.cli.ledger_option import LedgerPath, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag
 
 _FORMATS: dict[str, Callable[[RecipientReport], str]] = {
@@ -44,23 +43,22 @@ def report(
 ) -> None:
     """Report what became of the message to each recipient."""
     chosen = "json" if as_json else form
-    status, written = anyio.run(partial(_write, ledger, campaign_id, chosen))
+    status, written = run_on_ledger(ledger, lambda opened: _write(opened, campaign_id, chosen))
     if written < status.recipients:
         output.warn("The numbers of this campaign are forgotten: only its counts are left")
     if chosen == "text":
         _summarize(status)
 
 
-async def _write(place: str | None, campaign_id: str, form: str) -> tuple[CampaignStatus, int]:
+async def _write(ledger: Ledger, campaign_id: str, form: str) -> tuple[CampaignStatus, int]:
     line, written, out = _FORMATS[form], 0, sys.stdout
-    async with open_existing(place) as ledger:
-        await ledger.status(campaign_id)
-        if form == "csv":
-            out.write(csv_line(COLUMNS))
-        async for each in read_report(ledger, campaign_id):
-            out.write(line(each))
-            written += 1
-        return await ledger.status(campaign_id), written
+    await ledger.status(campaign_id)
+    if form == "csv":
+        out.write(csv_line(COLUMNS))
+    async for recipient in read_report(ledger, campaign_id):
+        out.write(line(recipient))
+        written += 1
+    return await ledger.status(campaign_id), written
 
 
 def _summarize(status: CampaignStatus) -> None:

@@ -6,11 +6,10 @@ import math
 import textwrap
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
-from functools import partial
 from typing import Annotated
 
-import anyio
 from attrs import evolve, frozen
 from cyclopts import Parameter
 
@@ -19,13 +18,14 @@ from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.ledger.models import StoredBatch
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.cli import exit_codes, output
-from vavasms.cli.ledger_option import LedgerPath, open_existing, repeat_option
+from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.output import moment
 from vavasms.cli.params import CampaignId, JsonFlag, Yes, flag
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError, LedgerBusyError
 
 _NOTE = "Marked as sent by hand."
+_WIDTH = 76
 
 
 @Parameter(name="*")
@@ -62,7 +62,7 @@ def resolve(
     resolution = _Resolution(
         campaign_id=campaign_id, options=options, again=repeat_option(ledger), as_json=as_json
     )
-    return anyio.run(partial(resolution.work, ledger))
+    return run_on_ledger(ledger, resolution.run)
 
 
 @frozen(kw_only=True)
@@ -73,24 +73,22 @@ class _Resolution:
     again: str
     as_json: bool
 
-    async def work(self, place: str | None) -> int:
-        """List, and decide where that was asked for; give the exit code."""
+    async def run(self, ledger: Ledger) -> int:
+        """List, and decide where that was asked for; return the exit code."""
         deciding = self.options.mark_sent or self.options.resend
-        async with open_existing(place) as ledger:
-            policy = await self._policy(ledger)
-            await _reap(ledger)
-            batches = self._choose(await ledger.unknown(self.campaign_id))
-            if deciding and is_purged(batches):
-                raise InvalidInputError(
-                    "The numbers of this campaign are forgotten: nothing can be decided any more.",
-                    outcome=None,
-                )
-            if not (deciding and self.as_json):
-                self._list(batches, policy, deciding=deciding)
-            changed = await self._decide(ledger, batches) if deciding and batches else 0
-            left = (await ledger.status(self.campaign_id)).unknown
+        policy = await self._policy(ledger)
+        await _reap(ledger)
+        batches = self._choose(await ledger.unknown(self.campaign_id))
+        if deciding and is_purged(batches):
+            raise InvalidInputError(
+                "The numbers of this campaign are forgotten: nothing can be decided any more.", outcome=None
+            )
+        if not (deciding and self.as_json):
+            self._list(batches, policy, deciding=deciding)
+        changed = await self._decide(ledger, batches) if deciding and batches else 0
+        left = (await ledger.status(self.campaign_id)).unknown
         if deciding:
-            self._tell(changed, left)
+            self._report(changed, left)
         return exit_codes.UNKNOWN if left else exit_codes.DONE
 
     async def _policy(self, ledger: Ledger) -> Policy:
@@ -127,11 +125,9 @@ class _Resolution:
         confirm(self._question(batches), word=self.campaign_id, yes=self.options.yes)
         if ledger.is_shared:
             return await self._change(ledger, batches, sent_before=await ledger.now() - RESEND_GRACE)
-        try:
+        with suppress(LedgerBusyError):
             async with ledger.take_over(time.time()):
                 return await self._change(ledger, batches, sent_before=math.inf)
-        except LedgerBusyError:
-            pass
         raise LedgerBusyError(
             "A runner is at work on this ledger: wait for its end, or stop it, then decide. "
             "Nothing was changed."
@@ -153,13 +149,13 @@ class _Resolution:
             return f"{people} will be taken for accepted: they are not sent to again."
         return f"{people} will be sent to again: whoever has the SMS gets a second one, paid again."
 
-    def _tell(self, changed: int, left: int) -> None:
+    def _report(self, changed: int, left: int) -> None:
         if self.as_json:
             decision = "mark_sent" if self.options.mark_sent else "resend"
-            found = {"id": self.campaign_id, "decision": decision, "batches": changed, "unknown": left}
-            output.print_json(found)
+            counts = {"batches": changed, "unknown": left}
+            output.print_json({"id": self.campaign_id, "decision": decision, **counts})
             return
-        batches = "1 batch" if changed == 1 else f"{changed:,} batches"
+        batches = output.count(changed, "batch")
         if self.options.mark_sent and changed:
             output.say(f"Marked as sent: {batches}.")
         elif changed:
@@ -175,23 +171,18 @@ async def _reap(ledger: Ledger) -> None:
         assert isinstance(ledger, PostgresLedger)
         await ledger.reap_orphans(now=await ledger.now())
         return
-    try:
+    with suppress(LedgerBusyError):
         async with ledger.take_over(time.time()):
             pass
-    except LedgerBusyError:
-        pass
 
 
 def _warn_of_recent(sent_at: Sequence[float], sent_before: float) -> None:
     """Warn of what is left as it is, since a call may still be under way, and until when."""
     recent = [at for at in sent_at if at >= sent_before]
     if recent:
-        batches = "1 batch" if len(recent) == 1 else f"{len(recent):,} batches"
+        batches = output.count(len(recent), "batch")
         minutes = output.count(int((max(recent) - sent_before) // 60) + 1, "minute")
         output.warn(f"Too recent to be sent again, an answer may still come: {batches}. Try in {minutes}")
-
-
-_WIDTH = 76
 
 
 def included(batch: StoredBatch) -> int:

@@ -11,6 +11,7 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
+from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, load_policy
@@ -22,8 +23,8 @@ from vavasms.cli.commands.campaign import status_view
 from vavasms.cli.commands.campaign.options import Detach, RunOptions, find_place, read_campaign_text
 from vavasms.cli.commands.campaign.progress import Display, progress
 from vavasms.cli.commands.campaign.status_view import make_object
-from vavasms.cli.commands.campaign.submit import Submission, code_of_end, name_end
-from vavasms.cli.ledger_option import LedgerPath, open_existing, repeat_option
+from vavasms.cli.commands.campaign.submit import Submission, code_of_end, describe_end
+from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.params import CampaignId, Contacts, JsonFlag, open_contacts
 from vavasms.cli.prompts import check_terminal
@@ -49,7 +50,7 @@ def run(
     if not options.yes:
         check_terminal(contacts, message_is_piped=uses_stdin(options.message, options.message_file))
     text = read_campaign_text(options, contacts)
-    beginning = Submission(
+    submission = Submission(
         contacts=open_contacts(contacts),
         message=text,
         options=options,
@@ -58,12 +59,12 @@ def run(
         as_json=as_json,
     )
     with terminable():
-        begun = anyio.run(beginning.begin)
-        if not options.yes and not beginning.confirm(begun):
-            output.warn(name_end(begun.trial))
-            return code_of_end(begun.trial)
-        go_on = hand_over if options.detach else _go_on
-        return go_on(begun.campaign.id, ledger, as_json=as_json)
+        submitted = anyio.run(submission.submit)
+        if not options.yes and not submission.confirm(submitted):
+            output.warn(describe_end(submitted.trial))
+            return code_of_end(submitted.trial)
+        go_on = _detach if options.detach else _go_on
+        return go_on(submitted.campaign.id, ledger, as_json=as_json)
 
 
 def resume(
@@ -84,15 +85,16 @@ def resume(
     find_place(ledger, detach=detach)
     with terminable():
         if budget is not None or balance_floor is not None:
-            anyio.run(_change_limits, campaign_id, ledger, budget, balance_floor)
-        return (hand_over if detach else _go_on)(campaign_id, ledger, as_json=as_json)
+            limits = {"budget": budget, "balance_floor": balance_floor}
+            run_on_ledger(ledger, lambda opened: change_limits(opened, campaign_id, **limits))
+        return (_detach if detach else _go_on)(campaign_id, ledger, as_json=as_json)
 
 
 def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
-    """Send what is queued, then report; give the exit code."""
+    """Send what is queued, then report; return the exit code."""
     option = repeat_option(ledger)
     try:
-        ended, policy = anyio.run(_carry, campaign_id, ledger, as_json)
+        ended, policy = run_on_ledger(ledger, partial(_send, campaign_id=campaign_id, as_json=as_json))
     except KeyboardInterrupt as interrupt:
         interrupt.add_note(f"vavasms: to go on, vavasms campaign resume {campaign_id}{option}")
         raise
@@ -105,26 +107,18 @@ def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
     return status_view.choose_code(ended)
 
 
-async def _change_limits(
-    campaign_id: str, place: str | None, budget: Decimal | None, balance_floor: Decimal | None
-) -> None:
-    async with open_existing(place) as ledger:
-        await change_limits(ledger, campaign_id, budget=budget, balance_floor=balance_floor)
-
-
-async def _carry(
-    campaign_id: str, place: str | None, as_json: bool
+async def _send(
+    ledger: Ledger, campaign_id: str, *, as_json: bool
 ) -> tuple[status_view.SignalledRun, Policy]:
-    async with open_existing(place) as ledger:
-        policy = load_policy((await ledger.campaign(campaign_id)).policy)
-        # One place more, for the balance.
-        client = settings.make_async_client(max_connections=policy.concurrency + 1)
-        async with client as sms, CampaignRunner(sms, ledger) as runner:
-            status = await ledger.status(campaign_id)
-            if status.state in campaign_sources(CampaignEvent.START):
-                _announce(status, policy, as_json=as_json)
-            with progress(policy, as_json=as_json) as display:
-                return await run_campaign(runner, campaign_id, display), policy
+    policy = load_policy((await ledger.campaign(campaign_id)).policy)
+    # One place more, for the balance.
+    client = settings.make_async_client(max_connections=policy.concurrency + 1)
+    async with client as sms, CampaignRunner(sms, ledger) as runner:
+        status = await ledger.status(campaign_id)
+        if status.state in campaign_sources(CampaignEvent.START):
+            _announce(status, policy, as_json=as_json)
+        with progress(policy, as_json=as_json) as display:
+            return await run_campaign(runner, campaign_id, display), policy
 
 
 async def run_campaign(
@@ -178,12 +172,12 @@ def _as_object(ended: status_view.SignalledRun, policy: Policy) -> dict[str, obj
     }
 
 
-def hand_over(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
+def _detach(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
     """Start a campaign, print who sends it and how to follow it, and return the exit code.
 
     Raises `InvalidInputError` for a campaign that has ended.
     """
-    status = anyio.run(_start, campaign_id, ledger)
+    status = run_on_ledger(ledger, partial(_start, campaign_id=campaign_id))
     if as_json:
         output.print_json({"event": "detach", **make_object(status)})
     else:
@@ -191,10 +185,9 @@ def hand_over(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
     return exit_codes.DONE
 
 
-async def _start(campaign_id: str, ledger: str | None) -> CampaignStatus:
-    async with open_existing(ledger) as opened:
-        started = await opened.start(campaign_id)
-        status = await opened.status(campaign_id)
+async def _start(ledger: Ledger, campaign_id: str) -> CampaignStatus:
+    started = await ledger.start(campaign_id)
+    status = await ledger.status(campaign_id)
     if started:
         return status
     raise InvalidInputError(
@@ -210,5 +203,5 @@ def _introduce(status: CampaignStatus, option: str) -> None:
         "To stop it": f"campaign pause {status.id}",
         "To start a worker": "worker",
     }
-    for words, command in steps.items():
-        output.say(f"{words + ':':<26}vavasms {command}{option}")
+    for purpose, command in steps.items():
+        output.say(f"{purpose + ':':<26}vavasms {command}{option}")

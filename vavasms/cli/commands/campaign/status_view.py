@@ -56,7 +56,7 @@ def settled(status: CampaignStatus) -> int:
 
 
 def tell_outcomes(status: CampaignStatus) -> Text:
-    """Name the four outcomes in one line."""
+    """Return the four outcomes in one line."""
     parts = [
         Text(f"{count:,} {_name(outcome)}", style=_STYLES[outcome] if count else "dim")
         for outcome, count in count_outcomes(status).items()
@@ -78,10 +78,7 @@ def make_object(status: CampaignStatus) -> dict[str, object]:
         "recipients": status.recipients,
         "queued": status.queued,
         "sending": status.sending,
-        "accepted": status.accepted,
-        "rejected": status.rejected,
-        "not_sent": status.not_sent,
-        "unknown": status.unknown,
+        **{outcome.value: count for outcome, count in count_outcomes(status).items()},
         "batches": status.batches,
         "segments": status.segments,
         "reason": status.reason,
@@ -110,10 +107,10 @@ def show_next(status: CampaignStatus, ledger: str) -> None:
         "Recipient by recipient": ("report", True),
     }
     output.say()
-    for words, (command, applies) in steps.items():
+    for purpose, (command, applies) in steps.items():
         if applies:
             more = " --budget XOF" if command == "resume" and status.reason == OVER_BUDGET else ""
-            output.say(f"{words + ':':<26}vavasms campaign {command} {status.id}{ledger}{more}")
+            output.say(f"{purpose + ':':<26}vavasms campaign {command} {status.id}{ledger}{more}")
 
 
 def choose_code(ended: SignalledRun) -> int:
@@ -122,10 +119,10 @@ def choose_code(ended: SignalledRun) -> int:
         return exit_codes.INTERRUPTED
     counts = dict(count_outcomes(ended.status))
     counts[Outcome.NOT_SENT] += ended.status.queued + ended.status.sending
-    found = {exit_codes.worst([outcome for outcome, count in counts.items() if count])}
+    codes = {exit_codes.worst([outcome for outcome, count in counts.items() if count])}
     if ended.error is not None:
-        found.add(exit_codes.code_of(ended.error))
-    return next((code for code in _ORDER if code in found), exit_codes.DONE)
+        codes.add(exit_codes.code_of(ended.error))
+    return next((code for code in _ORDER if code in codes), exit_codes.DONE)
 
 
 def _name(outcome: Outcome) -> str:

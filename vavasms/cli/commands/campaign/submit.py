@@ -47,7 +47,7 @@ class Trial:
         return self.lot.message_ids[0] if self.lot is not None and self.lot.message_ids else None
 
 
-def name_end(trial: Trial | None) -> str:
+def describe_end(trial: Trial | None) -> str:
     """Return what was sent where the campaign was not: nothing, or the test."""
     if trial is None:
         return "nothing was sent, and nothing of it is kept"
@@ -60,9 +60,8 @@ def name_end(trial: Trial | None) -> str:
 
 def code_of_end(trial: Trial | None) -> int:
     """Choose the exit code where the campaign was not sent."""
-    return (
-        exit_codes.UNKNOWN if trial is not None and trial.outcome is Outcome.UNKNOWN else exit_codes.NOT_SENT
-    )
+    is_unknown = trial is not None and trial.outcome is Outcome.UNKNOWN
+    return exit_codes.UNKNOWN if is_unknown else exit_codes.NOT_SENT
 
 
 async def send_trial(sms: AsyncVavaSMS, recipient: Msisdn, text: str, sender_id: str) -> Trial:
@@ -117,7 +116,7 @@ class Submission:
     ledger: Place
     as_json: bool
 
-    async def begin(self) -> Submitted:
+    async def submit(self) -> Submitted:
         """Keep the campaign and show it: its id first. Whatever fails leaves nothing of it."""
         async with (
             settings.make_async_client(max_connections=2) as sms,
@@ -125,7 +124,7 @@ class Submission:
             CampaignRunner(sms, ledger) as runner,
         ):
             tester = await self._read_tester(sms, ledger)
-            campaign, plan = await self._submit(runner)
+            campaign, plan = await self._keep(runner)
             try:
                 self._introduce(campaign, plan)
                 trial = None if tester is None else await self._try(sms, tester, campaign, plan)
@@ -135,18 +134,18 @@ class Submission:
                 raise
         return Submitted(campaign=campaign, plan=plan, trial=trial)
 
-    def confirm(self, begun: Submitted) -> bool:
+    def confirm(self, submitted: Submitted) -> bool:
         """Ask for the go; without one nothing is kept."""
         go = False
         try:
-            go = ask(self._question(begun))
+            go = ask(self._question(submitted))
         except KeyboardInterrupt as interrupt:
             sys.stderr.write("\n")
-            interrupt.add_note(f"vavasms: {name_end(begun.trial)}")
+            interrupt.add_note(f"vavasms: {describe_end(submitted.trial)}")
             raise
         finally:
             if not go:
-                anyio.run(self._discard, begun.campaign.id)
+                anyio.run(self._discard, submitted.campaign.id)
         return go
 
     async def _read_tester(self, sms: AsyncVavaSMS, ledger: Ledger) -> Msisdn | None:
@@ -158,7 +157,7 @@ class Submission:
             raise InvalidInputError("The number of --test-to is on the opt-out list. Nothing was sent.")
         return tester
 
-    async def _submit(self, runner: CampaignRunner) -> tuple[Campaign, CampaignPlan]:
+    async def _keep(self, runner: CampaignRunner) -> tuple[Campaign, CampaignPlan]:
         options = self.options
         return await runner.submit(
             self.contacts,
@@ -187,12 +186,10 @@ class Submission:
             raise trial.error
         return trial
 
-    def _question(self, begun: Submitted) -> str:
-        cost = "" if begun.plan.cost is None else f" for {plan_view.write_money(begun.plan.cost)}"
-        return (
-            f"\nSend {output.count(begun.plan.recipients, 'message')}{cost} "
-            f"as {output.clean(begun.campaign.sender_id)}?"
-        )
+    def _question(self, submitted: Submitted) -> str:
+        plan, sender_id = submitted.plan, output.clean(submitted.campaign.sender_id)
+        cost = "" if plan.cost is None else f" for {plan_view.write_money(plan.cost)}"
+        return f"\nSend {output.count(plan.recipients, 'message')}{cost} as {sender_id}?"
 
     async def _discard(self, campaign_id: str) -> None:
         async with open_place(self.ledger) as ledger:
