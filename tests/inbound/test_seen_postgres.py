@@ -140,5 +140,5 @@ async def test_a_place_that_is_a_url_is_opened_as_one(url: str) -> None:
     query = "&".join(f"{name}={value}" for name, value in names.items() if value)
     seen = LazySeen(f"postgresql:///{parts['dbname']}?{query}")
     assert isinstance(await seen.get(), PostgresSeenStore)
-    assert "postgres" not in repr(vars(seen)).replace("PostgresSeenStore", "").replace("seen_postgres", "")
+    assert "postgres" not in repr(vars(seen)).replace("PostgresSeenStore", "").replace("seen.postgres", "")
     await seen.aclose()

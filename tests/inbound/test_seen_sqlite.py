@@ -17,7 +17,7 @@ from anyio.lowlevel import checkpoint
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerError
 from vavasms.inbound.seen.base import ClaimStatus
-from vavasms.inbound.seen.process_lock import arrive
+from vavasms.inbound.seen.process_lock import ProcessLock
 from vavasms.inbound.seen.sqlite import SqliteSeenStore
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +123,7 @@ async def test_where_no_lock_can_be_had_nobody_is_believed_to_be_alone(tmp_path:
         alone.append(True)
 
     (tmp_path / "seen.db.lock").mkdir()
-    (await arrive(tmp_path / "seen.db", note)).leave()
+    (await ProcessLock.acquire(tmp_path / "seen.db", note)).release()
     assert alone == []
 
 
@@ -147,8 +147,8 @@ async def test_an_opening_that_fails_leaves_no_lock_behind(tmp_path: Path) -> No
         alone.append(True)
 
     with pytest.raises(ValueError):
-        await arrive(tmp_path / "seen.db", fail)
-    (await arrive(tmp_path / "seen.db", note)).leave()
+        await ProcessLock.acquire(tmp_path / "seen.db", fail)
+    (await ProcessLock.acquire(tmp_path / "seen.db", note)).release()
     assert alone == [True]
 
 
@@ -181,7 +181,7 @@ async def test_one_who_keeps_the_store_to_himself_is_waited_for_and_not_for_ever
             await SqliteSeenStore.open(path)
         assert scope.cancelled_caught
         with pytest.raises(LedgerError, match="does not answer"), anyio.fail_after(5):
-            await arrive(path, checkpoint, patience=0.1)
+            await ProcessLock.acquire(path, checkpoint, patience=0.1)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(open_and_close)
             await anyio.sleep(0.1)

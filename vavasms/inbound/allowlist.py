@@ -1,4 +1,4 @@
-"""Who may call: an allow-list of addresses, which reads X-Forwarded-For behind named proxies only. Pure."""
+"""The allow-list of addresses that may call, which reads X-Forwarded-For behind named proxies only. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class Addresses:
         if isinstance(allow, str) or isinstance(trusted_proxies, str):
             raise InvalidInputError("allow and trusted_proxies take lists of addresses.", outcome=None)
         self._allowed = _read_networks("allow", allow)
-        self._proxies = _read_networks("trusted_proxies", [each for each in trusted_proxies if each != UNIX])
+        self._proxies = _read_networks(
+            "trusted_proxies", [proxy for proxy in trusted_proxies if proxy != UNIX]
+        )
         self._trusts_unix = UNIX in trusted_proxies
 
     def allow(self, peer: str | None, forwarded: Iterable[str] = ()) -> bool:
@@ -36,22 +38,22 @@ class Addresses:
         if not self._allowed:
             return True
         origin, trusted = _read(peer or ""), self._trusts_unix and not peer
-        for each in reversed([part for line in forwarded for part in line.split(",")]):
+        for address in reversed([part for line in forwarded for part in line.split(",")]):
             if not (trusted or _is_in(origin, self._proxies)):
                 break
-            origin, trusted = _read(each), False
+            origin, trusted = _read(address), False
         return _is_in(origin, self._allowed)
 
 
-def _read_networks(name: str, given: Sequence[str]) -> tuple[Network, ...]:
+def _read_networks(name: str, addresses: Sequence[str]) -> tuple[Network, ...]:
     networks = []
-    for each in given:
+    for address in addresses:
         try:
-            networks.append(_unmap(ip_network(each)))
+            networks.append(_unmap(ip_network(address)))
             continue
         except ValueError:
             pass
-        raise InvalidInputError(f"{name}: {each!r} is no address and no network.", outcome=None)
+        raise InvalidInputError(f"{name}: {address!r} is no address and no network.", outcome=None)
     return tuple(networks)
 
 
@@ -65,7 +67,7 @@ def _unmap(network: Network) -> Network:
 
 
 def _read(text: str) -> Address | None:
-    """Read an address, with or without a port."""
+    """Return the address of a text, with or without a port."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -80,4 +82,4 @@ def _read(text: str) -> Address | None:
 
 
 def _is_in(address: Address | None, networks: Iterable[Network]) -> bool:
-    return address is not None and any(address in each for each in networks)
+    return address is not None and any(address in network for network in networks)

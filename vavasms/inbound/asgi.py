@@ -73,7 +73,7 @@ class InboundApp:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
             _take_token(scope)
             await receive()
@@ -99,7 +99,7 @@ class InboundApp:
         if reply is not None:
             await _send(scope, send, reply)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
             await self._receiver.open()
@@ -127,8 +127,8 @@ def _peer(scope: Scope) -> str | None:
     return str(client[0]) if client else None
 
 
-def _headers(scope: Scope, wanted: bytes) -> list[str]:
-    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+def _headers(scope: Scope, key: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == key]
 
 
 async def _send(scope: Scope, send: Send, reply: WebhookReply) -> None:

@@ -33,7 +33,7 @@ def inbound_view(
     region: str = "CI",
     stop_words: Sequence[str] = (),
 ) -> Callable[..., Awaitable[Any]]:
-    """Make the view of `path("sms/<str:token>", inbound_view(on_sms, token=…, seen="inbound.db"))`.
+    """Return the view of `path("sms/<str:token>", inbound_view(on_sms, token=…, seen="inbound.db"))`.
 
     It does what `InboundApp` does, exempt from CSRF. A plain handler runs where Django runs plain views, so
     that its database connections are Django's. The time for a body is the server's to bound. Under WSGI every

@@ -33,7 +33,7 @@ def inbound_view(
     region: str = "CI",
     stop_words: Sequence[str] = (),
 ) -> Callable[[str], Response]:
-    """Make the view of `app.add_url_rule("/sms/<token>", view_func=inbound_view(on_sms, token=…))`.
+    """Return the view of `app.add_url_rule("/sms/<token>", view_func=inbound_view(on_sms, token=…))`.
 
     It does what `InboundApp` does, in a thread with an event loop that all such views share: the handler runs
     there if it is async, else in a worker thread; `current_app` is at hand in both, and so is a `VavaSMS`,
@@ -41,7 +41,7 @@ def inbound_view(
     for a body is the server's to bound. Name the `seen` store by its place, and have `opt_outs` open what it
     needs within its call. The view's `close()` closes that store and gives the thread up.
     """
-    home = PortalLease(handlers)
+    lease = PortalLease(handlers)
     receiver = Receiver(
         handler,
         token=token,
@@ -65,13 +65,13 @@ def inbound_view(
         )
         if reply is None:
             body = request.stream.read(MAX_BODY + 1)
-            reply = home.run(partial(receiver.receive, body, request.content_type or ""))
+            reply = lease.run(partial(receiver.receive, body, request.content_type or ""))
         return _answer(reply)
 
     # Flask looks for the first two.
     inbound.methods = _METHODS  # type: ignore[attr-defined]
     inbound.provide_automatic_options = False  # type: ignore[attr-defined]
-    inbound.close = partial(home.close, receiver.aclose)  # type: ignore[attr-defined]
+    inbound.close = partial(lease.close, receiver.aclose)  # type: ignore[attr-defined]
     return inbound
 
 

@@ -1,4 +1,4 @@
-"""HandlerCall what the user gave: async or plain, and tell of its failures without their words."""
+"""Calls of the user's handlers, async or plain, whose failures are told without their words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HandlerCall = Callable[[Handler, InboundMessage], Awaitable[None]]
 
 
 class HandlerFailedError(Exception):
-    """What the user gave has failed; in words that hold no number and no text, as its own may."""
+    """A user's handler has failed; the message holds no number and no text, as the handler's own may."""
 
 
 async def call(handler: Handler, message: InboundMessage) -> None:

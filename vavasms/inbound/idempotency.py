@@ -26,31 +26,31 @@ async def handle_once(
 ) -> ClaimStatus:
     """Do `work` for a message that is new, and commit it.
 
-    Gives `CLAIMED` where it was done now, `HANDLED` or `CONFLICT` where it had been done before, `BUSY`
-    where another did not come to an end with it in time. Raises what `work` raises, with the claim given
-    up, and `LedgerError` from the store.
+    Returns `CLAIMED` where it was done now, `HANDLED` or `CONFLICT` where it had been done before, `BUSY`
+    where another did not come to an end with it in time. Raises what `work` raises, with the claim
+    released, and `LedgerError` from the store.
     """
     owner, digest = token_hex(8), digest_of(message)
-    standing = await _claim(store, message.message_id, digest, owner)
-    if standing is ClaimStatus.CLAIMED:
-        await _do(store, message.message_id, owner, work)
+    status = await _claim(store, message.message_id, digest, owner)
+    if status is ClaimStatus.CLAIMED:
+        await _run(store, message.message_id, owner, work)
         with CancelScope(shield=True):
             await store.commit(message.message_id, digest, owner)
-    return standing
+    return status
 
 
 async def _claim(store: SeenStore, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
     deadline, pause = current_time() + store.lease + SPARE, _FIRST_PAUSE
     while True:
-        standing = await store.claim(message_id, digest, owner)
-        if standing is not ClaimStatus.BUSY or current_time() >= deadline:
-            return standing
+        status = await store.claim(message_id, digest, owner)
+        if status is not ClaimStatus.BUSY or current_time() >= deadline:
+            return status
         # The other may be in another process: there is nothing to wait for but time.
         await sleep(pause)
         pause = min(1.5 * pause, _LAST_PAUSE)
 
 
-async def _do(store: SeenStore, message_id: str, owner: str, work: Callable[[], Awaitable[None]]) -> None:
+async def _run(store: SeenStore, message_id: str, owner: str, work: Callable[[], Awaitable[None]]) -> None:
     failure: Exception | None = None
     try:
         async with create_task_group() as tasks:

@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl
 from vavasms.errors import InvalidInputError
 from vavasms.models import InboundMessage
 
+Pairs = list[tuple[str, str]]
+
 #: The documentation names four.
 MAX_FIELDS = 20
 #: Plainly a date: year first, or the day first as in French. Anything else stays text.
@@ -30,7 +32,7 @@ _DATE_FORMATS = (
 
 
 def parse_inbound(body: bytes | bytearray | Mapping[str, str]) -> InboundMessage:
-    """Read an inbound SMS from a form-encoded body (UTF-8, else Windows' letters) or from its fields.
+    """Return the inbound SMS of a form-encoded body (UTF-8, else Windows' letters) or of its fields.
 
     The sender is `form`, the documentation's spelling, or `from`. The format and zone of `sms_date` are
     not documented: the text is kept, and read as a naive datetime only where it is plainly one.
@@ -61,20 +63,20 @@ def decode_form(body: bytes | bytearray, charset: str | None = None) -> dict[str
 
     Raises `InvalidInputError` for more than 20.
     """
-    try:
-        # As Latin-1 each byte is a character, those behind a percent sign too.
-        pairs = parse_qsl(
-            bytes(body).decode("latin-1"),
-            keep_blank_values=True,
-            max_num_fields=MAX_FIELDS,
-            encoding="latin-1",
-        )
-    except ValueError:
-        pairs = None
-    if pairs is None:
+    # As Latin-1 each byte is a character, those behind a percent sign too.
+    form = bytes(body).decode("latin-1")
+    pairs = None
+    with suppress(ValueError):
+        pairs = parse_qsl(form, keep_blank_values=True, max_num_fields=MAX_FIELDS, encoding="latin-1")
+    return _as_fields(
+        pairs and [(_redecode(name, charset), _redecode(value, charset)) for name, value in pairs]
+    )
+
+
+def _as_fields(pairs: Pairs | None) -> dict[str, str]:
+    if pairs is None or len(pairs) > MAX_FIELDS:
         raise InvalidInputError(f"An inbound SMS with more than {MAX_FIELDS} fields.", outcome=None)
-    plain = [(_redecode(name, charset), _redecode(value, charset)) for name, value in pairs]
-    return dict(reversed(plain))  # of a field given twice, the first counts
+    return dict(reversed(pairs))  # of a field that is there twice, the first counts
 
 
 def _redecode(text: str, charset: str | None) -> str:
@@ -90,8 +92,6 @@ def _parse_date(text: str) -> datetime | None:
             continue
     return None
 
-
-Pairs = list[tuple[str, str]]
 
 #: What is read of a body; of the rest not even the type counts.
 _READ = frozenset(["message_id", "form", "from", "content", "sms_date"])
@@ -109,14 +109,10 @@ def read_fields(body: bytes, content_type: str = "") -> Mapping[str, str]:
     head["Content-Type"] = " ".join(content_type.split())
     kind, charset = content_type.partition(";")[0].strip().lower(), _charset_of(head)
     if kind == "multipart/form-data":
-        fields = _read(lambda: _read_multipart(body, content_type, charset))
-    elif kind == "application/json":
-        fields = _read(lambda: _read_json(body, charset))
-    else:
-        return decode_form(body, charset)
-    if len(fields) > MAX_FIELDS:
-        raise InvalidInputError(f"An inbound SMS with more than {MAX_FIELDS} fields.", outcome=None)
-    return dict(reversed(fields))  # of a field given twice, the first counts
+        return _as_fields(_read(lambda: _read_multipart(body, content_type, charset)))
+    if kind == "application/json":
+        return _as_fields(_read(lambda: _read_json(body, charset)))
+    return decode_form(body, charset)
 
 
 def _charset_of(part: Message) -> str | None:

@@ -31,10 +31,6 @@ MAX_ID = 200
 SOURCE = "inbound"
 
 
-def _is_id(message_id: str) -> bool:
-    return 0 < len(message_id) <= MAX_ID and message_id.isprintable()
-
-
 def _digest(message: InboundMessage) -> str:
     """Return what stands in for an id: of the fields, since a multipart body has other bytes each time."""
     fields = (message.message_id, message.sender, message.text, message.raw_date)
@@ -42,7 +38,7 @@ def _digest(message: InboundMessage) -> str:
 
 
 class Receiver:
-    """Take inbound SMS, as `InboundApp` does, for whatever speaks HTTP: `check`, read the body, `receive`."""
+    """The receiver behind whatever speaks HTTP, as `InboundApp` does: `check`, read the body, `receive`."""
 
     def __init__(
         self,
@@ -89,7 +85,7 @@ class Receiver:
         return None if method == "POST" else responses.ONLY_POST
 
     async def receive(self, body: bytes, content_type: str = "") -> WebhookReply:
-        """Handle the SMS in a body, once, and give the answer. Raises nothing."""
+        """Handle the SMS in a body, once, and return the answer. Raises nothing."""
         if len(body) > responses.MAX_BODY:
             return responses.TOO_LARGE
         try:
@@ -99,16 +95,20 @@ class Receiver:
         try:
             if not is_named:
                 # A digest cannot tell a second STOP from a copy of the first: each of them counts.
-                await self._heed(message)
+                await self._update_opt_outs(message)
             store = await self._seen.get()
-            standing = await handle_once(store, message, lambda: self._handle(message))
+            status = await handle_once(store, message, lambda: self._handle(message))
         except Exception as error:  # noqa: BLE001  whatever it is, the platform must send it again
             # The words of our own errors hold no number and no text.
             known = isinstance(error, VavaSMSError | handlers.HandlerFailedError)
             why = str(error) if known else handlers.describe(error)
             logger.error("The inbound SMS %s was not handled: %s", message.message_id, why)  # noqa: TRY400
             return responses.FAILED
-        return await self._answer(standing, message)
+        if status is ClaimStatus.BUSY:
+            return responses.BUSY
+        if status is ClaimStatus.CONFLICT:
+            await self._report_conflict(message)
+        return responses.HANDLED
 
     def _read(self, fields: Mapping[str, str]) -> tuple[InboundMessage, bool]:
         """Read a message, and whether it has an id of its own; that of a stop without one is a digest.
@@ -116,7 +116,7 @@ class Receiver:
         Raises `InvalidInputError` for any other message that is not whole.
         """
         draft = build_message(fields)
-        if _is_id(draft.message_id):
+        if 0 < len(draft.message_id) <= MAX_ID and draft.message_id.isprintable():
             return parse_inbound(fields), True
         if draft.sender and is_stop(draft.text, self._stop_words):
             return evolve(draft, message_id=_digest(draft)), False
@@ -124,46 +124,32 @@ class Receiver:
             return parse_inbound(fields), True
         raise InvalidInputError(f"A message_id has at most {MAX_ID} characters that can be printed.")
 
-    async def _answer(self, standing: ClaimStatus, message: InboundMessage) -> WebhookReply:
-        if standing is ClaimStatus.BUSY:
-            return responses.BUSY
-        if standing is ClaimStatus.CONFLICT:
-            await self._report(message)
-        return responses.HANDLED
-
     async def _handle(self, message: InboundMessage) -> None:
-        await self._heed(message)
-        failure = None
+        await self._update_opt_outs(message)
         try:
             await self._call(self._handler, message)
+            return
         except Exception as error:  # noqa: BLE001  the user's, whatever it is
             failure = handlers.describe(error)
-        if failure is not None:
-            raise handlers.HandlerFailedError(failure)
+        raise handlers.HandlerFailedError(failure)
 
-    async def _heed(self, message: InboundMessage) -> None:
+    async def _update_opt_outs(self, message: InboundMessage) -> None:
         """Put the sender of a stop on the list, or take the sender of a start off it. May be repeated."""
         if self._opt_outs is None:
             return
         stops = is_stop(message.text, self._stop_words)
         if not stops and not is_start(message.text):
             return
-        number, wish = (
-            self._read_number(message.sender),
-            "asks for no more" if stops else "takes its stop back",
-        )
+        number, name = self._read_number(message.sender), message.message_id
+        request = "asks for no more" if stops else "takes its stop back"
         if number is None:
-            logger.warning("The inbound SMS %s %s, but its sender is no number.", message.message_id, wish)
+            logger.warning("The inbound SMS %s %s, but its sender is no number.", name, request)
         elif stops:
             await self._opt_outs.add_opt_outs([number], source=SOURCE, now=time.time())
         elif not isinstance(self._opt_outs, RevocableOptOuts):
-            logger.warning(
-                "The inbound SMS %s %s, and nobody can be taken off this list.", message.message_id, wish
-            )
+            logger.warning("The inbound SMS %s %s, and nobody can be taken off this list.", name, request)
         elif await self._opt_outs.remove_opt_outs([number]):
-            logger.info(
-                "The inbound SMS %s %s: its sender is off the opt-out list.", message.message_id, wish
-            )
+            logger.info("The inbound SMS %s %s: its sender is off the opt-out list.", name, request)
 
     def _read_number(self, sender: str) -> Msisdn | None:
         try:
@@ -172,7 +158,7 @@ class Receiver:
         except InvalidInputError:
             return None
 
-    async def _report(self, message: InboundMessage) -> None:
+    async def _report_conflict(self, message: InboundMessage) -> None:
         logger.warning(
             "The inbound SMS %s came again with other content after it was handled: left out.",
             message.message_id,

@@ -85,7 +85,7 @@ class OptOuts(Protocol):
     """A list of numbers that want no SMS; the ledgers of campaigns are such lists."""
 
     async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
-        """Put numbers on the list, which may be there already; give how many were new."""
+        """Put numbers on the list, which may be there already; return how many were new."""
         ...
 
 
@@ -94,7 +94,7 @@ class RevocableOptOuts(OptOuts, Protocol):
     """A list that numbers can be taken off again."""
 
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
-        """Take numbers off the list, which need not be there; give how many were."""
+        """Take numbers off the list, which need not be there; return how many were."""
         ...
 
 
@@ -125,7 +125,7 @@ def check_words(words: Iterable[str]) -> tuple[str, ...]:
 
 def _normalize(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text)
-    plain = "".join(one for one in plain if not unicodedata.combining(one)).upper()
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter)).upper()
     return _SIGNATURE.sub("", plain)
 
 
@@ -151,9 +151,9 @@ def _is_request(plain: str, pattern: re.Pattern[str]) -> bool:
 
 def _pattern(words: Iterable[str], alone: Iterable[str] = ()) -> re.Pattern[str]:
     """Return what matches a request: what is said before, the word, what is said after, all of it known."""
-    one, other = _any_of(words), _any_of(alone)
+    known, lone = _any_of(words), _any_of(alone)
     before, after, polite = _any_of(_BEFORE), _any_of(_AFTER | set(words)), _any_of(_POLITE)
-    return re.compile(rf"(?:{before} )*+(?:{one})(?: {after})*+|(?:{polite} )*+(?:{other})(?: {polite})*+")
+    return re.compile(rf"(?:{before} )*+(?:{known})(?: {after})*+|(?:{polite} )*+(?:{lone})(?: {polite})*+")
 
 
 def _any_of(words: Iterable[str]) -> str:

@@ -34,20 +34,20 @@ def make_token() -> str:
 class Tokens:
     """The valid tokens: one, or several while one replaces another. Shows none of them."""
 
-    def __init__(self, given: str | Sequence[str]) -> None:
-        tokens = (given,) if isinstance(given, str) else tuple(given)
+    def __init__(self, token: str | Sequence[str]) -> None:
+        tokens = (token,) if isinstance(token, str) else tuple(token)
         if not tokens:
             raise InvalidInputError("An inbound URL needs a token: make_token() draws one.", outcome=None)
-        for each in tokens:
-            _check(each)
-        self._tokens = tuple(each.encode() for each in tokens)
+        for valid in tokens:
+            _check(valid)
+        self._tokens = tuple(valid.encode() for valid in tokens)
 
     def accept(self, token: str) -> bool:
         """Return whether it is one of ours, in a time that tells nothing of how much of it is right."""
-        given, found = token.encode("utf-8", "replace"), False
-        for each in self._tokens:
-            found |= compare_digest(each, given)
-        return found
+        candidate, is_valid = token.encode("utf-8", "replace"), False
+        for valid in self._tokens:
+            is_valid |= compare_digest(valid, candidate)
+        return is_valid
 
 
 def _check(token: str) -> None:
@@ -82,7 +82,7 @@ def hide_in_environ(environ: MutableMapping[str, Any]) -> None:
 
 
 class HideToken(logging.Filter):
-    """Replace tokens in what a server logs, for servers that note the path before the application runs.
+    """A filter of tokens in what a server logs, for servers that note the path before the application runs.
 
     `logging.getLogger("werkzeug").addFilter(HideToken(token))`. What stands before the server, such as nginx,
     has a log of its own.
@@ -106,17 +106,17 @@ class HideToken(logging.Filter):
         record.msg = self._hide(record.msg)
         if isinstance(record.args, tuple):
             # Formatters such as uvicorn's take the arguments one by one.
-            record.args = tuple(self._hide(each) for each in record.args)
+            record.args = tuple(self._hide(argument) for argument in record.args)
         if not self._is_clean(record):
             record.msg, record.args = self._hide(record.getMessage()), ()
 
     def _is_clean(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        return not any(each in message for each in self._tokens)
+        return not any(token in message for token in self._tokens)
 
     def _hide(self, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        for each in self._tokens:
-            value = value.replace(each, HIDDEN)
+        for token in self._tokens:
+            value = value.replace(token, HIDDEN)
         return value

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from enum import Enum
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, Self
 
 from vavasms.models import InboundMessage
 
 #: Seconds that a claim holds without being renewed.
 LEASE = 15.0
+DAY = 86_400.0
 #: Days after which a handled id is forgotten.
 KEEP_DAYS = 90.0
 #: Old ids are looked for this often, in seconds, and so many of them at most are forgotten then.
@@ -62,15 +63,25 @@ class SeenStore(Protocol):
         ...
 
 
+class ContextSeenStore(SeenStore, Protocol):
+    """A seen store that is closed at the end of an `async with` block."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
 def digest_of(message: InboundMessage) -> bytes:
     """Return 16 bytes that tell two contents apart: sender and text, not the date, which a retry may renew.
 
     Stores keep this instead of the text; a text that can be guessed can be recognised by it.
     """
     parts = (message.message_id, message.sender, message.text)
-    return sha256(b"".join(sha256(each.encode("utf-8", "replace")).digest() for each in parts)).digest()[:16]
+    return sha256(b"".join(sha256(part.encode("utf-8", "replace")).digest() for part in parts)).digest()[:16]
 
 
 def compare(kept: bytes, digest: bytes) -> ClaimStatus:
-    """Return the standing of an id that was handled."""
+    """Return the status of an id that was handled."""
     return ClaimStatus.HANDLED if kept == digest else ClaimStatus.CONFLICT

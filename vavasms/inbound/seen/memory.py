@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import Self
 
-from vavasms.inbound.seen.base import KEEP_DAYS, LEASE, ClaimStatus, compare
-
-DAY = 86_400.0
+from vavasms.inbound.seen.base import DAY, KEEP_DAYS, LEASE, ClaimStatus, ContextSeenStore, compare
 
 
-class MemorySeenStore:
-    """Keep ids in memory, the latest `limit` of them for `keep_days` days; an async context manager.
+class MemorySeenStore(ContextSeenStore):
+    """A store in memory of the latest `limit` ids, for `keep_days` days; an async context manager.
 
     A restart forgets all, and other processes know nothing of it. Any number of threads and event loops may
     call.
@@ -34,17 +31,10 @@ class MemorySeenStore:
         self._handled: dict[str, tuple[bytes, float]] = {}
         self._claims: dict[str, tuple[str, float]] = {}
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""
 
     async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
-        """Claim an id: see `SeenStore.claim`."""
         with self._lock:
             now = self._clock()
             self._forget(now)
@@ -56,20 +46,17 @@ class MemorySeenStore:
             return ClaimStatus.CLAIMED
 
     async def renew(self, message_id: str, owner: str) -> None:
-        """Renew a claim: see `SeenStore.renew`."""
         with self._lock:
             if self._owns(message_id, owner):
                 self._claims[message_id] = (owner, self._clock() + self.lease)
 
     async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
-        """Note that a message was handled: see `SeenStore.commit`."""
         del owner
         with self._lock:
             self._claims.pop(message_id, None)
             self._handled.setdefault(message_id, (digest, self._clock()))
 
     async def release(self, message_id: str, owner: str) -> None:
-        """Release a claim: see `SeenStore.release`."""
         with self._lock:
             if self._owns(message_id, owner):
                 del self._claims[message_id]

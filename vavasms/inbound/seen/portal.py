@@ -58,27 +58,23 @@ class PortalLease:
             return self._group
 
 
-class PortalSeenStore:
+class PortalSeenStore(SeenStore):
     """A store at a place, opened and used in the portal: any thread and any asyncio loop may call."""
 
     def __init__(self, place: SeenPlace) -> None:
         self.lease = LEASE
-        self._home, self._seen = PortalLease(), LazySeen(place)
+        self._portal, self._seen = PortalLease(), LazySeen(place)
 
     async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
-        """Claim an id: see `SeenStore.claim`."""
         return await self._run(lambda store: store.claim(message_id, digest, owner))
 
     async def renew(self, message_id: str, owner: str) -> None:
-        """Renew a claim: see `SeenStore.renew`."""
         await self._run(lambda store: store.renew(message_id, owner))
 
     async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
-        """Note that a message was handled: see `SeenStore.commit`."""
         await self._run(lambda store: store.commit(message_id, digest, owner))
 
     async def release(self, message_id: str, owner: str) -> None:
-        """Release a claim: see `SeenStore.release`."""
         await self._run(lambda store: store.release(message_id, owner))
 
     async def aclose(self) -> None:
@@ -87,10 +83,10 @@ class PortalSeenStore:
 
     def close(self) -> None:
         """Do so from a thread without an event loop."""
-        self._home.close(self._seen.aclose)
+        self._portal.close(self._seen.aclose)
 
     async def _run(self, work: Callable[[SeenStore], Awaitable[T]]) -> T:
-        return await asyncio.wrap_future(self._home.start(partial(self._work, work)))
+        return await asyncio.wrap_future(self._portal.start(partial(self._work, work)))
 
     async def _work(self, work: Callable[[SeenStore], Awaitable[T]]) -> T:
         return await work(await self._seen.get())

@@ -8,7 +8,8 @@ from typing import Self
 
 from vavasms.config import Secret
 from vavasms.errors import LedgerError
-from vavasms.inbound.seen.base import FORGET_AT_ONCE, FORGET_EVERY, KEEP_DAYS, LEASE, ClaimStatus, compare
+from vavasms.inbound.seen import base
+from vavasms.inbound.seen.base import DAY, KEEP_DAYS, LEASE, ClaimStatus, ContextSeenStore, compare
 from vavasms.storage.postgres.database import PostgresDatabase
 from vavasms.storage.queries import load_migrations, load_queries
 
@@ -17,11 +18,9 @@ SCHEMA = "vavasms_inbound"
 MIGRATIONS = load_migrations("vavasms.inbound.seen", "sql/postgres")
 SQL = load_queries("vavasms.inbound.seen", "sql/postgres/queries.sql")
 
-DAY = 86_400.0
 
-
-class PostgresSeenStore:
-    """Keep ids in a database. Open it with `PostgresSeenStore.open`; an async context manager.
+class PostgresSeenStore(ContextSeenStore):
+    """A store in a database. Open it with `PostgresSeenStore.open`; an async context manager.
 
     Leases run by the server's clock: the hosts' clocks need not agree.
     """
@@ -48,18 +47,11 @@ class PostgresSeenStore:
         )
         return cls(database, keep=keep_days * DAY, lease=lease)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
     async def aclose(self) -> None:
         """Close the connections. May be called twice."""
         await self._database.aclose()
 
     async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
-        """Claim an id: see `SeenStore.claim`."""
         values = {"message_id": message_id, "digest": digest, "owner": owner, "lease": self.lease}
         rows = await self._database.call(SQL["claim"], values)
         if not rows:
@@ -71,24 +63,21 @@ class PostgresSeenStore:
         return compare(kept, digest) if is_handled else ClaimStatus.BUSY
 
     async def renew(self, message_id: str, owner: str) -> None:
-        """Renew a claim: see `SeenStore.renew`."""
         values = {"message_id": message_id, "owner": owner, "lease": self.lease}
         await self._database.call(SQL["renew"], values)
 
     async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
-        """Note that a message was handled: see `SeenStore.commit`."""
         del owner
         await self._database.call(SQL["commit"], {"message_id": message_id, "digest": digest})
 
     async def release(self, message_id: str, owner: str) -> None:
-        """Release a claim: see `SeenStore.release`."""
         await self._database.call(SQL["release"], {"message_id": message_id, "owner": owner})
 
     async def _forget(self) -> None:
         now = time.monotonic()
-        if now - self._forgot_at < FORGET_EVERY:
+        if now - self._forgot_at < base.FORGET_EVERY:
             return
         self._forgot_at = now
         # The claim is made: a clean-up that fails must not be in its way.
         with suppress(LedgerError):
-            await self._database.call(SQL["forget"], {"keep": self._keep, "limit": FORGET_AT_ONCE})
+            await self._database.call(SQL["forget"], {"keep": self._keep, "limit": base.FORGET_AT_ONCE})

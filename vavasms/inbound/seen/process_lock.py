@@ -1,10 +1,11 @@
-"""Who else has a seen store's file open: an advisory lock, which the kernel takes from a killed process."""
+"""The lock of a seen store's file, shared by its processes: the kernel takes it from one that is killed."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Self
 
 from anyio import move_on_after, sleep
 from anyio.to_thread import run_sync
@@ -18,42 +19,41 @@ except ImportError:  # pragma: no cover - Windows: there the lease alone tells
 
 #: Seconds to wait for another process that opens the store at this moment.
 PATIENCE = 10.0
-#: Seconds between two looks.
-_GLANCE = 0.02
+_POLL = 0.02
 
 
-class Presence:
+class ProcessLock:
     """A shared lock beside a file, held as long as it is open."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
 
-    def leave(self) -> None:
+    @classmethod
+    async def acquire(
+        cls, path: Path, if_alone: Callable[[], Awaitable[object]], *, patience: float = PATIENCE
+    ) -> Self:
+        """Take a share in the lock of `path`; before that call `if_alone` where nobody else has one.
+
+        Where the file system or the system knows no such locks, nobody is believed to be alone.
+        Raises `LedgerError` where whoever is alone does not go on within `patience` seconds.
+        """
+        descriptor, is_alone = await run_sync(_open, path)
+        lock = cls(descriptor)
+        try:
+            if is_alone:
+                await if_alone()
+            if descriptor is not None:
+                await _share(descriptor, patience)
+        except BaseException:
+            lock.release()
+            raise
+        return lock
+
+    def release(self) -> None:
         """Release the lock. May be called twice."""
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None
-
-
-async def arrive(
-    path: Path, if_alone: Callable[[], Awaitable[object]], *, patience: float = PATIENCE
-) -> Presence:
-    """Take a share in the lock of `path`; before that call `if_alone` where nobody else has one.
-
-    Where the file system or the system knows no such locks, nobody is believed to be alone.
-    Raises `LedgerError` where whoever is alone does not go on within `patience` seconds.
-    """
-    descriptor, alone = await run_sync(_look_around, path)
-    presence = Presence(descriptor)
-    try:
-        if alone:
-            await if_alone()
-        if descriptor is not None:
-            await _share(descriptor, patience)
-    except BaseException:
-        presence.leave()
-        raise
-    return presence
 
 
 async def _share(descriptor: int, patience: float) -> None:
@@ -64,11 +64,12 @@ async def _share(descriptor: int, patience: float) -> None:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
-                await sleep(_GLANCE)
+                await sleep(_POLL)
     raise LedgerError("Another process keeps the seen store to itself: it does not answer.")
 
 
-def _look_around(path: Path) -> tuple[int | None, bool]:
+def _open(path: Path) -> tuple[int | None, bool]:
+    """Open the lock's file; return whether nobody else has it."""
     if fcntl is None:  # pragma: no cover - Windows
         return None, False
     descriptor = None

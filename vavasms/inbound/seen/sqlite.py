@@ -10,8 +10,9 @@ from typing import Any, Self
 
 from anyio.to_thread import run_sync
 
-from vavasms.inbound.seen.base import FORGET_AT_ONCE, FORGET_EVERY, KEEP_DAYS, LEASE, ClaimStatus, compare
-from vavasms.inbound.seen.process_lock import Presence, arrive
+from vavasms.inbound.seen import base
+from vavasms.inbound.seen.base import DAY, KEEP_DAYS, LEASE, ClaimStatus, ContextSeenStore, compare
+from vavasms.inbound.seen.process_lock import ProcessLock
 from vavasms.storage.queries import load_migrations, load_queries
 from vavasms.storage.sqlite.database import Database
 from vavasms.storage.sqlite.files import resolve
@@ -21,22 +22,20 @@ APPLICATION_ID = 0x56415649
 MIGRATIONS = load_migrations("vavasms.inbound.seen", "sql/sqlite")
 SQL = load_queries("vavasms.inbound.seen", "sql/sqlite/queries.sql")
 
-DAY = 86_400.0
 
-
-class SqliteSeenStore:
-    """Keep ids in a file (mode 0600). Open it with `SqliteSeenStore.open`; an async context manager.
+class SqliteSeenStore(ContextSeenStore):
+    """A store in a file (mode 0600). Open it with `SqliteSeenStore.open`; an async context manager.
 
     The first process to open it knows that all claims it finds are of the dead. Where others live beside
     it, the claims of one that was killed run out with their lease.
     """
 
     def __init__(
-        self, database: Database, presence: Presence, *, keep: float, lease: float, clock: Callable[[], float]
+        self, database: Database, lock: ProcessLock, *, keep: float, lease: float, clock: Callable[[], float]
     ) -> None:
         self.path = database.path
         self.lease = lease
-        self._database, self._presence = database, presence
+        self._database, self._lock = database, lock
         self._keep, self._clock = keep, clock
         self._forgot_at = 0.0
 
@@ -54,32 +53,24 @@ class SqliteSeenStore:
         Raises `ConfigurationError` for what names no file, or one of something else; `LedgerError` where it
         cannot be read or made.
         """
-        found = await run_sync(resolve, path)
-        database = await Database.open(found, MIGRATIONS, application_id=APPLICATION_ID, upgrade=True)
+        resolved = await run_sync(resolve, path)
+        database = await Database.open(resolved, MIGRATIONS, application_id=APPLICATION_ID, upgrade=True)
         try:
-            presence = await arrive(
-                found,
+            lock = await ProcessLock.acquire(
+                resolved,
                 lambda: database.write(lambda connection: connection.execute(SQL["release_all"]).rowcount),
             )
         except BaseException:
             await database.aclose()
             raise
-        return cls(database, presence, keep=keep_days * DAY, lease=lease, clock=clock)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+        return cls(database, lock, keep=keep_days * DAY, lease=lease, clock=clock)
 
     async def aclose(self) -> None:
         """Close the file. May be called twice."""
         await self._database.aclose()
-        self._presence.leave()
+        self._lock.release()
 
     async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
-        """Claim an id: see `SeenStore.claim`."""
-
         def work(connection: Connection) -> ClaimStatus:
             # The time as it is now that the file is ours: what waited for it must not judge by an older one.
             values = self._values(message_id, digest=digest, owner=owner)
@@ -92,16 +83,13 @@ class SqliteSeenStore:
         return await self._database.write(work)
 
     async def renew(self, message_id: str, owner: str) -> None:
-        """Renew a claim: see `SeenStore.renew`."""
         await self._change("renew", message_id, owner=owner)
 
     async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
-        """Note that a message was handled: see `SeenStore.commit`."""
         del owner
         await self._change("commit", message_id, digest=digest)
 
     async def release(self, message_id: str, owner: str) -> None:
-        """Release a claim: see `SeenStore.release`."""
         await self._change("release", message_id, owner=owner)
 
     def _values(self, message_id: str, **more: object) -> Mapping[str, Any]:
@@ -114,8 +102,8 @@ class SqliteSeenStore:
 
     def _forget(self, connection: Connection) -> None:
         now = self._clock()
-        if abs(now - self._forgot_at) < FORGET_EVERY:
+        if abs(now - self._forgot_at) < base.FORGET_EVERY:
             return
         self._forgot_at = now
-        values = {"now": now, "before": now - self._keep, "limit": FORGET_AT_ONCE}
+        values = {"now": now, "before": now - self._keep, "limit": base.FORGET_AT_ONCE}
         connection.execute(SQL["forget"], values)
