@@ -21,8 +21,7 @@ import trustme
 from attrs import frozen
 
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxError, SandboxServer, serve
-from vavasms.sandbox.app import ConnectionGoneError
-from vavasms.sandbox.connection import ServerConnection
+from vavasms.sandbox.connection import ConnectionControl, ConnectionGoneError
 
 TEXT = "/v1/text/single"
 LOGIN = {"username": "sandbox@example.com", "password": "sandbox"}
@@ -541,7 +540,7 @@ def test_a_peer_that_does_not_let_go_is_dropped_after_a_deadline(monkeypatch: py
         async def close_listener(seconds: float) -> None:
             raise AssertionError
 
-        connection = ServerConnection(
+        connection = ConnectionControl(
             transport=transport, receive=receive, stopping=asyncio.Event(), close_listener=close_listener
         )
         with pytest.raises(ConnectionGoneError):
@@ -558,7 +557,7 @@ def test_a_client_that_has_left_already_is_gone() -> None:
         async def close_listener(seconds: float) -> None:
             raise AssertionError
 
-        connection = ServerConnection(
+        connection = ConnectionControl(
             transport=None, receive=receive, stopping=asyncio.Event(), close_listener=close_listener
         )
         for leave in (connection.close, connection.reset):

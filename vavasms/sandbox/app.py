@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NoReturn, Protocol
 from urllib.parse import parse_qsl
 
 import anyio
@@ -15,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from vavasms.sandbox import middleware
+from vavasms.sandbox.connection import CONNECTION, ConnectionControl, ConnectionGoneError
 from vavasms.sandbox.control import control_routes
 from vavasms.sandbox.fault_replies import REPLACING, alter, raw_reply, replace
 from vavasms.sandbox.faults import NEEDS_SERVER, Fault, FaultKind, FaultPlan, Moment, SandboxError
@@ -27,32 +27,6 @@ from vavasms.sandbox.replies import Answer
 
 #: The prefix of the API's paths, as in the documented base URL.
 BASE_PATH = "/api"
-#: Where the server puts its `ConnectionControl`, among the extensions of the ASGI scope.
-CONNECTION = "vavasms.sandbox.connection"
-
-
-class ConnectionGoneError(Exception):
-    """The connection of this request is closed: there is nobody to answer."""
-
-
-class ConnectionControl(Protocol):
-    """What the server can do to a connection, and an application cannot."""
-
-    async def stall(self, seconds: float) -> None:
-        """Wait; a stopping server ends it by `ConnectionGoneError`."""
-        ...
-
-    async def close(self, raw: bytes = b"") -> NoReturn:
-        """Write `raw`, close, and raise `ConnectionGoneError`."""
-        ...
-
-    async def reset(self) -> NoReturn:
-        """Send a TCP RST and raise `ConnectionGoneError`."""
-        ...
-
-    async def refuse(self, seconds: float) -> NoReturn:
-        """Close the listener and all connections for a while, and raise `ConnectionGoneError`."""
-        ...
 
 
 @frozen

@@ -11,11 +11,15 @@ from typing import NoReturn
 from attrs import frozen
 from starlette.types import Receive
 
-from vavasms.sandbox.app import ConnectionGoneError
-
+#: Where the server puts it, among the extensions of the ASGI scope.
+CONNECTION = "vavasms.sandbox.connection"
 # A peer that does not read, or a TLS peer that does not say goodbye, must not hold a closing for ever.
 _CLOSING = 2.0
 _NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class ConnectionGoneError(Exception):
+    """The connection of this request is closed: there is nobody to answer."""
 
 
 def abort(transport: asyncio.Transport, *, reset: bool = False) -> None:
@@ -27,8 +31,8 @@ def abort(transport: asyncio.Transport, *, reset: bool = False) -> None:
 
 
 @frozen(kw_only=True)
-class ServerConnection:
-    """The connection of one request."""
+class ConnectionControl:
+    """What the server can do to the connection of one request, and an application cannot."""
 
     #: The transport; None where the client has already left.
     transport: asyncio.Transport | None
@@ -40,7 +44,7 @@ class ServerConnection:
     close_listener: Callable[[float], Awaitable[None]]
 
     async def stall(self, seconds: float) -> None:
-        """Wait; the end of the server ends it."""
+        """Wait; a stopping server ends it by `ConnectionGoneError`."""
         try:
             async with asyncio.timeout(seconds):
                 await self.stopping.wait()
@@ -49,7 +53,7 @@ class ServerConnection:
         await self._gone()
 
     async def close(self, raw: bytes = b"") -> NoReturn:
-        """Write `raw` and close."""
+        """Write `raw`, close, and raise `ConnectionGoneError`, as those below do."""
         if self.transport is not None:
             self.transport.write(raw)
             # Over TLS an orderly close waits for the peer's own; a connection that breaks does not.

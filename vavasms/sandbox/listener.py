@@ -18,8 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from vavasms.sandbox.app import CONNECTION
-from vavasms.sandbox.connection import ServerConnection, abort
+from vavasms.sandbox.connection import CONNECTION, ConnectionControl, abort
 from vavasms.sandbox.faults import SandboxError
 
 _STOPPING = 5.0
@@ -170,7 +169,7 @@ class Listener:
 
     async def _call_app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application with control of its connection."""
-        connection = ServerConnection(
+        connection = ConnectionControl(
             transport=self._transport(scope["client"]),
             receive=receive,
             stopping=self._stopping,

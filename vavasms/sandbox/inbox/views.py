@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 
+from attrs import asdict
+from attrs.filters import exclude
+
 from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.inbox.handset import SentReply
 from vavasms.sandbox.journal import InboxMessage
@@ -44,16 +47,7 @@ def show_message(gateway: Gateway, message: InboxMessage) -> View:
 
 def show_reply(reply: SentReply) -> View:
     """Return what a handset answered."""
-    return {
-        "reply": True,
-        "message_id": reply.message_id,
-        "phone": reply.phone,
-        "text": reply.text,
-        "time": reply.time,
-        "after": reply.after,
-        "status": reply.status,
-        "error": reply.error,
-    }
+    return {"reply": True, **asdict(reply, filter=exclude("generation"))}
 
 
 def show_thread(
