@@ -7,9 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from vavasms.cli import output
+from vavasms.cli.params import text_option
 from vavasms.errors import InvalidInputError
 
 #: Bytes; far beyond the longest text that a phone joins.
@@ -17,12 +16,8 @@ MAX_SIZE = 1_000_000
 
 MessageFile = Annotated[
     str | None,
-    Parameter(
-        name="--message-file",
-        metavar="FILE",
-        help="A file with the text, in UTF-8; `-` is standard input.",
-        show_default=False,
-        allow_leading_hyphen=True,
+    text_option(
+        "A file with the text, in UTF-8; `-` is standard input.", metavar="FILE", name="--message-file"
     ),
 ]
 

@@ -17,16 +17,17 @@ def flag(description: str, *, name: str | None = None) -> Parameter:
     return Parameter(name=name, negative=(), show_default=False, help=description)
 
 
+def text_option(description: str, *, metavar: str = "TEXT", name: str | None = None) -> Parameter:
+    """Return an option whose value may begin with a hyphen, and be one."""
+    return Parameter(
+        name=name, metavar=metavar, show_default=False, allow_leading_hyphen=True, help=description
+    )
+
+
 JsonFlag = Annotated[bool, flag("Print JSON for programs.", name="--json")]
 Yes = Annotated[bool, flag("Do not ask.")]
 SenderId = Annotated[
-    str | None,
-    Parameter(
-        name="--sender-id",
-        metavar="ID",
-        allow_leading_hyphen=True,
-        help="Who it comes from [VAVASMS_SENDER_ID].",
-    ),
+    str | None, text_option("Who it comes from [VAVASMS_SENDER_ID].", metavar="ID", name="--sender-id")
 ]
 #: A list, and how the commands that take one read it.
 Contacts = Annotated[

@@ -16,9 +16,9 @@ _BEAT = 0.2
 def check_terminal(contacts: str, *, message_is_piped: bool = False) -> None:
     """Raise `InvalidInputError` where there is nobody to ask."""
     if contacts == "-" or message_is_piped:
-        what = "list" if contacts == "-" else "text"
+        piped = "list" if contacts == "-" else "text"
         raise InvalidInputError(
-            f"The {what} comes from standard input, so nobody can be asked for the go: add --yes to send "
+            f"The {piped} comes from standard input, so nobody can be asked for the go: add --yes to send "
             "without asking. Nothing was sent."
         )
     if sys.stdin is None or not sys.stdin.isatty():

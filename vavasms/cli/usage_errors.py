@@ -44,10 +44,10 @@ def _explain(error: CycloptsError) -> str:
 
 
 def _kind_of(kind: object) -> str:
-    """Name a type as people do."""
+    """Return the name that people have for a type."""
     names = {int: "a whole number", float: "a number", Decimal: "an amount"}
     return next(
-        (name for each, name in names.items() if each is kind or each in get_args(kind)), "another word"
+        (name for known, name in names.items() if known is kind or known in get_args(kind)), "another word"
     )
 
 
@@ -67,5 +67,5 @@ def _show(word: str) -> str:
 def _missing(error: MissingArgumentError, command: str) -> str:
     assert error.argument is not None
     name = error.argument.name if error.argument.name.startswith("-") else error.argument.name.upper()
-    what = f"a value after {error.keyword}" if error.keyword else name
-    return f"`{command}` needs {what}: see `{command} --help`"
+    missing = f"a value after {error.keyword}" if error.keyword else name
+    return f"`{command}` needs {missing}: see `{command} --help`"

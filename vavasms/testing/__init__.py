@@ -81,8 +81,8 @@ def _watch(item: pytest.Item, when: str) -> Generator[None, T, T]:
 @pytest.fixture(scope="session")
 def _vavasms_stage() -> Iterator[Any]:
     """Run the one server of this process, on a free port."""
-    with _sandbox().Stage() as stage:
-        yield stage
+    with _sandbox().SandboxProvider() as provider:
+        yield provider
 
 
 @pytest.fixture
@@ -95,10 +95,10 @@ def vavasms_sandbox(request: pytest.FixtureRequest) -> Iterator[Any]:
     `@pytest.mark.vavasms(in_process=True)` there is none, and only the clients that it makes reach it.
     """
     if marker_options(request.node).in_process:
-        stage = _sandbox().Stage(in_process=True)
+        provider = _sandbox().SandboxProvider(in_process=True)
     else:
-        stage = request.getfixturevalue("_vavasms_stage")
-    with stage.play() as sandbox:
+        provider = request.getfixturevalue("_vavasms_stage")
+    with provider.provide() as sandbox:
         yield sandbox
 
 

@@ -73,11 +73,11 @@ class Sandbox:
         }
 
     def client(self, **options: Any) -> AsyncVavaSMS:
-        """Make a client of the sandbox; `options` are those of `AsyncVavaSMS`. Close it as any other."""
+        """Return a client of the sandbox; `options` are those of `AsyncVavaSMS`. Close it as any other."""
         return AsyncVavaSMS(**self._options(options))
 
     def sync_client(self, **options: Any) -> VavaSMS:
-        """Make a client without await; what the test leaves open is closed after it."""
+        """Return a client without await; what the test leaves open is closed after it."""
         client = VavaSMS(**self._options(options))
         self._clients.callback(client.close)
         return client
@@ -91,18 +91,18 @@ class Sandbox:
         self._clients.close()
 
     def _options(self, options: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "username": self.username,
             "password": self.password,
             "sender_id": self.sender_id,
             "base_url": self.url,
         }
         if self._in_process:
-            found["transport"] = ASGITransport(app=create_app(self.gateway, self.faults))
-        return found | options
+            defaults["transport"] = ASGITransport(app=create_app(self.gateway, self.faults))
+        return defaults | options
 
 
-class Stage:
+class SandboxProvider:
     """Where tests find their sandbox, one after the other: a server, or nothing but an application."""
 
     def __init__(self, *, in_process: bool = False) -> None:
@@ -123,7 +123,7 @@ class Stage:
             self._server.__exit__(kind, error, traceback)
 
     @contextmanager
-    def play(self) -> Iterator[Sandbox]:
+    def provide(self) -> Iterator[Sandbox]:
         """Yield one test its sandbox, with the account in the environment."""
         self._clear()
         url = None if self._server is None else self._server.url

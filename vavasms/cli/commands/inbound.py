@@ -17,7 +17,7 @@ from cyclopts import Parameter
 
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.message_input import read_text
-from vavasms.cli.params import JsonFlag
+from vavasms.cli.params import JsonFlag, text_option
 from vavasms.config import is_loopback, misconfigured
 from vavasms.errors import InvalidInputError, OutcomeUnknownError
 from vavasms.inbound.tokens import Tokens, make_token
@@ -71,29 +71,21 @@ def trigger(
         str | None,
         Parameter(metavar="URL", show_default=False, help=f"Where the receiver is, with its token [{URL}]."),
     ] = None,
-    sender: Annotated[
-        str, Parameter(name="--from", metavar="NUMBER", help="Who it comes from.", allow_leading_hyphen=True)
-    ],
-    text: Annotated[
-        str, Parameter(metavar="TEXT", help="What it says; `-` is standard input.", allow_leading_hyphen=True)
-    ],
-    message_id: Annotated[
-        str | None, Parameter(metavar="ID", help="Its id; by default a new one.", allow_leading_hyphen=True)
-    ] = None,
-    date: Annotated[
-        str | None, Parameter(metavar="TEXT", help="Its date; by default now.", allow_leading_hyphen=True)
-    ] = None,
+    sender: Annotated[str, text_option("Who it comes from.", metavar="NUMBER", name="--from")],
+    text: Annotated[str, text_option("What it says; `-` is standard input.")],
+    message_id: Annotated[str | None, text_option("Its id; by default a new one.", metavar="ID")] = None,
+    date: Annotated[str | None, text_option("Its date; by default now.")] = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Post an inbound SMS as the platform does."""
-    place = check_url(url or settings.find_setting(URL) or "")
+    target = check_url(url or settings.find_setting(URL) or "")
     fields = {
         "message_id": f"TEST-{token_hex(6)}" if message_id is None else message_id,
         "form": sender,
         "content": read_text(text),
         "sms_date": time.strftime("%Y-%m-%d %H:%M:%S") if date is None else date,
     }
-    return anyio.run(partial(_post, place, fields, as_json=as_json))
+    return anyio.run(partial(_post, target, fields, as_json=as_json))
 
 
 def _find_token() -> str | None:
@@ -109,7 +101,7 @@ def _find_token() -> str | None:
 
 
 def check_url(url: str) -> str:
-    """Accept HTTPS, and plain HTTP on loopback only: the URL holds the token. No error repeats it."""
+    """Return a URL of HTTPS, or of plain HTTP on loopback: it holds the token. No error repeats it."""
     if not url:
         raise misconfigured(f"No URL: pass --url, or set {URL} as `vavasms inbound listen` prints it.")
     try:
@@ -128,31 +120,28 @@ def check_url(url: str) -> str:
 
 
 def mask(url: str) -> str:
-    """Show where a URL leads, without the token: no part of its path, its query or its user."""
+    """Return where a URL leads, without the token: no part of its path, its query or its user."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
 
 
-async def _post(place: str, fields: Mapping[str, str], *, as_json: bool) -> int:
+async def _post(url: str, fields: Mapping[str, str], *, as_json: bool) -> int:
     # It is httpx that costs.
     from vavasms.transport.http import post_form
 
     try:
-        status = await post_form(place, fields)
+        status = await post_form(url, fields)
     except OutcomeUnknownError as error:
         output.fail(f"{str(error).rstrip('.')}: whether the message was handled is unknown")
         return exit_codes.UNKNOWN
-    return _tell(status, fields["message_id"], mask(place), as_json=as_json)
-
-
-def _tell(status: int, message_id: str, place: str, *, as_json: bool) -> int:
+    message_id, receiver = fields["message_id"], mask(url)
     is_taken = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
     if as_json:
         output.print_json({"message_id": message_id, "status": status})
     elif is_taken:
-        output.say(f"{output.clean(place)} took {output.clean(message_id)} ({_name(status)}).")
+        output.say(f"{output.clean(receiver)} took {output.clean(message_id)} ({_name(status)}).")
     else:
-        output.fail(f"{place} refused {message_id} ({_name(status)})")
+        output.fail(f"{receiver} refused {message_id} ({_name(status)})")
     return exit_codes.DONE if is_taken else exit_codes.REJECTED
 
 

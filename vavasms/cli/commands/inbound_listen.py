@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -53,7 +53,7 @@ class Listening:
 
 @define(kw_only=True)
 class MessagePrinter:
-    """Show what comes. A message that nobody can be shown is not handled, and ends the receiver."""
+    """The printer of what comes. A message that cannot be shown is not handled, and ends the receiver."""
 
     as_json: bool
     stop: threading.Event
@@ -77,31 +77,30 @@ class MessagePrinter:
 
 def receive(listening: Listening) -> int:
     """Receive until Ctrl-C or SIGTERM, which are how a receiver ends: the exit code is 0."""
-    teller = MessagePrinter(as_json=listening.as_json, stop=threading.Event())
+    printer = MessagePrinter(as_json=listening.as_json, stop=threading.Event())
     # Else Python prints what uvicorn complains of: broken requests, clients that are gone.
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())
-    with bind(listening.host, listening.port) as sock, stop_on_signal(teller.stop), warnings_shown():
-        anyio.run(_serve, listening, sock, teller)
-    if teller.problem is not None:
-        raise teller.problem
+    with bind(listening.host, listening.port) as sock, stop_on_signal(printer.stop), warnings_shown():
+        anyio.run(_serve, listening, sock, printer)
+    if printer.problem is not None:
+        raise printer.problem
     return exit_codes.DONE
 
 
-async def _serve(listening: Listening, sock: socket.socket, teller: MessagePrinter) -> None:
+async def _serve(listening: Listening, sock: socket.socket, printer: MessagePrinter) -> None:
     async with AsyncExitStack() as stack:
-        seen = None if listening.seen is None else await open_seen(listening.seen)
-        if seen is not None:
-            stack.push_async_callback(seen.aclose)
-        opt_outs = None
+        seen = opt_outs = None
+        if listening.seen is not None:
+            seen = await stack.enter_async_context(aclosing(await open_seen(listening.seen)))
         if listening.ledger is not None:
             opt_outs = await stack.enter_async_context(open_ledger(listening.ledger))
         app = InboundApp(
-            teller.show, token=listening.token, seen=seen, opt_outs=opt_outs, on_conflict=teller.report
+            printer.show, token=listening.token, seen=seen, opt_outs=opt_outs, on_conflict=printer.report
         )
         # Whoever reads the URL may call it: what calls before the loop runs waits.
         sock.listen(_BACKLOG)
         _introduce(listening, make_url(sock, listening))
-        await _Server(app, teller.stop).serve(sockets=[sock])
+        await _Server(app, printer.stop).serve(sockets=[sock])
 
 
 class _Server(uvicorn.Server):
@@ -136,14 +135,13 @@ class _Server(uvicorn.Server):
 def bind(host: str, port: int) -> socket.socket:
     """Reserve a port (0: any free one) without listening on it yet."""
     numeric = "127.0.0.1" if host == "localhost" else host
-    try:
+    addresses = []
+    with suppress(OSError, UnicodeError):
         # No name server is asked.
-        found = socket.getaddrinfo(numeric, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
-        found = []
-    if not found:
+        addresses = socket.getaddrinfo(numeric, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    if not addresses:
         raise InvalidInputError(f"{host!r} is no IP address.", outcome=None)
-    family, *_, address = found[0]
+    family, *_, address = addresses[0]
     # asyncio turns Nagle's delay off only where the protocol is named: 40 ms a reply otherwise.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":  # pragma: no branch - elsewhere the option lets two programs share a port

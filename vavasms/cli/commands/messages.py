@@ -10,7 +10,7 @@ from rich.text import Text
 
 from vavasms.cli import output, settings, signals
 from vavasms.cli.message_input import MessageFile, read_message
-from vavasms.cli.params import JsonFlag, SenderId, flag
+from vavasms.cli.params import JsonFlag, SenderId, flag, text_option
 from vavasms.models import DeliveryReport, Lot
 from vavasms.text.segments import count_segments
 
@@ -27,15 +27,7 @@ def balance(*, as_json: JsonFlag = False) -> None:
 
 def send(
     *to: Annotated[str, Parameter(help="The numbers: +2250700000001, or 0700000001 in Côte d'Ivoire.")],
-    message: Annotated[
-        str | None,
-        Parameter(
-            metavar="TEXT",
-            help="The text of the SMS; `-` is standard input.",
-            show_default=False,
-            allow_leading_hyphen=True,
-        ),
-    ] = None,
+    message: Annotated[str | None, text_option("The text of the SMS; `-` is standard input.")] = None,
     message_file: MessageFile = None,
     sender_id: SenderId = None,
     quiet: Annotated[bool, flag("Print the message ids only, one a line.")] = False,
@@ -114,6 +106,6 @@ def _report_as_json(report: DeliveryReport) -> dict[str, str]:
 def _report_table(reports: tuple[DeliveryReport, ...]) -> Table:
     table = Table("Message", "Lot", "Status", "In the gateway's words", box=None, pad_edge=False)
     for report in reports:
-        words = (report.message_id, report.lot_id, report.raw_status, report.description)
-        table.add_row(*(Text(output.clean(word)) for word in words))
+        cells = (report.message_id, report.lot_id, report.raw_status, report.description)
+        table.add_row(*(Text(output.clean(cell)) for cell in cells))
     return table

@@ -48,7 +48,7 @@ class Import:
 
     def summarize(self) -> None:
         """Show the counts, and which rows were not read."""
-        parts = ", ".join(f"{self.counts[key]:,} {words}" for key, words in FATES.items())
+        parts = ", ".join(f"{self.counts[key]:,} {fate}" for key, fate in FATES.items())
         output.say(f"{output.count(self.counts.total(), 'number')}: {parts}.")
         if self.counts["refused"] > _SHOWN:
             rows = ", ".join(write_ranges(self.refused_rows))

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from vavasms.cli import exit_codes, output, settings, signals
 from vavasms.cli.message_input import read_text
-from vavasms.cli.params import JsonFlag, SenderId
+from vavasms.cli.params import JsonFlag, SenderId, text_option
 from vavasms.errors import InvalidInputError
 from vavasms.models import OtpReason
 from vavasms.numbers import parse_msisdn
@@ -35,12 +35,7 @@ def send(
         int | None, Parameter(name="--valid-for", metavar="MINUTES", help="How long the code lives [60].")
     ] = None,
     template: Annotated[
-        str | None,
-        Parameter(
-            metavar="TEXT",
-            help="The text, with ##OTP## where the code goes; `-` is standard input.",
-            allow_leading_hyphen=True,
-        ),
+        str | None, text_option("The text, with ##OTP## where the code goes; `-` is standard input.")
     ] = None,
     sender_id: SenderId = None,
     as_json: JsonFlag = False,

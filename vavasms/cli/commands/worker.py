@@ -54,15 +54,15 @@ def worker(
 
 @frozen(kw_only=True)
 class ProgressPrinter:
-    """Print what happens, for people or for programs. Where nobody reads it any more the work goes on."""
+    """The printer of what happens, for people or programs. Where nobody reads it the work goes on."""
 
     as_json: bool
 
     def begin(self, concurrency: int) -> None:
         """Print that the worker is at work."""
-        places = output.count(concurrency, "request")
-        words = f"Carrying the campaigns of the PostgreSQL database, {places} at once. Ctrl-C stops it."
-        self._print({"event": "start", "concurrency": concurrency}, Text(words))
+        requests = output.count(concurrency, "request")
+        line = f"Carrying the campaigns of the PostgreSQL database, {requests} at once. Ctrl-C stops it."
+        self._print({"event": "start", "concurrency": concurrency}, Text(line))
 
     def end(self, status: CampaignStatus) -> None:
         """Print what became of a campaign."""
@@ -70,9 +70,9 @@ class ProgressPrinter:
         head = Text(f"The campaign {output.clean(status.id)} is {status.state.value}{why}: ")
         self._print({"event": "end", **make_object(status)}, head.append_text(tell_outcomes(status)))
 
-    def _print(self, value: Mapping[str, object], words: Text) -> None:
+    def _print(self, value: Mapping[str, object], line: Text) -> None:
         with suppress(OSError):
-            output.print_json(value) if self.as_json else output.say(words)
+            output.print_json(value) if self.as_json else output.say(line)
             sys.stdout.flush()
 
 

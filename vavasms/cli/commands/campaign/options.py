@@ -12,7 +12,17 @@ from cyclopts import Parameter
 from vavasms.campaigns.policy import Policy, parse_window
 from vavasms.cli.ledger_option import find_ledger
 from vavasms.cli.message_input import MessageFile, read_message, uses_stdin
-from vavasms.cli.params import PhoneColumn, Region, Repair, SenderId, SheetName, TextEncoding, Yes, flag
+from vavasms.cli.params import (
+    PhoneColumn,
+    Region,
+    Repair,
+    SenderId,
+    SheetName,
+    TextEncoding,
+    Yes,
+    flag,
+    text_option,
+)
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import check_region
@@ -39,12 +49,9 @@ class PlanOptions:
 
     message: Annotated[
         str | None,
-        Parameter(
-            metavar="TEXT",
-            help="The text; {prenom|cher client} is a column and what stands for an empty cell. "
-            "`-` is standard input.",
-            show_default=False,
-            allow_leading_hyphen=True,
+        text_option(
+            "The text; {prenom|cher client} is a column and what stands for an empty cell. "
+            "`-` is standard input."
         ),
     ] = None
     message_file: MessageFile = None

@@ -48,7 +48,7 @@ class Throughput:
     _samples: deque[tuple[float, int]] = field(factory=deque, init=False)
 
     def take(self, done: int) -> float:
-        """Take in how many are settled by now; give the recipients a second."""
+        """Take in how many are settled by now; return the recipients a second."""
         now = self.clock()
         self._samples.append((now, done))
         while now - self._samples[0][0] > _SPAN:
@@ -59,7 +59,7 @@ class Throughput:
 
 @contextmanager
 def progress(policy: Policy, *, as_json: bool, quiet: bool = False) -> Iterator[Display]:
-    """Show how far a campaign is; the block gets what is to be told of it.
+    """Yield the display of how far a campaign is.
 
     `quiet` shows interruptions only.
     """

@@ -31,14 +31,14 @@ def demo(
         raise InvalidInputError(report.WRONG_ROWS.format(most=_MAX_ROWS))
     need_sandbox()
     if workers is None:
-        from vavasms.cli.commands.demo.single import play
+        from vavasms.cli.commands.demo.single import run_single
 
-        return play(rows, as_json=as_json)
+        return run_single(rows, as_json=as_json)
     if workers not in _WORKERS:
         raise InvalidInputError(report.WRONG_WORKERS.format(fewest=_WORKERS[0], most=_WORKERS[-1]))
     from vavasms.cli.commands.demo.processes import need_database
 
     need_database()
-    from vavasms.cli.commands.demo.workers import play_workers
+    from vavasms.cli.commands.demo.workers import run_shared
 
-    return play_workers(rows, workers, as_json=as_json)
+    return run_shared(rows, workers, as_json=as_json)

@@ -34,8 +34,8 @@ POLICY = Policy(batch_size=100, concurrency=8, unit_price=Decimal(10))
 _INTERRUPTED_AT = 0.4
 
 
-def play(rows: int, *, as_json: bool) -> int:
-    """Play it; return the exit code."""
+def run_single(rows: int, *, as_json: bool) -> int:
+    """Run it; return the exit code."""
     with TemporaryDirectory(prefix="vavasms-demo-") as folder, terminable():
         contacts, path = Path(folder) / "contacts.csv", Path(folder) / "ledger.db"
         write_contacts(contacts, rows)

@@ -38,8 +38,8 @@ _KILLED_AT = 35
 _POLL, _SETTLED = 0.2, 0.4
 
 
-def play_workers(rows: int, workers: int, *, as_json: bool) -> int:
-    """Play it; return the exit code."""
+def run_shared(rows: int, workers: int, *, as_json: bool) -> int:
+    """Run it; return the exit code."""
     with terminable(), ExitStack() as stack:
         with undisturbed():
             temporary = TemporaryDirectory(prefix="vavasms-demo-", ignore_cleanup_errors=True)
@@ -89,7 +89,7 @@ class _WorkersDemonstration:
             return await ledger.status(self.campaign_id)
 
     async def _perform(self, count: int) -> report.Result:
-        """Hand the campaign over, kill a worker, let the others go on; then audit."""
+        """Start the campaign, kill a worker while the others go on; then audit."""
         environment = {**self.server.settings, "VAVASMS_LEDGER": self.url}
         contacts = self.folder / "contacts.csv"
         async with (
@@ -103,7 +103,7 @@ class _WorkersDemonstration:
                     report.show_plan(plain, plan, campaign_id, self.server.url)
                 if kills := plan.requests >= MIN_FAULTY_REQUESTS:
                     self.faults.hold_at = plan.requests * _KILLED_AT // 100
-                await self._hand_over(campaign_id)
+                await self._start(campaign_id)
                 killed = await self._kill_one() if kills else None
                 status = await self._follow()
             carried = dict(await self._ask("select_carried"))
@@ -121,7 +121,7 @@ class _WorkersDemonstration:
             killed=killed,
         )
 
-    async def _hand_over(self, campaign_id: str) -> None:
+    async def _start(self, campaign_id: str) -> None:
         """Start the campaign once all workers are ready."""
         for worker in self.workers:
             await worker.wait_ready()
