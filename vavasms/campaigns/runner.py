@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
 import anyio
@@ -22,8 +21,8 @@ from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.ledger.models import Campaign, CampaignStatus, NewCampaign
 from vavasms.campaigns.planning.loader import Listing, plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
-from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy
-from vavasms.campaigns.sending.balance import BalanceFloor, BalanceReader
+from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
+from vavasms.campaigns.sending.balance import BalanceReader
 from vavasms.campaigns.sending.clock import SharedClock
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.pending_writes import PendingWrites
@@ -32,7 +31,6 @@ from vavasms.campaigns.states import CampaignState
 from vavasms.config import username_of
 from vavasms.endpoints import Account, fetch_balance
 from vavasms.errors import InvalidInputError, LedgerError, VavaSMSError
-from vavasms.numbers import check_region
 from vavasms.tracebacks import hide_frames_async
 from vavasms.wire.requests import draft_text
 
@@ -107,12 +105,7 @@ class CampaignRunner:
         self._is_open = True
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         # Nobody else may take over while something of ours is under way.
         self._is_open = False
         with anyio.CancelScope(shield=True):
@@ -120,7 +113,7 @@ class CampaignRunner:
                 self.stop()
                 await self._ended.wait()
             await self._pending.drain()
-            await self._stack.__aexit__(exc_type, exc, traceback)
+            await self._stack.aclose()
 
     @hide_frames_async
     async def plan(
@@ -141,7 +134,16 @@ class CampaignRunner:
         `message` may have columns: `Bonjour {prenom|cher client}`. Asks for the balance, which costs
         nothing. Raises `InvalidInputError` for a file, a column or a message that is of no use.
         """
-        listing = self._list(contacts, phone_column, sheet, encoding, region, repair=repair, fold=fold)
+        listing = Listing(
+            contacts=contacts,
+            phone_column=phone_column,
+            sheet=sheet,
+            encoding=encoding,
+            region=region,
+            default_region=self._account.region,
+            repair=repair,
+            fold=fold,
+        )
         plan = await plan_listing(
             listing, message, batch_size=policy.batch_size, opted_out=await self.ledger.opted_out()
         )
@@ -171,7 +173,16 @@ class CampaignRunner:
         is kept.
         """
         self._check_open()
-        listing = self._list(contacts, phone_column, sheet, encoding, region, repair=repair, fold=fold)
+        listing = Listing(
+            contacts=contacts,
+            phone_column=phone_column,
+            sheet=sheet,
+            encoding=encoding,
+            region=region,
+            default_region=self._account.region,
+            repair=repair,
+            fold=fold,
+        )
         new = self._describe(message, policy, sender_id)
         opted_out = await self.ledger.opted_out()
         await self.ledger.create(new)
@@ -216,10 +227,13 @@ class CampaignRunner:
         self._running[campaign_id] = anyio.Event()
         try:
             await self._start(campaign_id)
-            dispatcher = await self._take_up(campaign_id, on_progress)
-            while await self._was_restarted(dispatcher):
+            while True:
+                # By the limits that it was started with.
+                dispatcher = await self._make_dispatcher(campaign_id)
+                await self._run(dispatcher, on_progress)
+                if not await self._was_restarted(dispatcher):
+                    break
                 self._running[campaign_id] = anyio.Event()
-                dispatcher = await self._take_up(campaign_id, on_progress)
         finally:
             with anyio.CancelScope(shield=True), suppress(Exception):
                 # Whoever keeps the runner open reads the ledger, and others wait for what is being sent.
@@ -252,12 +266,6 @@ class CampaignRunner:
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
             )
 
-    async def _take_up(self, campaign_id: str, on_progress: OnProgress | None) -> Dispatcher:
-        """Run a campaign by the limits that it was started with."""
-        dispatcher = await self._make_dispatcher(campaign_id)
-        await self._run(dispatcher, on_progress)
-        return dispatcher
-
     async def _was_restarted(self, dispatcher: Dispatcher) -> bool:
         """Return whether a person paused and started it meanwhile, maybe with other limits."""
         ours = dispatcher.sender.campaign
@@ -269,22 +277,19 @@ class CampaignRunner:
 
     async def _make_dispatcher(self, campaign_id: str) -> Dispatcher:
         campaign = await self.ledger.campaign(campaign_id)
-        transport = self._account.transport
-        watch = BalanceFloor(reader=self._reader, ledger=self.ledger, campaign=campaign)
-        for no in self._orphans.get(campaign_id, ()):
-            watch.answered(no)
         sender = QueuedBatchSender(
-            transport=transport,
+            transport=self._account.transport,
             ledger=self.ledger,
             campaign=campaign,
-            policy=load_policy(campaign.policy),
             worker=self._worker,
-            balance=watch,
+            reader=self._reader,
             clock=self._clock,
             stopping=self._running[campaign_id],
             pending=self._pending,
         )
-        return Dispatcher(sender=sender, places=transport.max_connections)
+        for no in self._orphans.get(campaign_id, ()):
+            sender.balance.answered(no)
+        return Dispatcher(sender=sender, places=self._account.transport.max_connections)
 
     async def _run(self, dispatcher: Dispatcher, on_progress: OnProgress | None) -> None:
         ledger, campaign_id = self.ledger, dispatcher.sender.campaign.id
@@ -341,28 +346,6 @@ class CampaignRunner:
                 await stopping.wait()
         return False
 
-    def _list(
-        self,
-        contacts: str | Path | BinaryIO,
-        phone_column: str | None,
-        sheet: str | None,
-        encoding: str | None,
-        region: str | None,
-        *,
-        repair: bool,
-        fold: bool,
-    ) -> Listing:
-        return Listing(
-            contacts=Path(contacts) if isinstance(contacts, str) else contacts,
-            phone_column=phone_column,
-            sheet=sheet,
-            encoding=encoding,
-            region=None if region is None else check_region(region),
-            default_region=self._account.region,
-            repair=repair,
-            fold=fold,
-        )
-
     def _describe(self, message: str, policy: Policy, sender_id: str | None) -> NewCampaign:
         sender = sender_id or self._account.sender_id
         if sender is None:
@@ -390,9 +373,9 @@ class CampaignRunner:
         return evolve(plan, cost=policy.cost(plan.segments), balance=balance, ends_at=ends_at)
 
 
-def _changed(found: str, expected: str) -> InvalidInputError:
+def _changed(actual: str, expected: str) -> InvalidInputError:
     return InvalidInputError(
-        f"The plan is {found} now, not {expected}: the list, the message or the opt-outs changed since. "
+        f"The plan is {actual} now, not {expected}: the list, the message or the opt-outs changed since. "
         "Nothing was sent."
     )
 

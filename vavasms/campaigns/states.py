@@ -153,11 +153,6 @@ def settling(event: BatchEvent, *, doubtful: bool, closed: bool) -> tuple[BatchE
     return (event,)
 
 
-def sources(event: BatchEvent) -> frozenset[BatchState]:
-    """Return the states from which an event can move a batch."""
-    return frozenset(state for state, each in BATCH_TRANSITIONS if each is event)
-
-
 def campaign_sources(event: CampaignEvent) -> frozenset[CampaignState]:
     """Return the states from which an event can move a campaign."""
-    return frozenset(state for state, each in CAMPAIGN_TRANSITIONS if each is event)
+    return frozenset(state for state, known in CAMPAIGN_TRANSITIONS if known is event)

@@ -11,7 +11,8 @@ import pytest
 from tests.campaigns.crew import Crew, ask, jobs, muster, open_empty, until
 from tests.campaigns.ledger.test_postgres_ledger import NOTHING, begin, take, waiting
 from tests.campaigns.staging import TEXT, phones
-from vavasms.campaigns.ledger.postgres.jobs import STRETCH, Waiting, cut
+from vavasms.campaigns.ledger.models import QueuedBatch
+from vavasms.campaigns.ledger.postgres.jobs import STRETCH, cut
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.states import BatchEvent
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
@@ -40,12 +41,16 @@ async def crew(postgres: str, sandbox: SandboxServer, tmp_path: Path) -> AsyncIt
         yield crew
 
 
-def numbers(*groups: Sequence[Waiting]) -> list[list[int]]:
+def queued(no: int, not_before: float = 0.0) -> QueuedBatch:
+    return QueuedBatch(no=no, messages=1, segments=1, not_before=not_before)
+
+
+def numbers(*groups: Sequence[QueuedBatch]) -> list[list[int]]:
     return [[each.no for each in group] for group in groups]
 
 
 def test_only_whole_stretches_before_the_end_are_kept_together() -> None:
-    due = [Waiting(no, 1, 1, 0.0) for no in range(3, 30)]
+    due = [queued(no) for no in range(3, 30)]
     found = numbers(*cut(due, before=20))
     singles = [[no] for no in (*range(3, 8), *range(24, 30))]
     assert found == [*singles[:5], [*range(8, 16)], [*range(16, 24)], *singles[5:]]
@@ -53,7 +58,7 @@ def test_only_whole_stretches_before_the_end_are_kept_together() -> None:
 
 
 def test_a_stretch_with_a_batch_that_is_put_off_is_no_stretch() -> None:
-    due = [Waiting(no, 1, 1, 9.0 if no == 5 else 0.0) for no in range(16)]
+    due = [queued(no, 9.0 if no == 5 else 0.0) for no in range(16)]
     assert numbers(*cut(due, before=99)) == [*[[no] for no in range(8)], [*range(8, 16)]]
 
 

@@ -84,7 +84,7 @@ class CampaignRow(Campaign):
     @property
     def public(self) -> Campaign:
         """What a ledger returns of it."""
-        return Campaign(**{each.name: getattr(self, each.name) for each in fields(Campaign)})
+        return Campaign(**{field.name: getattr(self, field.name) for field in fields(Campaign)})
 
     def move(
         self, event: CampaignEvent, reason: str | None, revision: int | None
@@ -193,17 +193,17 @@ def waiting_again(batches: int) -> str:
 
 def dump_record(record: BatchRecord) -> str:
     """Write what is kept of an answer."""
-    found = {"lot": record.lot_id, "ids": list(record.message_ids), "error": record.error}
-    return json.dumps({key: value for key, value in found.items() if value}, separators=(",", ":"))
+    values = {"lot": record.lot_id, "ids": list(record.message_ids), "error": record.error}
+    return json.dumps({key: value for key, value in values.items() if value}, separators=(",", ":"))
 
 
 def load_record(text: str | None) -> BatchRecord:
     """Read it again."""
-    found = json.loads(text or "{}")
+    values = json.loads(text or "{}")
     return BatchRecord(
-        lot_id=found.get("lot") or "",
-        message_ids=tuple(found.get("ids") or ()),
-        error=found.get("error"),
+        lot_id=values.get("lot") or "",
+        message_ids=tuple(values.get("ids") or ()),
+        error=values.get("error"),
     )
 
 
@@ -211,22 +211,11 @@ def read_campaign(campaign_id: str, row: Sequence[Any] | None) -> CampaignRow:
     """Make a campaign of `select_campaign`'s row. Raises `InvalidInputError` where there is none."""
     if row is None:
         raise InvalidInputError(f"There is no campaign {campaign_id!r}.")
-    return CampaignRow(
-        seq=row[0],
-        id=row[1],
-        state=CampaignState(row[2]),
-        reason=row[3],
-        account=row[4],
-        sender_id=row[5],
-        message=row[6],
-        policy=row[7],
-        plan=row[8],
-        plan_hash=row[9],
-        created_at=row[10],
-        revision=row[11],
-        max_segments=row[12],
-        daily_cap=row[13],
-    )
+    # Between these the columns are the fields of `Campaign`.
+    seq, *columns, max_segments, daily_cap = row
+    values = dict(zip([field.name for field in fields(Campaign)], columns, strict=True))
+    values["state"] = CampaignState(values["state"])
+    return CampaignRow(seq=seq, max_segments=max_segments, daily_cap=daily_cap, **values)
 
 
 def read_queued(rows: Iterable[Sequence[Any]]) -> list[QueuedBatch]:

@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import ObjectSendStream
 from anyio.to_thread import run_sync
 from attrs import evolve, field, frozen
+from attrs.converters import optional
 
 from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.ledger.models import NewBatch
@@ -19,9 +20,14 @@ from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.planning.planner import OnLeftOut, Planner
 from vavasms.campaigns.planning.template import find_doubled, parse_template
 from vavasms.errors import InvalidInputError
+from vavasms.numbers import check_region
 
 #: Called with the rows read so far.
 OnRows = Callable[[int], object]
+
+
+def _to_source(contacts: str | Path | BinaryIO) -> Path | BinaryIO:
+    return Path(contacts) if isinstance(contacts, str) else contacts
 
 
 @frozen(kw_only=True)
@@ -29,7 +35,7 @@ class Listing:
     """Which contacts, and how they are read."""
 
     #: A file (CSV, XLSX), or a stream of one that can be read twice.
-    contacts: Path | BinaryIO = field(repr=False)
+    contacts: Path | BinaryIO = field(repr=False, converter=_to_source)
     #: The column of the numbers; None: the one whose name says so.
     phone_column: str | None = None
     #: Of a spreadsheet; None: the first that holds anything.
@@ -37,7 +43,7 @@ class Listing:
     #: Of a text; None: a mark, UTF-8, or cp1252 for each record that is no UTF-8.
     encoding: str | None = None
     #: The country of all numbers, where it is known: makes old eight-digit ones readable.
-    region: str | None = None
+    region: str | None = field(default=None, converter=optional(check_region))
     #: The country of national numbers of the present plan.
     default_region: str = "CI"
     #: Take the new number in place of an old or spoiled one.
@@ -62,8 +68,7 @@ async def plan_listing(
 
     Raises `InvalidInputError` for whatever is wrong with the file or the message, and where nobody is left.
     """
-    contacts = await run_sync(_open, listing)
-    try:
+    with await run_sync(_open, listing) as contacts:
         template = parse_template(message)
         bound = template.bind(contacts.columns, fold=listing.fold)
         judge = Judge(
@@ -81,8 +86,6 @@ async def plan_listing(
         )
         await _carry(planner.plan(contacts), load, campaign_id)
         plan = _describe_reading(contacts, message, planner.result(contacts.phone_column))
-    finally:
-        contacts.__exit__(None, None, None)
     if not plan.recipients:
         hint = ": see `vavasms numbers check`" if plan.refused else ""
         counts = f"{plan.refused:,} refused, {plan.opted_out:,} opted out"

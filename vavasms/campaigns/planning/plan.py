@@ -104,12 +104,14 @@ _EXAMPLES = ("strays", "garbled", "differing")
 
 def dump_plan(plan: CampaignPlan) -> str:
     """Write a plan as JSON, without what names a person: examples keep their counts only."""
-    bare = evolve(plan, first_text="", repairs=_nameless(plan.repairs), refusals=_nameless(plan.refusals))
     bare = evolve(
-        bare,
-        strays=_bare_example(plan.strays),
-        garbled=_bare_example(plan.garbled),
-        differing=_bare_example(plan.differing),
+        plan,
+        first_text="",
+        repairs={reason: _drop_texts(example) for reason, example in plan.repairs.items()},
+        refusals={reason: _drop_texts(example) for reason, example in plan.refusals.items()},
+        strays=plan.strays and _drop_texts(plan.strays),
+        garbled=plan.garbled and _drop_texts(plan.garbled),
+        differing=plan.differing and _drop_texts(plan.differing),
     )
     return json.dumps(asdict(bare), default=str, separators=(",", ":"))
 
@@ -128,9 +130,5 @@ def load_plan(text: str) -> CampaignPlan:
     return CampaignPlan(**data)
 
 
-def _nameless(examples: Mapping[str, Example]) -> dict[str, Example]:
-    return {key: evolve(example, text="", became=None) for key, example in examples.items()}
-
-
-def _bare_example(example: Example | None) -> Example | None:
-    return None if example is None else evolve(example, text="", became=None)
+def _drop_texts(example: Example) -> Example:
+    return evolve(example, text="", became=None)

@@ -99,7 +99,8 @@ class Planner:
             if len(ready) * self.batch_size >= LOAD:
                 yield ready
                 ready = []
-        ready += [self._close(text, self._groups.pop(text)) for text in list(self._groups)]
+        ready += [self._batch(text, group, group.recipients) for text, group in self._groups.items()]
+        self._groups.clear()
         yield ready
 
     def result(self, phone_column: str | None) -> CampaignPlan:
@@ -277,23 +278,24 @@ class Planner:
         """Put numbers into the batch of their text, and give each that is full."""
         if len(self._groups) > OPEN_TEXTS:
             oldest = next(iter(self._groups))
-            yield self._close(oldest, self._groups.pop(oldest))
+            closed = self._groups.pop(oldest)
+            yield self._batch(oldest, closed, closed.recipients)
         self._account(group, numbers)
         waiting = group.recipients
         waiting += numbers
         while len(waiting) >= self.batch_size:
-            yield self._batch(text, group.text, waiting[: self.batch_size])
+            yield self._batch(text, group, waiting[: self.batch_size])
             del waiting[: self.batch_size]
         if not waiting:
             del self._groups[text]
 
     def _open(self, text: str, weight: Weight) -> TextGroup:
         self._first_text = self._first_text or text
-        group = self._groups[text] = TextGroup(text=weight, hash=hash_text(text))
+        group = self._groups[text] = TextGroup(weight=weight, hash=hash_text(text))
         return group
 
     def _account(self, group: TextGroup, numbers: Sequence[Msisdn]) -> None:
-        weight = group.text
+        weight = group.weight
         count = len(numbers)
         self._segments += weight.segments * count
         self._folded += weight.folded * count
@@ -307,12 +309,9 @@ class Planner:
             self._samples.update(zip(prefixes, numbers, strict=True))
         self._sum += hash_recipients(group.hash, numbers)
 
-    def _close(self, text: str, group: TextGroup) -> NewBatch:
-        return self._batch(text, group.text, group.recipients)
-
-    def _batch(self, text: str, weight: Weight, recipients: Sequence[Msisdn]) -> NewBatch:
+    def _batch(self, text: str, group: TextGroup, recipients: Sequence[Msisdn]) -> NewBatch:
         batch = NewBatch(
-            no=self._requests, message=text, segments=weight.segments, recipients=tuple(recipients)
+            no=self._requests, message=text, segments=group.weight.segments, recipients=tuple(recipients)
         )
         self._requests += 1
         return batch

@@ -113,28 +113,22 @@ class BoundTemplate:
 
     def used(self, cells: Sequence[str]) -> tuple[str, ...]:
         """Return the cells of a row that its text is made of, as the list has them."""
-        width = len(cells)
-        return tuple(cells[position] for _, position, _, _ in self._slots if position < width)
+        return tuple(cells[position] for _, position, _, _ in self._slots if position < len(cells))
 
     def filled(self, cells: Sequence[str]) -> frozenset[str]:
         """Return the names of the columns that hold anything in this row."""
-        width = len(cells)
-        return frozenset(
-            name for _, position, _, name in self._slots if position < width and _clean(cells[position])
-        )
+        return frozenset(name for _, position, _, name in self._slots if _read(cells, position))
 
     def count_no_values(self, cells: Sequence[str]) -> int:
         """Count the cells, each once, that count as empty for what they say: `NULL`, `#N/A`."""
-        width = len(cells)
-        places = {position for _, position, _, _ in self._slots}
-        return sum(cells[position].strip() in NO_VALUES for position in places if position < width)
+        positions = {position for _, position, _, _ in self._slots}
+        return sum(cells[position].strip() in NO_VALUES for position in positions if position < len(cells))
 
     def missing(self, cells: Sequence[str]) -> tuple[str, ...]:
-        """Name the columns, each once, that are empty in this row and have no fallback."""
-        width = len(cells)
+        """Return the names of the columns, each once, that are empty in this row and have no fallback."""
         empty: dict[int, str] = {}
         for _, position, fallback, name in self._slots:
-            if fallback is None and not (position < width and _clean(cells[position])):
+            if fallback is None and not _read(cells, position):
                 empty.setdefault(position, name)
         return tuple(empty.values())
 
@@ -210,7 +204,7 @@ def _find(names: Sequence[str], name: str) -> int:
     position = find_named_column(names, name)
     if position is not None:
         return position
-    shown = [show_name(each) for each in names]
+    shown = [show_name(column) for column in names]
     listed = ", ".join(shown[:_SHOWN_COLUMNS]) or "none"
     more = f" and {len(shown) - _SHOWN_COLUMNS} more" if len(shown) > _SHOWN_COLUMNS else ""
     raise InvalidMessageError(
@@ -221,9 +215,13 @@ def _find(names: Sequence[str], name: str) -> int:
 
 def _guess(shown: Sequence[str], name: str) -> str:
     """Return which column was probably meant, if there is one like it."""
-    folded = {each.casefold(): each for each in reversed(shown)}
+    folded = {column.casefold(): column for column in reversed(shown)}
     near = get_close_matches(show_name(name).casefold(), folded, n=1)
     return f" (did you mean {folded[near[0]]}?)" if near else ""
+
+
+def _read(cells: Sequence[str], position: int) -> str:
+    return _clean(cells[position]) if position < len(cells) else ""
 
 
 def _clean(cell: str) -> str:

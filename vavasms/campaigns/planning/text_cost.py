@@ -35,7 +35,7 @@ class Weight:
 class TextGroup:
     """Recipients of one text that wait for their batch to be full."""
 
-    text: Weight
+    weight: Weight
     #: Has taken in the text: a copy of it takes a number.
     hash: blake2b
     recipients: list[Msisdn] = field(factory=list)
@@ -58,11 +58,11 @@ def fits_a_phone(segments: int) -> bool:
 
 def weigh_text(text: str) -> Weight:
     """Count the segments of a text, and what folding would save."""
-    found = count_segments(text)
-    if found.encoding is not Encoding.UCS2:
-        return Weight(found.segments, found.segments, frozenset())
-    offending = frozenset(character for _, character in found.offending)
-    return Weight(found.segments, count_segments(fold_to_gsm7(text)).segments, offending)
+    cost = count_segments(text)
+    if cost.encoding is not Encoding.UCS2:
+        return Weight(cost.segments, cost.segments, frozenset())
+    offending = frozenset(character for _, character in cost.offending)
+    return Weight(cost.segments, count_segments(fold_to_gsm7(text)).segments, offending)
 
 
 def hash_text(text: str) -> blake2b:

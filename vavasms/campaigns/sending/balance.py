@@ -100,11 +100,6 @@ class BalanceFloor:
     campaign: Campaign
     _answered: list[int] = field(factory=list, init=False)
 
-    @property
-    def latest(self) -> Decimal | None:
-        """The last reading; None where there was none."""
-        return self.reader.latest
-
     def answered(self, no: int) -> None:
         """Note the next reading on this batch."""
         self._answered.append(no)

@@ -10,8 +10,7 @@ from attrs import define, field
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.ledger.models import Campaign, QueuedBatch
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.policy import Policy, load_policy
-from vavasms.campaigns.sending.balance import BalanceFloor, BalanceReader
+from vavasms.campaigns.sending.balance import BalanceReader
 from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.sending.queued_batch import (
     QueuedBatchSender,
@@ -34,9 +33,7 @@ class CampaignSender:
     pending: PendingWrites
     #: One for all campaigns of the worker.
     reader: BalanceReader
-    policy: Policy = field(init=False)
     sender: QueuedBatchSender = field(init=False)
-    balance: BalanceFloor = field(init=False)
     #: Set where nothing further of it is to be begun here.
     closed: anyio.Event = field(factory=anyio.Event, init=False)
     _breaker: CircuitBreaker = field(factory=CircuitBreaker, init=False)
@@ -46,24 +43,16 @@ class CampaignSender:
     _is_answered: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.policy = load_policy(self.campaign.policy)
-        self.balance = BalanceFloor(reader=self.reader, ledger=self.ledger, campaign=self.campaign)
         self.sender = QueuedBatchSender(
             transport=self.account.transport,
             ledger=self.ledger,
             campaign=self.campaign,
-            policy=self.policy,
             worker=self.worker,
-            balance=self.balance,
+            reader=self.reader,
             clock=self.clock,
             stopping=self.closed,
             pending=self.pending,
         )
-
-    @property
-    def is_open(self) -> bool:
-        """Whether messages may leave at this hour."""
-        return self.policy.window is None or self.policy.window.is_open(self.clock())
 
     def close(self) -> None:
         """Begin nothing further; what is under way goes on."""
@@ -76,7 +65,7 @@ class CampaignSender:
         batch of the campaign under way, and before that it reads the balance. Each worker does, since its
         address, its network and its credentials are its own: what another was answered says nothing of them.
         """
-        if not self.is_open:
+        if not self.sender.is_open:
             return None
         if not self._is_answered:
             async with self._first:
@@ -87,7 +76,7 @@ class CampaignSender:
     async def _may_begin(self) -> bool:
         """Read the balance before the first batch; False where every send would be refused."""
         if not self._has_looked:
-            error = await self.balance.reader.look_ahead(self.closed)
+            error = await self.reader.look_ahead(self.closed)
             self._has_looked = True
             if error is not None:
                 await self.ledger.pause(self.campaign.id, name_reason(error), revision=self.campaign.revision)

@@ -114,7 +114,7 @@ class Dispatcher:
         A wrong address costs nothing then, and a gateway that answers nonsense one unknown batch.
         """
         if not self._has_looked:
-            error = await self.sender.balance.reader.look_ahead(self.sender.stopping)
+            error = await self.sender.reader.look_ahead(self.sender.stopping)
             self._has_looked = True
             if error is not None:
                 self.breaker.end_early(error)

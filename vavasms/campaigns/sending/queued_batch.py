@@ -26,8 +26,8 @@ from vavasms.campaigns.ledger.models import (
     Claim,
     QueuedBatch,
 )
-from vavasms.campaigns.policy import Policy
-from vavasms.campaigns.sending.balance import RECHECK, BalanceFloor
+from vavasms.campaigns.policy import Policy, load_policy
+from vavasms.campaigns.sending.balance import RECHECK, BalanceFloor, BalanceReader
 from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.states import BatchEvent
 from vavasms.config import username_of
@@ -94,16 +94,26 @@ class QueuedBatchSender:
     transport: Transport
     ledger: Ledger
     campaign: Campaign
-    policy: Policy
     worker: str
-    balance: BalanceFloor
+    reader: BalanceReader
     #: Seconds since the epoch.
     clock: Callable[[], float]
     #: Set where no further batch is to be begun.
     stopping: anyio.Event
     pending: PendingWrites
+    policy: Policy = field(init=False)
+    balance: BalanceFloor = field(init=False)
     #: The gateway asked for a pause until then.
     _held_until: float = field(default=0.0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.policy = load_policy(self.campaign.policy)
+        self.balance = BalanceFloor(reader=self.reader, ledger=self.ledger, campaign=self.campaign)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages may leave at this hour."""
+        return self.policy.window is None or self.policy.window.is_open(self.clock())
 
     async def send(self, batch: QueuedBatch, answered: Callable[[], object] = lambda: None) -> SendResult:
         """Send a batch once; nothing is retried in here once it left.
@@ -123,10 +133,10 @@ class QueuedBatchSender:
         """Claim a batch at its turn; None where it cannot be claimed, or should not be now."""
         while await self._wait_for_turn(batch):
             async with self.balance.reserve(batch, self.policy, self.stopping) as is_paid:
-                claim = await self._claim(batch.no) if is_paid and self._is_open() else None
+                claim = await self._claim(batch.no) if is_paid and self.is_open else None
             if claim is None:
                 await self._hand_back(batch)
-            if is_paid or not self._is_open():
+            if is_paid or not self.is_open:
                 return claim
             # Its turn is over: those that wait for the balance must not leave all at once.
             await self._pause(RECHECK)
@@ -168,10 +178,6 @@ class QueuedBatchSender:
         if self.policy.rate is not None:
             await self.ledger.release(self.campaign.account, batch.messages, rate=self.policy.rate)
 
-    def _is_open(self) -> bool:
-        window = self.policy.window
-        return window is None or window.is_open(self.clock())
-
     async def _claim(self, no: int) -> Claim | None:
         token = token_hex(16)
         try:
@@ -181,7 +187,7 @@ class QueuedBatchSender:
                 token=token,
                 worker=self.worker,
                 now=self.clock(),
-                balance=self.balance.latest,
+                balance=self.reader.latest,
                 revision=self.campaign.revision,
             )
         except BaseException:
@@ -232,7 +238,9 @@ class QueuedBatchSender:
             return await self._turn_back(claim, error)
         else:
             await self._settle(claim, BatchEvent.MARK_UNKNOWN, _record(error))
-        return SendResult(status=SendStatus.SETTLED, error=error, stop=_say(error) if error.halts else None)
+        return SendResult(
+            status=SendStatus.SETTLED, error=error, stop=_describe_error(error) if error.halts else None
+        )
 
     async def _turn_back(self, claim: Claim, error: VavaSMSError | None = None) -> SendResult:
         wait = _wait_after(claim, error)
@@ -247,7 +255,7 @@ class QueuedBatchSender:
             await self.ledger.hold(self.campaign.account, self._held_until, now=self.clock())
         tired = error is not None and claim.attempt >= MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
-        stop = _say(error) if error is not None and (tired or hopeless) else None
+        stop = _describe_error(error) if error is not None and (tired or hopeless) else None
         return SendResult(status=SendStatus.TURNED_BACK, error=error, stop=stop)
 
     async def _settle_interrupted(self, claim: Claim, outcome: Outcome, name: str) -> None:
@@ -272,13 +280,14 @@ def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:
 
 
 def _record(error: VavaSMSError) -> BatchRecord:
-    return BatchRecord(error=_say(error))
+    return BatchRecord(error=_describe_error(error))
 
 
-def _say(error: VavaSMSError) -> str:
+def _describe_error(error: VavaSMSError) -> str:
     """Write an error for the ledger: its type, its sentence, the gateway's own words."""
-    words = error.description if isinstance(error, GatewayError) else None
-    return f"{type(error).__name__}: {error}" + (f" ({words})" if words and words not in str(error) else "")
+    description = error.description if isinstance(error, GatewayError) else None
+    added = f" ({description})" if description and description not in str(error) else ""
+    return f"{name_reason(error)}{added}"
 
 
 def stop_reason(breaker: CircuitBreaker, result: SendResult) -> str | None:

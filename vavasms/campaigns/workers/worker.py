@@ -241,7 +241,7 @@ async def _watch(sender: CampaignSender) -> None:
     while not sender.closed.is_set():
         try:
             # Of several campaigns each would read the same.
-            await sender.balance.read(younger_than=READ_EVERY / 2)
+            await sender.sender.balance.read(younger_than=READ_EVERY / 2)
         except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
             logger.warning("A balance was not noted (%s).", name_error(error))
         with anyio.move_on_after(READ_EVERY):

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
-from typing import NamedTuple
 
-from vavasms.campaigns.ledger.rows import CampaignRow
+from vavasms.campaigns.ledger.models import QueuedBatch
+from vavasms.campaigns.ledger.rows import CampaignRow, read_queued
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
 from vavasms.storage.postgres.connection import Connection
@@ -45,15 +45,6 @@ _TRIES = 5
 _jobs = JobManager(PsycopgConnector())
 
 
-class Waiting(NamedTuple):
-    """A batch that waits, as `select_waking` gives it."""
-
-    no: int
-    messages: int
-    segments: int
-    not_before: float
-
-
 def queue_of(account: str) -> str:
     """Name the queue of an account: the name itself may be too long, and is nobody's business."""
     return f"vavasms-{sha256(account.encode()).hexdigest()[:24]}"
@@ -69,7 +60,7 @@ async def wake(connection: Connection, campaign: CampaignRow, numbers: Sequence[
         rows, ((last,),) = await ask(
             connection, (SQL["select_waking"], waking), (SQL["select_last_batch"], waking)
         )
-        groups = cut([Waiting(*row) for row in rows], before=0 if singly else last + 1 - _END)
+        groups = cut(read_queued(rows), before=0 if singly else last + 1 - _END)
         if await _defer(connection, [_make(campaign, group) for group in groups]):
             return
     raise LedgerError("Jobs for these batches are made by others all the time: nothing more is sent.")
@@ -81,21 +72,18 @@ async def forget_jobs(connection: Connection, campaign: CampaignRow) -> None:
     await change(connection, SQL["delete_jobs"], values)
 
 
-def cut(waiting: Sequence[Waiting], *, before: int) -> Iterator[Sequence[Waiting]]:
+def cut(waiting: Sequence[QueuedBatch], *, before: int) -> Iterator[Sequence[QueuedBatch]]:
     """Cut what waits into what has one job: the whole stretches `before` a number, and single batches."""
-    for stretch, found in groupby(waiting, key=lambda each: each.no // STRETCH):
-        group = list(found)
-        if (
-            len(group) == STRETCH
-            and stretch * STRETCH < before
-            and not any(each.not_before for each in group)
-        ):
+    for stretch, batches in groupby(waiting, key=lambda batch: batch.no // STRETCH):
+        group = list(batches)
+        is_whole = len(group) == STRETCH and stretch * STRETCH < before
+        if is_whole and not any(batch.not_before for batch in group):
             yield group
         else:
-            yield from ([each] for each in group)
+            yield from ([batch] for batch in group)
 
 
-def _make(campaign: CampaignRow, group: Sequence[Waiting]) -> Job:
+def _make(campaign: CampaignRow, group: Sequence[QueuedBatch]) -> Job:
     first = group[0]
     due = datetime.fromtimestamp(first.not_before + _LATE, UTC) if first.not_before > 0 else None
     return Job(
@@ -106,7 +94,7 @@ def _make(campaign: CampaignRow, group: Sequence[Waiting]) -> Job:
         task_name=TASK,
         task_kwargs={
             "campaign": campaign.id,
-            "batches": [[each.no, each.messages, each.segments] for each in group],
+            "batches": [[batch.no, batch.messages, batch.segments] for batch in group],
         },
         scheduled_at=due,
     )

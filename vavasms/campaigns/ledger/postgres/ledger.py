@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import cache, partial
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from weakref import WeakValueDictionary
 
 from attrs import asdict, evolve
 
 from vavasms.campaigns.leases import ORPHAN_AFTER, RESEND_GRACE
+from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.ledger.models import (
     RESERVE_AHEAD,
     BatchRecord,
@@ -65,6 +66,8 @@ from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
 from vavasms.storage.postgres.database import PostgresDatabase, Rows, ask, change
 from vavasms.storage.queries import load_migrations
 
+T = TypeVar("T")
+
 MIGRATIONS = load_migrations("vavasms.campaigns.ledger.postgres")
 #: Batches that get their jobs at a time when a campaign starts.
 CHUNK = 5000
@@ -80,7 +83,7 @@ class _Gathered:
         self.accepts: GroupCommit[Settlement, bool] = GroupCommit(partial(_accept, database))
 
 
-class PostgresLedger:
+class PostgresLedger(Ledger):
     """A ledger in a database. Open it with `PostgresLedger.open`; an async context manager."""
 
     is_shared = True
@@ -137,33 +140,26 @@ class PostgresLedger:
         return await self._database.open_hasty(connections)
 
     async def create(self, campaign: NewCampaign) -> None:
-        """Keep a new campaign: see `Ledger.create`."""
         await self._change("insert_campaign", asdict(campaign))
 
     async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
-        """Add batches: see `Ledger.load`."""
         await self._database.write(lambda c: copy_batches(c, campaign_id, batches), is_long=True)
 
     async def finish_loading(
         self, campaign_id: str, *, plan: str, plan_hash: str, unless_same: bool = False
     ) -> str | None:
-        """Make a campaign whole: see `Ledger.finish_loading`."""
         values = {"plan": plan, "plan_hash": plan_hash}
         return await self._database.write(
             lambda c: finish_loading(c, campaign_id, values, unless_same=unless_same), is_long=True
         )
 
     async def discard(self, campaign_id: str) -> None:
-        """Forget a campaign that never began: see `Ledger.discard`."""
         await self._database.write(lambda c: discard(c, campaign_id), is_long=True)
 
     async def campaign(self, campaign_id: str) -> Campaign:
-        """Return a campaign: see `Ledger.campaign`."""
         return (await self._database.read(lambda c: tx.find(c, campaign_id))).public
 
     async def status(self, campaign_id: str) -> CampaignStatus:
-        """Count a campaign's recipients: see `Ledger.status`."""
-
         async def work(connection: Connection) -> CampaignStatus:
             campaign = await tx.find(connection, campaign_id)
             (counts,) = await ask(connection, (SQL["count_batches"], {"campaign": campaign.seq}))
@@ -172,66 +168,51 @@ class PostgresLedger:
         return await self._database.read(work)
 
     async def statuses(self) -> Sequence[CampaignStatus]:
-        """Count every campaign's recipients: see `Ledger.statuses`."""
         campaigns, counts = await self._database.read(
             lambda c: ask(c, (SQL["select_campaigns"], {}), (SQL["count_all_batches"], {}))
         )
-        found = {seq: [row[1:] for row in rows] for seq, rows in groupby(counts, key=itemgetter(0))}
-        return [read_status(read_campaign(row[1], row), found.get(row[0], ())) for row in campaigns]
+        by_seq = {seq: [row[1:] for row in rows] for seq, rows in groupby(counts, key=itemgetter(0))}
+        return [read_status(read_campaign(row[1], row), by_seq.get(row[0], ())) for row in campaigns]
 
     async def set_policy(
         self, campaign_id: str, policy: str, *, max_segments: int | None, replacing: str | None = None
     ) -> bool:
-        """Change the limits of a campaign: see `Ledger.set_policy`."""
-
-        async def work(connection: Connection) -> bool:
-            campaign = await tx.hold(connection, campaign_id, alone=True)
+        async def work(connection: Connection, campaign: CampaignRow) -> bool:
             limits = {"policy": policy, "max_segments": max_segments, "replacing": replacing}
-            return await change(connection, SQL["set_policy"], {"campaign": campaign.seq, **limits}) == 1
+            return await tx.execute(connection, campaign, "set_policy", **limits) == 1
 
-        return await self._database.write(work)
+        return await self._write_alone(campaign_id, work)
 
     async def start(self, campaign_id: str) -> bool:
-        """Start a campaign: see `Ledger.start`."""
-
-        async def work(connection: Connection) -> bool:
-            campaign = await tx.hold(connection, campaign_id, alone=True)
+        async def work(connection: Connection, campaign: CampaignRow) -> bool:
             if not await tx.move(connection, campaign, CampaignEvent.START):
                 return False
-            await change(connection, SQL["forget_attempts"], {"campaign": campaign.seq})
+            await tx.execute(connection, campaign, "forget_attempts")
             await _wake_all(connection, campaign)
             return True
 
-        return await self._database.write(work, is_long=True)
+        return await self._write_alone(campaign_id, work, is_long=True)
 
     async def pause(self, campaign_id: str, reason: str, *, revision: int | None = None) -> bool:
-        """Pause a campaign: see `Ledger.pause`."""
-
-        async def work(connection: Connection) -> bool:
-            campaign = await tx.hold(connection, campaign_id, alone=True)
+        async def work(connection: Connection, campaign: CampaignRow) -> bool:
             paused = await tx.move(connection, campaign, CampaignEvent.PAUSE, reason, revision=revision)
             if paused:
                 await forget_jobs(connection, campaign)
             return paused
 
-        return await self._database.write(work)
+        return await self._write_alone(campaign_id, work)
 
     async def cancel(self, campaign_id: str, reason: str) -> bool:
-        """Cancel a campaign: see `Ledger.cancel`."""
-
-        async def work(connection: Connection) -> bool:
-            campaign = await tx.hold(connection, campaign_id, alone=True)
+        async def work(connection: Connection, campaign: CampaignRow) -> bool:
             cancelled = await tx.move(connection, campaign, CampaignEvent.CANCEL, reason)
             if cancelled:
                 await forget_jobs(connection, campaign)
                 await tx.cancel_queued(connection, campaign)
             return cancelled
 
-        return await self._database.write(work, is_long=True)
+        return await self._write_alone(campaign_id, work, is_long=True)
 
     async def finish(self, campaign_id: str) -> bool:
-        """End a campaign of which nothing is left: see `Ledger.finish`."""
-
         async def work(connection: Connection) -> bool:
             # Asked first without a lock: mostly there is something left, and claims need not wait for it.
             seq = (await tx.find(connection, campaign_id)).seq
@@ -254,39 +235,26 @@ class PostgresLedger:
         yield {}
 
     async def reap_orphans(self, *, now: float) -> Mapping[str, Sequence[int]]:
-        """Make `unknown` what dead workers were sending: see `Ledger.reap_orphans`."""
         return await self.maintenance.reap_orphans(now=now, after=ORPHAN_AFTER)
 
     async def now(self) -> float:
-        """Return the database's time: see `Ledger.now`."""
         return float((await self._database.call(JOBS["select_now"], {}))[0][0])
 
     async def under_way(self, account: str) -> int:
-        """Count the segments that are under way: see `Ledger.under_way`."""
         return int((await self._database.call(JOBS["select_under_way"], {"account": account}))[0][0])
 
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:
-        """Return queued batches: see `Ledger.queued`."""
-
-        async def work(connection: Connection) -> Sequence[QueuedBatch]:
-            key = {"campaign": (await tx.find(connection, campaign_id)).seq, "after": after, "limit": limit}
-            (rows,) = await ask(connection, (SQL["select_queued"], key))
-            return read_queued(rows)
-
-        return await self._database.read(work)
+        return read_queued(await self._read(campaign_id, "select_queued", after=after, limit=limit))
 
     async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
-        """Take room in the rate: see `Ledger.reserve`."""
         values = {"account": account, "messages": messages, "rate": rate, "now": now}
         values |= {"skew": CLOCK_SKEW, "ahead": RESERVE_AHEAD}
         return float((await self._database.call(SQL["reserve"], values))[0][0])
 
     async def release(self, account: str, messages: int, *, rate: float) -> None:
-        """Hand room in the rate back: see `Ledger.release`."""
         await self._database.call(SQL["release"], {"account": account, "messages": messages, "rate": rate})
 
     async def hold(self, account: str, until: float, *, now: float) -> None:
-        """Reserve nothing for a while: see `Ledger.hold`."""
         values = {"account": account, "until": until, "now": now, "skew": CLOCK_SKEW}
         await self._database.call(SQL["hold_rate"], values)
 
@@ -301,7 +269,6 @@ class PostgresLedger:
         balance: Decimal | None = None,
         revision: int | None = None,
     ) -> Claim | None:
-        """TX1: see `Ledger.claim`."""
         intent = Intent(campaign_id, no, token, worker, now, balance, revision)
         gathered = self._gather(campaign_id)
         claim = await gathered.claims.write(intent)
@@ -312,7 +279,6 @@ class PostgresLedger:
     async def settle(
         self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
     ) -> bool:
-        """TX2: see `Ledger.settle`."""
         answer = Settlement(claim.campaign_id, claim.no, claim.token, event, record, not_before)
         if event is BatchEvent.ACCEPT:
             gathered = self._gather(claim.campaign_id)
@@ -320,7 +286,6 @@ class PostgresLedger:
         return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
-        """Turn back a claim whose answer was lost: see `Ledger.abandon`."""
         # It may be under way for somebody else's sake.
         gathered = self._gather(campaign_id)
         await gathered.claims.flush()
@@ -329,85 +294,69 @@ class PostgresLedger:
         return await self._database.write(lambda c: tx.settle(c, answer, alone=True))
 
     async def split(self, claim: Claim) -> tuple[int, int] | None:
-        """TX2 of a lot refused as a whole: see `Ledger.split`."""
         return await self._database.write(lambda c: tx.split(c, claim))
 
     async def note_balance(self, campaign_id: str, numbers: Collection[int], balance: Decimal) -> None:
-        """Keep the balance after: see `Ledger.note_balance`."""
-
         async def work(connection: Connection) -> None:
             campaign = await tx.hold(connection, campaign_id)
-            values = {"campaign": campaign.seq, "numbers": list(numbers), "balance": str(balance)}
-            await change(connection, SQL["note_balance"], values)
+            values = {"numbers": list(numbers), "balance": str(balance)}
+            await tx.execute(connection, campaign, "note_balance", **values)
 
         await self._database.write(work)
 
     async def unknown(self, campaign_id: str) -> Sequence[StoredBatch]:
-        """Return the batches to decide on: see `Ledger.unknown`."""
         return await self._database.read(lambda c: _stored(c, campaign_id, "select_unknown", {}))
 
     async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
-        """Take unknown batches for accepted: see `Ledger.mark_sent`."""
-
-        async def work(connection: Connection) -> int:
-            campaign = await tx.hold(connection, campaign_id, alone=True)
+        async def work(connection: Connection, campaign: CampaignRow) -> int:
             key = {"campaign": campaign.seq, "numbers": list(numbers)}
             (rows,) = await ask(connection, (SQL["select_some_unknown"], key))
             results = [dump_record(evolve(load_record(result), error=note)) for _, result in rows]
             marked = {"numbers": [no for no, _ in rows], "results": results}
-            return await change(connection, SQL["mark_sent"], {**key, **marked})
+            return await tx.execute(connection, campaign, "mark_sent", **marked)
 
-        return await self._database.write(work)
+        return await self._write_alone(campaign_id, work)
 
     async def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
-        """Queue unknown batches again: see `Ledger.resend`."""
-
-        async def work(connection: Connection) -> int:
-            campaign = await tx.hold(connection, campaign_id, alone=True)
+        async def work(connection: Connection, campaign: CampaignRow) -> int:
             if campaign.closed:
                 raise no_resending(campaign_id, purged=campaign.purged)
             # Whoever claimed it may live, and still send.
-            key = {"campaign": campaign.seq, "numbers": list(numbers)}
-            key |= {"sent_before": sent_before, "grace": RESEND_GRACE}
+            times = {"sent_before": sent_before, "grace": RESEND_GRACE}
+            key = {"campaign": campaign.seq, "numbers": list(numbers), **times}
             (rows,) = await ask(connection, (SQL["resend"], key))
             await tx.requeued(connection, campaign, sorted(no for (no,) in rows))
             return len(rows)
 
-        return await self._database.write(work)
+        return await self._write_alone(campaign_id, work)
 
     async def batches(self, campaign_id: str, *, after: int, limit: int) -> Sequence[StoredBatch]:
-        """Return batches: see `Ledger.batches`."""
         values = {"after": after, "limit": limit}
         return await self._database.read(lambda c: _stored(c, campaign_id, "select_batches", values))
 
     async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
-        """Keep the latest word on messages: see `Ledger.record_deliveries`."""
-
         async def work(connection: Connection) -> None:
             campaign = await tx.hold(connection, campaign_id)
             if campaign.purged:
                 return
-            key = {"campaign": campaign.seq}
-            rows = []
             # In order: no two reporters wait for each other.
-            for each in sorted(deliveries, key=lambda delivery: delivery.message_id):
-                values = {"message_id": each.message_id, "status": each.status.value}
-                raw_status = each.raw_status.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-                rows.append({**key, **values, "raw_status": raw_status, "at": each.at})
+            rows = [
+                {
+                    **asdict(delivery),
+                    "campaign": campaign.seq,
+                    "status": delivery.status.value,
+                    "raw_status": _storable(delivery.raw_status),
+                }
+                for delivery in sorted(deliveries, key=lambda delivery: delivery.message_id)
+            ]
             await connection.cursor().executemany(SQL["record_delivery"].encode(), rows)
 
         await self._database.write(work)
 
     async def deliveries(self, campaign_id: str, message_ids: Collection[str]) -> Mapping[str, Delivery]:
-        """Return what is known of messages: see `Ledger.deliveries`."""
-
-        async def work(connection: Connection) -> Rows:
-            # PostgreSQL's texts hold no NUL, so nothing is known of such an id. A gateway may say anything.
-            ids = [each for each in message_ids if "\0" not in each]
-            key = {"campaign": (await tx.find(connection, campaign_id)).seq, "ids": ids}
-            return (await ask(connection, (SQL["select_deliveries"], key)))[0]
-
-        return read_deliveries(await self._database.read(work))
+        # PostgreSQL's texts hold no NUL, so nothing is known of such an id. A gateway may say anything.
+        ids = [message_id for message_id in message_ids if "\0" not in message_id]
+        return read_deliveries(await self._read(campaign_id, "select_deliveries", ids=ids))
 
     async def purge(self, campaign_id: str) -> None:
         """Forget numbers and texts: see `Ledger.purge`.
@@ -423,22 +372,39 @@ class PostgresLedger:
             pass
 
     async def opt_outs(self, *, after: Msisdn | None = None, limit: int) -> Sequence[OptOut]:
-        """Return the opt-out list: see `Ledger.opt_outs`."""
         page = {"after": int(after or 0), "limit": limit}
         return read_opt_outs(await self._database.call(SQL["select_opt_outs"], page))
 
     async def opted_out(self) -> frozenset[int]:
-        """Return the numbers of the opt-out list: see `Ledger.opted_out`."""
         return frozenset(chain.from_iterable(await self._database.call(SQL["select_opted_out"], {})))
 
     async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
-        """Put numbers on the opt-out list: see `Ledger.add_opt_outs`."""
-        values = {"phones": [int(each) for each in recipients], "source": source, "at": now}
+        values = {"phones": [int(recipient) for recipient in recipients], "source": source, "at": now}
         return await self._change("add_opt_outs", values)
 
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
-        """Take numbers off the opt-out list: see `Ledger.remove_opt_outs`."""
-        return await self._change("remove_opt_outs", {"phones": [int(each) for each in recipients]})
+        return await self._change("remove_opt_outs", {"phones": [int(recipient) for recipient in recipients]})
+
+    async def _read(self, campaign_id: str, query: str, **values: Any) -> Rows:
+        async def work(connection: Connection) -> Rows:
+            campaign = await tx.find(connection, campaign_id)
+            return (await ask(connection, (SQL[query], {"campaign": campaign.seq, **values})))[0]
+
+        return await self._database.read(work)
+
+    async def _write_alone(
+        self,
+        campaign_id: str,
+        work: Callable[[Connection, CampaignRow], Awaitable[T]],
+        *,
+        is_long: bool = False,
+    ) -> T:
+        """Run `work` on a campaign that nobody else claims from or settles meanwhile."""
+
+        async def hold(connection: Connection) -> T:
+            return await work(connection, await tx.hold(connection, campaign_id, alone=True))
+
+        return await self._database.write(hold, is_long=is_long)
 
     def _gather(self, campaign_id: str) -> _Gathered:
         return self._gathered.setdefault(campaign_id, _Gathered(self._database))
@@ -449,13 +415,18 @@ class PostgresLedger:
 
 async def _claim(database: PostgresDatabase, intents: Sequence[Intent]) -> Sequence[Claim | None]:
     rows = await database.call(*tx.plain_claims(intents))
-    found = {token: rest for token, *rest in rows}
-    return [each.grant(*found[each.token]) if each.token in found else None for each in intents]
+    claimed = {token: columns for token, *columns in rows}
+    return [intent.grant(*claimed[intent.token]) if intent.token in claimed else None for intent in intents]
 
 
 async def _accept(database: PostgresDatabase, answers: Sequence[Settlement]) -> Sequence[bool]:
     kept = {token for (token,) in await database.call(*tx.plain_accepts(answers))}
-    return [each.token in kept for each in answers]
+    return [answer.token in kept for answer in answers]
+
+
+def _storable(text: str) -> str:
+    """Return a text as PostgreSQL takes it: without NUL and half characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 async def _stored(
@@ -464,9 +435,9 @@ async def _stored(
     key = {"campaign": (await tx.find(connection, campaign_id)).seq}
     (rows,) = await ask(connection, (SQL[query], {**key, **values}))
     numbers = [row[0] for row in rows]
-    (people,) = await ask(connection, (SQL["select_recipients"], {**key, "numbers": numbers}))
-    found = {no: [row[1:] for row in group] for no, group in groupby(people, key=itemgetter(0))}
-    return [read_batch(row, found.get(row[0], ())) for row in rows]
+    (recipients,) = await ask(connection, (SQL["select_recipients"], {**key, "numbers": numbers}))
+    by_batch = {no: [row[1:] for row in group] for no, group in groupby(recipients, key=itemgetter(0))}
+    return [read_batch(row, by_batch.get(row[0], ())) for row in rows]
 
 
 @cache

@@ -13,7 +13,7 @@ from vavasms.campaigns.ledger.rows import PURGE_ROWS, PURGE_STEPS, dump_record, 
 from vavasms.campaigns.states import CampaignEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.storage.postgres.connection import Connection, UniqueViolation
-from vavasms.storage.postgres.database import ask, change
+from vavasms.storage.postgres.database import ask
 
 #: What holds numbers; addressees are found through the recipients.
 _PERSONAL = ("delete_addressees", "delete_recipients", "delete_deliveries")
@@ -35,7 +35,9 @@ async def copy_batches(connection: Connection, campaign_id: str, batches: Sequen
         for batch in batches:
             # A number in the wire's form needs no quoting; by hand this takes a third of the time.
             head = f"{campaign.seq}\t{batch.no}\t"
-            await copy.write("".join([f"{head}{idx}\t{each}\n" for idx, each in enumerate(batch.recipients)]))
+            await copy.write(
+                "".join([f"{head}{idx}\t{phone}\n" for idx, phone in enumerate(batch.recipients)])
+            )
 
 
 async def finish_loading(
@@ -48,15 +50,14 @@ async def finish_loading(
     campaign = await tx.hold(connection, campaign_id, alone=True)
     if unless_same:
         same = {"campaign": campaign.seq, "plan_hash": plan["plan_hash"]}
-        _, found = await ask(connection, (SQL["lock_account"], same), (SQL["select_same_plan"], same))
-        if found:
-            return str(found[0][0])
+        _, others = await ask(connection, (SQL["lock_account"], same), (SQL["select_same_plan"], same))
+        if others:
+            return str(others[0][0])
     if not await tx.move(connection, campaign, CampaignEvent.LOADED):
         raise still_going(campaign_id, campaign.state, "loaded")
-    key = {"campaign": campaign.seq}
-    await change(connection, SQL["set_plan"], {**key, **plan})
+    await tx.execute(connection, campaign, "set_plan", **plan)
     try:
-        await change(connection, SQL["insert_addressees"], key)
+        await tx.execute(connection, campaign, "insert_addressees")
         return None
     except UniqueViolation:
         pass
@@ -81,7 +82,7 @@ async def begin_purge(connection: Connection, campaign_id: str) -> None:
     campaign = await tx.hold(connection, campaign_id, alone=True)
     if campaign.state not in (CampaignState.DONE, CampaignState.CANCELLED):
         raise still_going(campaign_id, campaign.state, "purged")
-    await change(connection, SQL["purge_campaign"], {"campaign": campaign.seq})
+    await tx.execute(connection, campaign, "purge_campaign")
 
 
 async def purge_batches(connection: Connection, campaign_id: str, after: int) -> int | None:
@@ -95,16 +96,15 @@ async def purge_batches(connection: Connection, campaign_id: str, after: int) ->
     if not rows:
         return None
     kept = {"numbers": [no for no, _ in rows], "results": [_without_ids(result) for _, result in rows]}
-    await change(connection, SQL["purge_batches"], {"campaign": campaign.seq, **kept})
+    await tx.execute(connection, campaign, "purge_batches", **kept)
     return int(rows[-1][0])
 
 
 async def purge_rows(connection: Connection, campaign_id: str) -> bool:
     """Delete some of a purged campaign's recipients and deliveries; return whether there may be more."""
     campaign = await tx.hold(connection, campaign_id, alone=True)
-    key = {"campaign": campaign.seq, "rows": PURGE_ROWS}
     # In this order: addressees are found through the recipients.
-    counts = [await change(connection, SQL[name], key) for name in PURGE_STEPS]
+    counts = [await tx.execute(connection, campaign, query, rows=PURGE_ROWS) for query in PURGE_STEPS]
     return max(counts) >= PURGE_ROWS
 
 

@@ -94,8 +94,8 @@ class PostgresMaintenance:
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id)
-            key = {"campaign": campaign.seq, "no": no, "sent_before": sent_before}
-            return await change(connection, SQL["reap_batch"], {**key, "result": dump_record(DIED)}) == 1
+            values = {"no": no, "sent_before": sent_before, "result": dump_record(DIED)}
+            return await tx.execute(connection, campaign, "reap_batch", **values) == 1
 
         return await self._database.write(work)
 
@@ -104,8 +104,8 @@ class PostgresMaintenance:
 
         Returns the batches by campaign.
         """
-        found: dict[str, list[int]] = {}
+        reaped: dict[str, list[int]] = {}
         for campaign_id, no in await self.sending(sent_before=now - after):
             if await self.reap(campaign_id, no, sent_before=now - after):
-                found.setdefault(campaign_id, []).append(no)
-        return found
+                reaped.setdefault(campaign_id, []).append(no)
+        return reaped

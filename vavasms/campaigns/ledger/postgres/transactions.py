@@ -47,6 +47,11 @@ async def hold(connection: Connection, campaign_id: str, *, alone: bool = False)
     return _read_only(campaign_id, rows)
 
 
+async def execute(connection: Connection, campaign: CampaignRow, query: str, **values: Any) -> int:
+    """Run a statement about a campaign; return how many rows it touched."""
+    return await change(connection, SQL[query], {"campaign": campaign.seq, **values})
+
+
 def _read_only(campaign_id: str, rows: Rows) -> CampaignRow:
     return read_campaign(campaign_id, rows[0] if rows else None)
 
@@ -76,28 +81,28 @@ def plain_claims(intents: Sequence[Intent]) -> Step:
     """Build TX1 of batches of one campaign as one statement: a row for each that can be claimed plainly."""
     return SQL["claim_plainly"], {
         "id": intents[0].campaign_id,
-        "nos": [each.no for each in intents],
-        "tokens": [each.token for each in intents],
-        "workers": [each.worker for each in intents],
-        "nows": [each.now for each in intents],
-        "balances": [each.balance_text for each in intents],
-        "revisions": [each.revision for each in intents],
+        "nos": [intent.no for intent in intents],
+        "tokens": [intent.token for intent in intents],
+        "workers": [intent.worker for intent in intents],
+        "nows": [intent.now for intent in intents],
+        "balances": [intent.balance_text for intent in intents],
+        "revisions": [intent.revision for intent in intents],
     }
 
 
 async def claim(connection: Connection, intent: Intent) -> Claim | None:
     """TX1: write the intent, with whom it is for; find out why it cannot be."""
-    name = {"id": intent.campaign_id}
-    _, rows, found = await ask(
+    key = {"id": intent.campaign_id}
+    _, campaigns, due = await ask(
         connection,
-        (SQL["lock_shared"], name),
-        (SQL["select_campaign"], name),
+        (SQL["lock_shared"], key),
+        (SQL["select_campaign"], key),
         (SQL["select_due"], intent.values),
     )
-    campaign = _read_only(intent.campaign_id, rows)
-    if not found:
+    campaign = _read_only(intent.campaign_id, campaigns)
+    if not due:
         return None
-    message, segments, attempt, doubt = found[0]
+    message, segments, attempt, doubt = due[0]
     values = {**intent.values, "campaign": campaign.seq, "cap": campaign.daily_cap}
     phones = await _include(connection, values, is_doubtful=doubt > 0)
     if phones is None or not await _afford(connection, campaign, intent.no, segments * len(phones)):
@@ -121,11 +126,11 @@ async def _include(
         names += ["lock_capped", "exclude_capped"]
     *done, rows = await ask(connection, *[(SQL[name], values) for name in (*names, "select_included")])
     # Of `lock_capped` the rows are locks.
-    excluded = sum(len(each) for each in done[::2])
+    excluded = sum(len(recipients) for recipients in done[::2])
     if excluded and is_doubtful:
-        why = Exclusion.OPTED_OUT if done[0] else Exclusion.CAPPED
+        reason = HINDERED[Exclusion.OPTED_OUT if done[0] else Exclusion.CAPPED]
         await connection.execute("ROLLBACK TO exclusions")
-        await change(connection, SQL["doubt_queued"], {**values, "result": dump_record(HINDERED[why])})
+        await change(connection, SQL["doubt_queued"], {**values, "result": dump_record(reason)})
         return None
     if excluded:
         await change(connection, SQL["add_excluded"], {**values, "excluded": excluded})
@@ -138,13 +143,12 @@ async def _afford(connection: Connection, campaign: CampaignRow, no: int, segmen
     False, and the batch cancelled, where nobody is left; False, and the campaign paused, where it does not
     suffice.
     """
-    key = {"campaign": campaign.seq, "no": no}
     if not segments:
-        await change(connection, SQL["cancel_batch"], key)
+        await execute(connection, campaign, "cancel_batch", no=no)
         return False
-    if campaign.max_segments is None:
-        return True
-    if await change(connection, SQL["take_segments"], {**key, "segments": segments}):
+    if campaign.max_segments is None or await execute(
+        connection, campaign, "take_segments", segments=segments
+    ):
         return True
     await move(connection, campaign, CampaignEvent.PAUSE, OVER_BUDGET)
     return False
@@ -154,11 +158,11 @@ def plain_accepts(answers: Sequence[Settlement]) -> Step:
     """Build TX2 of what the gateway took, of one campaign, as one statement: the tokens that still held."""
     return SQL["accept_batches"], {
         "id": answers[0].campaign_id,
-        "nos": [each.no for each in answers],
-        "tokens": [each.token for each in answers],
-        "results": [dump_record(each.record) for each in answers],
+        "nos": [answer.no for answer in answers],
+        "tokens": [answer.token for answer in answers],
+        "results": [dump_record(answer.record) for answer in answers],
         # What a purge took away stays away.
-        "purged_results": [dump_record(evolve(each.record, message_ids=())) for each in answers],
+        "purged_results": [dump_record(evolve(answer.record, message_ids=())) for answer in answers],
     }
 
 
@@ -176,7 +180,7 @@ async def settle(connection: Connection, answer: Settlement, *, alone: bool = Fa
     state, values = answer.settle(campaign, doubt)
     await change(connection, SQL["settle_batch"], {**fence, **values})
     if answer.is_unspent:
-        await _give_back(connection, campaign, segments * messages)
+        await execute(connection, campaign, "give_back_segments", segments=segments * messages)
     await requeued(connection, campaign, [answer.no] if state is BatchState.QUEUED else [])
     return True
 
@@ -201,15 +205,15 @@ async def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
     if messages == 1:
         raise InvalidInputError(f"Batch {claim.no} has one recipient: it cannot be halved.")
     first, second = last[0][0] + 1, last[0][0] + 2
-    like = {"message": message, "segments": segments, "sending_at": sending_at, "doubt": doubt}
+    copied = {"message": message, "segments": segments, "sending_at": sending_at, "doubt": doubt}
     steps: list[Step] = [(SQL["delete_batch"], key)]
     for new, start, end in ((first, 0, middle[0][0]), (second, middle[0][0], 2**31 - 1)):
-        place = {**key, **like, "new": new, "first": start, "end": end}
-        steps += [(SQL[name], place) for name in ("move_recipients", "move_addressees", "insert_half")]
+        half = {**key, **copied, "new": new, "first": start, "end": end}
+        steps += [(SQL[query], half) for query in ("move_recipients", "move_addressees", "insert_half")]
     await ask(connection, *steps)
     if campaign.state is CampaignState.CANCELLED:
         await cancel_queued(connection, campaign)
-    await _give_back(connection, campaign, segments * messages)
+    await execute(connection, campaign, "give_back_segments", segments=segments * messages)
     await requeued(connection, campaign, (first, second))
     return first, second
 
@@ -218,10 +222,3 @@ async def cancel_queued(connection: Connection, campaign: CampaignRow) -> None:
     """Cancel what waits; what may have been sent before is unknown."""
     key = {"campaign": campaign.seq, "no": None, "result": dump_record(DROPPED)}
     await ask(connection, (SQL["cancel_queued"], key), (SQL["doubt_queued"], key))
-
-
-async def _give_back(connection: Connection, campaign: CampaignRow, segments: int) -> None:
-    """Count these segments as not spent."""
-    if campaign.max_segments is not None:
-        values = {"campaign": campaign.seq, "segments": segments}
-        await change(connection, SQL["give_back_segments"], values)

@@ -27,7 +27,7 @@ from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 
 from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.errors import LedgerError, Outcome
@@ -75,17 +75,9 @@ class Identity:
 
 def read_identity(connection: sqlite3.Connection) -> Identity:
     """Return what the file says, with its log."""
-    generation, nonce, previous, in_use, inode, commits = connection.execute(
-        SQL["select_identity"]
-    ).fetchone()
-    return Identity(
-        generation=generation,
-        nonce=nonce,
-        previous=previous,
-        in_use=bool(in_use),
-        inode=inode,
-        commits=commits,
-    )
+    names = [attribute.name for attribute in fields(Identity)]
+    values = dict(zip(names, connection.execute(SQL["select_identity"]).fetchone(), strict=True))
+    return Identity(**{**values, "in_use": bool(values["in_use"])})
 
 
 def check_file(path: Path) -> None:

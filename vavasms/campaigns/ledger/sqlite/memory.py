@@ -19,7 +19,6 @@ class MemoryLedger(SqliteLedger):
 
     @asynccontextmanager
     async def take_over(self, now: float) -> AsyncIterator[Mapping[str, Sequence[int]]]:
-        """Be the one runner of this object: see `Ledger.take_over`."""
         del now
         if self._is_taken:
             raise LedgerBusyError("Another runner works on this ledger.")

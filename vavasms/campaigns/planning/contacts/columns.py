@@ -21,37 +21,11 @@ _FILLERS = _VAGUE | {"n", "no", "de", "du", "d", "le", "la", "l", "the", "of", "
 _FIXED = frozenset({"fixe", "fixed", "landline", "bureau", "office", "domicile", "home", "maison"})
 #: Phones of somebody else.
 _OTHERS = frozenset(
-    {
-        "assistant",
-        "conjoint",
-        "conjointe",
-        "emergency",
-        "epouse",
-        "epoux",
-        "father",
-        "femme",
-        "frere",
-        "garant",
-        "guardian",
-        "husband",
-        "mari",
-        "mere",
-        "mother",
-        "parent",
-        "parrain",
-        "pere",
-        "proche",
-        "referent",
-        "secour",
-        "secretaire",
-        "soeur",
-        "spouse",
-        "tuteur",
-        "tutrice",
-        "urgence",
-        "wife",
-    }
+    {"father", "femme", "frere", "husband", "mari", "mere", "mother", "parent", "pere", "wife"}
 )
+_OTHERS |= {"conjoint", "conjointe", "epouse", "epoux", "garant", "guardian", "parrain", "proche", "soeur"}
+_OTHERS |= {"assistant", "emergency", "referent", "secour", "secretaire", "spouse", "tuteur", "tutrice"}
+_OTHERS |= {"urgence"}
 #: What is told of a phone rather than its number.
 _ASIDES = frozenset({"label", "code", "indicatif", "prefix", "prefixe", "consent", "consentement", "optin"})
 _ASIDES |= {"verified", "verifie", "valid", "valide", "status", "statut", "country", "pay", "date"}

@@ -117,15 +117,11 @@ def _check_name(wanted: str | None) -> None:
         # Python also has codecs that make no text of bytes: `str.encode` refuses those.
         "tel".encode(wanted)
         b"tel".decode(wanted, "replace")
+        return
     except (LookupError, ValueError, TypeError):
-        known = False
-    else:
-        known = True
-    if not known:
-        raise refusal(
-            f"The encoding {wanted!r}",
-            "is unknown: name it as Python does, such as utf-8, cp1252 or mac_roman",
-        )
+        pass
+    name = f"The encoding {wanted!r}"
+    raise refusal(name, "is unknown: name it as Python does, such as utf-8, cp1252 or mac_roman")
 
 
 def _scan(stream: BinaryIO, name: str) -> bool:

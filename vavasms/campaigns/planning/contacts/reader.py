@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import IO, BinaryIO, Self
+from types import MappingProxyType
+from typing import IO, BinaryIO
 
 from attrs import evolve, field, frozen
 
@@ -59,63 +60,30 @@ class Contact:
         return TOO_MANY_CELLS if len(self.cells) > len(self._names) else None
 
 
-@frozen(kw_only=True)
-class Source:
-    """An open file, and how it is read."""
-
-    stream: BinaryIO | IO[str]
-    records: Records
-    #: None for a spreadsheet.
-    encoding: str | None = None
-    #: The sheet that is read; None for a text.
-    sheet: str | None = None
-    strays: csvfile.Strays = field(factory=csvfile.Strays)
-
-
-class ContactList:
+@frozen(kw_only=True, eq=False)
+class ContactList(AbstractContextManager["ContactList"]):
     """The contacts of one file: a context manager to iterate over, once."""
 
-    def __init__(self, source: Source, *, names: tuple[str, ...], phone: int | None) -> None:
-        self._source = source
-        #: The names of the columns; empty where the file is a plain list of numbers.
-        self.columns = names
-        self._phone = phone
-
-    @property
-    def encoding(self) -> str | None:
-        """The encoding of the file, as Python names it; None for a spreadsheet."""
-        return self._source.encoding
-
-    @property
-    def sheet(self) -> str | None:
-        """The name of the sheet that is read; None where the file is no spreadsheet."""
-        return self._source.sheet
-
-    @property
-    def strays(self) -> csvfile.Strays:
-        """The records read so far that were not in the file's encoding."""
-        return self._source.strays
-
-    @property
-    def phone_index(self) -> int | None:
-        """The position of the phone column; None where the file is a plain list."""
-        return self._phone
+    stream: BinaryIO | IO[str] = field(repr=False)
+    records: Records = field(repr=False)
+    #: The names of the columns; empty where the file is a plain list of numbers.
+    columns: tuple[str, ...] = ()
+    #: The position of the phone column; None where the file is a plain list.
+    phone_index: int | None = None
+    #: The encoding of the file, as Python names it; None for a spreadsheet.
+    encoding: str | None = None
+    #: The name of the sheet that is read; None where the file is no spreadsheet.
+    sheet: str | None = None
+    #: The records read so far that were not in the file's encoding.
+    strays: csvfile.Strays = field(factory=csvfile.Strays)
 
     @property
     def phone_column(self) -> str | None:
         """The name of the column that holds the numbers; None where the file is a plain list."""
-        return None if self._phone is None else self.columns[self._phone]
+        return None if self.phone_index is None else self.columns[self.phone_index]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._source.stream.close()
+    def __exit__(self, *_: object) -> None:
+        self.stream.close()
 
     def __iter__(self) -> Iterator[Contact]:
         names = self.columns
@@ -132,9 +100,9 @@ class ContactList:
             yield chunk
 
     def _lines(self) -> Iterator[Line]:
-        phone, width = self._phone, len(self.columns)
+        phone, width = self.phone_index, len(self.columns)
         cells: tuple[str, ...] = ()
-        for row, record in self._source.records:
+        for row, record in self.records:
             if phone is None:
                 text = ";".join(filter(None, record))
             else:
@@ -187,7 +155,7 @@ def _open_sheet(stream: BinaryIO, name: str, phone_column: str | None, sheet: st
     from vavasms.campaigns.planning.contacts import xlsxfile
 
     title, records = xlsxfile.read_sheet(stream, name, sheet)
-    return _arrange(Source(stream=stream, records=records, sheet=title), name, phone_column)
+    return _arrange(ContactList(stream=stream, records=records, sheet=title), name, phone_column)
 
 
 def _open_text(stream: BinaryIO, name: str, phone_column: str | None, wanted: str | None) -> ContactList:
@@ -197,20 +165,20 @@ def _open_text(stream: BinaryIO, name: str, phone_column: str | None, wanted: st
     delimiter = csvfile.find_delimiter(lines, lambda header: _rate(header, phone_column))
     strays = csvfile.Strays()
     records = csvfile.read_records(text, delimiter, name, encoding, strays)
-    source = Source(stream=text, records=records, encoding=encoding.shown, strays=strays)
-    return _arrange(source, name, phone_column)
+    contacts = ContactList(stream=text, records=records, encoding=encoding.shown, strays=strays)
+    return _arrange(contacts, name, phone_column)
 
 
-def _arrange(source: Source, name: str, phone_column: str | None) -> ContactList:
+def _arrange(contacts: ContactList, name: str, phone_column: str | None) -> ContactList:
     """Find the header, below titles, or take the first record as the first number of a plain list."""
-    head = list(islice(source.records, _HEAD))
+    head = list(islice(contacts.records, _HEAD))
     if head and csvfile.is_declaration(head[0][1]):
         del head[0]
     if not head:
         raise refusal(name, "is empty")
     place = find_place([cells for _, cells in head], phone_column)
     if place is None and phone_column is None and columns.is_data(head[0][1]):
-        return ContactList(evolve(source, records=chain(head, source.records)), names=(), phone=None)
+        return evolve(contacts, records=chain(head, contacts.records))
     if place is None:
         raise refusal(name, _say_no_column(head[0][1], phone_column))
     names = columns.unique_names(head[place.index][1])
@@ -222,12 +190,13 @@ def _arrange(source: Source, name: str, phone_column: str | None) -> ContactList
     rows = head[place.index + 1 :]
     if not rows:
         raise refusal(name, "has a header and no rows")
-    return ContactList(evolve(source, records=chain(rows, source.records)), names=names, phone=place.column)
+    records = chain(rows, contacts.records)
+    return evolve(contacts, records=records, columns=names, phone_index=place.column)
 
 
 def _say_no_column(header: list[str], phone_column: str | None) -> str:
-    what = "that is named like a phone number" if phone_column is None else repr(phone_column)
-    return f"has no column {what}: its columns are {_show(header)}. {_ADVICE}"
+    wanted = "that is named like a phone number" if phone_column is None else repr(phone_column)
+    return f"has no column {wanted}: its columns are {_show(header)}. {_ADVICE}"
 
 
 def _fit(record: list[str], width: int) -> list[str]:
@@ -240,14 +209,14 @@ def _fit(record: list[str], width: int) -> list[str]:
 def _rate(header: list[str], wanted: str | None) -> float:
     """Prefer the header where fewer words surround the phone's: `tel` to `prénom;tel`; titles are vague."""
     if wanted is not None:
-        found = columns.find_named_column(header, wanted)
+        column = columns.find_named_column(header, wanted)
     else:
-        found = columns.find_phone_column(header) if is_header(header) else None
-    if found is None:
+        column = columns.find_phone_column(header) if is_header(header) else None
+    if column is None:
         return 0.0
-    rank = columns.rank_name(header[found])
+    rank = columns.rank_name(header[column])
     weight = _RATE_OF_VAGUE if rank is not None and rank[1] == columns.VAGUE else 1.0
-    return weight / max(len(columns.cut_words(header[found])), 1)
+    return weight / max(len(columns.cut_words(header[column])), 1)
 
 
 def _show(header: list[str]) -> str:
