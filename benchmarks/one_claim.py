@@ -40,9 +40,9 @@ class _Place:
         job = await self.jobs.fetch_job(None, self.worker)
         assert job is not None
         arguments: dict[str, Any] = dict(job.task_kwargs)
-        for no, *_ in arguments["batches"]:
+        for number, *_ in arguments["batches"]:
             claim = await self.ledger.claim(
-                arguments["campaign"], no, token=token_hex(16), worker="w", now=time.time()
+                arguments["campaign"], number, token=token_hex(16), worker="w", now=time.time()
             )
             assert claim is not None
             await self.ledger.settle(claim, BatchEvent.ACCEPT, BatchRecord(lot_id="LOT-1"))

@@ -57,7 +57,7 @@ def _time_by_turns(calls: int, *ones: Callable[[], object]) -> list[float]:
                 one()
             # The first turn opens the connections.
             seconds[place] += time.perf_counter() - started if turn >= 0 else 0.0
-    return [each / calls for each in seconds]
+    return [second / calls for second in seconds]
 
 
 ROWS = (

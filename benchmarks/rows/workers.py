@@ -120,12 +120,12 @@ async def _queue(url: str, batches: int, *, start: bool = True) -> str:
                 new.id,
                 [
                     NewBatch(
-                        no=no,
+                        number=number,
                         message=TEXT,
                         segments=1,
                         recipients=tuple(parse_msisdn(next(numbers)) for _ in range(_SIZE)),
                     )
-                    for no in range(first, min(first + _CHUNK, batches))
+                    for number in range(first, min(first + _CHUNK, batches))
                 ],
             )
         await ledger.finish_loading(new.id, plan="{}", plan_hash="bench")

@@ -25,7 +25,7 @@ from vavasms.sandbox import SandboxServer
 _TABLES = ("campaign", "batch", "recipient", "addressee", "delivery", "rate", "opt_out")
 _EMPTY = ", ".join(
     [
-        *(f"vavasms.{each}" for each in _TABLES),
+        *(f"vavasms.{table}" for table in _TABLES),
         "vavasms_jobs.procrastinate_jobs, vavasms_jobs.procrastinate_workers",
     ]
 )
@@ -94,17 +94,19 @@ class Crew:
                 worker.stop()
 
     @asynccontextmanager
-    async def sweeper(self, reap_after: float = 135.0) -> AsyncIterator[Maintenance]:
+    async def maintenance(self, reap_after: float = 135.0) -> AsyncIterator[Maintenance]:
         """Yield what a worker does beside its batches, done when it is told to."""
         account = self.account.name
         async with await self.ledger.open_hasty(2) as pool:
-            engine = JobWorker(
-                pool=pool, queue=queue_of(account), name="sweeper", concurrency=1, carry=_carry_nothing
+            job_worker = JobWorker(
+                pool=pool, queue=queue_of(account), name="maintenance", concurrency=1, run_job=_run_nothing
             )
             # It opens and has no round.
-            engine.stopping.set()
-            await engine.run()
-            yield Maintenance(ledger=self.ledger, engine=engine, account=account, reap_after=reap_after)
+            job_worker.stopping.set()
+            await job_worker.run()
+            yield Maintenance(
+                ledger=self.ledger, job_worker=job_worker, account=account, orphan_after=reap_after
+            )
 
     async def start(self, numbers: Sequence[str] | int, **options: Any) -> str:
         """Submit a campaign and hand it over to the workers; give its id."""
@@ -136,7 +138,7 @@ class Crew:
         return ask(self.url, sql, *values)
 
 
-async def _carry_nothing(_: object) -> bool:
+async def _run_nothing(_: object) -> bool:
     raise AssertionError("nothing is to be carried here")  # pragma: no cover
 
 

@@ -24,7 +24,7 @@ TEXT = "/v1/text/single"
 
 def phones(number: int, first: int = 0) -> list[str]:
     """Return so many numbers that no magic is in."""
-    return [f"2250757{each:06d}" for each in range(first, first + number)]
+    return [f"2250757{index:06d}" for index in range(first, first + number)]
 
 
 def connect(sandbox: SandboxServer, password: str | None = None, **options: Any) -> AsyncVavaSMS:

@@ -32,7 +32,7 @@ FIRST = 2250700000100
 
 
 def phones(number: int, first: int = 0) -> tuple[Msisdn, ...]:
-    return tuple(Msisdn(FIRST + each) for each in range(first, first + number))
+    return tuple(Msisdn(FIRST + index) for index in range(first, first + number))
 
 
 async def begin(*sizes: int, **options: object) -> MemoryLedger:
@@ -40,8 +40,8 @@ async def begin(*sizes: int, **options: object) -> MemoryLedger:
     values = {"account": "ops", "sender_id": "ACME", "message": "Bonjour", "created_at": 10.0}
     await ledger.create(NewCampaign(id="c", **{**values, **options}))  # type: ignore[arg-type]
     batches, first = [], 0
-    for no, size in enumerate(sizes):
-        batches.append(NewBatch(no=no, message="Bonjour", segments=1, recipients=phones(size, first)))
+    for number, size in enumerate(sizes):
+        batches.append(NewBatch(number=number, message="Bonjour", segments=1, recipients=phones(size, first)))
         first += size
     await ledger.load("c", batches)
     await ledger.finish_loading("c", plan="{}", plan_hash="hash")
@@ -49,17 +49,22 @@ async def begin(*sizes: int, **options: object) -> MemoryLedger:
     return ledger
 
 
-async def claim(ledger: MemoryLedger, no: int) -> Claim:
-    made = await ledger.claim("c", no, token=f"t{no}", worker="w", now=1000.0)
+async def claim(ledger: MemoryLedger, number: int) -> Claim:
+    made = await ledger.claim("c", number, token=f"t{number}", worker="w", now=1000.0)
     assert made is not None
     return made
 
 
 async def settle(
-    ledger: MemoryLedger, no: int, event: BatchEvent, *ids: str, lot_id: str = "", error: str | None = None
+    ledger: MemoryLedger,
+    number: int,
+    event: BatchEvent,
+    *ids: str,
+    lot_id: str = "",
+    error: str | None = None,
 ) -> None:
     record = BatchRecord(lot_id=lot_id, message_ids=ids, error=error)
-    assert await ledger.settle(await claim(ledger, no), event, record)
+    assert await ledger.settle(await claim(ledger, number), event, record)
 
 
 async def read(ledger: MemoryLedger) -> Sequence[RecipientReport]:
@@ -124,7 +129,7 @@ async def test_a_recipient_over_the_daily_cap_is_not_sent() -> None:
     await settle(ledger, 0, BatchEvent.ACCEPT, "m0")
     values = {"account": "ops", "sender_id": "ACME", "message": "Bonjour", "created_at": 20.0}
     await ledger.create(NewCampaign(id="d", daily_cap=1, **values))  # type: ignore[arg-type]
-    await ledger.load("d", [NewBatch(no=0, message="B", segments=1, recipients=phones(2))])
+    await ledger.load("d", [NewBatch(number=0, message="B", segments=1, recipients=phones(2))])
     await ledger.finish_loading("d", plan="{}", plan_hash="other")
     await ledger.start("d")
     assert await ledger.claim("d", 0, token="x", worker="w", now=1001.0) is not None
@@ -146,12 +151,12 @@ async def test_the_latest_delivery_report_stands_beside_its_message() -> None:
     await settle(ledger, 0, BatchEvent.ACCEPT, "m0", "m1")
     delivery = Delivery(message_id="m1", status=DeliveryStatus.DELIVERED, raw_status="delivered", at=5.0)
     await ledger.record_deliveries("c", [delivery])
-    assert [each.delivery for each in await read(ledger)] == [None, DeliveryStatus.DELIVERED]
+    assert [report.delivery for report in await read(ledger)] == [None, DeliveryStatus.DELIVERED]
 
 
 async def test_every_page_is_read_once() -> None:
     ledger = await begin(*([1] * (2 * PAGE + 1)))
-    assert [each.recipient for each in await read(ledger)] == list(phones(2 * PAGE + 1))
+    assert [report.recipient for report in await read(ledger)] == list(phones(2 * PAGE + 1))
 
 
 async def test_of_a_purged_campaign_nothing_is_left_to_report() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from functools import partial
 
@@ -11,7 +12,6 @@ import pytest
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
 from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.ledger.models import CampaignStatus
-from vavasms.campaigns.planning.plan import load_plan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import BatchState, CampaignState
@@ -65,8 +65,8 @@ async def test_the_plan_is_what_is_then_kept(stage: Stage) -> None:
         stage.write(numbers), "Bonjour", policy=policy, expect=planned.hash
     )
     assert campaign.plan_hash == plan.hash == planned.hash
-    kept = load_plan(campaign.plan)
-    assert (kept.kept, kept.duplicates, kept.refused, kept.cost) == (3, 1, 1, Decimal("37.5"))
+    kept = json.loads(campaign.plan)
+    assert [kept[key] for key in ("kept", "duplicates", "refused", "cost")] == [3, 1, 1, "37.5"]
     assert plan.ends_at is not None
 
 
@@ -111,7 +111,7 @@ async def test_a_misfortune_means_what_the_table_of_outcomes_says(stage: Stage, 
         assert type(run.error).__name__ in (run.status.reason or "")
     if fate == UNKNOWN:
         assert first.record.error
-        assert [batch.no for batch in await stage.ledger.unknown(campaign_id)] == [first.no]
+        assert [batch.number for batch in await stage.ledger.unknown(campaign_id)] == [first.number]
     assert max(stage.received().values(), default=0) <= 1
 
 
@@ -221,7 +221,7 @@ async def test_what_a_dead_runner_had_under_way_is_unknown_and_stays_so(
     assert await stage.ledger.claim(campaign_id, 1, token="dead", worker="gone:1", now=1.0)
     await stage.runner.__aexit__(None, None, None)
     async with connect(sandbox) as sms, CampaignRunner(sms, ledger) as runner:
-        assert [batch.no for batch in await ledger.unknown(campaign_id)] == [1]
+        assert [batch.number for batch in await ledger.unknown(campaign_id)] == [1]
         run = await runner.run(campaign_id)
         (batch,) = await ledger.unknown(campaign_id)
     assert (run.status.state, run.status.accepted, run.status.unknown) == (CampaignState.DONE, 4, 2)

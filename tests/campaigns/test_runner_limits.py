@@ -101,13 +101,13 @@ async def test_two_campaigns_of_a_runner_never_go_below_a_floor_together(poor: S
     stall(poor.sandbox, 0.3, accepted=False)
     ids = [
         await poor.submit(
-            phones(80, first=100 * each), batch_size=80, unit_price=PRICE, balance_floor=Decimal(0)
+            phones(80, first=100 * index), batch_size=80, unit_price=PRICE, balance_floor=Decimal(0)
         )
-        for each in range(2)
+        for index in range(2)
     ]
     async with anyio.create_task_group() as tasks:
-        for each in ids:
-            tasks.start_soon(poor.runner.run, each)
+        for campaign_id in ids:
+            tasks.start_soon(poor.runner.run, campaign_id)
     # Each of them is 800 of 1000 XOF.
     assert sorted([(await poor.ledger.status(each)).accepted for each in ids]) == [0, 80]
     assert poor.sandbox.gateway.balance == 200

@@ -245,8 +245,8 @@ async def test_a_batch_that_waited_too_long_after_its_intent_goes_back_unsent(
     class Sleepy(MemoryLedger):
         slept = False
 
-        async def claim(self, campaign_id: str, no: int, **intent: Any) -> Claim | None:
-            claim = await super().claim(campaign_id, no, **intent)
+        async def claim(self, campaign_id: str, number: int, **intent: Any) -> Claim | None:
+            claim = await super().claim(campaign_id, number, **intent)
             if not self.slept:
                 self.slept = True
                 clock.now += 3600

@@ -135,8 +135,8 @@ class FullLedger(MemoryLedger):
         self.settled += 1
         return await super().settle(claim, *args, **options)
 
-    async def claim(self, campaign_id: str, no: int, **intent: Any) -> Claim | None:
-        claim = await super().claim(campaign_id, no, **intent)
+    async def claim(self, campaign_id: str, number: int, **intent: Any) -> Claim | None:
+        claim = await super().claim(campaign_id, number, **intent)
         if self.settled:
             raise LedgerError("The ledger did not take it (disk full): nothing more is sent.")
         return claim

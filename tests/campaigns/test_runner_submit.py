@@ -50,7 +50,7 @@ async def test_of_what_is_refused_nothing_is_kept(
 async def test_a_list_that_breaks_off_in_the_middle_is_refused_as_any_other(stage: Stage) -> None:
     path = stage.folder / "list.csv"
     long = "x" * 200_000
-    path.write_text("\n".join(["phone,nom", *[f"{each},a" for each in phones(30_000)], f'"{long}",b', ""]))
+    path.write_text("\n".join(["phone,nom", *[f"{phone},a" for phone in phones(30_000)], f'"{long}",b', ""]))
     with pytest.raises(InvalidInputError):
         await stage.runner.submit(path, "Bonjour")
     assert not await stage.ledger.statuses()
@@ -149,7 +149,7 @@ async def test_a_submission_that_is_cancelled_while_it_loads_leaves_nothing(
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(stage.submit, LOAD * 4)
                 await ledger.reached.wait()
-                assert [each.state for each in await ledger.statuses()] == [CampaignState.LOADING]
+                assert [status.state for status in await ledger.statuses()] == [CampaignState.LOADING]
                 tasks.cancel_scope.cancel()
     assert not await ledger.statuses()
 

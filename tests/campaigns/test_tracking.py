@@ -73,8 +73,8 @@ class Scene:
         await self.ledger.load(
             "c",
             [
-                NewBatch(no=no, message="Bonjour", segments=1, recipients=tuple(map(Msisdn, lot)))
-                for no, lot in enumerate(lots)
+                NewBatch(number=number, message="Bonjour", segments=1, recipients=tuple(map(Msisdn, lot)))
+                for number, lot in enumerate(lots)
             ],
         )
         await self.ledger.finish_loading("c", plan="{}", plan_hash="h")
@@ -261,7 +261,7 @@ async def test_requests_keep_the_rate() -> None:
 
 
 async def test_many_lots_are_asked_after_page_by_page() -> None:
-    lots = [(str(2250700001000 + each),) for each in range(120)]
+    lots = [(str(2250700001000 + index),) for index in range(120)]
     async with stage() as scene:
         await scene.send_all(*lots)
         scene.now[0] += 10

@@ -147,8 +147,8 @@ async def test_the_account_has_those_who_opted_out_meanwhile_among_the_not_sent(
     ledger = MemoryLedger()
     await ledger.create(NewCampaign(id="a", account="ops", sender_id="ACME", message="x", created_at=0.0))
     batches = [
-        NewBatch(no=0, message="x", segments=1, recipients=(first, second)),
-        NewBatch(no=1, message="x", segments=1, recipients=(third,)),
+        NewBatch(number=0, message="x", segments=1, recipients=(first, second)),
+        NewBatch(number=1, message="x", segments=1, recipients=(third,)),
     ]
     await ledger.load("a", batches)
     await ledger.finish_loading("a", plan="{}", plan_hash="0")

@@ -107,7 +107,7 @@ async def keep_campaign(path: Path, state: str) -> None:
     new = NewCampaign(
         id="3f9a1c07", account=ACCOUNT, sender_id="SANDBOX", message="Salut", created_at=time.time()
     )
-    batch = NewBatch(no=0, message="Bonjour", segments=1, recipients=(Msisdn("2250700000101"),))
+    batch = NewBatch(number=0, message="Bonjour", segments=1, recipients=(Msisdn("2250700000101"),))
     async with await SqliteLedger.open(path) as ledger:
         await ledger.create(new)
         await ledger.load(new.id, [batch])

@@ -141,7 +141,7 @@ def test_resolving_finds_what_a_dead_worker_had_under_way(inside: Run, ledger: s
     with psycopg.connect(ledger, autocommit=True) as connection:
         connection.execute(
             "UPDATE vavasms.batch SET state = 'sending', token = 't', worker = 'w', attempt = 1,"
-            " sending_at = extract(epoch FROM now()) - 7200 WHERE no = 1"
+            " sending_at = extract(epoch FROM now()) - 7200 WHERE number = 1"
         )
     assert read(inside, "campaign", "resolve", name, code=4)["batch"] == 1
 

@@ -62,9 +62,9 @@ async def reap(ledger: Ledger) -> AsyncIterator[Mapping[str, Sequence[int]]]:
     """Yield the sweep of a worker, for a distributed ledger, where whoever was sending is dead."""
     assert isinstance(ledger, PostgresLedger)
     found: dict[str, list[int]] = {}
-    for campaign_id, no in await ledger.maintenance.sending(sent_before=inf):
-        assert await ledger.maintenance.reap(campaign_id, no, sent_before=inf)
-        found.setdefault(campaign_id, []).append(no)
+    for campaign_id, number in await ledger.maintenance.sending(sent_before=inf):
+        assert await ledger.maintenance.reap_orphan(campaign_id, number, sent_before=inf)
+        found.setdefault(campaign_id, []).append(number)
     yield found
 
 
@@ -84,7 +84,7 @@ def postgres_factory(request: pytest.FixtureRequest) -> Factory:
 
 OURS = ("campaign", "batch", "recipient", "addressee", "delivery", "rate", "opt_out")
 #: With the jobs, and what hangs on them.
-TABLES = ", ".join([*(f"vavasms.{each}" for each in OURS), "vavasms_jobs.procrastinate_jobs"])
+TABLES = ", ".join([*(f"vavasms.{our}" for our in OURS), "vavasms_jobs.procrastinate_jobs"])
 #: Every implementation. A new ledger is one line here.
 FACTORIES: Mapping[str, Callable[[pytest.FixtureRequest], Factory]] = {
     "memory": lambda request: Factory(open=open_memory),
@@ -103,7 +103,7 @@ def factory(request: pytest.FixtureRequest) -> Factory:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out PostgreSQL under trio: psycopg is for asyncio, and the ledger refuses to open (its own test)."""
-    out = [each for each in items if _is_for_no_one(each)]
+    out = [item for item in items if _is_for_no_one(item)]
     if out:
         config.hook.pytest_deselected(items=out)
         items[:] = [each for each in items if each not in out]
@@ -140,7 +140,7 @@ def phones() -> Callable[..., tuple[Msisdn, ...]]:
     """Return so many numbers, from the `first` on."""
 
     def build(number: int, first: int = 0) -> tuple[Msisdn, ...]:
-        return tuple(Msisdn(2250700000100 + each) for each in range(first, first + number))
+        return tuple(Msisdn(2250700000100 + index) for index in range(first, first + number))
 
     return build
 
@@ -155,9 +155,11 @@ def create(ledger: Ledger, phones: Callable[..., tuple[Msisdn, ...]]) -> Callabl
         values = {"account": "ops", "sender_id": "ACME", "message": "Bonjour {name}", "created_at": 10.0}
         await ledger.create(NewCampaign(id=campaign_id, **{**values, **options}))  # type: ignore[arg-type]
         batches = []
-        for no, size in enumerate(sizes):
+        for number, size in enumerate(sizes):
             recipients = phones(size, first)
-            batches.append(NewBatch(no=no, message=f"Text {no}", segments=segments, recipients=recipients))
+            batches.append(
+                NewBatch(number=number, message=f"Text {number}", segments=segments, recipients=recipients)
+            )
             first += size
         await ledger.load(campaign_id, batches)
 
@@ -180,9 +182,9 @@ def run(ledger: Ledger, create: Callable[..., Awaitable[None]]) -> Callable[...,
 def claim(ledger: Ledger) -> Callable[..., Awaitable[Claim | None]]:
     """Claim a batch under a new token."""
 
-    async def call(campaign_id: str, no: int = 0, *, now: float = 1000.0) -> Claim | None:
+    async def call(campaign_id: str, number: int = 0, *, now: float = 1000.0) -> Claim | None:
         token = f"token-{next(_tokens)}"
-        return await ledger.claim(campaign_id, no, token=token, worker="w1", now=now)
+        return await ledger.claim(campaign_id, number, token=token, worker="w1", now=now)
 
     return call
 
@@ -191,8 +193,8 @@ def claim(ledger: Ledger) -> Callable[..., Awaitable[Claim | None]]:
 def take(claim: Callable[..., Awaitable[Claim | None]]) -> Callable[..., Awaitable[Claim]]:
     """Claim a batch that can be claimed."""
 
-    async def call(campaign_id: str, no: int = 0, *, now: float = 1000.0) -> Claim:
-        made = await claim(campaign_id, no, now=now)
+    async def call(campaign_id: str, number: int = 0, *, now: float = 1000.0) -> Claim:
+        made = await claim(campaign_id, number, now=now)
         assert made is not None
         return made
 

@@ -68,10 +68,10 @@ async def test_batches_are_kept_in_order_with_their_recipients(
     ledger: Ledger, create: Run, phones: Phones
 ) -> None:
     await create("c", 3)
-    await ledger.load("c", [NewBatch(no=1, message="Text 1", segments=2, recipients=phones(2, 3))])
+    await ledger.load("c", [NewBatch(number=1, message="Text 1", segments=2, recipients=phones(2, 3))])
     first, second = await ledger.batches("c", after=-1, limit=10)
     assert [phone for phone, _ in first.recipients] == list(phones(3))
-    assert (second.no, second.segments, second.state) == (1, 2, BatchState.QUEUED)
+    assert (second.number, second.segments, second.state) == (1, 2, BatchState.QUEUED)
     assert second.recipients == tuple((phone, None) for phone in phones(2, 3))
     assert (second.record, second.sending_at) == (BatchRecord(), None)
     assert (second.balance_before, second.balance_after) == (None, None)
@@ -79,18 +79,18 @@ async def test_batches_are_kept_in_order_with_their_recipients(
 
 async def test_batches_are_given_in_pages(ledger: Ledger, run: Run) -> None:
     await run("c", 1, 1, 1, 1)
-    assert [each.no for each in await ledger.batches("c", after=0, limit=2)] == [1, 2]
+    assert [batch.number for batch in await ledger.batches("c", after=0, limit=2)] == [1, 2]
     assert await ledger.batches("c", after=3, limit=2) in ([], ())
-    expected = [QueuedBatch(no=no, messages=1, segments=1, not_before=0.0) for no in (2, 3)]
+    expected = [QueuedBatch(number=number, messages=1, segments=1, not_before=0.0) for number in (2, 3)]
     assert list(await ledger.queued("c", after=1, limit=10)) == expected
-    assert [each.no for each in await ledger.queued("c", after=-1, limit=1)] == [0]
+    assert [each.number for each in await ledger.queued("c", after=-1, limit=1)] == [0]
 
 
 async def test_a_load_that_fails_keeps_nothing_of_itself(ledger: Ledger, create: Run, phones: Phones) -> None:
     await create("c", 2)
-    new = NewBatch(no=1, message="Text", segments=1, recipients=phones(1, 5))
+    new = NewBatch(number=1, message="Text", segments=1, recipients=phones(1, 5))
     for twice in (0, 1):
-        again = NewBatch(no=twice, message="Text", segments=1, recipients=phones(1, 6))
+        again = NewBatch(number=twice, message="Text", segments=1, recipients=phones(1, 6))
         with pytest.raises(LedgerError):
             await ledger.load("c", [new, again])
         assert (await ledger.status("c")).recipients == 2
@@ -102,7 +102,7 @@ async def test_a_recipient_is_in_a_campaign_once(ledger: Ledger, create: Run, ph
     await create("c", 2)
     with pytest.raises(LedgerError):
         # Where a ledger finds out is its own affair: when the batch comes, or at the end.
-        await ledger.load("c", [NewBatch(no=1, message="Text", segments=1, recipients=phones(1, 1))])
+        await ledger.load("c", [NewBatch(number=1, message="Text", segments=1, recipients=phones(1, 1))])
         await ledger.finish_loading("c", plan="{}", plan_hash="hash")
     assert (await ledger.campaign("c")).state is CampaignState.LOADING
     assert not await ledger.start("c")
@@ -111,7 +111,7 @@ async def test_a_recipient_is_in_a_campaign_once(ledger: Ledger, create: Run, ph
 async def test_what_is_whole_takes_no_more_batches(ledger: Ledger, run: Run, phones: Phones) -> None:
     await run("c", 2)
     with pytest.raises(InvalidInputError):
-        await ledger.load("c", [NewBatch(no=1, message="Text", segments=1, recipients=phones(1, 5))])
+        await ledger.load("c", [NewBatch(number=1, message="Text", segments=1, recipients=phones(1, 5))])
     assert (await ledger.status("c")).recipients == 2
 
 
@@ -155,7 +155,7 @@ async def test_only_what_was_never_claimed_is_discarded(
     before = await ledger.status("d")
     await ledger.discard("c")
     await ledger.discard("d")
-    assert [each.id for each in await ledger.statuses()] == ["d"]
+    assert [status.id for status in await ledger.statuses()] == ["d"]
     assert await ledger.status("d") == before
     # Nothing of it is in the way of another one.
     await run("c", 2)
@@ -191,8 +191,8 @@ async def load(
 ) -> str | None:
     """Keep a campaign of ten numbers; give which one it repeats."""
     await ledger.create(evolve(NEW, id=key, account=account, message=message, created_at=float(len(key))))
-    people = tuple(Msisdn(2250700000100 + first + each) for each in range(10))
-    await ledger.load(key, [NewBatch(no=0, message=message, segments=1, recipients=people)])
+    people = tuple(Msisdn(2250700000100 + first + index) for index in range(10))
+    await ledger.load(key, [NewBatch(number=0, message=message, segments=1, recipients=people)])
     return await ledger.finish_loading(key, plan="{}", plan_hash=key, unless_same=True)
 
 
@@ -235,7 +235,7 @@ async def test_what_was_cancelled_before_anything_was_sent_is_no_first_time(
 async def test_the_latest_campaign_is_the_first_of_the_list(ledger: Ledger, create: Run) -> None:
     for key, created_at in (("old", 1.0), ("new", 3.0), ("middle", 2.0)):
         await create(key, 2, created_at=created_at)
-    assert [each.id for each in await ledger.statuses()] == ["new", "middle", "old"]
+    assert [status.id for status in await ledger.statuses()] == ["new", "middle", "old"]
     assert (await ledger.statuses())[0] == await ledger.status("new")
 
 
@@ -308,8 +308,8 @@ async def test_a_purge_forgets_numbers_and_texts_and_keeps_the_counts(
     assert await ledger.status("c") == before
     assert (await ledger.campaign("c")).message == ""
     stored = await ledger.batches("c", after=-1, limit=10)
-    assert [(each.no, each.recipients, each.record.message_ids) for each in stored] == [
-        (no, (), ()) for no in range(3)
+    assert [(batch.number, batch.recipients, batch.record.message_ids) for batch in stored] == [
+        (number, (), ()) for number in range(3)
     ]
     assert stored[1].record.error == "ServerError: It broke."
     assert await ledger.deliveries("c", ["m1"]) == {}

@@ -26,8 +26,8 @@ DAY = 86_400.0
 BUDGET = "the budget does not suffice for the next batch"
 
 
-async def _batch(ledger: Ledger, no: int = 0, campaign_id: str = "c") -> StoredBatch:
-    return (await ledger.batches(campaign_id, after=no - 1, limit=1))[0]
+async def _batch(ledger: Ledger, number: int = 0, campaign_id: str = "c") -> StoredBatch:
+    return (await ledger.batches(campaign_id, after=number - 1, limit=1))[0]
 
 
 async def test_a_claim_holds_all_that_the_call_needs(ledger: Ledger, run: Run, phones: Phones) -> None:
@@ -35,7 +35,7 @@ async def test_a_claim_holds_all_that_the_call_needs(ledger: Ledger, run: Run, p
     made = await ledger.claim("c", 1, token="t1", worker="w1", now=50.0, balance=Decimal("12.50"))
     assert made == Claim(
         campaign_id="c",
-        no=1,
+        number=1,
         token="t1",
         at=50.0,
         attempt=1,

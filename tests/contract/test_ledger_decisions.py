@@ -23,8 +23,8 @@ NOTHING = BatchRecord()
 SENT = BatchRecord(lot_id="L1", message_ids=("m1",), error="ServerError: It broke.")
 
 
-async def _batch(ledger: Ledger, no: int = 0) -> StoredBatch:
-    return (await ledger.batches("c", after=no - 1, limit=1))[0]
+async def _batch(ledger: Ledger, number: int = 0) -> StoredBatch:
+    return (await ledger.batches("c", after=number - 1, limit=1))[0]
 
 
 async def _lose(ledger: Ledger, made: Claim) -> None:
@@ -37,8 +37,8 @@ async def test_what_a_dead_runner_was_sending_is_unknown_and_never_queued(
     await run("c", 1, 2, 3)
     await run("d", 4)
     await run("e", 5)
-    for key, no in (("c", 0), ("c", 2), ("d", 0)):
-        await take(key, no)
+    for key, number in (("c", 0), ("c", 2), ("d", 0)):
+        await take(key, number)
     async with orphan() as found:
         assert {key: list(numbers) for key, numbers in found.items()} == {"c": [0, 2], "d": [0]}
         status = await ledger.status("c")
@@ -91,7 +91,7 @@ async def test_the_batches_to_decide_on_are_shown(ledger: Ledger, run: Run, take
     await _lose(ledger, await take("c"))
     await take("c", 1)
     unknown = await ledger.unknown("c")
-    assert [each.no for each in unknown] == [0, 2]
+    assert [batch.number for batch in unknown] == [0, 2]
     assert unknown[0] == await _batch(ledger)
 
 
@@ -123,17 +123,17 @@ async def test_only_what_was_claimed_long_enough_ago_is_sent_again(
     await _lose(ledger, await take("c", now=1000.0))
     await _lose(ledger, await take("c", 1, now=1001.0))
     assert await ledger.resend("c", [0, 1], sent_before=1001.0) == 1
-    assert [each.no for each in await ledger.unknown("c")] == [1]
-    assert [each.no for each in await ledger.queued("c", after=-1, limit=9)] == [0]
+    assert [batch.number for batch in await ledger.unknown("c")] == [1]
+    assert [each.number for each in await ledger.queued("c", after=-1, limit=9)] == [0]
 
 
 async def test_only_the_batches_named_are_sent_again(ledger: Ledger, run: Run, take: Take) -> None:
     await run("c", 1, 1, 1)
-    for no in (0, 1):
-        await _lose(ledger, await take("c", no))
+    for number in (0, 1):
+        await _lose(ledger, await take("c", number))
     assert await ledger.resend("c", [1, 2, 9], sent_before=2000.0) == 1
     assert await ledger.resend("c", [], sent_before=2000.0) == 0
-    assert [each.no for each in await ledger.unknown("c")] == [0]
+    assert [batch.number for batch in await ledger.unknown("c")] == [0]
 
 
 async def test_a_running_campaign_sends_again_at_once(ledger: Ledger, run: Run, take: Take) -> None:
@@ -156,8 +156,8 @@ async def test_a_campaign_that_was_done_waits_for_a_person_before_it_sends_again
     ledger: Ledger, run: Run, take: Take, claim: TryClaim
 ) -> None:
     await run("c", 1, 1, 1)
-    for no in (0, 1, 2):
-        await _lose(ledger, await take("c", no))
+    for number in (0, 1, 2):
+        await _lose(ledger, await take("c", number))
     assert await ledger.finish("c")
     assert await ledger.resend("c", [0], sent_before=1.0) == 0
     assert (await ledger.campaign("c")).state is CampaignState.DONE
@@ -223,4 +223,4 @@ async def test_an_answer_after_a_purge_moves_counts_and_loses_none(
     assert (status.recipients, status.sending, status.queued) == (3, 0, 0)
     assert status.accepted + status.rejected + status.not_sent == 3
     stored = await ledger.batches("c", after=-1, limit=9)
-    assert {each.recipients for each in stored} == {()}
+    assert {batch.recipients for batch in stored} == {()}

@@ -28,8 +28,8 @@ DROPPED = "It was to be sent again and was not; the earlier attempt's outcome is
 DAY = 86_400.0
 
 
-async def _batch(ledger: Ledger, no: int = 0) -> StoredBatch:
-    return (await ledger.batches("c", after=no - 1, limit=1))[0]
+async def _batch(ledger: Ledger, number: int = 0) -> StoredBatch:
+    return (await ledger.batches("c", after=number - 1, limit=1))[0]
 
 
 @pytest.fixture
@@ -92,14 +92,14 @@ async def test_a_second_attempt_that_is_turned_back_waits_and_stays_in_doubt(
     assert not await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
 
 
-@pytest.mark.parametrize("way", ["turn_back", "abandon", "split"])
+@pytest.mark.parametrize("way", ["requeue", "abandon", "split"])
 async def test_what_is_turned_back_after_a_cancellation_is_unknown(
     ledger: Ledger, again: Again, take: Take, way: str
 ) -> None:
     await again(4)
     made = await take("c")
     await ledger.cancel("c", "enough")
-    if way == "turn_back":
+    if way == "requeue":
         assert await ledger.settle(made, BatchEvent.REQUEUE, REFUSED)
     elif way == "abandon":
         assert await ledger.abandon("c", 0, made.token)
@@ -107,11 +107,11 @@ async def test_what_is_turned_back_after_a_cancellation_is_unknown(
         assert await ledger.split(made)
     status = await ledger.status("c")
     assert (status.unknown, status.not_sent, status.segments) == (4, 0, 4)
-    assert {each.record.error for each in await ledger.unknown("c")} == {DROPPED}
+    assert {batch.record.error for batch in await ledger.unknown("c")} == {DROPPED}
     assert not await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
 
 
-@pytest.mark.parametrize("way", ["reject", "turn_back", "split"])
+@pytest.mark.parametrize("way", ["reject", "requeue", "split"])
 @pytest.mark.parametrize("cancelled", [False, True])
 async def test_a_late_answer_after_a_purge_leaves_the_first_attempt_unknown(
     ledger: Ledger, again: Again, take: Take, way: str, cancelled: bool, orphan: Orphan
@@ -140,7 +140,7 @@ async def test_both_halves_of_what_was_sent_again_are_in_doubt(
     assert (await ledger.status("c")).segments == 4
     assert await ledger.settle(await take("c", found[0]), BatchEvent.REJECT, REFUSED)
     await ledger.cancel("c", "enough")
-    assert [each.no for each in await ledger.unknown("c")] == [*found]
+    assert [batch.number for batch in await ledger.unknown("c")] == [*found]
     assert (await ledger.status("c")).unknown == 4
 
 
@@ -149,20 +149,20 @@ async def test_nobody_is_left_out_of_what_is_sent_again_and_an_opt_out_stops_it(
     ledger: Ledger, again: Again, take: Take, claim: TryClaim, phones: Phones, halved: bool
 ) -> None:
     await again(3)
-    no = 0
+    number = 0
     if halved:
         found = await ledger.split(await take("c"))
         assert found is not None
-        no = found[0]
+        number = found[0]
     await ledger.add_opt_outs(phones(1), source="inbound", now=1.0)
-    assert await claim("c", no) is None
+    assert await claim("c", number) is None
     (stored,) = await ledger.unknown("c")
-    assert stored.no == no
+    assert stored.number == number
     assert stored.record.error == "A recipient opted out since: decide by hand."
     assert {why for _, why in stored.recipients} == {None}
     await ledger.remove_opt_outs(phones(1))
-    assert await ledger.resend("c", [no], sent_before=2000.0) == 1
-    assert phones(1)[0] in (await take("c", no)).recipients
+    assert await ledger.resend("c", [number], sent_before=2000.0) == 1
+    assert phones(1)[0] in (await take("c", number)).recipients
 
 
 async def test_the_cap_stops_what_is_sent_again_until_the_day_is_over(

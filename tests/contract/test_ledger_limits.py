@@ -27,8 +27,8 @@ DAY = 86_400.0
 BUDGET = "the budget does not suffice for the next batch"
 
 
-async def _batch(ledger: Ledger, no: int = 0, campaign_id: str = "c") -> StoredBatch:
-    return (await ledger.batches(campaign_id, after=no - 1, limit=1))[0]
+async def _batch(ledger: Ledger, number: int = 0, campaign_id: str = "c") -> StoredBatch:
+    return (await ledger.batches(campaign_id, after=number - 1, limit=1))[0]
 
 
 async def test_who_opted_out_is_left_out_for_good(
@@ -178,15 +178,15 @@ async def test_a_persons_word_counts_for_the_budget(
     ledger: Ledger, run: Run, take: Take, claim: TryClaim
 ) -> None:
     await run("c", 2, 2, 2, max_segments=4)
-    for no in (0, 1):
-        await ledger.settle(await take("c", no), BatchEvent.MARK_UNKNOWN, NOTHING)
+    for number in (0, 1):
+        await ledger.settle(await take("c", number), BatchEvent.MARK_UNKNOWN, NOTHING)
     await ledger.mark_sent("c", [0], note="seen")
     assert await claim("c", 2) is None
     # Sent again or not, the first attempt may have been paid.
     await ledger.resend("c", [1], sent_before=2000.0)
-    for no in (1, 2):
+    for number in (1, 2):
         await ledger.start("c")
-        assert await claim("c", no) is None
+        assert await claim("c", number) is None
 
 
 async def test_who_is_left_out_costs_no_budget(ledger: Ledger, run: Run, take: Take, phones: Phones) -> None:

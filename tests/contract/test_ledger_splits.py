@@ -33,11 +33,11 @@ async def test_a_lot_refused_as_a_whole_is_queued_in_halves(
     found = await ledger.split(made)
     assert found is not None
     assert min(found) > 2
-    assert [each.no for each in await ledger.queued("c", after=-1, limit=9)] == [0, 2, *found]
-    halves = [await take("c", no) for no in found]
+    assert [batch.number for batch in await ledger.queued("c", after=-1, limit=9)] == [0, 2, *found]
+    halves = [await take("c", number) for number in found]
     assert halves[0].recipients + halves[1].recipients == made.recipients
     assert abs(len(halves[0].recipients) - len(halves[1].recipients)) <= 1
-    assert [(each.message, each.segments, each.attempt) for each in halves] == [("Text 1", 2, 1)] * 2
+    assert [(halve.message, halve.segments, halve.attempt) for halve in halves] == [("Text 1", 2, 1)] * 2
     assert (await ledger.status("c")).recipients == size + 2
     assert not await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
     assert await ledger.split(made) is None
@@ -57,7 +57,7 @@ async def test_a_split_keeps_who_was_left_out(ledger: Ledger, run: Run, take: Ta
 
 
 def _everyone(batches: Sequence[StoredBatch]) -> list[tuple[Msisdn, Exclusion | None]]:
-    return [each for batch in batches for each in batch.recipients]
+    return [recipient for batch in batches for recipient in batch.recipients]
 
 
 async def test_the_halves_of_a_cancelled_campaign_are_cancelled(ledger: Ledger, run: Run, take: Take) -> None:

@@ -67,7 +67,7 @@ async def try_batch(ledger: Ledger, event: BatchEvent, made: Claim, claim: TryCl
             return await ledger.mark_sent("c", [0], note="seen") == 1
         case BatchEvent.RESEND:
             return await ledger.resend("c", [0], sent_before=2000.0) == 1
-        case BatchEvent.DOUBT:
+        case BatchEvent.DROP_RESEND:
             before = (await ledger.status("c")).unknown
             await ledger.cancel("c", "enough")
             return (await ledger.status("c")).unknown == before + 2
@@ -89,7 +89,7 @@ async def test_a_batch_moves_by_its_table_and_in_no_other_way(
     state: BatchState,
     event: BatchEvent,
 ) -> None:
-    again = event is BatchEvent.DOUBT
+    again = event is BatchEvent.DROP_RESEND
     made = await bring_batch(ledger, state, run, take, claim, again=again)
     assert await _batch_state(ledger) is state
     happened = await try_batch(ledger, event, made, claim, orphan)
@@ -179,4 +179,8 @@ async def test_nothing_is_claimed_unless_the_campaign_runs(
 
 
 async def _all_of(ledger: Ledger) -> list[tuple[Msisdn, Exclusion | None]]:
-    return [each for batch in await ledger.batches("c", after=-1, limit=100) for each in batch.recipients]
+    return [
+        recipient
+        for batch in await ledger.batches("c", after=-1, limit=100)
+        for recipient in batch.recipients
+    ]

@@ -93,16 +93,16 @@ class Walker:
         """Do one step, with what `at` picks."""
         self.now += 1.0
         await getattr(self, name)(key, at)
-        for each in IDS:
-            await self.check(each)
+        for campaign_id in IDS:
+            await self.check(campaign_id)
 
     async def claim(self, key: str, at: int) -> None:
         queued = await self.ledger.queued(key, after=-1, limit=20)
-        no = queued[at % len(queued)].no if queued else at
+        number = queued[at % len(queued)].number if queued else at
         token = f"token-{next(self.tokens)}"
         # Now and then by limits that may be others by now, now and then by none.
         revision = (None, self.starts[key], self.starts[key] - 1)[at % 3]
-        made = await self.ledger.claim(key, no, token=token, worker="w", now=self.now, revision=revision)
+        made = await self.ledger.claim(key, number, token=token, worker="w", now=self.now, revision=revision)
         if made is None:
             return
         assert revision in (None, self.starts[key]), "claimed under limits that were changed"
@@ -115,7 +115,7 @@ class Walker:
         assert not self.out.intersection(made.recipients), "sent to one that opted out"
         self.reached |= wanted
         self.claims.append(made)
-        self.live[key, made.no] = made.token
+        self.live[key, made.number] = made.token
 
     def count_day(self, phone: Msisdn) -> int:
         """Count the messages that someone had, or may have had, in a day, over all campaigns."""
@@ -136,7 +136,7 @@ class Walker:
 
     async def abandon(self, key: str, at: int) -> None:
         for made in self.picked(at):
-            if await self.ledger.abandon(made.campaign_id, made.no, made.token):
+            if await self.ledger.abandon(made.campaign_id, made.number, made.token):
                 self.answered(made, nothing_left=True)
 
     async def split(self, key: str, at: int) -> None:
@@ -150,15 +150,15 @@ class Walker:
 
     def answered(self, made: Claim, *, nothing_left: bool) -> None:
         """Note that the answer to this claim counted."""
-        assert self.live[made.campaign_id, made.no] == made.token, "a late answer settled a newer attempt"
+        assert self.live[made.campaign_id, made.number] == made.token, "a late answer settled a newer attempt"
         if nothing_left:
-            del self.live[made.campaign_id, made.no]
+            del self.live[made.campaign_id, made.number]
             self.reached -= {(made.campaign_id, phone) for phone in made.recipients}
 
     async def crash(self, key: str, at: int) -> None:
         async with self.orphan(self.ledger):
-            for each in IDS:
-                assert (await self.ledger.status(each)).sending == 0
+            for campaign_id in IDS:
+                assert (await self.ledger.status(campaign_id)).sending == 0
 
     async def start(self, key: str, at: int) -> None:
         was_running = (await self.ledger.campaign(key)).state is CampaignState.RUNNING
@@ -189,17 +189,17 @@ class Walker:
         unknown = await self.ledger.unknown(key)
         chosen = unknown[: at + 1]
         with suppress(InvalidInputError):
-            number = await self.ledger.resend(key, [each.no for each in chosen], sent_before=self.now)
+            number = await self.ledger.resend(key, [each.number for each in chosen], sent_before=self.now)
             assert number == len(chosen)
             for each in chosen:
-                self.live.pop((key, each.no), None)
+                self.live.pop((key, each.number), None)
                 again = {(key, phone) for phone, why in each.recipients if why is None}
                 self.reached -= again
                 self.doubts.update(again)
 
     async def mark_sent(self, key: str, at: int) -> None:
         unknown = await self.ledger.unknown(key)
-        assert await self.ledger.mark_sent(key, [each.no for each in unknown[:1]], note="seen") <= 1
+        assert await self.ledger.mark_sent(key, [batch.number for batch in unknown[:1]], note="seen") <= 1
 
     async def opt_out(self, key: str, at: int) -> None:
         phone = _people()[at % len(_people())]
@@ -268,13 +268,13 @@ class Walker:
 
 
 def _people() -> tuple[Msisdn, ...]:
-    return tuple(Msisdn(2250700000100 + each) for each in range(sum(SIZES)))
+    return tuple(Msisdn(2250700000100 + index) for index in range(sum(SIZES)))
 
 
 def _batches() -> Sequence[NewBatch]:
     people, found = _people(), []
-    for no, size in enumerate(SIZES):
-        found.append(NewBatch(no=no, message="Bonjour", segments=SEGMENTS, recipients=people[:size]))
+    for number, size in enumerate(SIZES):
+        found.append(NewBatch(number=number, message="Bonjour", segments=SEGMENTS, recipients=people[:size]))
         people = people[size:]
     return found
 

@@ -91,7 +91,7 @@ def test_decisions_and_opt_outs_need_no_await(
     assert runner.pause(campaign.id, "wait")
     sandbox.faults.script(Fault(kind=FaultKind.STATUS), Fault(kind=FaultKind.STATUS), path=TEXT)
     assert runner.run(campaign.id).status.unknown == 2
-    first, second = [batch.no for batch in runner.unknown(campaign.id)]
+    first, second = [batch.number for batch in runner.unknown(campaign.id)]
     assert runner.mark_sent(campaign.id, [first], note="looked up") == 1
     assert runner.resend(campaign.id, [second], sent_before=float("inf")) == 1
     assert runner.status(campaign.id).state is CampaignState.PAUSED

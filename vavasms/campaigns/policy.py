@@ -99,7 +99,7 @@ def load_policy(text: str) -> Policy:
             data[name] = _read_money(name, data[name])
     if data.get("window") is not None:
         data["window"] = parse_window(str(data["window"]), tz=str(data.get("tz")))
-    return Policy(**{each.name: data[each.name] for each in fields(Policy) if each.name in data})
+    return Policy(**{field.name: data[field.name] for field in fields(Policy) if field.name in data})
 
 
 def finishing_time(
@@ -154,9 +154,9 @@ def _check_money(name: str, value: object, *, least: int | None) -> None:
         assert isinstance(exponent, int)
         if exponent >= _FINEST and (value > 0 if least is None else value >= least):
             return
-    words = "above 0" if least is None else f"of {least} or more"
+    range_text = "above 0" if least is None else f"of {least} or more"
     raise InvalidInputError(
-        f"{name} must be a Decimal {words}, below 10^12 and with 6 decimals at most; nothing was sent.",
+        f"{name} must be a Decimal {range_text}, below 10^12 and with 6 decimals at most; nothing was sent.",
         argument=name,
     )
 

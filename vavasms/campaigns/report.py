@@ -55,12 +55,12 @@ async def read_report(ledger: Ledger, campaign_id: str) -> AsyncIterator[Recipie
     """
     after = -1
     while batches := await ledger.batches(campaign_id, after=after, limit=PAGE):
-        ids = [each for batch in batches for each in batch.record.message_ids]
+        ids = [message_id for batch in batches for message_id in batch.record.message_ids]
         known = await ledger.deliveries(campaign_id, ids) if ids else {}
         for batch in batches:
             for report in _read_batch(batch, known):
                 yield report
-        after = batches[-1].no
+        after = batches[-1].number
 
 
 def _read_batch(batch: StoredBatch, known: Mapping[str, Delivery]) -> Iterator[RecipientReport]:
@@ -115,8 +115,8 @@ def format_text(report: RecipientReport) -> str:
     outcome, delivery, error = report.outcome, report.delivery, report.error
     fate = "waiting" if outcome is None else outcome.value.replace("_", " ")
     cells = (f"{report.recipient.e164:<16}", f"{fate:<8}", report.message_id)
-    words = (None if delivery is None else delivery.value, error)
-    return "  ".join([each for cell in (*cells, *words) if (each := _to_line(cell))]).rstrip() + "\n"
+    details = (None if delivery is None else delivery.value, error)
+    return "  ".join([text for cell in (*cells, *details) if (text := _to_line(cell))]).rstrip() + "\n"
 
 
 def _cells(report: RecipientReport) -> tuple[str | None, ...]:

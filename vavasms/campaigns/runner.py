@@ -35,16 +35,16 @@ from vavasms.tracebacks import hide_frames_async
 from vavasms.wire.requests import draft_text
 
 #: Seconds between two calls of `on_progress`.
-_BEAT = 0.25
+_PROGRESS_SECONDS = 0.25
 #: Seconds between two looks at what others have under way.
-_GLANCE = 0.5
+_RECHECK_SECONDS = 0.5
 #: Seconds for the last reading of the balance: whoever stops a campaign waits for it.
-_LAST_WORD = 5.0
+_LAST_READING_SECONDS = 5.0
 
 logger = logging.getLogger("vavasms")
 
 #: Seconds between two rounds of what a runner does beside its campaigns.
-_MAINTENANCE_EVERY = 2.0
+_MAINTENANCE_SECONDS = 2.0
 
 OnProgress = Callable[[CampaignStatus], object]
 
@@ -68,7 +68,7 @@ class HasAccount(Protocol):
 
 
 class CampaignRunner:
-    """Submit and run campaigns: an async context manager, the one runner of its ledger while it is open.
+    """The one runner of a ledger while it is open: an async context manager that submits and runs campaigns.
 
     `client` is the `AsyncVavaSMS` that pays; `SqliteLedger.open` opens a ledger in a file.
 
@@ -100,7 +100,7 @@ class CampaignRunner:
         if self.ledger.is_shared:
             check_timeouts(self._account.timeouts)
             self._clock = self._shared
-            await self._ask_time()
+            await self._shared.ask(self.ledger.now)
         self._orphans = await self._stack.enter_async_context(self.ledger.take_over(self._clock()))
         self._is_open = True
         return self
@@ -196,13 +196,13 @@ class CampaignRunner:
                 campaign_id=new.id,
             )
             if expect is not None and expect != plan.hash:
-                raise _changed(plan.hash, expect)
+                raise _changed_error(plan.hash, expect)
             plan = await self._price(plan, policy)
             first = await self.ledger.finish_loading(
                 new.id, plan=dump_plan(plan), plan_hash=plan.hash, unless_same=not again
             )
             if first is not None:
-                raise _same(await self.ledger.status(first))
+                raise _duplicate_error(await self.ledger.status(first))
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.ledger.discard(new.id)
@@ -260,7 +260,7 @@ class CampaignRunner:
         if campaign.account != self._account.name:
             raise InvalidInputError(f"The campaign {campaign_id!r} is another account's. Nothing was sent.")
         if self.ledger.is_shared:
-            await self._ask_time()
+            await self._shared.ask(self.ledger.now)
         if not await self.ledger.start(campaign_id):
             raise InvalidInputError(
                 f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
@@ -287,20 +287,22 @@ class CampaignRunner:
             stopping=self._running[campaign_id],
             pending=self._pending,
         )
-        for no in self._orphans.get(campaign_id, ()):
-            sender.balance.answered(no)
-        return Dispatcher(sender=sender, places=self._account.transport.max_connections)
+        for number in self._orphans.get(campaign_id, ()):
+            sender.balance.answered(number)
+        return Dispatcher(sender=sender, slots=self._account.transport.max_connections)
 
     async def _run(self, dispatcher: Dispatcher, on_progress: OnProgress | None) -> None:
         ledger, campaign_id = self.ledger, dispatcher.sender.campaign.id
         problem: Exception | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_beside, dispatcher.sender.balance.run)
-            tasks.start_soon(_beside, self._maintain)
+            tasks.start_soon(_log_failure, dispatcher.sender.balance.run)
+            tasks.start_soon(_log_failure, self._maintain)
             if on_progress is not None:
-                tasks.start_soon(_beside, partial(_report, ledger, campaign_id, on_progress))
+                tasks.start_soon(_log_failure, partial(_report, ledger, campaign_id, on_progress))
             try:
-                await self._dispatch(dispatcher)
+                await dispatcher.run()
+                while ledger.is_shared and await self._wait_for_others(dispatcher):
+                    await dispatcher.run()
             except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
                 problem = error
             tasks.cancel_scope.cancel()
@@ -308,13 +310,10 @@ class CampaignRunner:
             raise problem
         if not await ledger.finish(campaign_id) and dispatcher.reason is not None:
             await ledger.pause(campaign_id, dispatcher.reason, revision=dispatcher.sender.campaign.revision)
-        with anyio.move_on_after(_LAST_WORD):
-            await _beside(dispatcher.sender.balance.read)
+        with anyio.move_on_after(_LAST_READING_SECONDS):
+            await _log_failure(dispatcher.sender.balance.read)
         if on_progress is not None:
-            await _beside(partial(_tell, ledger, campaign_id, on_progress))
-
-    async def _ask_time(self) -> None:
-        await self._shared.ask(self.ledger.now)
+            await _log_failure(partial(_report_once, ledger, campaign_id, on_progress))
 
     async def _maintain(self) -> None:
         """Ask a shared ledger for the time, and write what another campaign left pending.
@@ -322,17 +321,12 @@ class CampaignRunner:
         A clock that is set back would have a claim look old to others.
         """
         while True:
-            await anyio.sleep(_MAINTENANCE_EVERY)
+            await anyio.sleep(_MAINTENANCE_SECONDS)
             # A round that fails is not the last one.
             with suppress(LedgerError):
                 if self.ledger.is_shared:
-                    await self._ask_time()
+                    await self._shared.ask(self.ledger.now)
                 await self._pending.flush()
-
-    async def _dispatch(self, dispatcher: Dispatcher) -> None:
-        await dispatcher.run()
-        while self.ledger.is_shared and await self._wait_for_others(dispatcher):
-            await dispatcher.run()
 
     async def _wait_for_others(self, dispatcher: Dispatcher) -> bool:
         """Wait for what others have under way; True where something of it is queued again."""
@@ -342,7 +336,7 @@ class CampaignRunner:
             if status.state is not CampaignState.RUNNING or status.queued:
                 return status.state is CampaignState.RUNNING
             await self.ledger.reap_orphans(now=self._clock())
-            with anyio.move_on_after(_GLANCE):
+            with anyio.move_on_after(_RECHECK_SECONDS):
                 await stopping.wait()
         return False
 
@@ -373,14 +367,14 @@ class CampaignRunner:
         return evolve(plan, cost=policy.cost(plan.segments), balance=balance, ends_at=ends_at)
 
 
-def _changed(actual: str, expected: str) -> InvalidInputError:
+def _changed_error(actual: str, expected: str) -> InvalidInputError:
     return InvalidInputError(
         f"The plan is {actual} now, not {expected}: the list, the message or the opt-outs changed since. "
         "Nothing was sent."
     )
 
 
-def _same(first: CampaignStatus) -> InvalidInputError:
+def _duplicate_error(first: CampaignStatus) -> InvalidInputError:
     left = first.queued + first.sending
     if left and first.state is not CampaignState.CANCELLED:
         return InvalidInputError(
@@ -396,15 +390,15 @@ def _same(first: CampaignStatus) -> InvalidInputError:
 
 async def _report(ledger: Ledger, campaign_id: str, on_progress: OnProgress) -> None:
     while True:
-        await _tell(ledger, campaign_id, on_progress)
-        await anyio.sleep(_BEAT)
+        await _report_once(ledger, campaign_id, on_progress)
+        await anyio.sleep(_PROGRESS_SECONDS)
 
 
-async def _tell(ledger: Ledger, campaign_id: str, on_progress: OnProgress) -> None:
+async def _report_once(ledger: Ledger, campaign_id: str, on_progress: OnProgress) -> None:
     on_progress(await ledger.status(campaign_id))
 
 
-async def _beside(work: Callable[[], Awaitable[object]]) -> None:
+async def _log_failure(work: Callable[[], Awaitable[object]]) -> None:
     """Do what must not disturb the sending: its fault would cancel what is in flight."""
     try:
         await work()

@@ -36,9 +36,9 @@ class BatchEvent(Enum):
     #: TX2: the gateway refused it.
     REJECT = "reject"
     #: TX2: it left, and nobody can say what became of it.
-    MARK_UNKNOWN = "lose"
+    MARK_UNKNOWN = "mark_unknown"
     #: TX2: it is proven that nothing left, or the gateway turned it away unprocessed.
-    REQUEUE = "turn_back"
+    REQUEUE = "requeue"
     #: Its worker died while it was under way.
     ORPHAN = "orphan"
     #: A person looked it up: it was sent.
@@ -46,7 +46,7 @@ class BatchEvent(Enum):
     #: A person wants it sent, and takes the risk of a second SMS.
     RESEND = "resend"
     #: It was to be sent again and is not: the earlier attempt's unknown outcome is its own once more.
-    DOUBT = "doubt"
+    DROP_RESEND = "drop_resend"
     #: Not for a batch that was queued to be sent again.
     CANCEL = "cancel"
 
@@ -55,7 +55,7 @@ BATCH_TRANSITIONS: Mapping[tuple[BatchState, BatchEvent], BatchState] = MappingP
     {
         (BatchState.QUEUED, BatchEvent.CLAIM): BatchState.SENDING,
         (BatchState.QUEUED, BatchEvent.CANCEL): BatchState.CANCELLED,
-        (BatchState.QUEUED, BatchEvent.DOUBT): BatchState.UNKNOWN,
+        (BatchState.QUEUED, BatchEvent.DROP_RESEND): BatchState.UNKNOWN,
         (BatchState.SENDING, BatchEvent.ACCEPT): BatchState.ACCEPTED,
         (BatchState.SENDING, BatchEvent.REJECT): BatchState.REJECTED,
         (BatchState.SENDING, BatchEvent.MARK_UNKNOWN): BatchState.UNKNOWN,
@@ -135,21 +135,21 @@ OUTCOMES: Mapping[BatchState, Outcome | None] = MappingProxyType(
 )
 
 
-def dropping(*, doubtful: bool) -> BatchEvent:
-    """Return what happens to a queued batch that is dropped; `doubtful`: it may have gone out before."""
-    return BatchEvent.DOUBT if doubtful else BatchEvent.CANCEL
+def drop_event(*, maybe_sent: bool) -> BatchEvent:
+    """Return what happens to a queued batch that is dropped; `maybe_sent`: it may have gone out before."""
+    return BatchEvent.DROP_RESEND if maybe_sent else BatchEvent.CANCEL
 
 
-def settling(event: BatchEvent, *, doubtful: bool, closed: bool) -> tuple[BatchEvent, ...]:
+def settle_events(event: BatchEvent, *, maybe_sent: bool, closed: bool) -> tuple[BatchEvent, ...]:
     """Return what an answer does to a batch, step by step.
 
-    `doubtful`: an earlier attempt may have gone out. `closed`: nothing of its campaign is sent any more.
+    `maybe_sent`: an earlier attempt may have gone out. `closed`: nothing of its campaign is sent any more.
     """
-    if event is BatchEvent.REJECT and doubtful:
+    if event is BatchEvent.REJECT and maybe_sent:
         # Of this attempt nothing went out; of the earlier one nobody knows.
-        return (BatchEvent.REQUEUE, BatchEvent.DOUBT)
+        return (BatchEvent.REQUEUE, BatchEvent.DROP_RESEND)
     if event is BatchEvent.REQUEUE and closed:
-        return (event, dropping(doubtful=doubtful))
+        return (event, drop_event(maybe_sent=maybe_sent))
     return (event,)
 
 

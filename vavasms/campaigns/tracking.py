@@ -31,7 +31,7 @@ NOT_FOUND = "not found (709)"
 #: Seconds between the first two rounds, doubled from round to round up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 #: Lots asked after at the same time, so that slow answers do not undo the rate.
-_ABREAST = 8
+_CONCURRENCY = 8
 
 #: Failures in a row by which the pause after one grows.
 _MOST_FAILURES = 6
@@ -143,7 +143,7 @@ class _Tracker:
     _counts: Counter[DeliveryStatus | _Special] = field(factory=Counter, init=False)
     _error: VavaSMSError | None = field(default=None, init=False)
     #: What ended the asking.
-    _breaker: Exception | None = field(default=None, init=False)
+    _fatal_error: Exception | None = field(default=None, init=False)
     _failures: int = field(default=0, init=False)
 
     def left(self) -> float | None:
@@ -152,16 +152,18 @@ class _Tracker:
 
     def summary(self) -> TrackSummary:
         """Return what is known by now."""
-        found = {each.value: self._counts[each] for each in (*DeliveryStatus, *_Special)}
-        return TrackSummary(messages=self._counts.total(), error=self._error, **found)
+        counts = {kind.value: self._counts[kind] for kind in (*DeliveryStatus, *_Special)}
+        return TrackSummary(messages=self._counts.total(), error=self._error, **counts)
 
     async def count(self) -> None:
         """Count anew: batches may have been accepted meanwhile."""
         counts: Counter[DeliveryStatus | _Special] = Counter()
         async for batch, known in self._lots():
-            counts.update(_judge(each, known.get(each)) for each in batch.record.message_ids)
+            counts.update(
+                _classify(message_id, known.get(message_id)) for message_id in batch.record.message_ids
+            )
         self._counts = counts
-        self._tell()
+        self._notify()
 
     async def ask_all(self) -> None:
         """Ask once after each message that is not final. Raises what every further request would meet."""
@@ -180,37 +182,37 @@ class _Tracker:
         after = -1
         while batches := await self.ledger.batches(self.campaign_id, after=after, limit=PAGE):
             accepted = [batch for batch in batches if batch.state is BatchState.ACCEPTED]
-            ids = [each for batch in accepted for each in batch.record.message_ids]
+            ids = [message_id for batch in accepted for message_id in batch.record.message_ids]
             known = await self.ledger.deliveries(self.campaign_id, ids) if ids else {}
             for batch in accepted:
                 yield batch, known
-            after = batches[-1].no
+            after = batches[-1].number
 
     def _open(self, batch: StoredBatch, known: Mapping[str, Delivery]) -> _OpenLot:
         ids = batch.record.message_ids
-        waiting = tuple(each for each in ids if self._may_ask(each, known.get(each)))
+        waiting = tuple(message_id for message_id in ids if self._may_ask(message_id, known.get(message_id)))
         return _OpenLot(
             lot_id=batch.record.lot_id or None, ids=frozenset(filter(_is_askable, ids)), waiting=waiting
         )
 
     def _may_ask(self, message_id: str, delivery: Delivery | None) -> bool:
-        judged = _judge(message_id, delivery)
-        old = judged is _Special.NOT_FOUND and delivery is not None and delivery.at < self.began
-        return old or judged not in _CLOSED
+        classified = _classify(message_id, delivery)
+        is_old = classified is _Special.NOT_FOUND and delivery is not None and delivery.at < self.began
+        return is_old or classified not in _CLOSED
 
     async def _ask_lots(self, queue: deque[_OpenLot]) -> None:
         async with anyio.create_task_group() as tasks:
-            for _ in range(min(_ABREAST, self.account.transport.max_connections, len(queue))):
+            for _ in range(min(_CONCURRENCY, self.account.transport.max_connections, len(queue))):
                 tasks.start_soon(self._work, queue, tasks.cancel_scope)
-        if self._breaker is not None:
-            raise self._breaker
+        if self._fatal_error is not None:
+            raise self._fatal_error
 
     async def _work(self, queue: deque[_OpenLot], scope: anyio.CancelScope) -> None:
         try:
             while queue:
                 await self._ask_lot(queue.popleft())
         except Exception as error:  # noqa: BLE001  raised above, by itself and not in a group
-            self._breaker = error
+            self._fatal_error = error
             scope.cancel()
 
     async def _ask_lot(self, lot: _OpenLot) -> None:
@@ -218,13 +220,13 @@ class _Tracker:
         for message_id in lot.waiting:
             if message_id in answered:
                 continue
-            await self._take_turn()
+            await self._wait_for_rate()
             deliveries = await self._ask(message_id, lot)
             if deliveries:
-                await self._keep(deliveries)
-                answered.update(each.message_id for each in deliveries)
+                await self._record(deliveries)
+                answered.update(delivery.message_id for delivery in deliveries)
 
-    async def _take_turn(self) -> None:
+    async def _wait_for_rate(self) -> None:
         """Wait for the rate, and for what a failure before asked for."""
         while True:
             await anyio.sleep(self.rate_limiter.reserve(1, anyio.current_time()))
@@ -233,7 +235,7 @@ class _Tracker:
             # Held meanwhile: in line again, or all would leave at once when that ends.
 
     async def _ask(self, message_id: str, lot: _OpenLot) -> Sequence[Delivery]:
-        """Ask after one message; give what is learnt of its whole lot."""
+        """Ask after one message; return what is learnt of its whole lot."""
         transport, path = self.account.transport, self.account.status_path
         try:
             reports = await fetch_delivery_reports(transport, message_id, lot_id=lot.lot_id, path=path)
@@ -244,55 +246,55 @@ class _Tracker:
             if error.halts or isinstance(error, ConfigurationError):
                 # Every further request would meet it.
                 raise
-            self._note(error)
+            self._back_off(error)
             return ()
         self._failures = 0
-        return self._learn(reports, lot)
+        return self._read_reports(reports, lot)
 
     def _missing(self, message_id: str) -> Delivery:
         return Delivery(
             message_id=message_id, status=DeliveryStatus.OTHER, raw_status=NOT_FOUND, at=self.clock()
         )
 
-    def _learn(self, reports: Iterable[DeliveryReport], lot: _OpenLot) -> Sequence[Delivery]:
+    def _read_reports(self, reports: Iterable[DeliveryReport], lot: _OpenLot) -> Sequence[Delivery]:
         at = self.clock()
-        found = {
-            each.message_id: Delivery(
-                message_id=each.message_id, status=each.status, raw_status=each.raw_status, at=at
+        deliveries = {
+            report.message_id: Delivery(
+                message_id=report.message_id, status=report.status, raw_status=report.raw_status, at=at
             )
-            for each in reports
-            if each.message_id in lot.ids
+            for report in reports
+            if report.message_id in lot.ids
         }
-        return list(found.values())
+        return list(deliveries.values())
 
-    def _note(self, error: VavaSMSError) -> None:
+    def _back_off(self, error: VavaSMSError) -> None:
         """Pause after a failure."""
         self._error = error.with_traceback(None)
         asked = error.retry_after if isinstance(error, RateLimitedError) else None
         self.rate_limiter.hold(asked, self._failures, anyio.current_time())
         self._failures = min(self._failures + 1, _MOST_FAILURES)
 
-    async def _keep(self, deliveries: Sequence[Delivery]) -> None:
-        ids = [each.message_id for each in deliveries]
+    async def _record(self, deliveries: Sequence[Delivery]) -> None:
+        ids = [delivery.message_id for delivery in deliveries]
         before = await self.ledger.deliveries(self.campaign_id, ids)
         await self.ledger.record_deliveries(self.campaign_id, deliveries)
-        for each in deliveries:
-            self._counts[_judge(each.message_id, before.get(each.message_id))] -= 1
-            self._counts[_judge(each.message_id, each)] += 1
-        self._tell()
+        for delivery in deliveries:
+            self._counts[_classify(delivery.message_id, before.get(delivery.message_id))] -= 1
+            self._counts[_classify(delivery.message_id, delivery)] += 1
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         if self.on_progress is not None:
             self.on_progress(self.summary())
 
 
 def _is_askable(message_id: str) -> bool:
     """Return whether an id can be asked after: it is not blank and holds no NUL and no half characters."""
-    odd = any(each == "\0" or "\ud800" <= each <= "\udfff" for each in message_id)
-    return bool(message_id.strip()) and not odd
+    is_odd = any(character == "\0" or "\ud800" <= character <= "\udfff" for character in message_id)
+    return bool(message_id.strip()) and not is_odd
 
 
-def _judge(message_id: str, delivery: Delivery | None) -> DeliveryStatus | _Special:
+def _classify(message_id: str, delivery: Delivery | None) -> DeliveryStatus | _Special:
     if not _is_askable(message_id):
         return _Special.NOT_FOUND
     if delivery is None:

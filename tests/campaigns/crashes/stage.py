@@ -228,7 +228,9 @@ class Staged:
         """Return whether the journal does not have an accepted batch as the ledger has it, ids and all."""
         if batch.state is not BatchState.ACCEPTED:
             return False
-        found = [self.stage.gateway.gateway.journal.find(each) for each in batch.record.message_ids]
+        found = [
+            self.stage.gateway.gateway.journal.find(message_id) for message_id in batch.record.message_ids
+        ]
         there = [each and each[0].phones[each[1]] for each in found]
         return there != [str(phone) for phone, exclusion in batch.recipients if exclusion is None]
 
@@ -254,7 +256,7 @@ class Stage:
     def contacts(self, recipients: int) -> tuple[Path, tuple[str, ...]]:
         """Write a list of so many numbers that nobody had before."""
         first, self._next_phone = self._next_phone, self._next_phone + recipients
-        phones = tuple(str(first + each) for each in range(recipients))
+        phones = tuple(str(first + index) for index in range(recipients))
         path = self._folder / f"contacts{first}.csv"
         path.write_text("phone\n" + "\n".join(phones) + "\n", encoding="utf-8")
         return path, phones

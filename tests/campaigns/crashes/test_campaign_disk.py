@@ -84,8 +84,8 @@ def open_folder() -> Iterator[Path]:
 def test_a_read_only_ledger_sends_nothing(stage: Stage, open_folder: Path, folder_mode: int) -> None:
     campaign = stage.campaign(300, folder=open_folder / "ledger")
     folder = campaign.path.parent
-    for each in folder.iterdir():
-        each.chmod(0o444)
+    for path in folder.iterdir():
+        path.chmod(0o444)
     folder.chmod(folder_mode & (0o777 if os.geteuid() == 0 else 0o555))
     runner = campaign.start(uid=NOBODY if os.geteuid() == 0 else None)
     check_refusal(runner)

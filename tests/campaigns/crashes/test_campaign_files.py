@@ -307,11 +307,11 @@ def test_a_copy_that_has_the_number_of_what_it_replaces_is_refused(stage: Stage,
         shutil.rmtree(folder)
         folder.mkdir()
         # What is deleted leaves its number to a new file.
-        for each in range(100):
+        for index in range(100):
             shutil.copy(kept / campaign.path.name, campaign.path)
             if campaign.path.stat().st_ino == before:
                 break
-            campaign.path.rename(folder.with_name(f"{folder.name}-{each}"))
+            campaign.path.rename(folder.with_name(f"{folder.name}-{index}"))
         else:
             pytest.skip("this file system gives no number twice")
         shutil.copytree(kept, folder, dirs_exist_ok=True)

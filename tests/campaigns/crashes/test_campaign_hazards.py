@@ -72,8 +72,8 @@ class WatchedLedger(SqliteLedger):
     after_claim: Callable[[Claim], None]
     settled: ClassVar[list[tuple[str, BatchEvent]]]
 
-    async def claim(self, campaign_id: str, no: int, **words: Any) -> Claim | None:
-        claim = await super().claim(campaign_id, no, **words)
+    async def claim(self, campaign_id: str, number: int, **words: Any) -> Claim | None:
+        claim = await super().claim(campaign_id, number, **words)
         if claim is not None:
             self.after_claim(claim)
         return claim
@@ -93,7 +93,7 @@ async def test_a_machine_that_slept_after_its_intent_gives_the_batch_back_unsent
         settled: ClassVar[list[tuple[str, BatchEvent]]] = []
 
         def after_claim(self, claim: Claim) -> None:
-            if claim.no % 7 == 0 and claim.attempt == 1:
+            if claim.number % 7 == 0 and claim.attempt == 1:
                 slept.append(claim.token)
                 clock.ahead += 5.5
 
@@ -115,16 +115,16 @@ async def test_an_intent_whose_answer_is_lost_is_not_acted_on(campaign: Staged) 
         settled: ClassVar[list[tuple[str, BatchEvent]]] = []
 
         def after_claim(self, claim: Claim) -> None:
-            if claim.no in (11, 42) and claim.attempt == 1 and claim.no not in lost:
-                lost.append(claim.no)
+            if claim.number in (11, 42) and claim.attempt == 1 and claim.number not in lost:
+                lost.append(claim.number)
                 raise LedgerError("The connection broke after the commit: nothing more is sent.")
 
     async with at_work(campaign, Forgetful) as runner:
-        for no in (11, 42):
+        for number in (11, 42):
             with pytest.raises(LedgerError):
                 await runner.run(campaign.id)
-            batch = (await runner.ledger.batches(campaign.id, after=no - 1, limit=1))[0]
-            assert (batch.no, batch.state.value) == (no, "queued")
+            batch = (await runner.ledger.batches(campaign.id, after=number - 1, limit=1))[0]
+            assert (batch.number, batch.state.value) == (number, "queued")
             assert campaign.received(str(phone) for phone, _ in batch.recipients) == [0] * SIZE
             status = await runner.ledger.status(campaign.id)
             assert (status.sending, status.unknown) == (0, 0)

@@ -245,12 +245,12 @@ async def test_a_worker_whose_server_goes_away_shows_nothing_of_where_it_was(
                 await call()
             errors.append(caught.value)
         reprs = [repr(each) for each in (worker, ledger, vars(worker), vars(ledger), database)]
-        reprs += [repr(worker._sweeper), repr(worker._sweeper.engine)]
+        reprs += [repr(worker._maintenance), repr(worker._maintenance.job_worker)]
         with caplog.at_level(logging.INFO, "psycopg"):
             ask(url, f"ALTER ROLE {name} LOGIN")
         worker.stop()
     log = [*shown_by(caplog)]
     assert any("did not take it" in each for each in log)
-    shown = [*log, *reprs, *(each for error in errors for each in all_tracebacks(error))]
+    shown = [*log, *reprs, *(traceback for error in errors for traceback in all_tracebacks(error))]
     for secret in (PASSWORD, name, str(conninfo_to_dict(url)["host"])):
         assert not [each for each in shown if secret in each]

@@ -72,22 +72,24 @@ async def begin(
     )
     await ledger.create(new)
     first, batches = 2250700000100, []
-    for no, size in enumerate(sizes):
-        people = tuple(Msisdn(first + each) for each in range(size))
-        batches.append(NewBatch(no=no, message="Bonjour", segments=1, recipients=people))
+    for number, size in enumerate(sizes):
+        people = tuple(Msisdn(first + index) for index in range(size))
+        batches.append(NewBatch(number=number, message="Bonjour", segments=1, recipients=people))
         first += size
     await ledger.load(campaign_id, batches)
     await ledger.finish_loading(campaign_id, plan="{}", plan_hash="h")
     assert await ledger.start(campaign_id)
 
 
-async def claim(ledger: PostgresLedger, campaign_id: str, no: int = 0, *, worker: str = "w") -> Claim | None:
-    token = f"{campaign_id}-{no}-{worker}"
-    return await ledger.claim(campaign_id, no, token=token, worker=worker, now=1000.0)
+async def claim(
+    ledger: PostgresLedger, campaign_id: str, number: int = 0, *, worker: str = "w"
+) -> Claim | None:
+    token = f"{campaign_id}-{number}-{worker}"
+    return await ledger.claim(campaign_id, number, token=token, worker=worker, now=1000.0)
 
 
-async def take(ledger: PostgresLedger, campaign_id: str, no: int = 0) -> Claim:
-    made = await claim(ledger, campaign_id, no)
+async def take(ledger: PostgresLedger, campaign_id: str, number: int = 0) -> Claim:
+    made = await claim(ledger, campaign_id, number)
     assert made is not None
     return made
 
@@ -108,9 +110,11 @@ async def at_once(calls: Sequence[Callable[[], Awaitable[Claim | None]]]) -> lis
 
 async def test_of_many_workers_one_has_a_batch(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", *[2] * 10)
-    calls = [partial(claim, ledger, "c", no, worker=f"w{each}") for no in range(10) for each in range(4)]
+    calls = [
+        partial(claim, ledger, "c", number, worker=f"w{index}") for number in range(10) for index in range(4)
+    ]
     made = await at_once(calls)
-    assert sorted(each.no for each in made) == list(range(10))
+    assert sorted(made_claim.number for made_claim in made) == list(range(10))
 
 
 async def test_of_many_workers_with_connections_of_their_own_one_has_a_batch(
@@ -119,20 +123,20 @@ async def test_of_many_workers_with_connections_of_their_own_one_has_a_batch(
     await begin(ledger, "c", *[1] * 60)
     async with await PostgresLedger.open(postgres) as other:
         # What a worker has wait is claimed in one statement: in whatever order, none waits for the other for ever.
-        calls = [partial(claim, other, "c", no, worker="other") for no in reversed(range(60))]
-        made = await at_once([*(partial(claim, ledger, "c", no) for no in range(60)), *calls])
-        assert sorted(each.no for each in made) == list(range(60))
+        calls = [partial(claim, other, "c", number, worker="other") for number in reversed(range(60))]
+        made = await at_once([*(partial(claim, ledger, "c", number) for number in range(60)), *calls])
+        assert sorted(each.number for each in made) == list(range(60))
         settled = [
-            partial(who.settle, each, BatchEvent.ACCEPT, BatchRecord(lot_id=each.token))
-            for each in made
+            partial(who.settle, made_claim, BatchEvent.ACCEPT, BatchRecord(lot_id=made_claim.token))
+            for made_claim in made
             for who in (ledger, other)
         ]
         async with anyio.create_task_group() as tasks:
             for call in settled:
                 tasks.start_soon(call)
     # Each has its own answer, though they were written together.
-    records = {each.no: each.record.lot_id for each in await ledger.batches("c", after=-1, limit=100)}
-    assert records == {each.no: each.token for each in made}
+    records = {batch.number: batch.record.lot_id for batch in await ledger.batches("c", after=-1, limit=100)}
+    assert records == {each.number: each.token for each in made}
     # A worker lives for months: nothing is kept of what is over.
     assert not ledger._gathered
     assert (await ledger.status("c")).accepted == 60
@@ -140,24 +144,31 @@ async def test_of_many_workers_with_connections_of_their_own_one_has_a_batch(
 
 async def test_claims_that_are_written_together_are_for_their_own_recipients(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", *range(1, 21))
-    made = await at_once([partial(claim, ledger, "c", no) for no in range(20)])
-    assert {each.no: len(each.recipients) for each in made} == {no: no + 1 for no in range(20)}
+    made = await at_once([partial(claim, ledger, "c", number) for number in range(20)])
+    assert {made_claim.number: len(made_claim.recipients) for made_claim in made} == {
+        number: number + 1 for number in range(20)
+    }
     assert len({phone for each in made for phone in each.recipients}) == 210
-    assert {each.token for each in made} == {f"c-{no}-w" for no in range(20)}
+    assert {each.token for each in made} == {f"c-{number}-w" for number in range(20)}
 
 
 async def test_what_is_claimed_twice_in_one_statement_is_claimed_once(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", 1, 1)
-    calls = [partial(claim, ledger, "c", no, worker=f"w{each}") for no in (0, 1) for each in range(5)]
+    calls = [
+        partial(claim, ledger, "c", number, worker=f"w{index}") for number in (0, 1) for index in range(5)
+    ]
     made = await at_once(calls)
-    assert sorted(each.no for each in made) == [0, 1]
-    stored = {each.no: each for each in made}
-    assert [await ledger.settle(stored[no], BatchEvent.ACCEPT, NOTHING) for no in (0, 1)] == [True, True]
+    assert sorted(each.number for each in made) == [0, 1]
+    stored = {made_claim.number: made_claim for made_claim in made}
+    assert [await ledger.settle(stored[number], BatchEvent.ACCEPT, NOTHING) for number in (0, 1)] == [
+        True,
+        True,
+    ]
 
 
 async def test_a_budget_is_never_overspent_by_claims_that_come_together(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", *[1] * 40, max_segments=7)
-    made = await at_once([partial(claim, ledger, "c", no) for no in range(40)])
+    made = await at_once([partial(claim, ledger, "c", number) for number in range(40)])
     status = await ledger.status("c")
     assert (len(made), status.segments, status.state) == (7, 7, CampaignState.PAUSED)
 
@@ -172,7 +183,7 @@ async def test_a_cap_holds_for_campaigns_that_claim_the_same_recipient_together(
     made: list[Claim | None] = []
 
     async def first(connection: Connection) -> None:
-        intent = Intent(campaign_id="a", no=0, token="t", worker="w", now=1000.0, balance=None)
+        intent = Intent(campaign_id="a", number=0, token="t", worker="w", now=1000.0, balance=None)
         made.append(await write_claim(connection, intent))
         claimed.set()
         # Its commit waits until the other one can go no further.
@@ -188,7 +199,7 @@ async def test_a_cap_holds_for_campaigns_that_claim_the_same_recipient_together(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(second)
             await ledger._database.write(first)
-    assert [each is not None for each in made] == [True, False]
+    assert [made_claim is not None for made_claim in made] == [True, False]
 
 
 def _waits(url: str) -> bool:
@@ -208,20 +219,20 @@ async def test_after_a_pause_nothing_is_claimed_that_was_not_claimed_before(ledg
         before = (await ledger.status("c")).sending
 
     async with anyio.create_task_group() as tasks:
-        for no in range(60):
-            tasks.start_soon(partial(claim, ledger, "c", no))
-            if no == 20:
+        for number in range(60):
+            tasks.start_soon(partial(claim, ledger, "c", number))
+            if number == 20:
                 tasks.start_soon(pause)
     assert (await ledger.status("c")).sending == before
 
 
 async def test_whatever_comes_together_with_a_cancel_nothing_stays_queued(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", *[2] * 20)
-    made = [await take(ledger, "c", no) for no in range(20)]
+    made = [await take(ledger, "c", number) for number in range(20)]
     async with anyio.create_task_group() as tasks:
-        for each in made:
-            tasks.start_soon(ledger.settle, each, BatchEvent.REQUEUE, NOTHING)
-            if each.no == 10:
+        for made_claim in made:
+            tasks.start_soon(ledger.settle, made_claim, BatchEvent.REQUEUE, NOTHING)
+            if made_claim.number == 10:
                 tasks.start_soon(ledger.cancel, "c", "enough")
     status = await ledger.status("c")
     assert (status.state, status.queued, status.not_sent) == (CampaignState.CANCELLED, 0, 40)
@@ -229,10 +240,10 @@ async def test_whatever_comes_together_with_a_cancel_nothing_stays_queued(ledger
 
 async def test_batches_that_are_halved_together_have_numbers_of_their_own(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", *[4] * 6)
-    made = [await take(ledger, "c", no) for no in range(6)]
+    made = [await take(ledger, "c", number) for number in range(6)]
     async with anyio.create_task_group() as tasks:
-        for each in made:
-            tasks.start_soon(ledger.split, each)
+        for made_claim in made:
+            tasks.start_soon(ledger.split, made_claim)
     status = await ledger.status("c")
     assert (status.batches, status.queued) == (12, 24)
 
@@ -246,18 +257,18 @@ async def test_a_rate_is_shared(ledger: PostgresLedger) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(30):
             tasks.start_soon(reserve)
-    assert sorted(waits) == pytest.approx([each * 0.5 for each in range(30)], abs=1e-5)
+    assert sorted(waits) == pytest.approx([index * 0.5 for index in range(30)], abs=1e-5)
 
 
 async def test_only_what_is_under_way_for_long_is_taken_for_lost(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", 1, 1)
     made = await take(ledger, "c")
     assert not await ledger.maintenance.sending(sent_before=1000.0)
-    assert not await ledger.maintenance.reap("c", 0, sent_before=1000.0)
+    assert not await ledger.maintenance.reap_orphan("c", 0, sent_before=1000.0)
     assert await ledger.maintenance.sending(sent_before=1000.1) == [("c", 0)]
-    assert not await ledger.maintenance.reap("c", 1, sent_before=2000.0)
-    assert await ledger.maintenance.reap("c", 0, sent_before=1000.1)
-    assert not await ledger.maintenance.reap("c", 0, sent_before=2000.0)
+    assert not await ledger.maintenance.reap_orphan("c", 1, sent_before=2000.0)
+    assert await ledger.maintenance.reap_orphan("c", 0, sent_before=1000.1)
+    assert not await ledger.maintenance.reap_orphan("c", 0, sent_before=2000.0)
     (unknown,) = await ledger.unknown("c")
     assert unknown.record.error
     assert await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
@@ -295,7 +306,7 @@ async def test_whatever_can_be_claimed_has_a_job_and_one_only(ledger: PostgresLe
 async def test_nobody_is_woken_for_what_cannot_be_claimed(ledger: PostgresLedger, postgres: str) -> None:
     await begin(ledger, "c", 1, 2, 2)
     await begin(ledger, "c1", 1)
-    made = [await take(ledger, "c", no) for no in (0, 1)]
+    made = [await take(ledger, "c", number) for number in (0, 1)]
     await ledger.pause("c", "lunch")
     assert waiting(postgres) == ["c1/0"]
     await ledger.settle(made[0], BatchEvent.REQUEUE, NOTHING)
@@ -354,21 +365,21 @@ async def test_a_job_and_its_batch_are_committed_together_or_not_at_all(
 
 async def test_what_is_turned_back_twice_at_once_has_one_job(ledger: PostgresLedger, postgres: str) -> None:
     await begin(ledger, "c", *[1] * 12)
-    made = [await take(ledger, "c", no) for no in range(12)]
+    made = [await take(ledger, "c", number) for number in range(12)]
     ask(postgres, "DELETE FROM vavasms_jobs.procrastinate_jobs")
     async with anyio.create_task_group() as tasks:
-        for each in made:
-            tasks.start_soon(ledger.settle, each, BatchEvent.REQUEUE, NOTHING)
+        for made_claim in made:
+            tasks.start_soon(ledger.settle, made_claim, BatchEvent.REQUEUE, NOTHING)
             tasks.start_soon(partial(ledger.maintenance.wake_jobless, "c", now=2000.0))
-    assert waiting(postgres) == sorted(f"c/{no}" for no in range(12))
+    assert waiting(postgres) == sorted(f"c/{number}" for number in range(12))
 
 
 async def test_what_comes_back_together_with_a_cancel_stays_in_doubt(ledger: PostgresLedger) -> None:
     await begin(ledger, "c", *[2] * 12)
-    for no in range(12):
-        assert await ledger.settle(await take(ledger, "c", no), BatchEvent.MARK_UNKNOWN, NOTHING)
+    for number in range(12):
+        assert await ledger.settle(await take(ledger, "c", number), BatchEvent.MARK_UNKNOWN, NOTHING)
     assert await ledger.resend("c", range(12), sent_before=2000.0) == 12
-    made = await at_once([partial(claim, ledger, "c", no, worker="second") for no in range(12)])
+    made = await at_once([partial(claim, ledger, "c", number, worker="second") for number in range(12)])
     async with anyio.create_task_group() as tasks:
         for at, each in enumerate(made):
             tasks.start_soon(ledger.settle, each, BatchEvent.REQUEUE, NOTHING)
@@ -423,24 +434,24 @@ async def test_a_claim_that_the_server_was_still_at_is_turned_back(
         await psycopg.AsyncConnection.connect(postgres) as other,
     ):
         # The server is slow at the last one.
-        await other.execute("SELECT FROM vavasms.batch WHERE no = 2 FOR UPDATE")
+        await other.execute("SELECT FROM vavasms.batch WHERE number = 2 FOR UPDATE")
         lost: list[int] = []
 
-        async def lose(no: int) -> None:
+        async def lose(number: int) -> None:
             with pytest.raises(LedgerError):
-                await claim(far, "c", no)
-            lost.append(no)
+                await claim(far, "c", number)
+            lost.append(number)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lose, 2)
             await until(partial(_waits_for_a_lock, postgres))
-            for no in (0, 1):
-                tasks.start_soon(lose, no)
+            for number in (0, 1):
+                tasks.start_soon(lose, number)
             await way.cut()
         way.mend()
         async with anyio.create_task_group() as tasks:
-            for no in lost:
-                tasks.start_soon(far.abandon, "c", no, f"c-{no}-w")
+            for number in lost:
+                tasks.start_soon(far.abandon, "c", number, f"c-{number}-w")
             await anyio.sleep(0.3)
             await other.rollback()
     status = await ledger.status("c")

@@ -24,7 +24,7 @@ from vavasms.storage.sqlite.database import Database
 pytestmark = pytest.mark.anyio
 
 CAMPAIGN = "(id, state, account, sender_id, message, policy, created_at)"
-BATCH = "(campaign, no, state, segments, n, message, token, sending_at, doubt)"
+BATCH = "(campaign, number, state, segments, size, message, token, sending_at, unknown_attempts)"
 #: As version 1 left them: accepted, unknown, waiting; of the last an attempt before may have gone out.
 STATEMENTS = (
     f"INSERT INTO campaign {CAMPAIGN} VALUES ('c', 'paused', 'ops', 'ACME', 'Bonjour', '{{}}', 10)",
@@ -32,7 +32,7 @@ STATEMENTS = (
     f"INSERT INTO batch {BATCH} VALUES (1, 1, 'unknown', 1, 1, 'Bonjour', 'b', 50, 0)",
     f"INSERT INTO batch {BATCH} VALUES (1, 2, 'queued', 1, 1, 'Bonjour', NULL, 50, 1)",
     *(
-        f"INSERT INTO recipient (campaign, batch, idx, phone) VALUES (1, {number}, 0, 225070000010{number})"
+        f"INSERT INTO recipient (campaign, batch, position, phone) VALUES (1, {number}, 0, 225070000010{number})"
         for number in range(3)
     ),
     *(
@@ -46,11 +46,11 @@ STATEMENTS = (
 #: Version 1 had them in PostgreSQL, the first with an argument less.
 FUNCTIONS = (
     """CREATE FUNCTION claim_plainly(
-        p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_workers TEXT[], p_nows DOUBLE PRECISION[], p_balances TEXT[]
+        p_id TEXT, p_numbers INTEGER[], p_tokens TEXT[], p_workers TEXT[], p_nows DOUBLE PRECISION[], p_balances TEXT[]
     ) RETURNS TABLE (token TEXT, message TEXT, segments INTEGER, attempt INTEGER, phones BIGINT[])
     LANGUAGE plpgsql AS $$ BEGIN RAISE 'of version 1'; END; $$""",
     """CREATE FUNCTION accept_batches(
-        p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_results TEXT[], p_purged_results TEXT[]
+        p_id TEXT, p_numbers INTEGER[], p_tokens TEXT[], p_results TEXT[], p_purged_results TEXT[]
     ) RETURNS SETOF TEXT
     LANGUAGE plpgsql AS $$ BEGIN RAISE 'of version 1'; END; $$""",
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
-from attrs import evolve
+from attrs import asdict, evolve
 
-from vavasms.campaigns.planning.plan import CampaignPlan, Example, dump_plan, load_plan
+from vavasms.campaigns.planning.plan import CampaignPlan, Example, dump_plan
 
 PLAN = CampaignPlan(
     rows=4,
@@ -45,16 +46,14 @@ def test_what_is_kept_of_a_plan_names_no_number_and_no_text() -> None:
     assert "07570001" not in repr(PLAN)
 
 
-def test_all_else_comes_back_as_it_was() -> None:
+def test_all_else_is_kept_as_it_was() -> None:
     bare = evolve(
         PLAN,
         first_text="",
         repairs={"old_plan": Example(count=1, row=2, text="")},
         refusals={"too_short": Example(count=1, row=3, text="")},
     )
-    assert load_plan(dump_plan(PLAN)) == bare
-    none = evolve(bare, cost=None, balance=None, ends_at=None, phone_column=None, repairs={}, refusals={})
-    assert load_plan(dump_plan(none)) == none
+    assert json.loads(dump_plan(PLAN)) == json.loads(json.dumps(asdict(bare), default=str))
 
 
 def test_what_is_left_is_known_where_balance_and_price_are() -> None:

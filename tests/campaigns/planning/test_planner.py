@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 import anyio
 import pytest
-from attrs import define, evolve
+from attrs import define
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from tests.campaigns.staging import phones
 from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.planning.loader import Listing, plan_listing
-from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan, load_plan
+from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.planning.planner import EMPTY_MESSAGE, LOAD, MESSAGE_TOO_LONG, OPEN_TEXTS, Planner
 from vavasms.campaigns.planning.template import parse_template
 from vavasms.errors import InvalidMessageError
@@ -38,9 +39,9 @@ class Planned:
         """Return each recipient's text; fails where one is there twice."""
         texts: dict[str, str] = {}
         for batch in self.batches:
-            for each in batch.recipients:
-                assert str(each) not in texts
-                texts[str(each)] = batch.message
+            for recipient in batch.recipients:
+                assert str(recipient) not in texts
+                texts[str(recipient)] = batch.message
         return texts
 
 
@@ -100,9 +101,9 @@ def test_the_counts_add_up_and_the_batches_hold_exactly_who_is_kept(
     got, batches, texts = planned.plan, planned.batches, planned.texts
     assert got.kept + got.duplicates + got.opted_out + got.refused == got.numbers >= got.rows
     assert got.kept == got.recipients == len(texts)
-    assert got.refused == sum(each.count for each in got.refusals.values())
+    assert got.refused == sum(refusal.count for refusal in got.refusals.values())
     assert texts.keys().isdisjoint(phones(2))
-    assert [batch.no for batch in batches] == list(range(got.requests))
+    assert [batch.number for batch in batches] == list(range(got.requests))
     assert all(1 <= len(batch.recipients) <= size and batch.message.strip() for batch in batches)
     assert got.segments == sum(batch.segments * len(batch.recipients) for batch in batches)
     assert got.segments_if_folded <= got.segments
@@ -133,7 +134,7 @@ def test_the_hash_changes_with_every_recipient_and_every_text() -> None:
 @pytest.mark.parametrize("message", ["Bonjour", "Bonjour {nom}"])
 def test_the_hash_names_what_is_sent_and_not_what_is_left_out(message: str) -> None:
     good = named(["Awa"] * 3)
-    refused = [(f"{each}", "Awa") for each in range(600)]
+    refused = [(f"{index}", "Awa") for index in range(600)]
     expected = plan(good, message).plan.hash
     assert plan([*good, *refused], message).plan.hash == expected
     assert plan([*refused, *good], message).plan.hash == expected
@@ -155,7 +156,7 @@ def test_equal_texts_share_batches() -> None:
 
 
 def test_a_fully_personal_list_is_a_request_each_and_says_so() -> None:
-    got = plan(named([f"n{each}" for each in range(30)]))
+    got = plan(named([f"n{index}" for index in range(30)]))
     assert (got.plan.requests, got.plan.is_personal) == (30, True)
     assert got.texts == {phone: f"Bonjour n{each}" for each, phone in enumerate(phones(30))}
     assert not plan(named(["a", "b"]), "Bonjour").plan.is_personal
@@ -186,9 +187,9 @@ def test_empty_cells_without_a_fallback_are_counted() -> None:
 def test_the_first_example_of_each_fault_is_kept_with_its_row() -> None:
     rows = [*named(["a"]), ("2,25071E+12", "b"), ("12", "c"), ("13", "d"), ("", "e")]
     refusals = plan(rows).plan.refusals
-    assert {each.row for each in refusals.values()} >= {3, 4}
+    assert {refusal.row for refusal in refusals.values()} >= {3, 4}
     assert sum(each.count for each in refusals.values()) == 4
-    assert all(each.became is None for each in refusals.values())
+    assert all(example.became is None for example in refusals.values())
     short = next(each for each in refusals.values() if each.row == 4)
     assert (short.text, short.count >= 2) == ("12", True)
 
@@ -218,7 +219,7 @@ def test_what_pushes_texts_to_ucs2_is_counted_with_the_saving() -> None:
 
 def test_recipients_are_counted_by_country_and_operator() -> None:
     others = ["2250507000001", "2250107000001", "2290197000001", "33612345678"]
-    got = plan([*named(["a"] * 5), *[(each, "b") for each in others]], "Bonjour").plan
+    got = plan([*named(["a"] * 5), *[(other, "b") for other in others]], "Bonjour").plan
     assert dict(got.countries) == {"CI": 7, "BJ": 1, "FR": 1}
     assert got.operators["CI Orange"] == 5
     assert got.operators["CI MTN"] == 1
@@ -230,7 +231,7 @@ def test_several_numbers_of_a_row_are_one_row() -> None:
     got = plan([(f"{one} / {two}", "Awa"), (three, "Ama")]).plan
     assert (got.rows, got.numbers, got.kept) == (2, 3, 3)
     # A row that is parted between two chunks is still one.
-    many = [(each, "a") for each in phones(499)]
+    many = [(phone, "a") for phone in phones(499)]
     got = plan([*many, (" / ".join(phones(2, 499)), "Awa")]).plan
     assert (got.rows, got.numbers, got.kept) == (500, 501, 501)
 
@@ -252,7 +253,7 @@ def test_batches_come_while_the_list_is_read() -> None:
 
 def test_more_texts_than_are_held_open_lose_nobody() -> None:
     count = OPEN_TEXTS + 300
-    rows = [*named([f"n{each}" for each in range(count)]), *named(["n0", f"n{count - 1}"], count)]
+    rows = [*named([f"n{index}" for index in range(count)]), *named(["n0", f"n{count - 1}"], count)]
     got = plan(rows, "{nom}", batch_size=2)
     texts = got.texts
     assert texts == dict(rows)
@@ -280,7 +281,7 @@ def test_a_later_row_of_a_number_is_sent_where_the_text_of_the_first_is_refused(
 def test_a_repair_is_counted_once_where_its_first_text_is_refused() -> None:
     got = plan([("+22507570001", ""), ("+22507570001", "Awa")], "{nom}", repair=True).plan
     assert (got.kept, got.repaired, got.refused, got.duplicates) == (1, 1, 1, 0)
-    assert [each.count for each in got.repairs.values()] == [1]
+    assert [repair.count for repair in got.repairs.values()] == [1]
 
 
 def test_the_longest_text_that_a_send_takes_is_kept_and_one_longer_is_refused() -> None:
@@ -389,7 +390,7 @@ def test_records_in_another_encoding_are_counted_with_the_first() -> None:
     assert found.strays is not None
     assert (found.strays.count, found.strays.row, found.strays.text) == (1, 3, "+2250709000002 André")
     assert (found.encoding, found.sheet, found.garbled) == ("utf-8", None, None)
-    assert load_plan(dump_plan(found)).strays == evolve(found.strays, text="")
+    assert json.loads(dump_plan(found))["strays"] == {"count": 1, "row": 3, "text": "", "became": None}
     for secret in ("André", "2250709000002", "Théo"):
         assert secret not in dump_plan(found)
 

@@ -30,8 +30,8 @@ class Crew:
 
     def __attrs_post_init__(self) -> None:
         self.workers = [self._start() for _ in range(WORKERS)]
-        for each in self.workers:
-            assert each.listen("worker_id"), each.said
+        for worker in self.workers:
+            assert worker.listen("worker_id"), worker.said
 
     def _start(self) -> Runner:
         return self.campaign.start(**self.words)
@@ -65,14 +65,14 @@ class Crew:
     def kill_many(self, kills: int, draw: random.Random, *, until: float) -> None:
         """Kill so many that held something, the last one with the share `until` of the batches done."""
         batches = self.campaign.queued()
-        while (dead := sum(bool(each.held) for each in self.left)) < kills:
+        while (dead := sum(bool(worker.held) for worker in self.left)) < kills:
             self.campaign.wait_for_queued(int(batches * (1 - until * (dead + 1) / kills)))
             self.kill_in_flight(draw)
 
     def stop(self) -> None:
         """Stop all of them; they end by themselves."""
-        for each in self.workers:
-            each.signal(15)
+        for worker in self.workers:
+            worker.signal(15)
         for each in self.workers:
             assert each.wait() == 0, each.said
             assert each.heard("stopped"), each.said
@@ -80,12 +80,15 @@ class Crew:
     @property
     def held(self) -> frozenset[int]:
         """Return the batches that were `sending` with a worker as it died."""
-        return frozenset[int]().union(*[each.held for each in self.left])
+        return frozenset[int]().union(*[worker.held for worker in self.left])
 
     def takeovers(self) -> list[float]:
         """Return the seconds after which what waited in a worker that ended was claimed by another one."""
-        claims, latest = self.campaign.claims(), {no: each for each in self.left for no in each.waiting}
-        found = [(*claims[no], left) for no, left in latest.items()]
+        claims, latest = (
+            self.campaign.claims(),
+            {number: worker for worker in self.left for number in worker.waiting},
+        )
+        found = [(*claims[number], left) for number, left in latest.items()]
         return sorted(at - left.at for pid, at, left in found if pid != left.pid)
 
 
@@ -121,7 +124,7 @@ def conclude(crew: Crew) -> Report:
     """Wait for the end of a campaign, end its workers, and hold the ledger against the journal."""
     crew.campaign.wait_for_end()
     crew.stop()
-    unknown = [each.no for each in crew.campaign.batches() if each.state is BatchState.UNKNOWN]
+    unknown = [batch.number for batch in crew.campaign.batches() if batch.state is BatchState.UNKNOWN]
     report = Report(
         audit=crew.campaign.audit(),
         unknown=frozenset(unknown),

@@ -35,13 +35,13 @@ TAKEOVER = 15.0
 _GLANCE = 0.05
 
 _IN_HAND = """
-SELECT batch.no, batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
+SELECT batch.number, batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
 WHERE campaign.id = %(id)s AND (
     (batch.state = 'sending' AND split_part(batch.worker, ':', 2) = %(pid)s)
     OR (batch.state = 'queued' AND EXISTS (
         SELECT FROM vavasms_jobs.procrastinate_jobs AS job, jsonb_array_elements(job.args -> 'batches') AS each
         WHERE job.status = 'doing' AND job.worker_id = ANY(%(ids)s)
-            AND job.args ->> 'campaign' = %(id)s AND each ->> 0 = batch.no::TEXT
+            AND job.args ->> 'campaign' = %(id)s AND each ->> 0 = batch.number::TEXT
     ))
 )
 """
@@ -50,7 +50,7 @@ SELECT count(*) FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch
 WHERE campaign.id = %(id)s AND batch.state = 'sending' AND split_part(batch.worker, ':', 2) = %(pid)s
 """
 _CLAIMS = """
-SELECT batch.no, split_part(batch.worker, ':', 2), batch.sending_at
+SELECT batch.number, split_part(batch.worker, ':', 2), batch.sending_at
 FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
 WHERE campaign.id = %(id)s AND batch.sending_at IS NOT NULL
 """
@@ -139,14 +139,14 @@ class SharedCampaign(Staged):
         """Return what a worker has in hand."""
         numbers = [line["worker_id"] for line in worker.said if "worker_id" in line]
         found: dict[str, set[int]] = {"sending": set(), "queued": set()}
-        for no, state in self.query(_IN_HAND, pid=str(worker.pid), ids=numbers):
-            found[state].add(no)
+        for number, state in self.query(_IN_HAND, pid=str(worker.pid), ids=numbers):
+            found[state].add(number)
         held, waiting = map(frozenset, found.values())
         return Left(pid=worker.pid, at=at, held=held, waiting=waiting)
 
     def claims(self) -> Mapping[int, tuple[int, float]]:
         """Return of each batch which process claimed it last, and when."""
-        return {no: (int(pid), at) for no, pid, at in self.query(_CLAIMS)}
+        return {number: (int(pid), at) for number, pid, at in self.query(_CLAIMS)}
 
 
 class WorkerStage(Stage):

@@ -41,25 +41,25 @@ async def crew(postgres: str, sandbox: SandboxServer, tmp_path: Path) -> AsyncIt
         yield crew
 
 
-def queued(no: int, not_before: float = 0.0) -> QueuedBatch:
-    return QueuedBatch(no=no, messages=1, segments=1, not_before=not_before)
+def queued(number: int, not_before: float = 0.0) -> QueuedBatch:
+    return QueuedBatch(number=number, messages=1, segments=1, not_before=not_before)
 
 
 def numbers(*groups: Sequence[QueuedBatch]) -> list[list[int]]:
-    return [[each.no for each in group] for group in groups]
+    return [[each.number for each in group] for group in groups]
 
 
 def test_only_whole_stretches_before_the_end_are_kept_together() -> None:
-    due = [queued(no) for no in range(3, 30)]
+    due = [queued(number) for number in range(3, 30)]
     found = numbers(*cut(due, before=20))
-    singles = [[no] for no in (*range(3, 8), *range(24, 30))]
+    singles = [[number] for number in (*range(3, 8), *range(24, 30))]
     assert found == [*singles[:5], [*range(8, 16)], [*range(16, 24)], *singles[5:]]
-    assert numbers(*cut(due, before=0)) == [[no] for no in range(3, 30)]
+    assert numbers(*cut(due, before=0)) == [[number] for number in range(3, 30)]
 
 
 def test_a_stretch_with_a_batch_that_is_put_off_is_no_stretch() -> None:
-    due = [queued(no, 9.0 if no == 5 else 0.0) for no in range(16)]
-    assert numbers(*cut(due, before=99)) == [*[[no] for no in range(8)], [*range(8, 16)]]
+    due = [queued(number, 9.0 if number == 5 else 0.0) for number in range(16)]
+    assert numbers(*cut(due, before=99)) == [*[[number] for number in range(8)], [*range(8, 16)]]
 
 
 async def test_a_long_campaign_has_a_job_for_each_stretch_and_its_end_one_for_each_batch(
@@ -68,12 +68,12 @@ async def test_a_long_campaign_has_a_job_for_each_stretch_and_its_end_one_for_ea
     await begin(ledger, "c", *[1] * 5001)
     keys = [key for key, _ in jobs(postgres)]
     stretches = (5001 - END + STRETCH - 1) // STRETCH
-    assert keys[:stretches] == [f"c/{each * STRETCH}+" for each in range(stretches)]
-    assert keys[stretches:] == [f"c/{no}" for no in range(stretches * STRETCH, 5001)]
+    assert keys[:stretches] == [f"c/{index * STRETCH}+" for index in range(stretches)]
+    assert keys[stretches:] == [f"c/{number}" for number in range(stretches * STRETCH, 5001)]
     ((arguments,),) = ask(
         postgres, "SELECT args FROM vavasms_jobs.procrastinate_jobs WHERE queueing_lock = %s", "c/8+"
     )
-    assert arguments == {"campaign": "c", "batches": [[no, 1, 1] for no in range(8, 16)]}
+    assert arguments == {"campaign": "c", "batches": [[number, 1, 1] for number in range(8, 16)]}
 
 
 async def test_with_a_rate_each_batch_has_a_job(ledger: PostgresLedger, postgres: str) -> None:
@@ -102,7 +102,7 @@ async def test_a_stretch_that_lost_its_job_gets_one_again(ledger: PostgresLedger
     ask(postgres, "DELETE FROM procrastinate_jobs WHERE queueing_lock LIKE 'c/%+'")
     assert await ledger.maintenance.wake_jobless("c", now=2000.0) == 23
     assert sorted(key for key, _ in jobs(postgres)[-9:]) == sorted(
-        ["c/0+", *[f"c/{no}" for no in range(9, 16)], "c/16+"]
+        ["c/0+", *[f"c/{number}" for number in range(9, 16)], "c/16+"]
     )
 
 
@@ -152,8 +152,10 @@ async def test_a_dead_workers_stretch_is_carried_by_another_but_for_what_it_had_
         "UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s WHERE queueing_lock LIKE '%%+'",
         worker,
     )
-    for no, event in ((0, BatchEvent.ACCEPT), (1, None)):
-        made = await crew.ledger.claim(campaign_id, no, token=f"t{no}", worker="dead", now=_now(crew) - 60.0)
+    for number, event in ((0, BatchEvent.ACCEPT), (1, None)):
+        made = await crew.ledger.claim(
+            campaign_id, number, token=f"t{number}", worker="dead", now=_now(crew) - 60.0
+        )
         assert made is not None
         if event is not None:
             await crew.ledger.settle(made, event, NOTHING)

@@ -89,7 +89,7 @@ async def test_a_pause_holds_for_all_workers_at_once_and_a_start_has_them_go_on(
         assert (status.state, status.reason) == (CampaignState.PAUSED, "lunch")
         assert status.accepted == paused.accepted + paused.sending < 40
         cut_short(status, crew)
-        assert not [each for each in crew.jobs() if each[1] == "todo"]
+        assert not [job for job in crew.jobs() if job[1] == "todo"]
         crew.stage.sandbox.faults.clear()
         assert await crew.ledger.start(campaign_id)
         status = await crew.settled(campaign_id)
@@ -124,7 +124,7 @@ async def test_a_stop_finishes_what_is_under_way_and_leaves_the_rest_to_others(c
     assert (status.state, status.queued) == (CampaignState.RUNNING, 60 - status.accepted)
     cut_short(status, crew)
     waiting = crew.ask(
-        "SELECT %s || '/' || no, 'todo' FROM vavasms.batch WHERE state = 'queued'", campaign_id
+        "SELECT %s || '/' || number, 'todo' FROM vavasms.batch WHERE state = 'queued'", campaign_id
     )
     assert sorted(crew.jobs()) == sorted(waiting)
     assert not crew.told
@@ -334,10 +334,10 @@ class SlowWorker(CampaignWorker):
 
     manager: SlowManager
 
-    def _make_engine(self, pool: Any) -> JobWorker:
-        engine = super()._make_engine(pool)
-        self.manager = engine._app.job_manager = SlowManager(engine._connector)
-        return engine
+    def _make_job_worker(self, pool: Any) -> JobWorker:
+        job_worker = super()._make_job_worker(pool)
+        self.manager = job_worker._app.job_manager = SlowManager(job_worker._connector)
+        return job_worker
 
 
 async def test_a_cancelled_worker_does_not_begin_what_was_being_fetched(crew: Crew) -> None:
@@ -364,7 +364,7 @@ def _was_fetched(worker: SlowWorker) -> Callable[[], Awaitable[bool]]:
 
 async def test_of_several_campaigns_one_balance_is_read_at_a_time(crew: Crew) -> None:
     # A place for each send and one more is all there is.
-    ids = [await crew.start(phones(20, 100 * each), batch_size=1) for each in range(6)]
+    ids = [await crew.start(phones(20, 100 * index), batch_size=1) for index in range(6)]
     stall(crew.stage.sandbox, 0.02)
     asked: list[str] = []
     under_way = most = 0
@@ -381,8 +381,8 @@ async def test_of_several_campaigns_one_balance_is_read_at_a_time(crew: Crew) ->
         under_way -= info.call == "balance"
 
     async with crew.work(1, concurrency=4, max_connections=5, on_request=note, on_response=end):
-        for each in ids:
-            assert (await crew.settled(each)).accepted == 20
+        for campaign_id in ids:
+            assert (await crew.settled(campaign_id)).accepted == 20
     assert most == 1
     assert len(asked) >= 1
 
@@ -411,12 +411,12 @@ class CountingWorker(CampaignWorker):
     """A worker as it is, with its rounds counted."""
 
     manager: CountingManager
-    engine: JobWorker
+    job_worker: JobWorker
 
-    def _make_engine(self, pool: Any) -> JobWorker:
-        self.engine = super()._make_engine(pool)
-        self.manager = self.engine._app.job_manager = CountingManager(self.engine._connector)
-        return self.engine
+    def _make_job_worker(self, pool: Any) -> JobWorker:
+        self.job_worker = super()._make_job_worker(pool)
+        self.manager = self.job_worker._app.job_manager = CountingManager(self.job_worker._connector)
+        return self.job_worker
 
 
 async def test_a_job_that_another_one_ended_meanwhile_is_no_outage(crew: Crew) -> None:
@@ -447,7 +447,7 @@ async def test_in_a_new_round_what_was_not_begun_goes_back_and_nobody_takes_the_
             tasks.start_soon(worker.run)
             await accepted(crew.stage.sandbox, 2)
             # A statement of the engine's failed.
-            worker.engine._connector.failed.set()
+            worker.job_worker._connector.failed.set()
             await until(partial(_has_rounds, worker, 2))
             # Two stretches were in hand, and one batch of each was under way.
             assert len(crew.stage.sandbox.gateway.journal) <= 4
@@ -496,8 +496,8 @@ async def test_a_campaign_that_is_started_again_as_a_worker_leaves_it_keeps_its_
     campaign_id = await crew.start(4, batch_size=1)
     async with await MeanwhileLedger.open(postgres) as ledger, connect(crew.stage.sandbox) as sms:
         worker = CampaignWorker(sms, ledger)
-        async with await crew.ledger.open_hasty(2) as pool, crew.sweeper() as worker._sweeper:
-            worker._engine = worker._make_engine(pool)
+        async with await crew.ledger.open_hasty(2) as pool, crew.maintenance() as worker._maintenance:
+            worker._job_worker = worker._make_job_worker(pool)
             async with anyio.create_task_group() as worker._tasks:
                 old = await worker._find_sender(campaign_id)
                 assert old is not None
@@ -510,8 +510,8 @@ async def test_a_campaign_that_is_started_again_as_a_worker_leaves_it_keeps_its_
                     opened.append(await worker._find_sender(campaign_id))
 
                 ledger.meanwhile = resume
-                await worker._sweeper.look()
-                await worker._leave()
+                await worker._maintenance.fetch_running()
+                await worker._close_ended()
                 assert await worker._find_sender(campaign_id) is opened[0]
                 worker.stop()
                 worker._tasks.cancel_scope.cancel()

@@ -108,11 +108,14 @@ async def test_a_floor_counts_what_the_same_worker_has_under_way_of_another_camp
 async def test_two_campaigns_of_a_worker_never_go_below_a_floor_together(poor: Crew) -> None:
     stall(poor.stage.sandbox, 0.3, accepted=False)
     floor = {"batch_size": 80, "unit_price": PRICE, "balance_floor": Decimal(0)}
-    ids = [await poor.start(phones(80, first=100 * each), **floor) for each in range(2)]
+    ids = [await poor.start(phones(80, first=100 * index), **floor) for index in range(2)]
     async with poor.work(number=1, concurrency=2):
-        statuses = [await poor.settled(each) for each in ids]
+        statuses = [await poor.settled(campaign_id) for campaign_id in ids]
     # Each of them is 800 of 1000 XOF.
-    assert sorted((each.state.value, each.accepted) for each in statuses) == [("done", 80), ("paused", 0)]
+    assert sorted((status.state.value, status.accepted) for status in statuses) == [
+        ("done", 80),
+        ("paused", 0),
+    ]
     assert poor.stage.sandbox.gateway.balance == 200
 
 
@@ -242,8 +245,8 @@ async def test_three_alike_of_an_undocumented_code_pause_it_for_all_workers(crew
     assert status.queued == 40 - status.unknown
 
 
-async def batch(crew: Crew, campaign_id: str, no: int = 0) -> StoredBatch:
-    return (await crew.stage.batches(campaign_id))[no]
+async def batch(crew: Crew, campaign_id: str, number: int = 0) -> StoredBatch:
+    return (await crew.stage.batches(campaign_id))[number]
 
 
 async def test_what_is_turned_away_has_a_job_that_is_due_when_the_gateway_said(crew: Crew) -> None:
@@ -316,8 +319,8 @@ class Hours:
     async def carry(self, numbers: tuple[int, int]) -> list[bool]:
         """Make each send one; return which did."""
         sent = []
-        for sender, no in zip(self.senders, numbers, strict=True):
-            result = await sender.send(QueuedBatch(no=no, messages=1, segments=1, not_before=0.0))
+        for sender, number in zip(self.senders, numbers, strict=True):
+            result = await sender.send(QueuedBatch(number=number, messages=1, segments=1, not_before=0.0))
             sent.append(result is not None)
         return sent
 
@@ -364,7 +367,7 @@ async def test_a_worker_pauses_only_the_start_that_it_carried(crew: Crew, obstac
         crew.stage.sandbox.faults.script(gone, path="/v1/check/balance")
     elif obstacle == "send":
         crew.stage.sandbox.faults.script(gone, path=TEXT)
-    await ours.send(QueuedBatch(no=0, messages=1, segments=1, not_before=0.0))
+    await ours.send(QueuedBatch(number=0, messages=1, segments=1, not_before=0.0))
     campaign = await crew.ledger.campaign(campaign_id)
     assert (campaign.state, campaign.reason) == (CampaignState.RUNNING, None)
     assert (await crew.ledger.status(campaign_id)).queued == 4
@@ -376,13 +379,13 @@ class Faulty(PostgresLedger):
 
     is_broken: bool = True
 
-    async def claim(self, campaign_id: str, no: int, **options: Any) -> Claim | None:
+    async def claim(self, campaign_id: str, number: int, **options: Any) -> Claim | None:
         if self.is_broken:
             self.is_broken = False
             assert await self.pause(campaign_id, "lunch")
             assert await self.start(campaign_id)
             raise RuntimeError("a fault")
-        return await super().claim(campaign_id, no, **options)
+        return await super().claim(campaign_id, number, **options)
 
 
 async def test_a_fault_of_a_workers_own_pauses_only_the_start_that_it_carried(crew: Crew) -> None:

@@ -40,14 +40,14 @@ def now(crew: Crew) -> float:
     return found
 
 
-async def take(crew: Crew, campaign_id: str, no: int = 0, *, ago: float = 0.0, token: str = "t") -> Claim:
+async def take(crew: Crew, campaign_id: str, number: int = 0, *, ago: float = 0.0, token: str = "t") -> Claim:
     """Claim a batch by hand, so many seconds ago."""
-    made = await crew.ledger.claim(campaign_id, no, token=token, worker="hand", now=now(crew) - ago)
+    made = await crew.ledger.claim(campaign_id, number, token=token, worker="hand", now=now(crew) - ago)
     assert made is not None
     return made
 
 
-def die(crew: Crew, campaign_id: str, no: int = 0) -> None:
+def die(crew: Crew, campaign_id: str, number: int = 0) -> None:
     """Leave a job with a worker that has said nothing for long."""
     ((worker,),) = crew.ask(
         "INSERT INTO vavasms_jobs.procrastinate_workers (last_heartbeat)"
@@ -56,12 +56,12 @@ def die(crew: Crew, campaign_id: str, no: int = 0) -> None:
     crew.ask(
         "UPDATE vavasms_jobs.procrastinate_jobs SET status = 'doing', worker_id = %s WHERE queueing_lock = %s",
         worker,
-        f"{campaign_id}/{no}",
+        f"{campaign_id}/{number}",
     )
 
 
-async def batch(crew: Crew, campaign_id: str, no: int = 0) -> StoredBatch:
-    return (await crew.stage.batches(campaign_id))[no]
+async def batch(crew: Crew, campaign_id: str, number: int = 0) -> StoredBatch:
+    return (await crew.stage.batches(campaign_id))[number]
 
 
 async def test_a_job_whose_batch_is_settled_is_dropped(crew: Crew) -> None:
@@ -85,8 +85,8 @@ async def test_a_batch_that_lost_its_job_gets_one(crew: Crew) -> None:
 
 async def test_a_dead_workers_queued_batch_is_carried_by_another(crew: Crew) -> None:
     campaign_id = await crew.start(4, batch_size=2)
-    for no in range(2):
-        die(crew, campaign_id, no)
+    for number in range(2):
+        die(crew, campaign_id, number)
     async with crew.work():
         assert (await crew.settled(campaign_id)).accepted == 4
         await until(crew.has_no_jobs)
@@ -97,8 +97,8 @@ async def test_a_living_workers_job_is_left_to_it(crew: Crew) -> None:
     campaign_id = await crew.start(2)
     die(crew, campaign_id)
     crew.ask("UPDATE vavasms_jobs.procrastinate_workers SET last_heartbeat = now() - interval '5 s'")
-    async with crew.sweeper() as sweeper:
-        await sweeper.sweep()
+    async with crew.maintenance() as maintenance:
+        await maintenance.run_once()
     assert crew.jobs() == [(f"{campaign_id}/0", "doing")]
 
 
@@ -106,23 +106,23 @@ async def test_a_dead_workers_batch_under_way_waits_and_then_is_unknown(crew: Cr
     campaign_id = await crew.start(4, batch_size=2)
     await take(crew, campaign_id, 0, ago=100)
     await take(crew, campaign_id, 1, ago=40, token="u")
-    for no in range(2):
-        die(crew, campaign_id, no)
-    async with crew.sweeper(reap_after=120) as sweeper:
-        await sweeper.sweep()
+    for number in range(2):
+        die(crew, campaign_id, number)
+    async with crew.maintenance(reap_after=120) as maintenance:
+        await maintenance.run_once()
     assert (await crew.ledger.status(campaign_id)).sending == 4
     assert len(crew.jobs()) == 2
-    async with crew.sweeper(reap_after=60) as sweeper:
-        await sweeper.sweep()
+    async with crew.maintenance(reap_after=60) as maintenance:
+        await maintenance.run_once()
         status = await crew.ledger.status(campaign_id)
         assert (status.state, status.sending, status.unknown) == (CampaignState.RUNNING, 2, 2)
-        await sweeper.sweep()
+        await maintenance.run_once()
     assert [key for key, _ in crew.jobs()] == [f"{campaign_id}/1"]
     (unknown,) = await crew.ledger.unknown(campaign_id)
     assert "process ended" in str(unknown.record.error)
-    async with crew.sweeper(reap_after=30) as sweeper:
-        await sweeper.sweep()
-        await sweeper.sweep()
+    async with crew.maintenance(reap_after=30) as maintenance:
+        await maintenance.run_once()
+        await maintenance.run_once()
     status = await crew.ledger.status(campaign_id)
     assert (status.state, status.unknown, crew.jobs()) == (CampaignState.DONE, 4, [])
     assert not crew.stage.received()
@@ -143,8 +143,8 @@ async def test_a_stalled_job_of_a_settled_batch_is_dropped(crew: Crew, event: Ba
     campaign_id = await crew.start(4, batch_size=2)
     assert await crew.ledger.settle(await take(crew, campaign_id), event, NOTHING)
     die(crew, campaign_id)
-    async with crew.sweeper() as sweeper:
-        await sweeper.sweep()
+    async with crew.maintenance() as maintenance:
+        await maintenance.run_once()
     assert crew.jobs() == [(f"{campaign_id}/1", "todo")]
 
 
@@ -152,10 +152,10 @@ async def test_a_stalled_job_of_a_batch_that_was_split_is_dropped(crew: Crew) ->
     campaign_id = await crew.start(4, batch_size=4)
     found = await crew.ledger.split(await take(crew, campaign_id))
     die(crew, campaign_id)
-    async with crew.sweeper() as sweeper:
-        await sweeper.sweep()
+    async with crew.maintenance() as maintenance:
+        await maintenance.run_once()
     assert found is not None
-    assert crew.jobs() == [(f"{campaign_id}/{no}", "todo") for no in found]
+    assert crew.jobs() == [(f"{campaign_id}/{number}", "todo") for number in found]
 
 
 async def test_a_stalled_job_beside_one_that_waits_is_dropped_and_disturbs_nobody(crew: Crew) -> None:
@@ -165,9 +165,9 @@ async def test_a_stalled_job_beside_one_that_waits_is_dropped_and_disturbs_nobod
     die(crew, campaign_id)
     assert await crew.ledger.settle(made, BatchEvent.REQUEUE, NOTHING, not_before=now(crew) + 60)
     assert sorted(status for _, status in crew.jobs()) == ["doing", "todo"]
-    async with crew.sweeper() as sweeper:
-        await sweeper.sweep()
-        assert not sweeper.engine._connector.failed.is_set()
+    async with crew.maintenance() as maintenance:
+        await maintenance.run_once()
+        assert not maintenance.job_worker._connector.failed.is_set()
     assert crew.jobs() == [(f"{campaign_id}/0", "todo")]
 
 
@@ -179,12 +179,12 @@ async def test_two_that_find_the_same_stalled_job_do_not_disturb_each_other(
     if settled:
         assert await crew.ledger.settle(await take(crew, campaign_id), BatchEvent.ACCEPT, NOTHING)
     die(crew, campaign_id)
-    async with crew.sweeper() as sweeper, crew.sweeper() as other:
-        engines = (sweeper.engine, other.engine)
-        found = [(await each.stalled())[0][0] for each in engines]
-        for engine, job in zip(engines, found, strict=True):
-            await (engine.drop(job) if settled else engine.wake_again(job))
-        assert not [each for each in engines if each._connector.failed.is_set()]
+    async with crew.maintenance() as maintenance, crew.maintenance() as other:
+        job_workers = (maintenance.job_worker, other.job_worker)
+        found = [(await worker.stalled())[0][0] for worker in job_workers]
+        for job_worker, job in zip(job_workers, found, strict=True):
+            await (job_worker.drop(job) if settled else job_worker.wake_again(job))
+        assert not [each for each in job_workers if each._connector.failed.is_set()]
     assert crew.jobs() == ([] if settled else [(f"{campaign_id}/0", "todo")])
 
 
@@ -193,7 +193,7 @@ async def test_a_late_true_answer_raises_unknown_to_accepted(crew: Crew) -> None
     stall(crew.stage.sandbox, 0.5)
     async with crew.work(1):
         await accepted(crew.stage.sandbox, 1)
-        assert await crew.ledger.maintenance.reap(campaign_id, 0, sent_before=inf)
+        assert await crew.ledger.maintenance.reap_orphan(campaign_id, 0, sent_before=inf)
         assert (await crew.ledger.status(campaign_id)).unknown == 2
 
         async def is_raised() -> bool:
@@ -209,7 +209,7 @@ async def test_a_late_answer_never_overwrites_a_newer_attempt(crew: Crew, postgr
     stall(crew.stage.sandbox, 0.5)
     async with crew.work(1, concurrency=1):
         await accepted(crew.stage.sandbox, 1)
-        assert await crew.ledger.maintenance.reap(campaign_id, 0, sent_before=inf)
+        assert await crew.ledger.maintenance.reap_orphan(campaign_id, 0, sent_before=inf)
         # Its worker might still send: not even a person's word queues it so soon.
         assert await crew.ledger.resend(campaign_id, [0], sent_before=inf) == 0
         ask(postgres, "UPDATE vavasms.batch SET sending_at = sending_at - 7200")
@@ -303,7 +303,7 @@ async def test_two_that_look_for_batches_without_a_job_make_one_each(crew: Crew)
     async with anyio.create_task_group() as tasks:
         for _ in range(6):
             tasks.start_soon(partial(crew.ledger.maintenance.wake_jobless, campaign_id, now=now(crew)))
-    assert sorted(crew.jobs()) == sorted((f"{campaign_id}/{no}", "todo") for no in range(20))
+    assert sorted(crew.jobs()) == sorted((f"{campaign_id}/{number}", "todo") for number in range(20))
 
 
 async def test_batches_without_a_job_are_looked_for_whoever_else_is_there(crew: Crew) -> None:
@@ -311,8 +311,8 @@ async def test_batches_without_a_job_are_looked_for_whoever_else_is_there(crew: 
     crew.ask("DELETE FROM vavasms_jobs.procrastinate_jobs")
     # It may be another account's.
     crew.ask("INSERT INTO vavasms_jobs.procrastinate_workers DEFAULT VALUES")
-    async with crew.sweeper() as sweeper:
-        await sweeper.sweep()
+    async with crew.maintenance() as maintenance:
+        await maintenance.run_once()
     assert len(crew.jobs()) == 2
     crew.ask("DELETE FROM vavasms_jobs.procrastinate_jobs")
     # Somebody did a moment ago.
@@ -326,15 +326,15 @@ async def test_a_campaign_whose_loading_broke_off_a_day_ago_is_cancelled(crew: C
     for age, state in ((day - 60, CampaignState.LOADING), (day + 60, CampaignState.CANCELLED)):
         values = (now(crew) - age,)
         crew.ask("UPDATE vavasms.campaign SET state = 'loading', created_at = %s", *values)
-        async with crew.sweeper() as sweeper:
-            await sweeper.sweep()
+        async with crew.maintenance() as maintenance:
+            await maintenance.run_once()
         assert (await crew.ledger.campaign(campaign_id)).state is state
 
 
 async def test_a_resend_needs_no_second_connection(postgres: str, crew: Crew) -> None:
     campaign_id = await crew.start(2)
     await take(crew, campaign_id, ago=7200.0)
-    assert await crew.ledger.maintenance.reap(campaign_id, 0, sent_before=inf)
+    assert await crew.ledger.maintenance.reap_orphan(campaign_id, 0, sent_before=inf)
     async with await PostgresLedger.open(postgres, connections=1) as narrow:
         with anyio.fail_after(10):
             assert await narrow.resend(campaign_id, [0], sent_before=inf) == 1

@@ -29,7 +29,7 @@ from vavasms.storage.postgres.database import PostgresDatabase, change
 
 _UNFENCE = """
 UPDATE vavasms.batch SET state = 'queued' FROM vavasms.campaign
-WHERE campaign.seq = batch.campaign AND campaign.id = %(id)s AND batch.no = %(no)s AND batch.state = 'sending'
+WHERE campaign.seq = batch.campaign AND campaign.id = %(id)s AND batch.number = %(number)s AND batch.state = 'sending'
 """
 
 
@@ -46,10 +46,10 @@ class TellingManager(JobManager):
 class TellingWorker(CampaignWorker):
     """The worker as it is; says its number with the engine."""
 
-    def _make_engine(self, pool: Any) -> JobWorker:
-        engine = super()._make_engine(pool)
-        engine._app.job_manager = TellingManager(engine._connector)
-        return engine
+    def _make_job_worker(self, pool: Any) -> JobWorker:
+        job_worker = super()._make_job_worker(pool)
+        job_worker._app.job_manager = TellingManager(job_worker._connector)
+        return job_worker
 
 
 class CarelessMaintenance(PostgresMaintenance):
@@ -68,11 +68,11 @@ class CarelessLedger(PostgresLedger):
         super().__init__(database)
         self.maintenance = CarelessMaintenance(database)
 
-    async def claim(self, campaign_id: str, no: int, **values: Any) -> Claim | None:
+    async def claim(self, campaign_id: str, number: int, **values: Any) -> Claim | None:
         """Claim without a look at the state or the token."""
-        key = {"id": campaign_id, "no": no}
+        key = {"id": campaign_id, "number": number}
         await self._database.write(lambda connection: change(connection, _UNFENCE, key))
-        return await super().claim(campaign_id, no, **values)
+        return await super().claim(campaign_id, number, **values)
 
 
 LEDGERS = {"": PostgresLedger, "careless": CarelessLedger}

@@ -57,7 +57,7 @@ async def _create(ledger: SqliteLedger, campaign_id: str, *sizes: int) -> None:
     batches, first = [], FIRST
     for no, size in enumerate(sizes):
         recipients = tuple(Msisdn(each) for each in range(first, first + size))
-        batches.append(NewBatch(no=no, message="Bonjour", segments=2, recipients=recipients))
+        batches.append(NewBatch(number=no, message="Bonjour", segments=2, recipients=recipients))
         first += size
     await ledger.load(campaign_id, batches)
     await ledger.finish_loading(campaign_id, plan="{}", plan_hash=campaign_id)
@@ -437,7 +437,7 @@ async def _send(account: Mapping[str, str]) -> None:
         for key, to in (("fails", "2250700000404"), ("pends", "2250700000100")):
             values = {"account": "ops", "sender_id": "ACME", "message": "B", "created_at": 1.75e9}
             await ledger.create(NewCampaign(id=key, **values))  # type: ignore[arg-type]
-            batch = NewBatch(no=0, message="B", segments=1, recipients=(Msisdn(to),))
+            batch = NewBatch(number=0, message="B", segments=1, recipients=(Msisdn(to),))
             await ledger.load(key, [batch])
             await ledger.finish_loading(key, plan="{}", plan_hash=key)
             await ledger.start(key)

@@ -31,7 +31,7 @@ async def _build() -> None:
         values = {"account": "ops", "sender_id": "ACME", "message": "Bonjour", "created_at": 1.75e9}
         await ledger.create(NewCampaign(id=ID, policy=policy, max_segments=9, **values))  # type: ignore[arg-type]
         batches = [
-            NewBatch(no=no, message="Bonjour", segments=2, recipients=(Msisdn(2250700000100 + no),))
+            NewBatch(number=no, message="Bonjour", segments=2, recipients=(Msisdn(2250700000100 + no),))
             for no in range(3)
         ]
         await ledger.load(ID, batches)
@@ -89,7 +89,7 @@ def test_nothing_says_that_what_was_loading_was_not_sent(inside: Run) -> None:
         async with await SqliteLedger.open(LEDGER) as ledger, ledger.take_over(1.0):
             values = {"account": "ops", "sender_id": "ACME", "message": "Salut", "created_at": 1.75e9}
             await ledger.create(NewCampaign(id="later", **values))  # type: ignore[arg-type]
-            batch = NewBatch(no=0, message="Salut", segments=1, recipients=(Msisdn(2250700000200),))
+            batch = NewBatch(number=0, message="Salut", segments=1, recipients=(Msisdn(2250700000200),))
             await ledger.load("later", [batch])
             async with await SqliteLedger.open(LEDGER) as other:
                 await other._database.checkpoint("FULL")

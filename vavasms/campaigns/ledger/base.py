@@ -51,7 +51,7 @@ class Ledger(Protocol):
     ) -> str | None:
         """Make a campaign `queued`: it is whole.
 
-        With `unless_same`, gives the id of the oldest other campaign of the account that has the same plan
+        With `unless_same`, returns the id of the oldest other campaign of the account that has the same plan
         hash, unless it was cancelled before anything was claimed; else of the oldest that is not over, has
         the same message and a recipient in common. Where there is one, this one stays `loading`. Raises
         `LedgerError`, and leaves it `loading`, where a recipient is in it twice.
@@ -110,15 +110,15 @@ class Ledger(Protocol):
     def take_over(self, now: float) -> AbstractAsyncContextManager[Mapping[str, Sequence[int]]]:
         """Be the one runner of an embedded ledger; every `sending` of before becomes `unknown`.
 
-        Gives those batches by campaign. Campaigns left `loading` are cancelled. Raises `LedgerBusyError`
-        where another runner lives. A distributed ledger excludes nobody and gives nothing.
+        Yields those batches by campaign. Campaigns left `loading` are cancelled. Raises `LedgerBusyError`
+        where another runner lives. A distributed ledger excludes nobody and yields nothing.
         """
         ...
 
     async def reap_orphans(self, *, now: float) -> Mapping[str, Sequence[int]]:
         """Make `unknown` what was claimed longer ago than a call can take, on a shared ledger.
 
-        Gives those batches by campaign; none on an embedded one, where `take_over` does it.
+        Returns those batches by campaign; none on an embedded one, where `take_over` does it.
         """
         ...
 
@@ -135,7 +135,7 @@ class Ledger(Protocol):
         ...
 
     async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
-        """Take the room of `messages` in the account's rate; give the seconds to wait before sending.
+        """Take the room of `messages` in the account's rate; return the seconds to wait before sending.
 
         GCRA: `tat = max(tat, now) + messages / rate`, the wait is what `tat - now` was. `rate` is in
         messages a second. Where the wait is more than `RESERVE_AHEAD` nothing is taken: ask again later.
@@ -144,7 +144,7 @@ class Ledger(Protocol):
         ...
 
     async def release(self, account: str, messages: int, *, rate: float) -> None:
-        """Hand back the room of `messages` that was reserved at this rate and not used."""
+        """Release the room of `messages` that was reserved at this rate and not used."""
         ...
 
     async def hold(self, account: str, until: float, *, now: float) -> None:
@@ -154,7 +154,7 @@ class Ledger(Protocol):
     async def claim(
         self,
         campaign_id: str,
-        no: int,
+        number: int,
         *,
         token: str,
         worker: str,
@@ -184,7 +184,7 @@ class Ledger(Protocol):
     ) -> bool:
         """TX2: write what became of a claim: `ACCEPT`, `REJECT`, `MARK_UNKNOWN` or `REQUEUE`.
 
-        False, and nothing written, where the batch is another attempt's by now. What is turned back after
+        False, and nothing written, where the batch is another attempt's by now. What is requeued after
         its campaign was cancelled or purged is cancelled. Where a person had the batch sent again, the
         earlier attempt may have gone out: then a `REJECT` ends in `unknown`, and what would be cancelled
         does too; after an `ACCEPT` the budget and the daily cap count the earlier attempts on. Message ids
@@ -192,8 +192,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
-        """Turn back a claim whose own answer was lost: nothing was sent on the strength of it.
+    async def abandon(self, campaign_id: str, number: int, token: str) -> bool:
+        """Requeue a claim whose own answer was lost: nothing was sent on the strength of it.
 
         False where there is no such claim: its commit never happened.
         """
@@ -202,8 +202,8 @@ class Ledger(Protocol):
     async def split(self, claim: Claim) -> tuple[int, int] | None:
         """TX2 of a lot that was refused as a whole: queue its halves as two new batches in its place.
 
-        Gives their numbers; None, and nothing written, where the batch is another attempt's by now, and
-        None where the campaign is purged: then it is turned back. Raises `InvalidInputError` for a single
+        Returns their numbers; None, and nothing written, where the batch is another attempt's by now, and
+        None where the campaign is purged: then it is requeued. Raises `InvalidInputError` for a single
         recipient.
         """
         ...
@@ -217,14 +217,14 @@ class Ledger(Protocol):
         ...
 
     async def mark_sent(self, campaign_id: str, numbers: Collection[int], *, note: str) -> int:
-        """Take unknown batches for accepted; give how many of them were."""
+        """Take unknown batches for accepted; return how many of them were."""
         ...
 
     async def resend(self, campaign_id: str, numbers: Collection[int], *, sent_before: float) -> int:
-        """Queue unknown batches again that were claimed before `sent_before`; give how many.
+        """Queue unknown batches again that were claimed before `sent_before`; return how many.
 
-        On a shared ledger never one that was claimed within `GRACE`: whoever claimed it might still send.
-        The earlier attempt stays possibly sent and paid: the budget and the daily cap count it on. A
+        On a shared ledger never one that was claimed within `RESEND_GRACE`: whoever claimed it might still
+        send. The earlier attempt stays possibly sent and paid: the budget and the daily cap count it on. A
         campaign that was `done` is `paused` after it. Raises `InvalidInputError` where it is cancelled or
         purged.
         """
@@ -262,11 +262,11 @@ class Ledger(Protocol):
         ...
 
     async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
-        """Put numbers on the opt-out list; give how many were new."""
+        """Put numbers on the opt-out list; return how many were new."""
         ...
 
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
-        """Take numbers off the opt-out list; give how many were on it."""
+        """Take numbers off the opt-out list; return how many were on it."""
         ...
 
     async def aclose(self) -> None:

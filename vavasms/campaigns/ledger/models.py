@@ -1,4 +1,4 @@
-"""What a ledger takes and gives: campaigns, batches, claims, opt-outs."""
+"""What a ledger takes and returns: campaigns, batches, claims, opt-outs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class NewBatch:
     """A batch to be kept: one text and whom to send it to."""
 
     #: From 0, one after the other.
-    no: int
+    number: int
     #: The text as it will be sent.
     message: str = field(repr=False)
     #: SMS to pay per recipient.
@@ -105,7 +105,7 @@ class CampaignStatus:
 class QueuedBatch:
     """A batch that waits: enough to reserve its share of the rate."""
 
-    no: int
+    number: int
     #: Messages to send, exclusions so far left out.
     messages: int
     #: SMS to pay per recipient.
@@ -123,7 +123,7 @@ class Claim:
     """A committed intent: the right to make one call."""
 
     campaign_id: str
-    no: int
+    number: int
     #: New for each attempt; TX2 is fenced by it.
     token: str
     #: When it was committed.
@@ -151,7 +151,7 @@ class BatchRecord:
 class StoredBatch:
     """A batch with its recipients, for reports and decisions."""
 
-    no: int
+    number: int
     state: BatchState
     segments: int
     record: BatchRecord

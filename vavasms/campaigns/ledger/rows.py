@@ -29,7 +29,7 @@ from vavasms.campaigns.states import (
     BatchState,
     CampaignEvent,
     CampaignState,
-    settling,
+    settle_events,
 )
 from vavasms.errors import InvalidInputError
 from vavasms.models import DeliveryStatus
@@ -101,7 +101,7 @@ class Intent(NamedTuple):
     """What TX1 writes."""
 
     campaign_id: str
-    no: int
+    number: int
     token: str
     worker: str
     now: float
@@ -123,7 +123,7 @@ class Intent(NamedTuple):
         """Build the claim that it became."""
         return Claim(
             campaign_id=self.campaign_id,
-            no=self.no,
+            number=self.number,
             token=self.token,
             at=self.now,
             attempt=attempt,
@@ -137,7 +137,7 @@ class Settlement(NamedTuple):
     """What TX2 writes."""
 
     campaign_id: str
-    no: int
+    number: int
     token: str
     event: BatchEvent
     record: BatchRecord = BatchRecord()
@@ -148,21 +148,27 @@ class Settlement(NamedTuple):
         """Whether it says that nothing was sent."""
         return self.event not in (BatchEvent.ACCEPT, BatchEvent.MARK_UNKNOWN)
 
-    def settle(self, campaign: CampaignRow, doubt: int) -> tuple[BatchState, Mapping[str, Any]]:
+    def settle(self, campaign: CampaignRow, unknown_attempts: int) -> tuple[BatchState, Mapping[str, Any]]:
         """Return what becomes of the batch, and the values of `settle_batch`.
 
-        `doubt` counts the earlier attempts that may have gone out.
+        `unknown_attempts` counts the earlier attempts that may have gone out.
         """
-        state, steps = BatchState.SENDING, settling(self.event, doubtful=doubt > 0, closed=campaign.closed)
+        state, steps = (
+            BatchState.SENDING,
+            settle_events(self.event, maybe_sent=unknown_attempts > 0, closed=campaign.closed),
+        )
         for step in steps:
             state = BATCH_TRANSITIONS[state, step]
         # The earlier attempt's outcome is the batch's own again: no answer to any attempt counts now.
-        is_doubted = steps[-1] is BatchEvent.DOUBT
+        is_dropped = steps[-1] is BatchEvent.DROP_RESEND
         # What a purge took away stays away.
         record = evolve(self.record, message_ids=()) if campaign.purged else self.record
-        if is_doubted and self.event is BatchEvent.REQUEUE:
+        if is_dropped and self.event is BatchEvent.REQUEUE:
             record = DROPPED
-        kept = {"doubt": doubt - is_doubted, "kept_token": None if is_doubted else self.token}
+        kept = {
+            "unknown_attempts": unknown_attempts - is_dropped,
+            "kept_token": None if is_dropped else self.token,
+        }
         values = {"state": state.value, "result": dump_record(record), "not_before": self.not_before}
         return state, {**values, **kept}
 
@@ -177,8 +183,8 @@ def shift_arrival(tat: float, at: float, now: float) -> tuple[float, float]:
 
 def no_resending(campaign_id: str, *, purged: bool) -> InvalidInputError:
     """Build the error of a campaign whose unknown batches can only be marked."""
-    why = "its numbers are forgotten" if purged else "it is cancelled"
-    return InvalidInputError(f"Nothing of the campaign {campaign_id!r} can be sent again: {why}.")
+    reason = "its numbers are forgotten" if purged else "it is cancelled"
+    return InvalidInputError(f"Nothing of the campaign {campaign_id!r} can be sent again: {reason}.")
 
 
 def still_going(campaign_id: str, state: CampaignState, what: str) -> InvalidInputError:
@@ -221,8 +227,8 @@ def read_campaign(campaign_id: str, row: Sequence[Any] | None) -> CampaignRow:
 def read_queued(rows: Iterable[Sequence[Any]]) -> list[QueuedBatch]:
     """Make batches of `select_queued`'s rows."""
     return [
-        QueuedBatch(no=no, messages=n, segments=segments, not_before=not_before)
-        for no, n, segments, not_before in rows
+        QueuedBatch(number=number, messages=messages, segments=segments, not_before=not_before)
+        for number, messages, segments, not_before in rows
     ]
 
 
@@ -230,11 +236,11 @@ def read_status(campaign: Campaign, rows: Iterable[Sequence[Any]]) -> CampaignSt
     """Count recipients by what became of them, from `count_batches`."""
     counts = dict.fromkeys(BatchState, 0)
     batches = recipients = excluded = segments = 0
-    for name, number, n, left_out, spent, doubted in rows:
+    for name, count, size, left_out, spent, spent_before in rows:
         state = BatchState(name)
-        counts[state] = n - left_out
-        batches, recipients, excluded = batches + number, recipients + n, excluded + left_out
-        segments += doubted
+        counts[state] = size - left_out
+        batches, recipients, excluded = batches + count, recipients + size, excluded + left_out
+        segments += spent_before
         if state in (BatchState.SENDING, BatchState.ACCEPTED, BatchState.UNKNOWN):
             segments += spent
     return CampaignStatus(
@@ -255,9 +261,9 @@ def read_status(campaign: Campaign, rows: Iterable[Sequence[Any]]) -> CampaignSt
 
 def read_batch(row: Sequence[Any], recipients: Iterable[Sequence[Any]]) -> StoredBatch:
     """Make a batch of `select_batches`' row and `select_recipients`' rows."""
-    no, state, segments, result, sending_at, before, after = row
+    number, state, segments, result, sending_at, before, after = row
     return StoredBatch(
-        no=no,
+        number=number,
         state=BatchState(state),
         segments=segments,
         record=load_record(result),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -84,7 +86,7 @@ async def plan_listing(
             is_plain=template.is_plain,
             on_left_out=None if on_left_out is None else on_left_out(contacts),
         )
-        await _carry(planner.plan(contacts), load, campaign_id)
+        await _load(planner.plan(contacts), load, campaign_id)
         plan = _describe_reading(contacts, message, planner.result(contacts.phone_column))
     if not plan.recipients:
         hint = ": see `vavasms numbers check`" if plan.refused else ""
@@ -116,38 +118,33 @@ def _describe_reading(contacts: ContactList, message: str, plan: CampaignPlan) -
     )
 
 
-async def _carry(chunks: Iterator[list[NewBatch]], ledger: Ledger | None, campaign_id: str) -> None:
+async def _load(chunks: Iterator[list[NewBatch]], ledger: Ledger | None, campaign_id: str) -> None:
     """Plan one chunk ahead of the writing."""
     if ledger is None:
-        await run_sync(_exhaust, chunks)
+        await run_sync(partial(deque, chunks, maxlen=0))
         return
     out, ready = anyio.create_memory_object_stream[list[NewBatch]](1)
     # The list's and the ledger's: raised below, not within the task group's own.
-    problems: list[Exception] = []
+    errors: list[Exception] = []
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_plan_ahead, chunks, out, problems)
+        tasks.start_soon(_plan_ahead, chunks, out, errors)
         async with ready:
             try:
                 async for batches in ready:
                     await ledger.load(campaign_id, batches)
             except Exception as error:  # noqa: BLE001
-                problems.append(error)
+                errors.append(error)
                 tasks.cancel_scope.cancel()
-    if problems:
-        raise problems[0]
+    if errors:
+        raise errors[0]
 
 
 async def _plan_ahead(
-    chunks: Iterator[list[NewBatch]], out: ObjectSendStream[list[NewBatch]], problems: list[Exception]
+    chunks: Iterator[list[NewBatch]], out: ObjectSendStream[list[NewBatch]], errors: list[Exception]
 ) -> None:
     async with out:
         try:
             while (chunk := await run_sync(next, chunks, None)) is not None:
                 await out.send(chunk)
         except Exception as error:  # noqa: BLE001
-            problems.append(error)
-
-
-def _exhaust(chunks: Iterator[list[NewBatch]]) -> None:
-    for _ in chunks:
-        pass
+            errors.append(error)

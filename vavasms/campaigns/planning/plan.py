@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 from attrs import asdict, evolve, field, frozen
 
@@ -98,10 +97,6 @@ class CampaignPlan:
         return self.cost / self.segments * self.segments_if_folded
 
 
-#: Fields that are one example; plans of an older version lack them.
-_EXAMPLES = ("strays", "garbled", "differing")
-
-
 def dump_plan(plan: CampaignPlan) -> str:
     """Write a plan as JSON, without what names a person: examples keep their counts only."""
     bare = evolve(
@@ -114,20 +109,6 @@ def dump_plan(plan: CampaignPlan) -> str:
         differing=plan.differing and _drop_texts(plan.differing),
     )
     return json.dumps(asdict(bare), default=str, separators=(",", ":"))
-
-
-def load_plan(text: str) -> CampaignPlan:
-    """Read what `dump_plan` wrote."""
-    data: dict[str, Any] = json.loads(text)
-    for name in ("cost", "balance"):
-        data[name] = None if data[name] is None else Decimal(data[name])
-    for name in ("repairs", "refusals"):
-        data[name] = {key: Example(**value) for key, value in data[name].items()}
-    for name in _EXAMPLES:
-        data[name] = None if data.get(name) is None else Example(**data[name])
-    for name in ("unfilled", "doubled"):
-        data[name] = tuple(data.get(name, ()))
-    return CampaignPlan(**data)
 
 
 def _drop_texts(example: Example) -> Example:

@@ -15,13 +15,13 @@ from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.planning.template import BoundTemplate
 from vavasms.campaigns.planning.text_cost import (
     MODULUS,
+    TextCost,
     TextGroup,
-    Weight,
     check_text,
     fits_a_phone,
     hash_recipients,
     hash_text,
-    weigh_text,
+    measure_text,
 )
 from vavasms.numbers import Msisdn
 from vavasms.text.visible import is_visible
@@ -50,7 +50,7 @@ _Kept = tuple[_Row, Msisdn, Verdict | None]
 
 @define(kw_only=True)
 class Planner:
-    """Plan one list: take its chunks in order, then finish."""
+    """The planner of one list: it takes the chunks in order, then tells the result."""
 
     judge: Judge
     template: BoundTemplate
@@ -184,13 +184,13 @@ class Planner:
             self._left_out.clear()
 
     def _sort(self, chunk: Sequence[_Row], judged: Sequence[Msisdn | Verdict]) -> list[_Kept]:
-        """Count the fates, and give who is kept."""
+        """Count the fates, and yield who is kept."""
         kept: list[_Kept] = []
-        for contact, each in zip(chunk, judged, strict=True):
-            if isinstance(each, Msisdn):
-                kept.append((contact, each, None))
+        for contact, verdict in zip(chunk, judged, strict=True):
+            if isinstance(verdict, Msisdn):
+                kept.append((contact, verdict, None))
             else:
-                self._note(contact, each, kept)
+                self._note(contact, verdict, kept)
         repaired = sum(verdict is not None for _, _, verdict in kept)
         self._fates[Fate.REPAIRED] += repaired
         self._fates[Fate.KEPT] += len(kept) - repaired
@@ -215,8 +215,10 @@ class Planner:
         """Return the rows that were duplicates of those whose text was refused."""
         again = [
             contact
-            for contact, each in zip(chunk, judged, strict=True)
-            if isinstance(each, Verdict) and each.fate is Fate.DUPLICATE and each.recipient in dropped
+            for contact, verdict in zip(chunk, judged, strict=True)
+            if isinstance(verdict, Verdict)
+            and verdict.fate is Fate.DUPLICATE
+            and verdict.recipient in dropped
         ]
         self._fates[Fate.DUPLICATE] -= len(again)
         return again
@@ -235,23 +237,23 @@ class Planner:
                 self._exemplify(contact, verdict)
         if kept:
             text = self.template.render(())
-            group = self._groups.get(text) or self._open(text, weigh_text(text))
+            group = self._groups.get(text) or self._open(text, measure_text(text))
             yield from self._address(text, group, [number for _, number, _ in kept])
 
     def _personalise(self, kept: Iterable[_Kept], dropped: set[Msisdn]) -> Iterator[NewBatch]:
         """Address each one's text; whose text is of no use is refused, and put with the dropped."""
         for contact, number, verdict in kept:
             text = self.template.render(contact[2])
-            found = self._find(text)
-            if isinstance(found, str):
-                self._refuse(contact, number, verdict, found)
+            group = self._find(text)
+            if isinstance(group, str):
+                self._refuse(contact, number, verdict, group)
                 dropped.add(number)
                 continue
             if verdict is not None:
                 self._exemplify(contact, verdict)
             self._missing.update(self.template.missing(contact[2]))
             self._observations.see(contact[0], contact[2], number, text)
-            yield from self._address(text, found, (number,))
+            yield from self._address(text, group, (number,))
 
     def _find(self, text: str) -> TextGroup | str:
         """Find the group of a text, or why the text cannot be sent."""
@@ -260,8 +262,8 @@ class Planner:
             return group
         if not is_visible(text):
             return EMPTY_MESSAGE
-        weight = weigh_text(text)
-        return self._open(text, weight) if fits_a_phone(weight.segments) else MESSAGE_TOO_LONG
+        cost = measure_text(text)
+        return self._open(text, cost) if fits_a_phone(cost.segments) else MESSAGE_TOO_LONG
 
     def _refuse(self, contact: _Row, number: Msisdn, verdict: Verdict | None, reason: str) -> None:
         """Refuse a number for its text: a later row of it may have a better one."""
@@ -275,7 +277,7 @@ class Planner:
         self._leave_out(contact, reason)
 
     def _address(self, text: str, group: TextGroup, numbers: Sequence[Msisdn]) -> Iterator[NewBatch]:
-        """Put numbers into the batch of their text, and give each that is full."""
+        """Put numbers into the batch of their text, and yield each that is full."""
         if len(self._groups) > OPEN_TEXTS:
             oldest = next(iter(self._groups))
             closed = self._groups.pop(oldest)
@@ -289,19 +291,19 @@ class Planner:
         if not waiting:
             del self._groups[text]
 
-    def _open(self, text: str, weight: Weight) -> TextGroup:
+    def _open(self, text: str, cost: TextCost) -> TextGroup:
         self._first_text = self._first_text or text
-        group = self._groups[text] = TextGroup(weight=weight, hash=hash_text(text))
+        group = self._groups[text] = TextGroup(cost=cost, hash=hash_text(text))
         return group
 
     def _account(self, group: TextGroup, numbers: Sequence[Msisdn]) -> None:
-        weight = group.weight
+        cost = group.cost
         count = len(numbers)
-        self._segments += weight.segments * count
-        self._folded += weight.folded * count
-        if weight.offending:
+        self._segments += cost.segments * count
+        self._folded += cost.folded * count
+        if cost.offending:
             self._ucs2 += count
-            for character in weight.offending:
+            for character in cost.offending:
                 self._offending[character] += count
         prefixes = [number[:_PREFIX] for number in numbers]
         self._prefixes.update(prefixes)
@@ -311,7 +313,7 @@ class Planner:
 
     def _batch(self, text: str, group: TextGroup, recipients: Sequence[Msisdn]) -> NewBatch:
         batch = NewBatch(
-            no=self._requests, message=text, segments=group.weight.segments, recipients=tuple(recipients)
+            number=self._requests, message=text, segments=group.cost.segments, recipients=tuple(recipients)
         )
         self._requests += 1
         return batch

@@ -21,7 +21,7 @@ _HASH_BYTES = 16
 
 
 @frozen
-class Weight:
+class TextCost:
     """What one rendered text costs."""
 
     segments: int
@@ -35,7 +35,7 @@ class Weight:
 class TextGroup:
     """Recipients of one text that wait for their batch to be full."""
 
-    weight: Weight
+    cost: TextCost
     #: Has taken in the text: a copy of it takes a number.
     hash: blake2b
     recipients: list[Msisdn] = field(factory=list)
@@ -56,13 +56,13 @@ def fits_a_phone(segments: int) -> bool:
     return segments <= MAX_SEGMENTS
 
 
-def weigh_text(text: str) -> Weight:
+def measure_text(text: str) -> TextCost:
     """Count the segments of a text, and what folding would save."""
     cost = count_segments(text)
     if cost.encoding is not Encoding.UCS2:
-        return Weight(cost.segments, cost.segments, frozenset())
+        return TextCost(cost.segments, cost.segments, frozenset())
     offending = frozenset(character for _, character in cost.offending)
-    return Weight(cost.segments, count_segments(fold_to_gsm7(text)).segments, offending)
+    return TextCost(cost.segments, count_segments(fold_to_gsm7(text)).segments, offending)
 
 
 def hash_text(text: str) -> blake2b:

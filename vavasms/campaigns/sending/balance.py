@@ -26,7 +26,7 @@ RECHECK = 0.5
 
 @define(kw_only=True)
 class BalanceReader:
-    """Read the balance of an account, one request at a time: beside the sends there is room for one."""
+    """The reader of an account's balance, one request at a time: beside the sends there is room for one."""
 
     transport: Transport
     #: The last reading; None where there was none.
@@ -90,7 +90,7 @@ async def _end_with(stopping: anyio.Event, scope: anyio.CancelScope) -> None:
 
 @define(kw_only=True)
 class BalanceFloor:
-    """The balance beside one campaign: keep its floor, note the readings on the batches answered in between.
+    """The balance beside one campaign: its floor, and the readings noted on the batches answered in between.
 
     With several batches in flight their cost cannot be told apart: the notes stay a hint.
     """
@@ -100,9 +100,9 @@ class BalanceFloor:
     campaign: Campaign
     _answered: list[int] = field(factory=list, init=False)
 
-    def answered(self, no: int) -> None:
+    def answered(self, number: int) -> None:
         """Note the next reading on this batch."""
-        self._answered.append(no)
+        self._answered.append(number)
 
     async def run(self) -> None:
         """Read on until cancelled."""

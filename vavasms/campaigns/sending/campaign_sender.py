@@ -23,7 +23,7 @@ from vavasms.endpoints import Account
 
 @define(kw_only=True, eq=False)
 class CampaignSender:
-    """Send the batches of one running campaign, until `close`."""
+    """The sender of one running campaign's batches in a worker, until `close`."""
 
     ledger: PostgresLedger
     campaign: Campaign
@@ -39,7 +39,7 @@ class CampaignSender:
     _breaker: CircuitBreaker = field(factory=CircuitBreaker, init=False)
     _first: anyio.Lock = field(factory=anyio.Lock, init=False)
     #: The balance was read before the first batch; a batch was answered.
-    _has_looked: bool = field(default=False, init=False)
+    _is_balance_read: bool = field(default=False, init=False)
     _is_answered: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -75,9 +75,9 @@ class CampaignSender:
 
     async def _may_begin(self) -> bool:
         """Read the balance before the first batch; False where every send would be refused."""
-        if not self._has_looked:
+        if not self._is_balance_read:
             error = await self.reader.look_ahead(self.closed)
-            self._has_looked = True
+            self._is_balance_read = True
             if error is not None:
                 await self.ledger.pause(self.campaign.id, name_reason(error), revision=self.campaign.revision)
                 self.close()

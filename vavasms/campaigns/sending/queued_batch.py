@@ -44,7 +44,6 @@ from vavasms.errors import (
     UnexpectedReplyError,
     VavaSMSError,
 )
-from vavasms.models import Lot
 from vavasms.transport.backoff import backoff
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
@@ -59,7 +58,7 @@ class SendStatus(Enum):
     #: It has an outcome.
     SETTLED = "settled"
     #: Nothing was sent: it is queued again, or in halves.
-    TURNED_BACK = "turned_back"
+    REQUEUED = "requeued"
     #: It could not be claimed: done, paused, taken, or not the time for it.
     NOT_CLAIMED = "not_claimed"
 
@@ -89,7 +88,7 @@ _NOT_CLAIMED = SendResult(status=SendStatus.NOT_CLAIMED)
 
 @define(kw_only=True)
 class QueuedBatchSender:
-    """Send the batches of one campaign."""
+    """The sender of one campaign's batches."""
 
     transport: Transport
     ledger: Ledger
@@ -126,16 +125,16 @@ class QueuedBatchSender:
             return _NOT_CLAIMED
         age = self._measure_age(claim)
         if age() > MAX_CLAIM_AGE:
-            return await self._turn_back(claim)
+            return await self._requeue(claim)
         return await self._send_claim(claim, age, answered)
 
     async def _claim_in_turn(self, batch: QueuedBatch) -> Claim | None:
         """Claim a batch at its turn; None where it cannot be claimed, or should not be now."""
         while await self._wait_for_turn(batch):
             async with self.balance.reserve(batch, self.policy, self.stopping) as is_paid:
-                claim = await self._claim(batch.no) if is_paid and self.is_open else None
+                claim = await self._claim(batch.number) if is_paid and self.is_open else None
             if claim is None:
-                await self._hand_back(batch)
+                await self._release_rate(batch)
             if is_paid or not self.is_open:
                 return claim
             # Its turn is over: those that wait for the balance must not leave all at once.
@@ -151,14 +150,14 @@ class QueuedBatchSender:
         """Wait for the rate, before the claim: nothing is `sending` meanwhile. False where stopped."""
         # Bounded: a clock that was put back must not make a pause of seconds one of hours.
         wait = min(max(self._held_until - self.clock(), 0.0), LONGEST_DELAY)
-        share = await self._reserve(batch)
-        while share > RESERVE_AHEAD and not self.stopping.is_set():
+        rate_wait = await self._reserve(batch)
+        while rate_wait > RESERVE_AHEAD and not self.stopping.is_set():
             # Nothing was taken: what is waited for could be spent by nobody else.
-            await self._pause(share - RESERVE_AHEAD)
-            share = await self._reserve(batch)
-        await self._pause(max(wait, share))
-        if self.stopping.is_set() and share <= RESERVE_AHEAD:
-            await self._hand_back(batch)
+            await self._pause(rate_wait - RESERVE_AHEAD)
+            rate_wait = await self._reserve(batch)
+        await self._pause(max(wait, rate_wait))
+        if self.stopping.is_set() and rate_wait <= RESERVE_AHEAD:
+            await self._release_rate(batch)
         return not self.stopping.is_set()
 
     async def _reserve(self, batch: QueuedBatch) -> float:
@@ -173,17 +172,17 @@ class QueuedBatchSender:
             with anyio.move_on_after(seconds):
                 await self.stopping.wait()
 
-    async def _hand_back(self, batch: QueuedBatch) -> None:
+    async def _release_rate(self, batch: QueuedBatch) -> None:
         """Return the room in the rate that was reserved and is not used."""
         if self.policy.rate is not None:
             await self.ledger.release(self.campaign.account, batch.messages, rate=self.policy.rate)
 
-    async def _claim(self, no: int) -> Claim | None:
+    async def _claim(self, number: int) -> Claim | None:
         token = token_hex(16)
         try:
             return await self.ledger.claim(
                 self.campaign.id,
-                no,
+                number,
                 token=token,
                 worker=self.worker,
                 now=self.clock(),
@@ -193,7 +192,9 @@ class QueuedBatchSender:
         except BaseException:
             # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
             with suppress(LedgerError):
-                await self.pending.write_or_defer(lambda: self.ledger.abandon(self.campaign.id, no, token))
+                await self.pending.write_or_defer(
+                    lambda: self.ledger.abandon(self.campaign.id, number, token)
+                )
             raise
 
     async def _send_claim(
@@ -215,34 +216,31 @@ class QueuedBatchSender:
             raise
         else:
             answered()
-            return await self._accept(claim, lot)
+            record = BatchRecord(lot_id=lot.lot_id, message_ids=lot.message_ids)
+            await self._settle(claim, BatchEvent.ACCEPT, record)
+            return SendResult(status=SendStatus.SETTLED)
         # No sign of an answer here: the next batch is begun only once it is known what this error means.
         return await self._settle_error(claim, error)
-
-    async def _accept(self, claim: Claim, lot: Lot) -> SendResult:
-        record = BatchRecord(lot_id=lot.lot_id, message_ids=lot.message_ids)
-        await self._settle(claim, BatchEvent.ACCEPT, record)
-        return SendResult(status=SendStatus.SETTLED)
 
     async def _settle_error(self, claim: Claim, error: VavaSMSError) -> SendResult:
         """Do what the outcome table says of this error."""
         if error.outcome is Outcome.REJECTED and error.halts:
             # The account is refused, not these numbers: they are sent to once it is mended.
-            return await self._turn_back(claim, error)
+            return await self._requeue(claim, error)
         if error.outcome is Outcome.REJECTED:
             if isinstance(error, RejectedNumberError) and len(claim.recipients) > 1:
                 await self.pending.write_or_defer(lambda: self.ledger.split(claim))
-                return SendResult(status=SendStatus.TURNED_BACK, error=error)
+                return SendResult(status=SendStatus.REQUEUED, error=error)
             await self._settle(claim, BatchEvent.REJECT, _record(error))
         elif error.outcome is Outcome.NOT_SENT:
-            return await self._turn_back(claim, error)
+            return await self._requeue(claim, error)
         else:
             await self._settle(claim, BatchEvent.MARK_UNKNOWN, _record(error))
         return SendResult(
             status=SendStatus.SETTLED, error=error, stop=_describe_error(error) if error.halts else None
         )
 
-    async def _turn_back(self, claim: Claim, error: VavaSMSError | None = None) -> SendResult:
+    async def _requeue(self, claim: Claim, error: VavaSMSError | None = None) -> SendResult:
         wait = _wait_after(claim, error)
         if isinstance(error, RateLimitedError):
             self._held_until = max(self._held_until, self.clock() + wait)
@@ -256,7 +254,7 @@ class QueuedBatchSender:
         tired = error is not None and claim.attempt >= MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
         stop = _describe_error(error) if error is not None and (tired or hopeless) else None
-        return SendResult(status=SendStatus.TURNED_BACK, error=error, stop=stop)
+        return SendResult(status=SendStatus.REQUEUED, error=error, stop=stop)
 
     async def _settle_interrupted(self, claim: Claim, outcome: Outcome, name: str) -> None:
         error = OutcomeUnknownError(f"It was interrupted ({name}) while it was being sent.")
@@ -266,16 +264,16 @@ class QueuedBatchSender:
 
     async def _settle(self, claim: Claim, event: BatchEvent, record: BatchRecord) -> None:
         await self.pending.write_or_defer(lambda: self.ledger.settle(claim, event, record))
-        self.balance.answered(claim.no)
+        self.balance.answered(claim.number)
 
 
 def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:
     """Return the seconds before the next try; none for a batch that was merely late."""
     if error is None:
         return 0.0
-    named = error.retry_after if isinstance(error, RateLimitedError) else None
-    if named is not None:
-        return min(named, LONGEST_DELAY)
+    retry_after = error.retry_after if isinstance(error, RateLimitedError) else None
+    if retry_after is not None:
+        return min(retry_after, LONGEST_DELAY)
     return backoff(claim.attempt)
 
 

@@ -1,6 +1,6 @@
 """What wakes a worker: procrastinate's own, with a round for each time that the database is there.
 
-The engine knows jobs and nothing of sending. Whatever becomes of a job it is deleted: the ledger keeps the
+The queue knows jobs and nothing of sending. Whatever becomes of a job it is deleted: the ledger keeps the
 account, and what waits without a job gets one. asyncio only.
 """
 
@@ -45,22 +45,22 @@ class BatchJob:
     batches: Sequence[QueuedBatch]
 
 
-#: Carries the batches of a job; False where somebody is to be woken for them again at once.
-Carry = Callable[[BatchJob], Awaitable[bool]]
+#: Sends the batches of a job; False where somebody is to be woken for them again at once.
+RunJob = Callable[[BatchJob], Awaitable[bool]]
 
 
-class _PutBackError(Exception):
+class _RequeueError(Exception):
     """Somebody is to be woken for it again at once."""
 
 
-class _PutBack(BaseRetryStrategy):
+class _RequeueStrategy(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         del job
-        return RetryDecision(retry_at=datetime.now(UTC)) if isinstance(exception, _PutBackError) else None
+        return RetryDecision(retry_at=datetime.now(UTC)) if isinstance(exception, _RequeueError) else None
 
 
 class _Connector(PsycopgConnector):
-    """Notes a statement that failed where procrastinate would let a task of its own die of it."""
+    """A connector that notes a failed statement, of which a task of procrastinate's own would die."""
 
     failed: asyncio.Event
 
@@ -74,17 +74,17 @@ class _Connector(PsycopgConnector):
 
 @define(kw_only=True, eq=False)
 class JobWorker:
-    """Hands the jobs of a queue to `carry`, so many at once; each has one batch in flight at a time."""
+    """The worker of a queue, which runs so many jobs at once; each has one batch in flight at a time."""
 
     pool: AsyncConnectionPool[Any]
     queue: str
     name: str
     concurrency: int
-    carry: Carry
+    run_job: RunJob
     stopping: asyncio.Event = field(factory=asyncio.Event)
     _connector: _Connector = field(init=False)
     #: For what is asked beside the worker: a failure there begins no new round.
-    _beside: PsycopgConnector = field(factory=PsycopgConnector, init=False)
+    _lookups: PsycopgConnector = field(factory=PsycopgConnector, init=False)
     _jobs: JobManager = field(init=False)
     _app: App = field(init=False)
     _under_way: set[CancelScope] = field(factory=set, init=False)
@@ -97,23 +97,23 @@ class JobWorker:
     def __attrs_post_init__(self) -> None:
         self._connector = _Connector()
         self._connector.failed = asyncio.Event()
-        self._jobs = JobManager(self._beside)
+        self._jobs = JobManager(self._lookups)
         self._app = App(connector=self._connector)
-        self._app.task(name=TASK, queue=self.queue, retry=_PutBack())(self._work)
+        self._app.task(name=TASK, queue=self.queue, retry=_RequeueStrategy())(self._work)
 
     async def run(self) -> None:
         """Work until `stopping` is set, through every outage; what is under way is finished first.
 
         A cancellation cancels what is under way, and waits for it.
         """
-        for each in (self._connector, self._beside):
-            await each.open_async(self.pool)
+        for connector in (self._connector, self._lookups):
+            await connector.open_async(self.pool)
         while not self.stopping.is_set():
             try:
                 await self._round()
             except (ProcrastinateException, Error) as error:
-                why = explain(error.__cause__ if isinstance(error.__cause__, Error) else error)
-                logger.warning("A worker waits for its database. %s", why)
+                reason = explain(error.__cause__ if isinstance(error.__cause__, Error) else error)
+                logger.warning("A worker waits for its database. %s", reason)
             if not self.stopping.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.stopping.wait(), _PAUSE)
@@ -178,16 +178,16 @@ class JobWorker:
         working.result()
 
     async def _wait_for_end(self, worker: Worker) -> None:
-        waits = [asyncio.create_task(each.wait()) for each in (self.stopping, self._connector.failed)]
+        waits = [asyncio.create_task(event.wait()) for event in (self.stopping, self._connector.failed)]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in waits:
-                each.cancel()
+            for wait in waits:
+                wait.cancel()
         worker.stop()  # type: ignore[no-untyped-call]
-        await self._say_alive(worker)
+        await self._keep_alive(worker)
 
-    async def _say_alive(self, worker: Worker) -> None:
+    async def _keep_alive(self, worker: Worker) -> None:
         """Go on where procrastinate's heartbeat ends: the end of what is under way may take long."""
         while True:
             await asyncio.sleep(HEARTBEAT)
@@ -200,11 +200,11 @@ class JobWorker:
         with CancelScope() as scope:
             self._under_way.add(scope)
             try:
-                done = await self.carry(job)
+                done = await self.run_job(job)
             finally:
                 self._under_way.discard(scope)
         if not done:
-            raise _PutBackError
+            raise _RequeueError
 
 
 @contextmanager
@@ -219,11 +219,11 @@ def _unless_gone() -> Iterator[None]:
 
 
 def _read(arguments: Mapping[str, Any]) -> BatchJob:
-    """Read what `postgres_jobs` wrote."""
+    """Return the job of the arguments that `ledger.postgres.jobs` wrote."""
     return BatchJob(
         campaign_id=arguments["campaign"],
         batches=tuple(
-            QueuedBatch(no=no, messages=messages, segments=segments, not_before=0.0)
-            for no, messages, segments in arguments["batches"]
+            QueuedBatch(number=number, messages=messages, segments=segments, not_before=0.0)
+            for number, messages, segments in arguments["batches"]
         ),
     )

@@ -39,11 +39,11 @@ OnCampaign = Callable[[CampaignStatus], object]
 
 
 class CampaignWorker:
-    """Carry batches of the running campaigns of an account, beside any number of others, on any host.
+    """A worker that sends batches of an account's running campaigns, beside any number on any host.
 
     `client` is the `AsyncVavaSMS` that pays, with room for `concurrency` requests and one more; `ledger` is
     opened with `PostgresLedger.open`. A campaign is handed over by `ledger.start`, once it is submitted.
-    `on_campaign` is called when a campaign that this worker carried runs no longer.
+    `on_campaign` is called when a campaign that this worker sent from runs no longer.
 
     Another worker's batches become unknown when `reap_after` seconds went by since their claim without an
     outcome: leave it longer than a call can take.
@@ -72,9 +72,9 @@ class CampaignWorker:
         self._senders: dict[str, CampaignSender] = {}
         self._pending = PendingWrites()
         self._reader = BalanceReader(transport=client.account.transport)
-        self._engine: JobWorker
+        self._job_worker: JobWorker
         self._tasks: TaskGroup
-        self._sweeper: Maintenance
+        self._maintenance: Maintenance
 
     @hide_frames_async
     async def run(self) -> None:
@@ -84,29 +84,29 @@ class CampaignWorker:
         the ledger cannot be reached to begin with.
         """
         pool = await self._ledger.open_hasty(_JOB_CONNECTIONS)
-        engine = self._engine = self._make_engine(pool)
+        job_worker = self._job_worker = self._make_job_worker(pool)
         name = self._account.name
-        self._sweeper = Maintenance(
-            ledger=self._ledger, engine=engine, account=name, reap_after=self._reap_after
+        self._maintenance = Maintenance(
+            ledger=self._ledger, job_worker=job_worker, account=name, orphan_after=self._reap_after
         )
         try:
-            await self._sweeper.look()
+            await self._maintenance.fetch_running()
             async with anyio.create_task_group() as self._tasks:
-                self._tasks.start_soon(self._sweep)
-                await engine.run()
+                self._tasks.start_soon(self._maintain)
+                await job_worker.run()
                 self._tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._end()
+                await self._drain()
                 await pool.close()
 
-    def _make_engine(self, pool: AsyncConnectionPool[Connection]) -> JobWorker:
+    def _make_job_worker(self, pool: AsyncConnectionPool[Connection]) -> JobWorker:
         return JobWorker(
             pool=pool,
             queue=queue_of(self._account.name),
             name=self._name,
             concurrency=self._concurrency,
-            carry=self._carry,
+            run_job=self._run_job,
             stopping=self._stopping,
         )
 
@@ -116,11 +116,11 @@ class CampaignWorker:
         for sender in self._senders.values():
             sender.close()
 
-    async def _carry(self, job: BatchJob) -> bool:
-        """Carry the batches of a job one after the other; False where another worker should."""
+    async def _run_job(self, job: BatchJob) -> bool:
+        """Send the batches of a job one after the other; False where another worker should."""
         try:
             for batch in job.batches:
-                if self._engine.is_draining:
+                if self._job_worker.is_draining:
                     return False
                 result = await self._send_batch(job.campaign_id, batch)
                 if self._stopping.is_set() and (result is None or result.status is SendStatus.NOT_CLAIMED):
@@ -130,11 +130,11 @@ class CampaignWorker:
         except LedgerError as error:
             # Whatever it was, what is left gets another job once the ledger is there.
             logger.warning("A batch was left: %s", error)
-            self._sweeper.hurry()
+            self._maintenance.look_for_jobless()
         return True
 
     async def _send_batch(self, campaign_id: str, batch: QueuedBatch) -> SendResult | None:
-        """Carry a batch by the limits that its campaign has now; None where it does not run."""
+        """Send a batch by the limits that its campaign has now; None where it does not run."""
         sender = await self._find_sender(campaign_id)
         result = None if sender is None else await self._send_by(sender, batch)
         if sender is None or result is None or result.status is not SendStatus.NOT_CLAIMED:
@@ -163,7 +163,7 @@ class CampaignWorker:
             raise
 
     async def _find_sender(self, campaign_id: str) -> CampaignSender | None:
-        """Return the way of a campaign; None where it does not run, or this worker ends."""
+        """Return the sender of a campaign; None where it does not run, or this worker ends."""
         if self._stopping.is_set():
             return None
         sender = self._senders.get(campaign_id)
@@ -184,34 +184,34 @@ class CampaignWorker:
             campaign=campaign,
             account=self._account,
             worker=self._name,
-            clock=self._sweeper.clock,
+            clock=self._maintenance.clock,
             pending=self._pending,
             reader=self._reader,
         )
-        self._tasks.start_soon(_watch, sender)
+        self._tasks.start_soon(_read_balance, sender)
         if self._stopping.is_set():
             sender.close()
         return sender
 
-    async def _sweep(self) -> None:
-        # What is pending at the end, `_end` writes; the rest others do.
+    async def _maintain(self) -> None:
+        # What is pending at the end, `_drain` writes; the rest others do.
         while not self._stopping.is_set():
             try:
                 with suppress(Exception):
                     await self._pending.flush()
-                await self._sweeper.sweep()
-                await self._leave()
+                await self._maintenance.run_once()
+                await self._close_ended()
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
                 logger.warning("A worker waits for its ledger (%s).", name_error(error))
             await anyio.sleep(EVERY)
 
-    async def _leave(self) -> None:
+    async def _close_ended(self) -> None:
         """Leave the campaigns that do not run any more."""
         for campaign_id, sender in [*self._senders.items()]:
-            revision = self._sweeper.running.get(campaign_id)
+            revision = self._maintenance.running.get(campaign_id)
             if revision is not None and not sender.closed.is_set():
                 if revision != sender.campaign.revision:
-                    # It was paused, given other limits and started again: the next batch finds a new way.
+                    # It was paused, given other limits and started again: the next batch finds a new sender.
                     sender.close()
                     del self._senders[campaign_id]
                 continue
@@ -221,22 +221,22 @@ class CampaignWorker:
                 continue
             sender.close()
             del self._senders[campaign_id]
-            self._tell(status)
+            self._notify(status)
 
-    def _tell(self, status: CampaignStatus) -> None:
+    def _notify(self, status: CampaignStatus) -> None:
         try:
             if self._on_campaign is not None:
                 self._on_campaign(status)
         except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
             logger.warning("Whoever was told of a campaign's end failed (%s).", type(error).__name__)
 
-    async def _end(self) -> None:
+    async def _drain(self) -> None:
         if await self._pending.drain():
             with suppress(LedgerError):
-                await self._leave()
+                await self._close_ended()
 
 
-async def _watch(sender: CampaignSender) -> None:
+async def _read_balance(sender: CampaignSender) -> None:
     """Read the balance now and then, while its sender is open."""
     while not sender.closed.is_set():
         try:

@@ -49,18 +49,18 @@ def sheet_xml(sheet: Sheet) -> str:
 
 def links(*parts: tuple[str, str]) -> str:
     inside = "".join(
-        f'<Relationship Id="r{no}" Type="{_OFFICE}/{kind}" Target="{target}"/>'
-        for no, (kind, target) in enumerate(parts, start=1)
+        f'<Relationship Id="r{number}" Type="{_OFFICE}/{kind}" Target="{target}"/>'
+        for number, (kind, target) in enumerate(parts, start=1)
     )
     return f'<Relationships xmlns="{_PACKAGE}">{inside}</Relationships>'
 
 
 def build_xlsx(sheets: dict[str, Sheet], hidden: frozenset[str] = frozenset()) -> bytes:
     named = "".join(
-        f'<sheet name="{name}" sheetId="{no}" r:id="r{no}" state="{"hidden" if name in hidden else "visible"}"/>'
-        for no, name in enumerate(sheets, start=1)
+        f'<sheet name="{name}" sheetId="{number}" r:id="r{number}" state="{"hidden" if name in hidden else "visible"}"/>'
+        for number, name in enumerate(sheets, start=1)
     )
-    parts = [("worksheet", f"worksheets/{no}.xml") for no in range(1, len(sheets) + 1)]
+    parts = [("worksheet", f"worksheets/{number}.xml") for number in range(1, len(sheets) + 1)]
     files = {
         "[Content_Types].xml": "<Types/>",
         "_rels/.rels": links(("officeDocument", "xl/workbook.xml")),

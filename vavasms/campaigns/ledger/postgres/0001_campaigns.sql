@@ -29,15 +29,15 @@ CREATE INDEX campaign_plan ON vavasms.campaign (account, plan_hash);
 
 CREATE TABLE vavasms.batch (
     campaign BIGINT NOT NULL REFERENCES vavasms.campaign (seq),
-    no INTEGER NOT NULL,
+    number INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'queued',
     segments INTEGER NOT NULL,
-    n INTEGER NOT NULL,
+    size INTEGER NOT NULL,
     -- Of those, how many were left out at a claim: opted out, or over the daily cap.
     excluded INTEGER NOT NULL DEFAULT 0,
     attempt INTEGER NOT NULL DEFAULT 0,
     -- Attempts before the present one that may have been sent, and paid: a person had it queued again.
-    doubt INTEGER NOT NULL DEFAULT 0,
+    unknown_attempts INTEGER NOT NULL DEFAULT 0,
     token TEXT,
     worker TEXT,
     sending_at DOUBLE PRECISION,
@@ -47,22 +47,22 @@ CREATE TABLE vavasms.batch (
     message TEXT NOT NULL,
     -- What the gateway answered, as one JSON value. No jsonb: it takes no NUL, and a gateway may say anything.
     result TEXT,
-    PRIMARY KEY (campaign, no)
+    PRIMARY KEY (campaign, number)
 );
 
 -- Small, and smaller with each batch that is done: what can be claimed, what is under way, what to decide on.
-CREATE INDEX batch_queued ON vavasms.batch (campaign, no) WHERE state = 'queued';
+CREATE INDEX batch_queued ON vavasms.batch (campaign, number) WHERE state = 'queued';
 CREATE INDEX batch_sending ON vavasms.batch (sending_at) WHERE state = 'sending';
-CREATE INDEX batch_unknown ON vavasms.batch (campaign, no) WHERE state = 'unknown';
+CREATE INDEX batch_unknown ON vavasms.batch (campaign, number) WHERE state = 'unknown';
 
 -- Narrow and written once: a row is touched again only where its recipient is left out.
 CREATE TABLE vavasms.recipient (
     campaign BIGINT NOT NULL,
     batch INTEGER NOT NULL,
-    idx INTEGER NOT NULL,
+    position INTEGER NOT NULL,
     phone BIGINT NOT NULL,
     exclusion TEXT,
-    PRIMARY KEY (campaign, batch, idx)
+    PRIMARY KEY (campaign, batch, position)
 );
 
 -- One message per number and campaign; and the look-up of a number over all campaigns. Filled in the order of

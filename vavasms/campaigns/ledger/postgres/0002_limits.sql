@@ -45,7 +45,7 @@ $$;
 -- A ledger that an earlier 0001 made has both, and this one with fewer arguments.
 DROP FUNCTION IF EXISTS vavasms.claim_plainly(TEXT, INTEGER[], TEXT[], TEXT[], DOUBLE PRECISION[], TEXT[]);
 CREATE FUNCTION vavasms.claim_plainly(
-    p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_workers TEXT[], p_nows DOUBLE PRECISION[], p_balances TEXT[],
+    p_id TEXT, p_numbers INTEGER[], p_tokens TEXT[], p_workers TEXT[], p_nows DOUBLE PRECISION[], p_balances TEXT[],
     p_revisions INTEGER[]
 ) RETURNS TABLE (token TEXT, message TEXT, segments INTEGER, attempt INTEGER, phones BIGINT[])
 LANGUAGE plpgsql AS $$
@@ -53,7 +53,7 @@ DECLARE
     at INTEGER;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1447122497, hashtext(p_id));
-    FOR at IN SELECT given.at FROM unnest(p_nos) WITH ORDINALITY AS given (no, at) ORDER BY given.no LOOP
+    FOR at IN SELECT given.at FROM unnest(p_numbers) WITH ORDINALITY AS given (number, at) ORDER BY given.number LOOP
         RETURN QUERY
         UPDATE vavasms.batch AS mine SET state = 'sending', token = p_tokens[at], worker = p_workers[at],
             sending_at = p_nows[at], attempt = mine.attempt + 1, balance_before = p_balances[at],
@@ -61,17 +61,17 @@ BEGIN
         FROM vavasms.campaign AS its
         WHERE its.id = p_id AND its.state = 'running' AND its.max_segments IS NULL AND its.daily_cap IS NULL
             AND its.revision = coalesce(p_revisions[at], its.revision)
-            AND mine.campaign = its.seq AND mine.no = p_nos[at]
-            AND mine.state = 'queued' AND mine.not_before <= p_nows[at] AND mine.doubt = 0
-            AND mine.n > mine.excluded
+            AND mine.campaign = its.seq AND mine.number = p_numbers[at]
+            AND mine.state = 'queued' AND mine.not_before <= p_nows[at] AND mine.unknown_attempts = 0
+            AND mine.size > mine.excluded
             AND NOT EXISTS (
                 SELECT FROM vavasms.recipient AS each JOIN vavasms.opt_out ON opt_out.phone = each.phone
-                WHERE each.campaign = mine.campaign AND each.batch = mine.no AND each.exclusion IS NULL
+                WHERE each.campaign = mine.campaign AND each.batch = mine.number AND each.exclusion IS NULL
             )
         RETURNING mine.token, mine.message, mine.segments, mine.attempt, ARRAY(
             SELECT each.phone FROM vavasms.recipient AS each
-            WHERE each.campaign = mine.campaign AND each.batch = mine.no AND each.exclusion IS NULL
-            ORDER BY each.idx
+            WHERE each.campaign = mine.campaign AND each.batch = mine.number AND each.exclusion IS NULL
+            ORDER BY each.position
         );
     END LOOP;
 END;
@@ -79,19 +79,19 @@ $$;
 
 -- The attempts before the one that was taken stay counted: nobody knows what became of them.
 CREATE OR REPLACE FUNCTION vavasms.accept_batches(
-    p_id TEXT, p_nos INTEGER[], p_tokens TEXT[], p_results TEXT[], p_purged_results TEXT[]
+    p_id TEXT, p_numbers INTEGER[], p_tokens TEXT[], p_results TEXT[], p_purged_results TEXT[]
 ) RETURNS SETOF TEXT
 LANGUAGE plpgsql AS $$
 DECLARE
     at INTEGER;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(1447122497, hashtext(p_id));
-    FOR at IN SELECT given.at FROM unnest(p_nos) WITH ORDINALITY AS given (no, at) ORDER BY given.no LOOP
+    FOR at IN SELECT given.at FROM unnest(p_numbers) WITH ORDINALITY AS given (number, at) ORDER BY given.number LOOP
         RETURN QUERY
         UPDATE vavasms.batch AS mine SET state = 'accepted', not_before = 0,
             result = CASE WHEN its.message = '' THEN p_purged_results[at] ELSE p_results[at] END
         FROM vavasms.campaign AS its
-        WHERE its.id = p_id AND mine.campaign = its.seq AND mine.no = p_nos[at]
+        WHERE its.id = p_id AND mine.campaign = its.seq AND mine.number = p_numbers[at]
             AND mine.token = p_tokens[at] AND mine.state IN ('sending', 'unknown')
         RETURNING mine.token;
     END LOOP;

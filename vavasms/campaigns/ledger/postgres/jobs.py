@@ -4,7 +4,7 @@ The ledger decides and a job wakes: one that is late, lost or there twice does n
 they stand for, and hold no number and no text.
 
 A job costs about as much as a batch. So most of a long campaign has one for each stretch of batches, which a
-worker carries one after the other. Its end has one for each batch, so that all workers are done at about the
+worker sends one after the other. Its end has one for each batch, so that all workers are done at about the
 same time; so has what is put off, and a campaign with a rate, whose batches would wait in one worker's hand.
 """
 
@@ -33,7 +33,7 @@ except ImportError:
     raise misconfigured("A ledger on PostgreSQL needs its extra: pip install 'vavasms[postgres]'.") from None
 
 SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.postgres", "jobs.sql")
-TASK = "vavasms.carry"
+TASK = "vavasms.send_batches"
 #: Batches of a stretch; it begins at a multiple of this. And so many at the end are woken for one by one: the
 #: stretches that 64 batches in flight are at then.
 STRETCH, _END = 8, 512
@@ -74,7 +74,7 @@ async def forget_jobs(connection: Connection, campaign: CampaignRow) -> None:
 
 def cut(waiting: Sequence[QueuedBatch], *, before: int) -> Iterator[Sequence[QueuedBatch]]:
     """Cut what waits into what has one job: the whole stretches `before` a number, and single batches."""
-    for stretch, batches in groupby(waiting, key=lambda batch: batch.no // STRETCH):
+    for stretch, batches in groupby(waiting, key=lambda batch: batch.number // STRETCH):
         group = list(batches)
         is_whole = len(group) == STRETCH and stretch * STRETCH < before
         if is_whole and not any(batch.not_before for batch in group):
@@ -90,11 +90,11 @@ def _make(campaign: CampaignRow, group: Sequence[QueuedBatch]) -> Job:
         queue=queue_of(campaign.account),
         lock=None,
         # `select_waking` and `select_jobless` look for both forms.
-        queueing_lock=f"{campaign.id}/{first.no}" + ("+" if len(group) > 1 else ""),
+        queueing_lock=f"{campaign.id}/{first.number}" + ("+" if len(group) > 1 else ""),
         task_name=TASK,
         task_kwargs={
             "campaign": campaign.id,
-            "batches": [[batch.no, batch.messages, batch.segments] for batch in group],
+            "batches": [[batch.number, batch.messages, batch.segments] for batch in group],
         },
         scheduled_at=due,
     )

@@ -1,48 +1,48 @@
 -- name: select_waking
 -- Of these batches, what waits and has no job that waits, neither its own nor one of its stretch.
-SELECT batch.no, batch.n - batch.excluded, batch.segments, batch.not_before FROM vavasms.batch
-WHERE batch.campaign = %(campaign)s AND batch.no = ANY(%(numbers)s::INTEGER[]) AND batch.state = 'queued'
+SELECT batch.number, batch.size - batch.excluded, batch.segments, batch.not_before FROM vavasms.batch
+WHERE batch.campaign = %(campaign)s AND batch.number = ANY(%(numbers)s::INTEGER[]) AND batch.state = 'queued'
     AND NOT EXISTS (
         SELECT FROM vavasms_jobs.procrastinate_jobs AS job
-        WHERE job.status = 'todo' AND job.queueing_lock = %(id)s || '/' || batch.no
+        WHERE job.status = 'todo' AND job.queueing_lock = %(id)s || '/' || batch.number
     )
     AND NOT EXISTS (
         SELECT FROM vavasms_jobs.procrastinate_jobs AS job
         WHERE job.status = 'todo'
-            AND job.queueing_lock = %(id)s || '/' || batch.no / %(stretch)s::INTEGER * %(stretch)s::INTEGER || '+'
+            AND job.queueing_lock = %(id)s || '/' || batch.number / %(stretch)s::INTEGER * %(stretch)s::INTEGER || '+'
     )
-ORDER BY batch.no
+ORDER BY batch.number
 
 -- name: select_last_batch
-SELECT coalesce(max(no), 0) FROM vavasms.batch WHERE campaign = %(campaign)s
+SELECT coalesce(max(number), 0) FROM vavasms.batch WHERE campaign = %(campaign)s
 
 -- name: select_jobless
 -- What waits, is due, and has no job at all: its worker stopped, or its job was lost. The jobs that wait are looked
 -- up by their index, which knows no others; of those at work there are few.
 WITH taken AS MATERIALIZED (
-    SELECT (each ->> 0)::INTEGER AS no
+    SELECT (each ->> 0)::INTEGER AS number
     FROM vavasms_jobs.procrastinate_jobs AS job, jsonb_array_elements(job.args -> 'batches') AS each
     WHERE job.status = 'doing' AND job.args ->> 'campaign' = %(id)s
 )
-SELECT batch.no FROM vavasms.batch
+SELECT batch.number FROM vavasms.batch
 WHERE batch.campaign = %(campaign)s AND batch.state = 'queued' AND batch.not_before <= %(now)s
     AND NOT EXISTS (
         SELECT FROM vavasms_jobs.procrastinate_jobs AS job
-        WHERE job.status = 'todo' AND job.queueing_lock = %(id)s || '/' || batch.no
+        WHERE job.status = 'todo' AND job.queueing_lock = %(id)s || '/' || batch.number
     )
     AND NOT EXISTS (
         SELECT FROM vavasms_jobs.procrastinate_jobs AS job
         WHERE job.status = 'todo'
-            AND job.queueing_lock = %(id)s || '/' || batch.no / %(stretch)s::INTEGER * %(stretch)s::INTEGER || '+'
+            AND job.queueing_lock = %(id)s || '/' || batch.number / %(stretch)s::INTEGER * %(stretch)s::INTEGER || '+'
     )
-    AND batch.no NOT IN (SELECT no FROM taken)
-ORDER BY batch.no LIMIT %(limit)s
+    AND batch.number NOT IN (SELECT number FROM taken)
+ORDER BY batch.number LIMIT %(limit)s
 
 -- name: delete_jobs
 DELETE FROM vavasms_jobs.procrastinate_jobs
 WHERE status = 'todo' AND queue_name = %(queue)s AND args ->> 'campaign' = %(id)s
 
--- name: lock_sweep
+-- name: lock_maintenance
 SELECT pg_try_advisory_xact_lock(1447122501, hashtext(%(id)s))
 
 -- name: select_running
@@ -61,11 +61,11 @@ SELECT extract(epoch FROM clock_timestamp())::FLOAT8
 
 -- name: select_batch_states
 SELECT DISTINCT batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
-WHERE campaign.id = %(id)s AND batch.no = ANY(%(numbers)s::INTEGER[])
+WHERE campaign.id = %(id)s AND batch.number = ANY(%(numbers)s::INTEGER[])
 
 -- name: select_under_way
 -- Segments under way over all campaigns of an account.
-SELECT coalesce(sum(batch.segments * (batch.n - batch.excluded)), 0)
+SELECT coalesce(sum(batch.segments * (batch.size - batch.excluded)), 0)
 FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
 WHERE batch.state = 'sending' AND campaign.account = %(account)s
 

@@ -45,12 +45,12 @@ async def _read(connection: Connection) -> str:
 
 def _check(step: str, *, upgrade: bool) -> None:
     if step > _LATEST:
-        why = "its jobs were made by a newer procrastinate: upgrade it"
+        reason = "its jobs were made by a newer procrastinate: upgrade it"
     elif "" < step < _LATEST and not upgrade:
-        why = "its jobs were made by an older procrastinate: run `vavasms ledger migrate` first"
+        reason = "its jobs were made by an older procrastinate: run `vavasms ledger migrate` first"
     else:
         return
-    raise misconfigured(f"This database cannot be used as a ledger: {why}.")
+    raise misconfigured(f"This database cannot be used as a ledger: {reason}.")
 
 
 async def _is_taken(connection: Connection) -> bool:
@@ -68,7 +68,7 @@ async def _migrate(connection: Connection, step: str) -> None:
         )
     await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
     await connection.execute(f"SET LOCAL search_path TO {SCHEMA}".encode())
-    texts = [each.read_text(encoding="utf-8") for each in _STEPS if each.name > step]
+    texts = [migration.read_text(encoding="utf-8") for migration in _STEPS if migration.name > step]
     for text in texts if step else [SchemaManager.get_schema()]:
         # Without parameters the server takes many statements at once.
         await connection.execute(text.encode())

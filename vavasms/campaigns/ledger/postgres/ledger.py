@@ -261,7 +261,7 @@ class PostgresLedger(Ledger):
     async def claim(
         self,
         campaign_id: str,
-        no: int,
+        number: int,
         *,
         token: str,
         worker: str,
@@ -269,7 +269,8 @@ class PostgresLedger(Ledger):
         balance: Decimal | None = None,
         revision: int | None = None,
     ) -> Claim | None:
-        intent = Intent(campaign_id, no, token, worker, now, balance, revision)
+        intent = Intent(campaign_id, number, token, worker, now, balance, revision)
+        # A local, here and below: without it what waits would be collected, and claims written apart.
         gathered = self._gather(campaign_id)
         claim = await gathered.claims.write(intent)
         if claim is not None:
@@ -279,17 +280,17 @@ class PostgresLedger(Ledger):
     async def settle(
         self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
     ) -> bool:
-        answer = Settlement(claim.campaign_id, claim.no, claim.token, event, record, not_before)
+        answer = Settlement(claim.campaign_id, claim.number, claim.token, event, record, not_before)
         if event is BatchEvent.ACCEPT:
             gathered = self._gather(claim.campaign_id)
             return await gathered.accepts.write(answer)
         return await self._database.write(lambda c: tx.settle(c, answer))
 
-    async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
+    async def abandon(self, campaign_id: str, number: int, token: str) -> bool:
         # It may be under way for somebody else's sake.
         gathered = self._gather(campaign_id)
         await gathered.claims.flush()
-        answer = Settlement(campaign_id, no, token, BatchEvent.REQUEUE)
+        answer = Settlement(campaign_id, number, token, BatchEvent.REQUEUE)
         # Alone: where its connection was lost, the server may still be at the claim, which shares the lock.
         return await self._database.write(lambda c: tx.settle(c, answer, alone=True))
 
@@ -312,7 +313,7 @@ class PostgresLedger(Ledger):
             key = {"campaign": campaign.seq, "numbers": list(numbers)}
             (rows,) = await ask(connection, (SQL["select_some_unknown"], key))
             results = [dump_record(evolve(load_record(result), error=note)) for _, result in rows]
-            marked = {"numbers": [no for no, _ in rows], "results": results}
+            marked = {"numbers": [number for number, _ in rows], "results": results}
             return await tx.execute(connection, campaign, "mark_sent", **marked)
 
         return await self._write_alone(campaign_id, work)
@@ -325,7 +326,7 @@ class PostgresLedger(Ledger):
             times = {"sent_before": sent_before, "grace": RESEND_GRACE}
             key = {"campaign": campaign.seq, "numbers": list(numbers), **times}
             (rows,) = await ask(connection, (SQL["resend"], key))
-            await tx.requeued(connection, campaign, sorted(no for (no,) in rows))
+            await tx.requeued(connection, campaign, sorted(number for (number,) in rows))
             return len(rows)
 
         return await self._write_alone(campaign_id, work)
@@ -436,7 +437,9 @@ async def _stored(
     (rows,) = await ask(connection, (SQL[query], {**key, **values}))
     numbers = [row[0] for row in rows]
     (recipients,) = await ask(connection, (SQL["select_recipients"], {**key, "numbers": numbers}))
-    by_batch = {no: [row[1:] for row in group] for no, group in groupby(recipients, key=itemgetter(0))}
+    by_batch = {
+        number: [row[1:] for row in group] for number, group in groupby(recipients, key=itemgetter(0))
+    }
     return [read_batch(row, by_batch.get(row[0], ())) for row in rows]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from attrs import frozen
-
 from vavasms.campaigns.ledger.postgres import transactions as tx
 from vavasms.campaigns.ledger.postgres.jobs import SQL as JOBS
 from vavasms.campaigns.ledger.postgres.jobs import STRETCH, forget_jobs
@@ -19,26 +17,19 @@ from vavasms.storage.postgres.database import PostgresDatabase, ask, change
 _CHUNK = 20_000
 
 
-@frozen(kw_only=True)
-class Running:
-    """What runs on an account."""
-
-    #: The database's clock, seconds since the epoch: the one that all workers share.
-    now: float
-    #: By their ids, with the revisions of their limits.
-    campaigns: Mapping[str, int]
-
-
 class PostgresMaintenance:
     """What keeps a ledger going that many workers share. Each of them does it, beside its batches."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
-    async def running(self, account: str) -> Running:
-        """Return the running campaigns of an account, and the time."""
+    async def running(self, account: str) -> tuple[float, Mapping[str, int]]:
+        """Return the database's time, which all workers share, and the running campaigns of an account.
+
+        The time is in seconds since the epoch; the campaigns have the revisions of their limits.
+        """
         rows = await self._database.call(JOBS["select_running"], {"account": account})
-        return Running(now=rows[0][0], campaigns={row[1]: row[2] for row in rows if row[1]})
+        return rows[0][0], {campaign_id: revision for _, campaign_id, revision in rows if campaign_id}
 
     async def batch_states(self, campaign_id: str, numbers: Collection[int]) -> frozenset[BatchState]:
         """Return the states that these batches are in; a batch may be gone, as after a split."""
@@ -53,14 +44,14 @@ class PostgresMaintenance:
         """
 
         async def work(connection: Connection) -> int:
-            (free,) = await ask(connection, (JOBS["lock_sweep"], {"id": campaign_id}))
-            if not free[0][0]:
+            (is_free,) = await ask(connection, (JOBS["lock_maintenance"], {"id": campaign_id}))
+            if not is_free[0][0]:
                 return 0
             campaign = await tx.hold(connection, campaign_id)
             key = {"id": campaign_id, "campaign": campaign.seq, "now": now, "limit": _CHUNK}
             key["stretch"] = STRETCH
             (rows,) = await ask(connection, (JOBS["select_jobless"], key))
-            await tx.requeued(connection, campaign, [no for (no,) in rows])
+            await tx.requeued(connection, campaign, [number for (number,) in rows])
             return len(rows)
 
         turn = {"id": campaign_id, "now": now, "every": every}
@@ -68,7 +59,7 @@ class PostgresMaintenance:
             return 0
         return await self._database.write(work, is_long=True)
 
-    async def calm(self, campaign_id: str) -> None:
+    async def delete_jobs(self, campaign_id: str) -> None:
         """Remove the jobs of a campaign for now; `wake_jobless` does it again."""
 
         async def work(connection: Connection) -> None:
@@ -84,9 +75,9 @@ class PostgresMaintenance:
     async def sending(self, *, sent_before: float) -> Sequence[tuple[str, int]]:
         """Return what was claimed before then and is still `sending`, by campaign and number."""
         rows = await self._database.call(SQL["select_sending"], {"sent_before": sent_before})
-        return [(campaign_id, no) for campaign_id, no in rows]
+        return [(campaign_id, number) for campaign_id, number in rows]
 
-    async def reap(self, campaign_id: str, no: int, *, sent_before: float) -> bool:
+    async def reap_orphan(self, campaign_id: str, number: int, *, sent_before: float) -> bool:
         """Make a batch of a dead worker `unknown`, if it was claimed before then and is still `sending`.
 
         `sent_before` leaves the longest call room to end: a late true answer still counts, by its token.
@@ -94,7 +85,7 @@ class PostgresMaintenance:
 
         async def work(connection: Connection) -> bool:
             campaign = await tx.hold(connection, campaign_id)
-            values = {"no": no, "sent_before": sent_before, "result": dump_record(DIED)}
+            values = {"number": number, "sent_before": sent_before, "result": dump_record(DIED)}
             return await tx.execute(connection, campaign, "reap_batch", **values) == 1
 
         return await self._database.write(work)
@@ -105,7 +96,7 @@ class PostgresMaintenance:
         Returns the batches by campaign.
         """
         reaped: dict[str, list[int]] = {}
-        for campaign_id, no in await self.sending(sent_before=now - after):
-            if await self.reap(campaign_id, no, sent_before=now - after):
-                reaped.setdefault(campaign_id, []).append(no)
+        for campaign_id, number in await self.sending(sent_before=now - after):
+            if await self.reap_orphan(campaign_id, number, sent_before=now - after):
+                reaped.setdefault(campaign_id, []).append(number)
         return reaped

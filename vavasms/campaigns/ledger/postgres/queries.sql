@@ -20,7 +20,7 @@ SELECT pg_advisory_xact_lock(1447122500, hashtext(account)) FROM vavasms.campaig
 -- number: the server's room for locks is small. In order: no two wait for each other.
 SELECT pg_advisory_xact_lock(1447122499, bucket) FROM (
     SELECT DISTINCT (phone %% 64)::INTEGER AS bucket FROM vavasms.recipient
-    WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL ORDER BY bucket
+    WHERE campaign = %(campaign)s AND batch = %(number)s AND exclusion IS NULL ORDER BY bucket
 ) AS buckets
 
 -- name: insert_campaign
@@ -72,14 +72,14 @@ WHERE seq = %(campaign)s AND state IN ('queued', 'paused') AND (max_segments IS 
 UPDATE vavasms.campaign SET plan = %(plan)s, plan_hash = %(plan_hash)s WHERE seq = %(campaign)s
 
 -- name: copy_recipients
-COPY vavasms.recipient (campaign, batch, idx, phone) FROM STDIN
+COPY vavasms.recipient (campaign, batch, position, phone) FROM STDIN
 
 -- name: copy_batches
-COPY vavasms.batch (campaign, no, segments, n, message) FROM STDIN
+COPY vavasms.batch (campaign, number, segments, size, message) FROM STDIN
 
 -- name: insert_half
-INSERT INTO vavasms.batch (campaign, no, segments, n, excluded, message, sending_at, doubt)
-SELECT %(campaign)s, %(new)s, %(segments)s, count(*), count(exclusion), %(message)s, %(sending_at)s, %(doubt)s
+INSERT INTO vavasms.batch (campaign, number, segments, size, excluded, message, sending_at, unknown_attempts)
+SELECT %(campaign)s, %(new)s, %(segments)s, count(*), count(exclusion), %(message)s, %(sending_at)s, %(unknown_attempts)s
 FROM vavasms.recipient WHERE campaign = %(campaign)s AND batch = %(new)s
 
 -- name: insert_addressees
@@ -102,13 +102,13 @@ SELECT 1 FROM vavasms.batch WHERE campaign = %(campaign)s AND sending_at IS NOT 
 UNION ALL SELECT 1 FROM vavasms.campaign WHERE seq = %(campaign)s AND state = 'running' LIMIT 1
 
 -- name: count_batches
-SELECT state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded)),
-    sum(segments * (n - excluded) * doubt)
+SELECT state, count(*), sum(size), sum(excluded), sum(segments * (size - excluded)),
+    sum(segments * (size - excluded) * unknown_attempts)
 FROM vavasms.batch WHERE campaign = %(campaign)s GROUP BY state
 
 -- name: count_all_batches
-SELECT campaign, state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded)),
-    sum(segments * (n - excluded) * doubt)
+SELECT campaign, state, count(*), sum(size), sum(excluded), sum(segments * (size - excluded)),
+    sum(segments * (size - excluded) * unknown_attempts)
 FROM vavasms.batch GROUP BY campaign, state ORDER BY campaign
 
 -- name: select_open
@@ -121,25 +121,25 @@ UPDATE vavasms.batch SET attempt = 0, not_before = 0
 WHERE campaign = %(campaign)s AND state = 'queued' AND (attempt > 0 OR not_before > 0)
 
 -- name: select_sending
-SELECT campaign.id, batch.no FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
-WHERE batch.state = 'sending' AND batch.sending_at < %(sent_before)s ORDER BY campaign.seq, batch.no
+SELECT campaign.id, batch.number FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
+WHERE batch.state = 'sending' AND batch.sending_at < %(sent_before)s ORDER BY campaign.seq, batch.number
 
 -- name: reap_batch
 -- Whoever was sending is dead: never back to the queue, since its request may have been accepted.
 UPDATE vavasms.batch SET state = 'unknown', result = %(result)s
-WHERE campaign = %(campaign)s AND no = %(no)s AND state = 'sending' AND sending_at < %(sent_before)s
+WHERE campaign = %(campaign)s AND number = %(number)s AND state = 'sending' AND sending_at < %(sent_before)s
 
 -- name: cancel_queued
-UPDATE vavasms.batch SET state = 'cancelled' WHERE campaign = %(campaign)s AND state = 'queued' AND doubt = 0
+UPDATE vavasms.batch SET state = 'cancelled' WHERE campaign = %(campaign)s AND state = 'queued' AND unknown_attempts = 0
 
--- name: doubt_queued
+-- name: drop_resends
 -- An attempt before may have been sent: nobody can say that nothing was. No answer to any attempt counts now.
-UPDATE vavasms.batch SET state = 'unknown', doubt = doubt - 1, token = NULL, result = %(result)s
-WHERE campaign = %(campaign)s AND no = coalesce(%(no)s::INTEGER, no) AND state = 'queued' AND doubt > 0
+UPDATE vavasms.batch SET state = 'unknown', unknown_attempts = unknown_attempts - 1, token = NULL, result = %(result)s
+WHERE campaign = %(campaign)s AND number = coalesce(%(number)s::INTEGER, number) AND state = 'queued' AND unknown_attempts > 0
 
 -- name: select_queued
-SELECT no, n - excluded, segments, not_before FROM vavasms.batch
-WHERE campaign = %(campaign)s AND state = 'queued' AND no > %(after)s ORDER BY no LIMIT %(limit)s
+SELECT number, size - excluded, segments, not_before FROM vavasms.batch
+WHERE campaign = %(campaign)s AND state = 'queued' AND number > %(after)s ORDER BY number LIMIT %(limit)s
 
 -- name: reserve
 SELECT vavasms.reserve(%(account)s, %(messages)s::FLOAT8 / %(rate)s::FLOAT8, %(now)s::FLOAT8, %(skew)s::FLOAT8,
@@ -155,60 +155,60 @@ SELECT vavasms.hold_rate(%(account)s, %(until)s::FLOAT8, %(now)s::FLOAT8, %(skew
 -- name: claim_plainly
 -- TX1 in one round trip, for most batches: no budget, no cap, no doubt, and nobody to leave out.
 SELECT token, message, segments, attempt, phones
-FROM vavasms.claim_plainly(%(id)s, %(nos)s::INTEGER[], %(tokens)s::TEXT[], %(workers)s::TEXT[], %(nows)s::FLOAT8[],
+FROM vavasms.claim_plainly(%(id)s, %(numbers)s::INTEGER[], %(tokens)s::TEXT[], %(workers)s::TEXT[], %(nows)s::FLOAT8[],
     %(balances)s::TEXT[], %(revisions)s::INTEGER[])
 
 -- name: select_due
 -- Locked: who comes second sees that it is no longer queued. What is put off beyond "latest" was put off by a clock
 -- that was set back since.
-SELECT batch.message, batch.segments, batch.attempt, batch.doubt
+SELECT batch.message, batch.segments, batch.attempt, batch.unknown_attempts
 FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
 WHERE campaign.id = %(campaign_id)s AND campaign.state = 'running'
     AND campaign.revision = coalesce(%(revision)s::INTEGER, campaign.revision)
-    AND batch.no = %(no)s AND batch.state = 'queued'
+    AND batch.number = %(number)s AND batch.state = 'queued'
     AND (batch.not_before <= %(now)s OR batch.not_before > %(latest)s)
 FOR NO KEY UPDATE OF batch
 
 -- name: exclude_opted_out
 UPDATE vavasms.recipient SET exclusion = 'opted_out'
-WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL
+WHERE campaign = %(campaign)s AND batch = %(number)s AND exclusion IS NULL
     AND phone IN (SELECT phone FROM vavasms.opt_out)
 RETURNING 1
 
 -- name: exclude_capped
 WITH mine AS (
     SELECT phone FROM vavasms.recipient
-    WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL
+    WHERE campaign = %(campaign)s AND batch = %(number)s AND exclusion IS NULL
 ), had AS (
     SELECT addressee.phone FROM mine
     JOIN vavasms.addressee ON addressee.phone = mine.phone
-    JOIN vavasms.batch ON batch.campaign = addressee.campaign AND batch.no = addressee.batch
+    JOIN vavasms.batch ON batch.campaign = addressee.campaign AND batch.number = addressee.batch
     JOIN vavasms.recipient AS earlier ON earlier.campaign = addressee.campaign
         AND earlier.batch = addressee.batch AND earlier.phone = addressee.phone
     WHERE earlier.exclusion IS NULL AND batch.sending_at > %(since)s
     GROUP BY addressee.phone
-    HAVING sum(batch.doubt + (batch.state IN ('sending', 'accepted', 'unknown'))::INTEGER) >= %(cap)s
+    HAVING sum(batch.unknown_attempts + (batch.state IN ('sending', 'accepted', 'unknown'))::INTEGER) >= %(cap)s
 )
 UPDATE vavasms.recipient SET exclusion = 'capped'
-WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL AND phone IN (SELECT phone FROM had)
+WHERE campaign = %(campaign)s AND batch = %(number)s AND exclusion IS NULL AND phone IN (SELECT phone FROM had)
 RETURNING 1
 
 -- name: select_included
 SELECT phone FROM vavasms.recipient
-WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL ORDER BY idx
+WHERE campaign = %(campaign)s AND batch = %(number)s AND exclusion IS NULL ORDER BY position
 
 -- name: add_excluded
-UPDATE vavasms.batch SET excluded = excluded + %(excluded)s WHERE campaign = %(campaign)s AND no = %(no)s
+UPDATE vavasms.batch SET excluded = excluded + %(excluded)s WHERE campaign = %(campaign)s AND number = %(number)s
 
 -- name: cancel_batch
 UPDATE vavasms.batch SET state = 'cancelled'
-WHERE campaign = %(campaign)s AND no = %(no)s AND state = 'queued'
+WHERE campaign = %(campaign)s AND number = %(number)s AND state = 'queued'
 
 -- name: claim_batch
 -- TX1: the intent, before any byte leaves.
 UPDATE vavasms.batch SET state = 'sending', token = %(token)s, worker = %(worker)s, sending_at = %(now)s,
     attempt = attempt + 1, balance_before = %(balance)s, balance_after = NULL, result = NULL
-WHERE campaign = %(campaign)s AND no = %(no)s AND state = 'queued'
+WHERE campaign = %(campaign)s AND number = %(number)s AND state = 'queued'
 
 -- name: take_segments
 -- Of claims that come together each sees what the one before took.
@@ -221,72 +221,72 @@ WHERE seq = %(campaign)s AND max_segments IS NOT NULL
 
 -- name: select_attempt
 -- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
-SELECT message, segments, n - excluded, sending_at, doubt FROM vavasms.batch
-WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s AND state IN ('sending', 'unknown')
+SELECT message, segments, size - excluded, sending_at, unknown_attempts FROM vavasms.batch
+WHERE campaign = %(campaign)s AND number = %(number)s AND token = %(token)s AND state IN ('sending', 'unknown')
 FOR NO KEY UPDATE
 
 -- name: settle_batch
-UPDATE vavasms.batch SET state = %(state)s, result = %(result)s, not_before = %(not_before)s, doubt = %(doubt)s,
+UPDATE vavasms.batch SET state = %(state)s, result = %(result)s, not_before = %(not_before)s, unknown_attempts = %(unknown_attempts)s,
     token = %(kept_token)s
-WHERE campaign = %(campaign)s AND no = %(no)s AND token = %(token)s
+WHERE campaign = %(campaign)s AND number = %(number)s AND token = %(token)s
 
 -- name: accept_batches
 -- TX2 in one round trip, for what the gateway took.
-SELECT vavasms.accept_batches(%(id)s, %(nos)s::INTEGER[], %(tokens)s::TEXT[], %(results)s::TEXT[],
+SELECT vavasms.accept_batches(%(id)s, %(numbers)s::INTEGER[], %(tokens)s::TEXT[], %(results)s::TEXT[],
     %(purged_results)s::TEXT[])
 
 -- name: delete_batch
-DELETE FROM vavasms.batch WHERE campaign = %(campaign)s AND no = %(no)s
+DELETE FROM vavasms.batch WHERE campaign = %(campaign)s AND number = %(number)s
 
--- name: select_last_no
-SELECT max(no) FROM vavasms.batch WHERE campaign = %(campaign)s
+-- name: select_last_number
+SELECT max(number) FROM vavasms.batch WHERE campaign = %(campaign)s
 
 -- name: select_middle
-SELECT idx FROM vavasms.recipient
-WHERE campaign = %(campaign)s AND batch = %(no)s AND exclusion IS NULL ORDER BY idx LIMIT 1 OFFSET %(half)s
+SELECT position FROM vavasms.recipient
+WHERE campaign = %(campaign)s AND batch = %(number)s AND exclusion IS NULL ORDER BY position LIMIT 1 OFFSET %(half)s
 
 -- name: move_recipients
 UPDATE vavasms.recipient SET batch = %(new)s
-WHERE campaign = %(campaign)s AND batch = %(no)s AND idx >= %(first)s AND idx < %(end)s
+WHERE campaign = %(campaign)s AND batch = %(number)s AND position >= %(first)s AND position < %(end)s
 
 -- name: note_balance
 -- In order: no two wait for each other.
 WITH mine AS (
-    SELECT no FROM vavasms.batch
-    WHERE campaign = %(campaign)s AND no = ANY(%(numbers)s::INTEGER[]) AND balance_after IS NULL
-    ORDER BY no FOR NO KEY UPDATE
+    SELECT number FROM vavasms.batch
+    WHERE campaign = %(campaign)s AND number = ANY(%(numbers)s::INTEGER[]) AND balance_after IS NULL
+    ORDER BY number FOR NO KEY UPDATE
 )
 UPDATE vavasms.batch SET balance_after = %(balance)s
-FROM mine WHERE batch.campaign = %(campaign)s AND batch.no = mine.no
+FROM mine WHERE batch.campaign = %(campaign)s AND batch.number = mine.number
 
 -- name: select_some_unknown
-SELECT no, result FROM vavasms.batch
-WHERE campaign = %(campaign)s AND no = ANY(%(numbers)s::INTEGER[]) AND state = 'unknown' ORDER BY no
+SELECT number, result FROM vavasms.batch
+WHERE campaign = %(campaign)s AND number = ANY(%(numbers)s::INTEGER[]) AND state = 'unknown' ORDER BY number
 
 -- name: mark_sent
 UPDATE vavasms.batch SET state = 'accepted', result = marked.result
-FROM unnest(%(numbers)s::INTEGER[], %(results)s::TEXT[]) AS marked (no, result)
-WHERE batch.campaign = %(campaign)s AND batch.no = marked.no AND batch.state = 'unknown'
+FROM unnest(%(numbers)s::INTEGER[], %(results)s::TEXT[]) AS marked (number, result)
+WHERE batch.campaign = %(campaign)s AND batch.number = marked.number AND batch.state = 'unknown'
 
 -- name: resend
 -- The token goes: a late answer of the old attempt must not settle the new one.
 UPDATE vavasms.batch SET state = 'queued', token = NULL, result = NULL, attempt = 0, not_before = 0,
-    doubt = doubt + 1
-WHERE campaign = %(campaign)s AND no = ANY(%(numbers)s::INTEGER[]) AND state = 'unknown'
+    unknown_attempts = unknown_attempts + 1
+WHERE campaign = %(campaign)s AND number = ANY(%(numbers)s::INTEGER[]) AND state = 'unknown'
     AND sending_at < least(%(sent_before)s::FLOAT8, extract(epoch FROM clock_timestamp())::FLOAT8 - %(grace)s::FLOAT8)
-RETURNING no
+RETURNING number
 
 -- name: select_batches
-SELECT no, state, segments, result, sending_at, balance_before, balance_after FROM vavasms.batch
-WHERE campaign = %(campaign)s AND no > %(after)s ORDER BY no LIMIT %(limit)s
+SELECT number, state, segments, result, sending_at, balance_before, balance_after FROM vavasms.batch
+WHERE campaign = %(campaign)s AND number > %(after)s ORDER BY number LIMIT %(limit)s
 
 -- name: select_unknown
-SELECT no, state, segments, result, sending_at, balance_before, balance_after FROM vavasms.batch
-WHERE campaign = %(campaign)s AND state = 'unknown' ORDER BY no
+SELECT number, state, segments, result, sending_at, balance_before, balance_after FROM vavasms.batch
+WHERE campaign = %(campaign)s AND state = 'unknown' ORDER BY number
 
 -- name: select_recipients
 SELECT batch, phone, exclusion FROM vavasms.recipient
-WHERE campaign = %(campaign)s AND batch = ANY(%(numbers)s::INTEGER[]) ORDER BY batch, idx
+WHERE campaign = %(campaign)s AND batch = ANY(%(numbers)s::INTEGER[]) ORDER BY batch, position
 
 -- name: record_delivery
 INSERT INTO vavasms.delivery AS delivery (campaign, message_id, status, raw_status, at)
@@ -300,13 +300,13 @@ SELECT message_id, status, raw_status, at FROM vavasms.delivery
 WHERE campaign = %(campaign)s AND message_id = ANY(%(ids)s::TEXT[])
 
 -- name: select_results
-SELECT no, result FROM vavasms.batch
-WHERE campaign = %(campaign)s AND no > %(after)s ORDER BY no LIMIT %(limit)s
+SELECT number, result FROM vavasms.batch
+WHERE campaign = %(campaign)s AND number > %(after)s ORDER BY number LIMIT %(limit)s
 
 -- name: purge_batches
 UPDATE vavasms.batch SET message = '', result = kept.result
-FROM unnest(%(numbers)s::INTEGER[], %(results)s::TEXT[]) AS kept (no, result)
-WHERE batch.campaign = %(campaign)s AND batch.no = kept.no
+FROM unnest(%(numbers)s::INTEGER[], %(results)s::TEXT[]) AS kept (number, result)
+WHERE batch.campaign = %(campaign)s AND batch.number = kept.number
 
 -- name: purge_campaign
 UPDATE vavasms.campaign SET message = '' WHERE seq = %(campaign)s
@@ -316,7 +316,7 @@ UPDATE vavasms.campaign SET message = '' WHERE seq = %(campaign)s
 DELETE FROM vavasms.addressee WHERE campaign = %(campaign)s AND phone IN (
     SELECT phone FROM vavasms.recipient WHERE campaign = %(campaign)s AND batch <= coalesce((
         SELECT batch FROM vavasms.recipient WHERE campaign = %(campaign)s
-        ORDER BY batch, idx LIMIT 1 OFFSET %(rows)s
+        ORDER BY batch, position LIMIT 1 OFFSET %(rows)s
     ), batch)
 )
 
@@ -324,7 +324,7 @@ DELETE FROM vavasms.addressee WHERE campaign = %(campaign)s AND phone IN (
 -- Whole batches, up to the one in which the limit falls.
 DELETE FROM vavasms.recipient WHERE campaign = %(campaign)s AND batch <= coalesce((
     SELECT batch FROM vavasms.recipient WHERE campaign = %(campaign)s
-    ORDER BY batch, idx LIMIT 1 OFFSET %(rows)s
+    ORDER BY batch, position LIMIT 1 OFFSET %(rows)s
 ), batch)
 
 -- name: purge_deliveries

@@ -81,7 +81,7 @@ def plain_claims(intents: Sequence[Intent]) -> Step:
     """Build TX1 of batches of one campaign as one statement: a row for each that can be claimed plainly."""
     return SQL["claim_plainly"], {
         "id": intents[0].campaign_id,
-        "nos": [intent.no for intent in intents],
+        "numbers": [intent.number for intent in intents],
         "tokens": [intent.token for intent in intents],
         "workers": [intent.worker for intent in intents],
         "nows": [intent.now for intent in intents],
@@ -102,24 +102,24 @@ async def claim(connection: Connection, intent: Intent) -> Claim | None:
     campaign = _read_only(intent.campaign_id, campaigns)
     if not due:
         return None
-    message, segments, attempt, doubt = due[0]
+    message, segments, attempt, unknown_attempts = due[0]
     values = {**intent.values, "campaign": campaign.seq, "cap": campaign.daily_cap}
-    phones = await _include(connection, values, is_doubtful=doubt > 0)
-    if phones is None or not await _afford(connection, campaign, intent.no, segments * len(phones)):
+    phones = await _include(connection, values, maybe_sent=unknown_attempts > 0)
+    if phones is None or not await _afford(connection, campaign, intent.number, segments * len(phones)):
         return None
     await change(connection, SQL["claim_batch"], values)
     return intent.grant(message, segments, attempt + 1, phones)
 
 
 async def _include(
-    connection: Connection, values: Mapping[str, Any], *, is_doubtful: bool
+    connection: Connection, values: Mapping[str, Any], *, maybe_sent: bool
 ) -> list[int] | None:
     """Leave out for good who opted out, or has had enough messages this day; return who is left.
 
     None, nobody left out and the batch `unknown`, where that concerns anyone of a doubtful batch: of who may
     have had it nobody can say that it was not sent.
     """
-    if is_doubtful:
+    if maybe_sent:
         await connection.execute("SAVEPOINT exclusions")
     names = ["exclude_opted_out"]
     if values["cap"] is not None:
@@ -127,24 +127,24 @@ async def _include(
     *done, rows = await ask(connection, *[(SQL[name], values) for name in (*names, "select_included")])
     # Of `lock_capped` the rows are locks.
     excluded = sum(len(recipients) for recipients in done[::2])
-    if excluded and is_doubtful:
+    if excluded and maybe_sent:
         reason = HINDERED[Exclusion.OPTED_OUT if done[0] else Exclusion.CAPPED]
         await connection.execute("ROLLBACK TO exclusions")
-        await change(connection, SQL["doubt_queued"], {**values, "result": dump_record(reason)})
+        await change(connection, SQL["drop_resends"], {**values, "result": dump_record(reason)})
         return None
     if excluded:
         await change(connection, SQL["add_excluded"], {**values, "excluded": excluded})
     return [phone for (phone,) in rows]
 
 
-async def _afford(connection: Connection, campaign: CampaignRow, no: int, segments: int) -> bool:
+async def _afford(connection: Connection, campaign: CampaignRow, number: int, segments: int) -> bool:
     """Take the segments off the budget.
 
     False, and the batch cancelled, where nobody is left; False, and the campaign paused, where it does not
     suffice.
     """
     if not segments:
-        await execute(connection, campaign, "cancel_batch", no=no)
+        await execute(connection, campaign, "cancel_batch", number=number)
         return False
     if campaign.max_segments is None or await execute(
         connection, campaign, "take_segments", segments=segments
@@ -158,7 +158,7 @@ def plain_accepts(answers: Sequence[Settlement]) -> Step:
     """Build TX2 of what the gateway took, of one campaign, as one statement: the tokens that still held."""
     return SQL["accept_batches"], {
         "id": answers[0].campaign_id,
-        "nos": [answer.no for answer in answers],
+        "numbers": [answer.number for answer in answers],
         "tokens": [answer.token for answer in answers],
         "results": [dump_record(answer.record) for answer in answers],
         # What a purge took away stays away.
@@ -172,40 +172,45 @@ async def settle(connection: Connection, answer: Settlement, *, alone: bool = Fa
         # Whoever comes after it waits behind it; where it has to wait long itself, it is owed.
         await connection.execute("SET LOCAL lock_timeout = '1s'")
     campaign = await hold(connection, answer.campaign_id, alone=alone)
-    fence = {"campaign": campaign.seq, "no": answer.no, "token": answer.token}
+    fence = {"campaign": campaign.seq, "number": answer.number, "token": answer.token}
     (rows,) = await ask(connection, (SQL["select_attempt"], fence))
     if not rows:
         return False
-    _, segments, messages, _, doubt = rows[0]
-    state, values = answer.settle(campaign, doubt)
+    _, segments, messages, _, unknown_attempts = rows[0]
+    state, values = answer.settle(campaign, unknown_attempts)
     await change(connection, SQL["settle_batch"], {**fence, **values})
     if answer.is_unspent:
         await execute(connection, campaign, "give_back_segments", segments=segments * messages)
-    await requeued(connection, campaign, [answer.no] if state is BatchState.QUEUED else [])
+    await requeued(connection, campaign, [answer.number] if state is BatchState.QUEUED else [])
     return True
 
 
 async def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
     """Put two queued batches in the place of one that was refused as a whole."""
     campaign = await hold(connection, claim.campaign_id, alone=True)
-    key = {"campaign": campaign.seq, "no": claim.no, "token": claim.token}
+    key = {"campaign": campaign.seq, "number": claim.number, "token": claim.token}
     attempt, middle, last = await ask(
         connection,
         (SQL["select_attempt"], key),
         (SQL["select_middle"], {**key, "half": len(claim.recipients) // 2}),
-        (SQL["select_last_no"], key),
+        (SQL["select_last_number"], key),
     )
     if not attempt:
         return None
     if campaign.purged:
         # Nobody is left to part: it is as good as never sent.
-        await settle(connection, Settlement(claim.campaign_id, claim.no, claim.token, BatchEvent.REQUEUE))
+        await settle(connection, Settlement(claim.campaign_id, claim.number, claim.token, BatchEvent.REQUEUE))
         return None
-    message, segments, messages, sending_at, doubt = attempt[0]
+    message, segments, messages, sending_at, unknown_attempts = attempt[0]
     if messages == 1:
-        raise InvalidInputError(f"Batch {claim.no} has one recipient: it cannot be halved.")
+        raise InvalidInputError(f"Batch {claim.number} has one recipient: it cannot be halved.")
     first, second = last[0][0] + 1, last[0][0] + 2
-    copied = {"message": message, "segments": segments, "sending_at": sending_at, "doubt": doubt}
+    copied = {
+        "message": message,
+        "segments": segments,
+        "sending_at": sending_at,
+        "unknown_attempts": unknown_attempts,
+    }
     steps: list[Step] = [(SQL["delete_batch"], key)]
     for new, start, end in ((first, 0, middle[0][0]), (second, middle[0][0], 2**31 - 1)):
         half = {**key, **copied, "new": new, "first": start, "end": end}
@@ -220,5 +225,5 @@ async def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
 
 async def cancel_queued(connection: Connection, campaign: CampaignRow) -> None:
     """Cancel what waits; what may have been sent before is unknown."""
-    key = {"campaign": campaign.seq, "no": None, "result": dump_record(DROPPED)}
-    await ask(connection, (SQL["cancel_queued"], key), (SQL["doubt_queued"], key))
+    key = {"campaign": campaign.seq, "number": None, "result": dump_record(DROPPED)}
+    await ask(connection, (SQL["cancel_queued"], key), (SQL["drop_resends"], key))

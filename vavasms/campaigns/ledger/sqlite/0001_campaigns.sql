@@ -21,10 +21,10 @@ CREATE INDEX campaign_plan ON campaign (account, plan_hash);
 
 CREATE TABLE batch (
     campaign INTEGER NOT NULL REFERENCES campaign (seq),
-    no INTEGER NOT NULL,
+    number INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'queued',
     segments INTEGER NOT NULL,
-    n INTEGER NOT NULL,
+    size INTEGER NOT NULL,
     -- Of those, how many were left out at a claim: opted out, or over the daily cap.
     excluded INTEGER NOT NULL DEFAULT 0,
     attempt INTEGER NOT NULL DEFAULT 0,
@@ -33,26 +33,26 @@ CREATE TABLE batch (
     sending_at REAL,
     not_before REAL NOT NULL DEFAULT 0,
     -- Attempts before the latest of which nobody knows whether they went out: a person had it sent again.
-    doubt INTEGER NOT NULL DEFAULT 0,
+    unknown_attempts INTEGER NOT NULL DEFAULT 0,
     balance_before TEXT,
     balance_after TEXT,
     message TEXT NOT NULL,
     -- What the gateway answered, as one JSON value.
     result TEXT,
-    PRIMARY KEY (campaign, no)
+    PRIMARY KEY (campaign, number)
 );
 
 -- Covers the counting of a campaign and the search for what is queued: neither reads texts and results.
-CREATE INDEX batch_progress ON batch (campaign, state, no, n, excluded, segments, not_before, doubt);
+CREATE INDEX batch_progress ON batch (campaign, state, number, size, excluded, segments, not_before, unknown_attempts);
 
 -- Narrow and written once: a row is touched again only where its recipient is left out.
 CREATE TABLE recipient (
     campaign INTEGER NOT NULL,
     batch INTEGER NOT NULL,
-    idx INTEGER NOT NULL,
+    position INTEGER NOT NULL,
     phone INTEGER NOT NULL,
     exclusion TEXT,
-    PRIMARY KEY (campaign, batch, idx)
+    PRIMARY KEY (campaign, batch, position)
 ) WITHOUT ROWID;
 
 -- One message per number and campaign; and the look-up of a number over all campaigns. No index: filled in the

@@ -166,8 +166,8 @@ def write_beside(path: Path, *identities: Identity) -> None:
         _sync_folder(target.parent)
         return
     except OSError as error:
-        why = error.strerror or type(error).__name__
-    raise LedgerError(f"The file {target} cannot be written: {why}.", outcome=Outcome.NOT_SENT)
+        reason = error.strerror or type(error).__name__
+    raise LedgerError(f"The file {target} cannot be written: {reason}.", outcome=Outcome.NOT_SENT)
 
 
 def _write_durably(path: Path, text: str) -> None:

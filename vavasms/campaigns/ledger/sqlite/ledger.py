@@ -49,8 +49,8 @@ from vavasms.campaigns.ledger.rows import (
     still_going,
 )
 from vavasms.campaigns.ledger.sqlite import transactions as tx
-from vavasms.campaigns.ledger.sqlite.custody import examine, hold_apart, recover, tidy, use_file
 from vavasms.campaigns.ledger.sqlite.identity import check_file, read_identity, write_beside
+from vavasms.campaigns.ledger.sqlite.in_use import examine, hold_refused, recover, unmark_abandoned, use_file
 from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.campaigns.states import BatchEvent, CampaignEvent, CampaignState
 from vavasms.errors import LedgerError
@@ -122,11 +122,11 @@ class SqliteLedger(Ledger):
         Raises `LedgerBusyError` beside a runner, `LedgerError` where the file is not there or open in this
         process.
         """
-        found = await run_sync(resolve, path)
-        async with hold_apart(found) as handle:
+        file = await run_sync(resolve, path)
+        async with hold_refused(file) as handle:
             # Without a check: whoever recovers knows.
             database = await Database.open(
-                found, MIGRATIONS, application_id=APPLICATION_ID, upgrade=True, on_commit=SQL["count_commit"]
+                file, MIGRATIONS, application_id=APPLICATION_ID, upgrade=True, on_commit=SQL["count_commit"]
             )
             try:
                 return await _recover(database, handle.inode)
@@ -146,7 +146,7 @@ class SqliteLedger(Ledger):
             return
         with CancelScope(shield=True):
             if handle is not None:
-                await tidy(self._database, handle)
+                await unmark_abandoned(self._database, handle)
             await self._database.aclose()
 
     async def create(self, campaign: NewCampaign) -> None:
@@ -298,7 +298,7 @@ class SqliteLedger(Ledger):
     async def claim(
         self,
         campaign_id: str,
-        no: int,
+        number: int,
         *,
         token: str,
         worker: str,
@@ -306,17 +306,17 @@ class SqliteLedger(Ledger):
         balance: Decimal | None = None,
         revision: int | None = None,
     ) -> Claim | None:
-        intent = Intent(campaign_id, no, token, worker, now, balance, revision)
+        intent = Intent(campaign_id, number, token, worker, now, balance, revision)
         return await self._database.write(lambda c: tx.claim(c, intent))
 
     async def settle(
         self, claim: Claim, event: BatchEvent, record: BatchRecord, *, not_before: float = 0.0
     ) -> bool:
-        answer = Settlement(claim.campaign_id, claim.no, claim.token, event, record, not_before)
+        answer = Settlement(claim.campaign_id, claim.number, claim.token, event, record, not_before)
         return await self._database.write(lambda c: tx.settle(c, answer))
 
-    async def abandon(self, campaign_id: str, no: int, token: str) -> bool:
-        answer = Settlement(campaign_id, no, token, BatchEvent.REQUEUE)
+    async def abandon(self, campaign_id: str, number: int, token: str) -> bool:
+        answer = Settlement(campaign_id, number, token, BatchEvent.REQUEUE)
         return await self._database.write(lambda c: tx.settle(c, answer))
 
     async def split(self, claim: Claim) -> tuple[int, int] | None:
@@ -387,11 +387,11 @@ class SqliteLedger(Ledger):
         )
 
     async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
-        rows = [{"phone": int(each), "source": source, "at": now} for each in recipients]
+        rows = [{"phone": int(recipient), "source": source, "at": now} for recipient in recipients]
         return await self._database.write(lambda c: c.executemany(SQL["add_opt_out"], rows).rowcount)
 
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
-        rows = [{"phone": int(each)} for each in recipients]
+        rows = [{"phone": int(recipient)} for recipient in recipients]
         return await self._database.write(lambda c: c.executemany(SQL["remove_opt_out"], rows).rowcount)
 
     async def _read(self, campaign_id: str, work: Callable[[Connection, CampaignRow], T]) -> T:
@@ -410,7 +410,9 @@ def _status(connection: Connection, campaign: CampaignRow) -> CampaignStatus:
 
 def _batches(connection: Connection, campaign: CampaignRow, query: str, **values: Any) -> list[StoredBatch]:
     rows = tx.select(connection, campaign, query, **values)
-    return [read_batch(row, tx.select(connection, campaign, "select_recipients", no=row[0])) for row in rows]
+    return [
+        read_batch(row, tx.select(connection, campaign, "select_recipients", number=row[0])) for row in rows
+    ]
 
 
 def _arrival(connection: Connection, account: str, now: float) -> tuple[float, float]:
@@ -437,4 +439,4 @@ def reap_orphans(connection: Connection) -> Mapping[str, Sequence[int]]:
     connection.execute(SQL["orphan_sending"], {"result": dump_record(DIED)})
     connection.execute(SQL["cancel_loading"], {"reason": LOADING_ENDED})
     connection.execute(SQL["cancel_queued_of_cancelled"])
-    return {key: [no for _, no in group] for key, group in groupby(rows, key=itemgetter(0))}
+    return {key: [number for _, number in group] for key, group in groupby(rows, key=itemgetter(0))}

@@ -53,15 +53,15 @@ async def _acquire(path: Path, beside: BaseFileLock, handle: FileHandle) -> None
     try:
         if await run_sync(_acquire_both, beside, handle):
             return
-        why = None
+        reason = None
     except OSError as error:
-        why = error.strerror or type(error).__name__
-    if why is None:
+        reason = error.strerror or type(error).__name__
+    if reason is None:
         raise LedgerBusyError(
             f"Another runner is at work on the ledger {path}: wait for its end. Nothing was sent.",
             outcome=Outcome.NOT_SENT,
         )
-    raise LedgerError(f"The lock of the ledger {path} cannot be taken: {why}.", outcome=Outcome.NOT_SENT)
+    raise LedgerError(f"The lock of the ledger {path} cannot be taken: {reason}.", outcome=Outcome.NOT_SENT)
 
 
 def _acquire_both(beside: BaseFileLock, handle: FileHandle) -> bool:

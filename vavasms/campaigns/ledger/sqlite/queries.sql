@@ -44,15 +44,15 @@ UPDATE campaign SET plan = :plan, plan_hash = :plan_hash WHERE seq = :campaign
 
 -- name: insert_recipients
 -- The whole of a batch's recipients in one statement: :phones is a JSON list of whole numbers.
-INSERT INTO recipient (campaign, batch, idx, phone)
-SELECT :campaign, :no, key, value FROM json_each(:phones)
+INSERT INTO recipient (campaign, batch, position, phone)
+SELECT :campaign, :number, key, value FROM json_each(:phones)
 
 -- name: insert_batch
-INSERT INTO batch (campaign, no, segments, n, message) VALUES (:campaign, :no, :segments, :n, :message)
+INSERT INTO batch (campaign, number, segments, size, message) VALUES (:campaign, :number, :segments, :size, :message)
 
 -- name: insert_half
-INSERT INTO batch (campaign, no, segments, n, excluded, message, sending_at, doubt)
-SELECT :campaign, :new, :segments, count(*), count(exclusion), :message, :sending_at, :doubt
+INSERT INTO batch (campaign, number, segments, size, excluded, message, sending_at, unknown_attempts)
+SELECT :campaign, :new, :segments, count(*), count(exclusion), :message, :sending_at, :unknown_attempts
 FROM recipient WHERE campaign = :campaign AND batch = :new
 
 -- name: insert_addressees
@@ -75,8 +75,8 @@ SELECT (SELECT count(*) FROM batch WHERE campaign = :campaign AND sending_at IS 
     + (SELECT count(*) FROM campaign WHERE seq = :campaign AND state = 'running')
 
 -- name: count_batches
-SELECT state, count(*), sum(n), sum(excluded), sum(segments * (n - excluded)),
-    sum(segments * (n - excluded) * doubt)
+SELECT state, count(*), sum(size), sum(excluded), sum(segments * (size - excluded)),
+    sum(segments * (size - excluded) * unknown_attempts)
 FROM batch INDEXED BY batch_progress WHERE campaign = :campaign GROUP BY state
 
 -- name: forget_attempts
@@ -84,11 +84,11 @@ UPDATE batch SET attempt = 0, not_before = 0
 WHERE campaign = :campaign AND state = 'queued' AND (attempt > 0 OR not_before > 0)
 
 -- name: select_sending
-SELECT campaign.id, batch.no FROM batch JOIN campaign ON campaign.seq = batch.campaign
-WHERE batch.state = 'sending' ORDER BY campaign.seq, batch.no
+SELECT campaign.id, batch.number FROM batch JOIN campaign ON campaign.seq = batch.campaign
+WHERE batch.state = 'sending' ORDER BY campaign.seq, batch.number
 
 -- name: select_under_way
-SELECT coalesce(sum(batch.segments * (batch.n - batch.excluded)), 0)
+SELECT coalesce(sum(batch.segments * (batch.size - batch.excluded)), 0)
 FROM campaign JOIN batch INDEXED BY batch_progress ON batch.campaign = campaign.seq
 WHERE campaign.account = :account AND batch.state = 'sending'
 
@@ -100,20 +100,20 @@ UPDATE batch SET state = 'unknown', result = :result WHERE state = 'sending'
 UPDATE campaign SET state = 'cancelled', reason = :reason WHERE state = 'loading'
 
 -- name: cancel_queued
-UPDATE batch SET state = 'cancelled' WHERE campaign = :campaign AND state = 'queued' AND doubt = 0
+UPDATE batch SET state = 'cancelled' WHERE campaign = :campaign AND state = 'queued' AND unknown_attempts = 0
 
--- name: doubt_queued
+-- name: drop_resends
 -- What was to be sent again and is not. The token goes: nothing can answer for the earlier attempt any more.
-UPDATE batch SET state = 'unknown', token = NULL, result = :result, doubt = doubt - 1
-WHERE campaign = :campaign AND no = coalesce(:no, no) AND state = 'queued' AND doubt > 0
+UPDATE batch SET state = 'unknown', token = NULL, result = :result, unknown_attempts = unknown_attempts - 1
+WHERE campaign = :campaign AND number = coalesce(:number, number) AND state = 'queued' AND unknown_attempts > 0
 
 -- name: cancel_queued_of_cancelled
 UPDATE batch SET state = 'cancelled'
 WHERE state = 'queued' AND campaign IN (SELECT seq FROM campaign WHERE state = 'cancelled')
 
 -- name: select_queued
-SELECT no, n - excluded, segments, not_before FROM batch INDEXED BY batch_progress
-WHERE campaign = :campaign AND state = 'queued' AND no > :after ORDER BY no LIMIT :limit
+SELECT number, size - excluded, segments, not_before FROM batch INDEXED BY batch_progress
+WHERE campaign = :campaign AND state = 'queued' AND number > :after ORDER BY number LIMIT :limit
 
 -- name: select_tat
 -- GCRA: the tat of before tells the wait, the new one is what the next will find.
@@ -128,19 +128,19 @@ UPDATE rate SET tat = max(tat - :seconds, 0.0) WHERE account = :account
 
 -- name: select_due
 -- What is put off beyond :latest was put off by a clock that was set back since.
-SELECT batch.message, segments, attempt, doubt FROM batch JOIN campaign ON campaign.seq = batch.campaign
+SELECT batch.message, segments, attempt, unknown_attempts FROM batch JOIN campaign ON campaign.seq = batch.campaign
 WHERE seq = :campaign AND campaign.state = 'running' AND revision = coalesce(:revision, revision)
-    AND no = :no AND batch.state = 'queued' AND (not_before <= :now OR not_before > :latest)
+    AND number = :number AND batch.state = 'queued' AND (not_before <= :now OR not_before > :latest)
 
 -- name: exclude_opted_out
 UPDATE recipient SET exclusion = 'opted_out'
-WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND phone IN (SELECT phone FROM opt_out)
+WHERE campaign = :campaign AND batch = :number AND exclusion IS NULL AND phone IN (SELECT phone FROM opt_out)
 
 -- name: exclude_capped
 UPDATE recipient SET exclusion = 'capped'
-WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND :cap <= (
-    SELECT coalesce(sum(batch.doubt + (batch.state IN ('sending', 'accepted', 'unknown'))), 0) FROM addressee
-    JOIN batch ON batch.campaign = addressee.campaign AND batch.no = addressee.batch
+WHERE campaign = :campaign AND batch = :number AND exclusion IS NULL AND :cap <= (
+    SELECT coalesce(sum(batch.unknown_attempts + (batch.state IN ('sending', 'accepted', 'unknown'))), 0) FROM addressee
+    JOIN batch ON batch.campaign = addressee.campaign AND batch.number = addressee.batch
     JOIN recipient AS earlier ON earlier.campaign = addressee.campaign
         AND earlier.batch = addressee.batch AND earlier.phone = addressee.phone
     WHERE addressee.phone = recipient.phone AND earlier.exclusion IS NULL
@@ -148,19 +148,19 @@ WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL AND :cap <= (
 )
 
 -- name: add_excluded
-UPDATE batch SET excluded = excluded + :excluded WHERE campaign = :campaign AND no = :no
+UPDATE batch SET excluded = excluded + :excluded WHERE campaign = :campaign AND number = :number
 
 -- name: select_included
-SELECT phone FROM recipient WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL ORDER BY idx
+SELECT phone FROM recipient WHERE campaign = :campaign AND batch = :number AND exclusion IS NULL ORDER BY position
 
 -- name: cancel_batch
-UPDATE batch SET state = 'cancelled' WHERE campaign = :campaign AND no = :no AND state = 'queued'
+UPDATE batch SET state = 'cancelled' WHERE campaign = :campaign AND number = :number AND state = 'queued'
 
 -- name: claim_batch
 -- TX1: the intent, before any byte leaves.
 UPDATE batch SET state = 'sending', token = :token, worker = :worker, sending_at = :now,
     attempt = attempt + 1, balance_before = :balance, balance_after = NULL, result = NULL
-WHERE campaign = :campaign AND no = :no AND state = 'queued'
+WHERE campaign = :campaign AND number = :number AND state = 'queued'
 
 -- name: take_segments
 UPDATE campaign SET committed = committed + :segments
@@ -171,51 +171,51 @@ UPDATE campaign SET committed = committed - :segments WHERE seq = :campaign AND 
 
 -- name: select_attempt
 -- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
-SELECT message, segments, n - excluded, sending_at, doubt FROM batch
-WHERE campaign = :campaign AND no = :no AND token = :token AND state IN ('sending', 'unknown')
+SELECT message, segments, size - excluded, sending_at, unknown_attempts FROM batch
+WHERE campaign = :campaign AND number = :number AND token = :token AND state IN ('sending', 'unknown')
 
 -- name: settle_batch
-UPDATE batch SET state = :state, result = :result, not_before = :not_before, doubt = :doubt, token = :kept_token
-WHERE campaign = :campaign AND no = :no AND token = :token
+UPDATE batch SET state = :state, result = :result, not_before = :not_before, unknown_attempts = :unknown_attempts, token = :kept_token
+WHERE campaign = :campaign AND number = :number AND token = :token
 
 -- name: delete_batch
-DELETE FROM batch WHERE campaign = :campaign AND no = :no
+DELETE FROM batch WHERE campaign = :campaign AND number = :number
 
--- name: select_last_no
-SELECT max(no) FROM batch WHERE campaign = :campaign
+-- name: select_last_number
+SELECT max(number) FROM batch WHERE campaign = :campaign
 
 -- name: select_middle
-SELECT idx FROM recipient WHERE campaign = :campaign AND batch = :no AND exclusion IS NULL
-ORDER BY idx LIMIT 1 OFFSET :half
+SELECT position FROM recipient WHERE campaign = :campaign AND batch = :number AND exclusion IS NULL
+ORDER BY position LIMIT 1 OFFSET :half
 
 -- name: move_recipients
-UPDATE recipient SET batch = :new WHERE campaign = :campaign AND batch = :no AND idx >= :first AND idx < :end
+UPDATE recipient SET batch = :new WHERE campaign = :campaign AND batch = :number AND position >= :first AND position < :end
 
 -- name: note_balance
 UPDATE batch SET balance_after = :balance
-WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND balance_after IS NULL
+WHERE campaign = :campaign AND number IN (SELECT value FROM json_each(:numbers)) AND balance_after IS NULL
 
 -- name: mark_sent
 UPDATE batch SET state = 'accepted',
     result = json_set(coalesce(nullif(result, ''), '{}'), '$.error', :note)
-WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
+WHERE campaign = :campaign AND number IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
 
 -- name: resend
 -- The token goes: a late answer of the old attempt must not settle the new one.
-UPDATE batch SET state = 'queued', token = NULL, result = NULL, attempt = 0, not_before = 0, doubt = doubt + 1
-WHERE campaign = :campaign AND no IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
+UPDATE batch SET state = 'queued', token = NULL, result = NULL, attempt = 0, not_before = 0, unknown_attempts = unknown_attempts + 1
+WHERE campaign = :campaign AND number IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
     AND sending_at < :sent_before
 
 -- name: select_batches
-SELECT no, state, segments, result, sending_at, balance_before, balance_after FROM batch
-WHERE campaign = :campaign AND no > :after ORDER BY no LIMIT :limit
+SELECT number, state, segments, result, sending_at, balance_before, balance_after FROM batch
+WHERE campaign = :campaign AND number > :after ORDER BY number LIMIT :limit
 
 -- name: select_unknown
-SELECT no, state, segments, result, sending_at, balance_before, balance_after FROM batch
-WHERE campaign = :campaign AND state = 'unknown' ORDER BY no
+SELECT number, state, segments, result, sending_at, balance_before, balance_after FROM batch
+WHERE campaign = :campaign AND state = 'unknown' ORDER BY number
 
 -- name: select_recipients
-SELECT phone, exclusion FROM recipient WHERE campaign = :campaign AND batch = :no ORDER BY idx
+SELECT phone, exclusion FROM recipient WHERE campaign = :campaign AND batch = :number ORDER BY position
 
 -- name: record_delivery
 INSERT INTO delivery (campaign, message_id, status, raw_status, at)
@@ -239,14 +239,14 @@ UPDATE campaign SET message = '' WHERE seq = :campaign
 -- Those of the batches that the next query deletes.
 DELETE FROM addressee WHERE campaign = :campaign AND phone IN (
     SELECT phone FROM recipient WHERE campaign = :campaign AND batch <= coalesce((
-        SELECT batch FROM recipient WHERE campaign = :campaign ORDER BY batch, idx LIMIT 1 OFFSET :rows
+        SELECT batch FROM recipient WHERE campaign = :campaign ORDER BY batch, position LIMIT 1 OFFSET :rows
     ), batch)
 )
 
 -- name: purge_recipients
 -- Whole batches, up to the one in which the limit falls.
 DELETE FROM recipient WHERE campaign = :campaign AND batch <= coalesce((
-    SELECT batch FROM recipient WHERE campaign = :campaign ORDER BY batch, idx LIMIT 1 OFFSET :rows
+    SELECT batch FROM recipient WHERE campaign = :campaign ORDER BY batch, position LIMIT 1 OFFSET :rows
 ), batch)
 
 -- name: purge_deliveries
@@ -288,13 +288,13 @@ UPDATE identity SET generation = :generation, nonce = :nonce, previous = :previo
 UPDATE identity SET commits = commits + 1
 
 -- name: count_recovered
-SELECT coalesce(sum(batch.n - batch.excluded), 0) FROM batch JOIN campaign ON campaign.seq = batch.campaign
+SELECT coalesce(sum(batch.size - batch.excluded), 0) FROM batch JOIN campaign ON campaign.seq = batch.campaign
 WHERE batch.state = 'queued' AND campaign.state IN ('loading', 'queued', 'running', 'paused')
 
 -- name: commit_recovered
 -- What becomes unknown counts as spent.
 UPDATE campaign SET committed = committed + (
-    SELECT coalesce(sum(segments * (n - excluded)), 0) FROM batch
+    SELECT coalesce(sum(segments * (size - excluded)), 0) FROM batch
     WHERE batch.campaign = campaign.seq AND batch.state = 'queued'
 ) WHERE state IN ('loading', 'queued', 'running', 'paused') AND max_segments IS NOT NULL
 

@@ -72,15 +72,26 @@ def reopen(connection: Connection, campaign: CampaignRow, batches: int) -> None:
 def insert(connection: Connection, campaign: CampaignRow, batch: NewBatch) -> None:
     """Add a batch of a new campaign."""
     # A number in the wire's form is JSON as it stands.
-    execute(connection, campaign, "insert_recipients", no=batch.no, phones=f"[{','.join(batch.recipients)}]")
-    row = {"no": batch.no, "segments": batch.segments, "n": len(batch.recipients), "message": batch.message}
+    execute(
+        connection,
+        campaign,
+        "insert_recipients",
+        number=batch.number,
+        phones=f"[{','.join(batch.recipients)}]",
+    )
+    row = {
+        "number": batch.number,
+        "segments": batch.segments,
+        "size": len(batch.recipients),
+        "message": batch.message,
+    }
     execute(connection, campaign, "insert_batch", **row)
 
 
 def cancel_queued(connection: Connection, campaign: CampaignRow) -> None:
     """Cancel what is queued; what may have been sent before is unknown."""
     execute(connection, campaign, "cancel_queued")
-    execute(connection, campaign, "doubt_queued", no=None, result=dump_record(DROPPED))
+    execute(connection, campaign, "drop_resends", number=None, result=dump_record(DROPPED))
 
 
 def claim(connection: Connection, intent: Intent) -> Claim | None:
@@ -90,44 +101,44 @@ def claim(connection: Connection, intent: Intent) -> Claim | None:
     rows = select(connection, campaign, "select_due", **values)
     if not rows:
         return None
-    message, segments, attempt, doubt = rows[0]
-    phones = _include(connection, campaign, values, is_doubtful=doubt > 0)
-    if phones is None or not _afford(connection, campaign, intent.no, segments * len(phones)):
+    message, segments, attempt, unknown_attempts = rows[0]
+    phones = _include(connection, campaign, values, maybe_sent=unknown_attempts > 0)
+    if phones is None or not _afford(connection, campaign, intent.number, segments * len(phones)):
         return None
     execute(connection, campaign, "claim_batch", **values)
     return intent.grant(message, segments, attempt + 1, phones)
 
 
 def _include(
-    connection: Connection, campaign: CampaignRow, values: Mapping[str, Any], *, is_doubtful: bool
+    connection: Connection, campaign: CampaignRow, values: Mapping[str, Any], *, maybe_sent: bool
 ) -> list[int] | None:
     """Leave out for good who opted out, or has had enough messages this day; return who is left.
 
     None, nobody left out and the batch `unknown`, where that concerns anyone of a doubtful batch: of who may
     have had it nobody can say that it was not sent.
     """
-    if is_doubtful:
+    if maybe_sent:
         connection.execute("SAVEPOINT exclusions")
     opted_out = execute(connection, campaign, "exclude_opted_out", **values)
     capped = 0 if values["cap"] is None else execute(connection, campaign, "exclude_capped", **values)
-    if is_doubtful and opted_out + capped:
+    if maybe_sent and opted_out + capped:
         connection.execute("ROLLBACK TO exclusions")
         reason = HINDERED[Exclusion.OPTED_OUT if opted_out else Exclusion.CAPPED]
-        execute(connection, campaign, "doubt_queued", no=values["no"], result=dump_record(reason))
+        execute(connection, campaign, "drop_resends", number=values["number"], result=dump_record(reason))
         return None
     if opted_out + capped:
-        execute(connection, campaign, "add_excluded", no=values["no"], excluded=opted_out + capped)
-    return [phone for (phone,) in select(connection, campaign, "select_included", no=values["no"])]
+        execute(connection, campaign, "add_excluded", number=values["number"], excluded=opted_out + capped)
+    return [phone for (phone,) in select(connection, campaign, "select_included", number=values["number"])]
 
 
-def _afford(connection: Connection, campaign: CampaignRow, no: int, segments: int) -> bool:
+def _afford(connection: Connection, campaign: CampaignRow, number: int, segments: int) -> bool:
     """Take the segments off the budget.
 
     False, and the batch cancelled, where nobody is left; False, and the campaign paused, where it does not
     suffice.
     """
     if not segments:
-        execute(connection, campaign, "cancel_batch", no=no)
+        execute(connection, campaign, "cancel_batch", number=number)
         return False
     if campaign.max_segments is None or execute(connection, campaign, "take_segments", segments=segments):
         return True
@@ -138,12 +149,12 @@ def _afford(connection: Connection, campaign: CampaignRow, no: int, segments: in
 def settle(connection: Connection, answer: Settlement) -> bool:
     """TX2: write what became of a claim, fenced by its token."""
     campaign = find(connection, answer.campaign_id)
-    fence = {"no": answer.no, "token": answer.token}
+    fence = {"number": answer.number, "token": answer.token}
     rows = select(connection, campaign, "select_attempt", **fence)
     if not rows:
         return False
-    _, segments, messages, _, doubt = rows[0]
-    state, values = answer.settle(campaign, doubt)
+    _, segments, messages, _, unknown_attempts = rows[0]
+    state, values = answer.settle(campaign, unknown_attempts)
     execute(connection, campaign, "settle_batch", **fence, **values)
     if answer.is_unspent:
         execute(connection, campaign, "give_back_segments", segments=segments * messages)
@@ -154,23 +165,28 @@ def settle(connection: Connection, answer: Settlement) -> bool:
 def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
     """Put two queued batches in the place of one that was refused as a whole."""
     campaign = find(connection, claim.campaign_id)
-    fence = {"no": claim.no, "token": claim.token}
+    fence = {"number": claim.number, "token": claim.token}
     rows = select(connection, campaign, "select_attempt", **fence)
     if not rows:
         return None
     if campaign.purged:
         # Nobody is left to part: it is as good as never sent.
-        settle(connection, Settlement(claim.campaign_id, claim.no, claim.token, BatchEvent.REQUEUE))
+        settle(connection, Settlement(claim.campaign_id, claim.number, claim.token, BatchEvent.REQUEUE))
         return None
-    message, segments, messages, sending_at, doubt = rows[0]
+    message, segments, messages, sending_at, unknown_attempts = rows[0]
     if messages == 1:
-        raise InvalidInputError(f"Batch {claim.no} has one recipient: it cannot be halved.")
-    ((middle,),) = select(connection, campaign, "select_middle", no=claim.no, half=messages // 2)
-    ((last,),) = select(connection, campaign, "select_last_no")
-    execute(connection, campaign, "delete_batch", no=claim.no)
-    copied = {"message": message, "segments": segments, "sending_at": sending_at, "doubt": doubt}
+        raise InvalidInputError(f"Batch {claim.number} has one recipient: it cannot be halved.")
+    ((middle,),) = select(connection, campaign, "select_middle", number=claim.number, half=messages // 2)
+    ((last,),) = select(connection, campaign, "select_last_number")
+    execute(connection, campaign, "delete_batch", number=claim.number)
+    copied = {
+        "message": message,
+        "segments": segments,
+        "sending_at": sending_at,
+        "unknown_attempts": unknown_attempts,
+    }
     for new, first, end in ((last + 1, 0, middle), (last + 2, middle, 1 << 62)):
-        execute(connection, campaign, "move_recipients", no=claim.no, new=new, first=first, end=end)
+        execute(connection, campaign, "move_recipients", number=claim.number, new=new, first=first, end=end)
         execute(connection, campaign, "move_addressees", new=new)
         execute(connection, campaign, "insert_half", new=new, **copied)
     reopen(connection, campaign, 2)

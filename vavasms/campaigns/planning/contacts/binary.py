@@ -25,15 +25,15 @@ def open_binary(source: Path | BinaryIO, name: str) -> BinaryIO:
     try:
         return source.open("rb")
     except FileNotFoundError:
-        why = "does not exist"
+        reason = "does not exist"
     except IsADirectoryError:
-        why = "is a folder, not a file"
+        reason = "is a folder, not a file"
     except PermissionError:  # pragma: no cover  root may read everything, and CI is root
         # Windows says so of a folder, too.
-        why = "is a folder, not a file" if source.is_dir() else "may not be read by this user"
+        reason = "is a folder, not a file" if source.is_dir() else "may not be read by this user"
     except (OSError, ValueError) as error:
-        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
-    raise refusal(name, why)
+        reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    raise refusal(name, reason)
 
 
 def is_spreadsheet(stream: BinaryIO, name: str) -> bool:
@@ -56,5 +56,5 @@ def read_chunk(stream: BinaryIO, name: str, size: int = _CHUNK) -> bytes:
     try:
         return stream.read(size)
     except OSError as error:
-        why = error.strerror
-    raise refusal(name, f"cannot be read ({why})")
+        reason = error.strerror
+    raise refusal(name, f"cannot be read ({reason})")

@@ -74,8 +74,8 @@ def cut_words(name: str) -> tuple[str, ...]:
 def find_phone_column(header: Sequence[str]) -> int | None:
     """Find the column whose name says phone, in French or English; the best of several, then the first."""
     ranks = [(rank_name(name), index) for index, name in enumerate(header)]
-    found = [(rank, index) for rank, index in ranks if rank is not None]
-    return min(found)[1] if found else None
+    ranked = [(rank, index) for rank, index in ranks if rank is not None]
+    return min(ranked)[1] if ranked else None
 
 
 def rank_name(name: str) -> tuple[bool, int, int] | None:
@@ -86,15 +86,15 @@ def rank_name(name: str) -> tuple[bool, int, int] | None:
     parted, whole = cut_words(_CAMEL.sub(" ", name)), cut_words(name)
     # Both `telMobile` and `WhatsApp`.
     words = min(parted, whole, key=len)
-    found = frozenset(parted) | frozenset(whole)
-    if found & _OTHER:
+    stems = frozenset(parted) | frozenset(whole)
+    if stems & _OTHER:
         return None
-    last = bool(found & _LAST)
-    if found & _MOBILE:
+    last = bool(stems & _LAST)
+    if stems & _MOBILE:
         return last, 0, len(words)
-    if found & _PHONE:
+    if stems & _PHONE:
         return last, 1, len(words)
-    return (last, VAGUE, len(words)) if found & _VAGUE and _FILLERS.issuperset(parted) else None
+    return (last, VAGUE, len(words)) if stems & _VAGUE and _FILLERS.issuperset(parted) else None
 
 
 def find_named_column(header: Sequence[str], name: str) -> int | None:

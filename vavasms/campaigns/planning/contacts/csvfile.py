@@ -83,7 +83,7 @@ def read_records(
     Raises `InvalidInputError` at a quote that is never closed: the rest of the file would be one cell.
     """
     row = 0
-    why = ""
+    reason = ""
     # People put a blank before a quote.
     reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
@@ -91,9 +91,9 @@ def read_records(
             if record and (record[0] or any(record)):
                 yield row, _mend(row, record, encoding, strays) if encoding.is_mixed else record
     except csv.Error:
-        why = f'has a quotation mark " out of place in row {row + 1}: close it, or remove it'
-    if why:
-        raise refusal(name, why)
+        reason = f'has a quotation mark " out of place in row {row + 1}: close it, or remove it'
+    if reason:
+        raise refusal(name, reason)
 
 
 def _mend(row: int, record: list[str], encoding: FileEncoding, strays: Strays) -> list[str]:

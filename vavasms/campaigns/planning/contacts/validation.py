@@ -50,7 +50,7 @@ _TABLED = {None, *PLANS}
 
 @define(kw_only=True)
 class Judge:
-    """Judge the numbers of one list, in order: each gets exactly one fate.
+    """The judge of the numbers of one list, in order: each gets exactly one fate.
 
     Remembers the numbers it kept, about 65 bytes each, to tell the duplicates.
     """
@@ -67,8 +67,8 @@ class Judge:
 
     def judge(self, text: str) -> Verdict:
         """Judge the next number of the list."""
-        found = self._judge(text)
-        return Verdict(fate=Fate.KEPT, recipient=found) if isinstance(found, Msisdn) else found
+        judged = self._judge(text)
+        return Verdict(fate=Fate.KEPT, recipient=judged) if isinstance(judged, Msisdn) else judged
 
     def judge_many(self, texts: Iterable[str]) -> list[Msisdn | Verdict]:
         """Judge the next numbers as `judge` would one by one, in less than half of the time.
@@ -91,9 +91,9 @@ class Judge:
         new = None if suggestion is None else Msisdn(suggestion)
         if not self.repair or new is None or not self._is_sure(text):
             return Verdict(fate=Fate.REFUSED, reason=reason, sentence=sentence, suggestion=new)
-        found = self._settle(new)
-        if found is not new:
-            return found
+        settled = self._settle(new)
+        if settled is not new:
+            return settled
         return Verdict(fate=Fate.REPAIRED, recipient=new, reason=reason, sentence=sentence)
 
     def _settle(self, number: Msisdn) -> Msisdn | Verdict:

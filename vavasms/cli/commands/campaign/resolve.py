@@ -98,13 +98,13 @@ class _Resolution:
 
     def _choose(self, batches: Sequence[StoredBatch]) -> Sequence[StoredBatch]:
         wanted = set(self.options.batch)
-        if missing := wanted - {batch.no for batch in batches}:
+        if missing := wanted - {batch.number for batch in batches}:
             raise InvalidInputError(
                 f"The outcome of batch {min(missing)} is not unknown: see `vavasms campaign resolve "
                 f"{self.campaign_id}`. Nothing was changed.",
                 outcome=None,
             )
-        return [batch for batch in batches if batch.no in wanted] if wanted else batches
+        return [batch for batch in batches if batch.number in wanted] if wanted else batches
 
     def _list(self, batches: Sequence[StoredBatch], policy: Policy, *, deciding: bool) -> None:
         if self.as_json:
@@ -135,9 +135,9 @@ class _Resolution:
 
     async def _change(self, ledger: Ledger, shown: Sequence[StoredBatch], *, sent_before: float) -> int:
         # A batch that somebody had sent again meanwhile is another attempt, and was not shown.
-        now = {batch.no: batch.sending_at for batch in await ledger.unknown(self.campaign_id)}
-        same = [batch for batch in shown if batch.no in now and now[batch.no] == batch.sending_at]
-        numbers = [batch.no for batch in same]
+        now = {batch.number: batch.sending_at for batch in await ledger.unknown(self.campaign_id)}
+        same = [batch for batch in shown if batch.number in now and now[batch.number] == batch.sending_at]
+        numbers = [batch.number for batch in same]
         if self.options.mark_sent:
             return await ledger.mark_sent(self.campaign_id, numbers, note=_NOTE)
         _warn_of_recent([batch.sending_at or 0.0 for batch in same], sent_before)
@@ -203,7 +203,7 @@ def risk(batch: StoredBatch) -> int:
 def make_object(batch: StoredBatch, policy: Policy) -> dict[str, object]:
     """Return a batch as JSON has it."""
     return {
-        "batch": batch.no,
+        "batch": batch.number,
         "recipients": included(batch),
         "segments": risk(batch),
         "cost": policy.cost(risk(batch)),
@@ -238,7 +238,7 @@ def _show_batch(batch: StoredBatch, policy: Policy) -> None:
     when = "" if batch.sending_at is None else f", sent at {moment(batch.sending_at)}"
     people = output.count(included(batch), "recipient")
     output.say()
-    output.say(f"Batch {batch.no}: {people}{when}, {_price(risk(batch), policy)}")
+    output.say(f"Batch {batch.number}: {people}{when}, {_price(risk(batch), policy)}")
     error = output.clean(batch.record.error or "No word is kept of what happened.")
     output.say(textwrap.indent(textwrap.fill(error, _WIDTH), "  "))
     if batch.record.lot_id:

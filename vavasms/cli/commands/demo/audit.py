@@ -41,7 +41,7 @@ async def read_account(ledger: Ledger, campaign_id: str) -> Account:
             for recipient, exclusion in batch.recipients:
                 outcome = OUTCOMES[batch.state] if exclusion is None else Outcome.NOT_SENT
                 account[outcome].append(recipient)
-        after = page[-1].no
+        after = page[-1].number
     return account
 
 

@@ -174,7 +174,7 @@ class _WorkersDemonstration:
         dead = {worker.process.pid for worker in self.workers if worker.is_killed}
         for pid, number, _ in await self._ask("select_under_way"):
             if pid in dead:
-                await self.ledger.maintenance.reap(self.campaign_id, number, sent_before=math.inf)
+                await self.ledger.maintenance.reap_orphan(self.campaign_id, number, sent_before=math.inf)
 
     async def _ask(self, query: str) -> list[tuple[Any, ...]]:
         cursor = await self.connection.execute(_SQL[query].encode())

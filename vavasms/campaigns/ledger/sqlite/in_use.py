@@ -90,7 +90,7 @@ async def unmark(database: Database, *, wait: bool = True) -> bool:
     return is_cut
 
 
-async def tidy(database: Database, handle: FileHandle) -> None:
+async def unmark_abandoned(database: Database, handle: FileHandle) -> None:
     """Take the mark of a runner that died off a file that is about to be closed.
 
     The last to close it deletes the log. Beside a runner nothing is done.
@@ -103,14 +103,14 @@ async def tidy(database: Database, handle: FileHandle) -> None:
 
 def examine(path: Path) -> str | None:
     """Return why a ledger's file cannot be trusted, or None. Changes nothing."""
-    with _sole(path):
+    with _hold_unopened(path):
         return find_problem(path) or find_older(path)
 
 
 @asynccontextmanager
-async def hold_apart(path: Path) -> AsyncIterator[FileHandle]:
+async def hold_refused(path: Path) -> AsyncIterator[FileHandle]:
     """Hold the lock of a file that cannot be trusted, its log out of the way if it is another's."""
-    with _sole(path) as handle:
+    with _hold_unopened(path) as handle:
         async with runner_lock(path, handle):
             if await run_sync(find_problem, path) == OTHER_LOG:
                 await run_sync(_rename_log, path)
@@ -118,7 +118,7 @@ async def hold_apart(path: Path) -> AsyncIterator[FileHandle]:
 
 
 @contextmanager
-def _sole(path: Path) -> Iterator[FileHandle]:
+def _hold_unopened(path: Path) -> Iterator[FileHandle]:
     handle = hold_file(path)
     try:
         if handle.users > 1:
