@@ -19,8 +19,8 @@ from vavasms.bulk import preflight
 from vavasms.bulk.preflight import ends_sending
 from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.sending import balance
-from vavasms.campaigns.sending.balance import BalanceReader
+from vavasms.campaigns.sending import balance_floor
+from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.states import CampaignState
 from vavasms.errors import (
     AuthenticationError,
@@ -289,7 +289,7 @@ async def test_a_balance_that_takes_too_long_is_not_waited_for(
     sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preflight, "LONGEST", 0.2)
-    monkeypatch.setattr(balance, "LONGEST", 0.2)
+    monkeypatch.setattr(balance_floor, "LONGEST", 0.2)
     hang = Fault(kind=FaultKind.STALL, moment=Moment.BEFORE_READING, seconds=5)
     async with connect(sandbox) as sms, CampaignRunner(sms, MemoryLedger()) as runner:
         stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)

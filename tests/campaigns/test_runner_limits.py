@@ -168,7 +168,7 @@ async def test_the_pace_is_kept_over_all_batches(stage: Stage) -> None:
 
 
 class Counted(MemoryLedger):
-    """Tells when so many batches asked for their share of a rate."""
+    """An event that is set when so many batches asked for their share of a rate."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -217,7 +217,7 @@ async def test_two_campaigns_of_one_account_share_the_pace(stage: Stage) -> None
 
 @define
 class Dial(Clock):
-    """Tells when somebody asked for the time once it was this late."""
+    """An event that is set when somebody asked for the time once it was this late."""
 
     late: Callable[[float], bool] = lambda _: False
     asked: anyio.Event = field(factory=anyio.Event)

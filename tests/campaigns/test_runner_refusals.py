@@ -84,7 +84,7 @@ class Client:
 
 
 class Delays(MemoryLedger):
-    """Tells for how long a batch was put off."""
+    """A record of for how long a batch was put off."""
 
     def __init__(self) -> None:
         super().__init__()

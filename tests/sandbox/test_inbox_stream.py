@@ -16,8 +16,8 @@ from vavasms.sandbox import Fault, FaultKind, FaultPlan, Gateway, SandboxServer
 from vavasms.sandbox.inbox.conversations import Version
 from vavasms.sandbox.inbox.events import EventStream
 from vavasms.sandbox.inbox.inbox import Inbox
+from vavasms.sandbox.long_poll import subscribed
 from vavasms.sandbox.signals import Signal
-from vavasms.sandbox.waiting import subscribed
 
 
 def until(happened: Callable[[], bool]) -> None:

@@ -22,7 +22,7 @@ from vavasms.campaigns.ledger.models import Campaign, CampaignStatus, NewCampaig
 from vavasms.campaigns.planning.loader import Listing, plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
-from vavasms.campaigns.sending.balance import BalanceReader
+from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.clock import SharedClock
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.pending_writes import PendingWrites

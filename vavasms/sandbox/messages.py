@@ -14,7 +14,7 @@ from vavasms.sandbox.faults import SandboxError
 from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.http_json import make_routes, read_number
 from vavasms.sandbox.journal import InboxMessage
-from vavasms.sandbox.waiting import subscribed, while_connected
+from vavasms.sandbox.long_poll import subscribed, while_connected
 from vavasms.text.segments import count_segments
 
 _LONGEST_WAIT = 60

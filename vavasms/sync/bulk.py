@@ -10,7 +10,7 @@ from vavasms.bulk.models import BatchResult, BulkReport
 from vavasms.bulk.sender import BulkStream, Collector, attach
 from vavasms.calls import CallGroup, PortalCall, Session, Step, Wakeup, cancel_steps, run
 from vavasms.config import misconfigured
-from vavasms.sync.waiting import CallerThreadReader
+from vavasms.sync.caller_thread import CallerThreadReader
 
 
 class BulkResults:

@@ -23,7 +23,7 @@ from vavasms.endpoints import Account
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.portal import shared
 from vavasms.sync.bulk import BulkResults
-from vavasms.sync.waiting import CallerThreadReader
+from vavasms.sync.caller_thread import CallerThreadReader
 from vavasms.tracebacks import hide_frames
 from vavasms.transport.hooks import Hook
 from vavasms.transport.http import AsyncBaseTransport

@@ -51,7 +51,7 @@ class Body:
 
 @define
 class Attempt:
-    """Tells the caller of a call that was cancelled how far it came."""
+    """How far a call came, for a caller that was cancelled."""
 
     _body: Body | None = None
     _blind: bool = False

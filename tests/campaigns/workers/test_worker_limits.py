@@ -19,7 +19,7 @@ from vavasms.campaigns.ledger.models import Campaign, Claim, QueuedBatch, Stored
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window
-from vavasms.campaigns.sending.balance import BalanceReader
+from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.campaign_sender import CampaignSender
 from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.states import BatchState, CampaignState

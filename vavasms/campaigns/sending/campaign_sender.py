@@ -10,7 +10,7 @@ from attrs import define, field
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.ledger.models import Campaign, QueuedBatch
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.sending.balance import BalanceReader
+from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.sending.queued_batch import (
     QueuedBatchSender,

@@ -27,7 +27,7 @@ from vavasms.campaigns.ledger.models import (
     QueuedBatch,
 )
 from vavasms.campaigns.policy import Policy, load_policy
-from vavasms.campaigns.sending.balance import RECHECK, BalanceFloor, BalanceReader
+from vavasms.campaigns.sending.balance_floor import RECHECK, BalanceFloor, BalanceReader
 from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.states import BatchEvent
 from vavasms.config import username_of

@@ -18,8 +18,8 @@ from vavasms.campaigns.ledger.models import Campaign, CampaignStatus, QueuedBatc
 from vavasms.campaigns.ledger.postgres.jobs import queue_of
 from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.runner import HasAccount
-from vavasms.campaigns.sending.balance import EVERY as READ_EVERY
-from vavasms.campaigns.sending.balance import BalanceReader
+from vavasms.campaigns.sending.balance_floor import EVERY as READ_EVERY
+from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.campaign_sender import CampaignSender
 from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.sending.queued_batch import SendResult, SendStatus

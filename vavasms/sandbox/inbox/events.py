@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from vavasms.sandbox.inbox.conversations import PAGE, Version
 from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.inbox.views import show_message
-from vavasms.sandbox.waiting import SignalWaiter, subscribed, while_connected
+from vavasms.sandbox.long_poll import SignalWaiter, subscribed, while_connected
 
 # A browser is told of a burst at most ten times a second, and of the newest page of it.
 _REST = 0.1

@@ -29,11 +29,12 @@ from vavasms.campaigns.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
-from vavasms.campaigns.ledger.postgres import transactions as tx
+from vavasms.campaigns.ledger.postgres import claims as tx
+from vavasms.campaigns.ledger.postgres.claims import SQL
 from vavasms.campaigns.ledger.postgres.jobs import SQL as JOBS
 from vavasms.campaigns.ledger.postgres.jobs import forget_jobs, wake
 from vavasms.campaigns.ledger.postgres.jobs_schema import SCHEMA, prepare_jobs
-from vavasms.campaigns.ledger.postgres.loading import (
+from vavasms.campaigns.ledger.postgres.loader import (
     begin_purge,
     copy_batches,
     discard,
@@ -42,7 +43,6 @@ from vavasms.campaigns.ledger.postgres.loading import (
     purge_rows,
 )
 from vavasms.campaigns.ledger.postgres.maintenance import PostgresMaintenance
-from vavasms.campaigns.ledger.postgres.transactions import SQL
 from vavasms.campaigns.ledger.rows import (
     CLOCK_SKEW,
     CampaignRow,

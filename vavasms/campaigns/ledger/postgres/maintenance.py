@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from vavasms.campaigns.ledger.postgres import transactions as tx
+from vavasms.campaigns.ledger.postgres import claims as tx
+from vavasms.campaigns.ledger.postgres.claims import SQL
 from vavasms.campaigns.ledger.postgres.jobs import SQL as JOBS
 from vavasms.campaigns.ledger.postgres.jobs import STRETCH, forget_jobs
-from vavasms.campaigns.ledger.postgres.transactions import SQL
 from vavasms.campaigns.ledger.rows import DAY, DIED, LOADING_ENDED, dump_record
 from vavasms.campaigns.states import BatchState
 from vavasms.storage.postgres.connection import Connection

@@ -29,7 +29,7 @@ from secrets import token_hex
 
 from attrs import evolve, fields, frozen
 
-from vavasms.campaigns.ledger.sqlite.transactions import SQL
+from vavasms.campaigns.ledger.sqlite.claims import SQL
 from vavasms.errors import LedgerError, Outcome
 from vavasms.storage.sqlite.files import file_id
 

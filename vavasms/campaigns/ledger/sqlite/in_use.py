@@ -13,6 +13,7 @@ from anyio.to_thread import run_sync
 from attrs import asdict, evolve
 
 from vavasms.campaigns.ledger.rows import LEDGER_RECOVERED, RECOVERED, dump_record
+from vavasms.campaigns.ledger.sqlite.claims import SQL
 from vavasms.campaigns.ledger.sqlite.identity import (
     OTHER_LOG,
     Identity,
@@ -27,7 +28,6 @@ from vavasms.campaigns.ledger.sqlite.identity import (
     write_beside,
 )
 from vavasms.campaigns.ledger.sqlite.lock import runner_lock
-from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.errors import LedgerError, Outcome, VavaSMSError
 from vavasms.storage.sqlite.database import Database
 from vavasms.storage.sqlite.locks import FileHandle, hold_file

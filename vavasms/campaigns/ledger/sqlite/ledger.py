@@ -48,10 +48,10 @@ from vavasms.campaigns.ledger.rows import (
     shift_arrival,
     still_going,
 )
-from vavasms.campaigns.ledger.sqlite import transactions as tx
+from vavasms.campaigns.ledger.sqlite import claims as tx
+from vavasms.campaigns.ledger.sqlite.claims import SQL
 from vavasms.campaigns.ledger.sqlite.identity import check_file, read_identity, write_beside
 from vavasms.campaigns.ledger.sqlite.in_use import examine, hold_refused, recover, unmark_abandoned, use_file
-from vavasms.campaigns.ledger.sqlite.transactions import SQL
 from vavasms.campaigns.states import BatchEvent, CampaignEvent, CampaignState
 from vavasms.errors import LedgerError
 from vavasms.numbers import Msisdn
