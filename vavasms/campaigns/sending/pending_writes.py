@@ -58,11 +58,12 @@ class PendingWrites:
         if problems:
             raise problems[0]
 
-    async def drain(self, seconds: float = DRAIN_SECONDS) -> bool:
-        """Flush for some seconds; return False where the ledger did not take it till the end.
+    async def drain(self, seconds: float | None = None) -> bool:
+        """Flush for some seconds, `DRAIN_SECONDS` by default; return False where the ledger never took it.
 
         Raises nothing of the ledger's: whoever ends has told of that already.
         """
+        seconds = DRAIN_SECONDS if seconds is None else seconds
         with anyio.move_on_after(seconds):
             while self._writes:
                 with suppress(Exception):
