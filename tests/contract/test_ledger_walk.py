@@ -298,9 +298,7 @@ WALKS = st.lists(
 SETTINGS = settings(deadline=None, derandomize=True, database=None)
 
 
-def test_every_recipient_is_in_one_place_whatever_happens(
-    factory: Factory, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def check_walks(factory: Factory, tmp_path_factory: pytest.TempPathFactory, walks: int) -> None:
     async def go(walk: Walk) -> None:
         async with factory.open(tmp_path_factory.mktemp("walk")) as ledger:
             walker = Walker(ledger=ledger, orphan=factory.orphan, cap=1 + len(walk) % 2)
@@ -331,9 +329,22 @@ def test_every_recipient_is_in_one_place_whatever_happens(
     @example(
         [("opt_out", "b", 1), ("claim", "b", 0), ("split", "b", 0), ("opt_in", "b", 0), ("claim", "b", 2)]
     )
-    @settings(SETTINGS, max_examples=factory.walks)
+    @settings(SETTINGS, max_examples=walks)
     def take(walk: Walk) -> None:
         # Each loop has its share of the walks.
         anyio.run(go, walk, backend=factory.backends[len(walk) % len(factory.backends)])
 
     take()
+
+
+def test_every_recipient_is_in_one_place_whatever_happens(
+    factory: Factory, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    check_walks(factory, tmp_path_factory, factory.walks)
+
+
+@pytest.mark.full
+def test_every_recipient_is_in_one_place_on_every_long_walk(
+    factory: Factory, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    check_walks(factory, tmp_path_factory, 5 * factory.walks)

@@ -45,11 +45,11 @@ def count_by_the_letter(text: str) -> tuple[int, int, int]:
     return segments, units, sizes[1] - used
 
 
-def generated_texts() -> list[str]:
+def generated_texts(count: int) -> list[str]:
     rng = random.Random(23038)
     lengths = [0, 1, 69, 70, 71, 133, 134, 135, 152, 153, 154, 159, 160, 161, 305, 306, 307, 460]
     texts = []
-    for _ in range(20_000):
+    for _ in range(count):
         text = rng.choices(rng.choice(ALPHABETS), k=rng.choice(lengths))
         for _ in range(rng.choice([0, 0, 1, 2])):
             place = rng.choice([0, 66, 69, 133, 152, 159, 305]) + rng.randrange(3)
@@ -58,14 +58,23 @@ def generated_texts() -> list[str]:
     return texts
 
 
-def test_20_000_texts_have_the_encoding_and_count_of_the_standard() -> None:
-    for text in generated_texts():
+def check_against_the_standard(count: int) -> None:
+    for text in generated_texts(count):
         counted = count_segments(text)
         assert (counted.encoding is Encoding.GSM7) is is_gsm7(text)
         assert (counted.segments, counted.units, counted.units_left) == count_by_the_letter(text)
         assert counted.offending == tuple((i, c) for i, c in enumerate(text) if c not in STANDARD)
         if text:
             assert counted.segments == len(smsutil.split(text).parts)
+
+
+def test_texts_have_the_encoding_and_count_of_the_standard() -> None:
+    check_against_the_standard(3_000)
+
+
+@pytest.mark.full
+def test_20_000_texts_have_the_encoding_and_count_of_the_standard() -> None:
+    check_against_the_standard(20_000)
 
 
 def test_typical_lengths_cost_what_everyone_expects() -> None:

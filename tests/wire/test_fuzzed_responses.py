@@ -1,4 +1,4 @@
-"""Ten thousand bodies that nobody documented: never a crash, never an outcome that a reply does not prove."""
+"""Bodies that nobody documented, ten thousand in the long form: never a crash, never an outcome that a reply does not prove."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def many(examples: int) -> settings:
     )
 
 
-@many(5000)
+@many(700)
 @given(STATUSES, st.binary(max_size=200))
 @example(200, b"")
 @example(429, b"\x0b" * 100)
@@ -251,7 +251,7 @@ def test_bytes_settle_nothing_by_chance(status: int, body: bytes) -> None:
     check(status, body)
 
 
-@many(1700)
+@many(350)
 @given(STATUSES, dressed())
 @example(429, b'{"code": 0,}')
 @example(400, b'{"code": 0, "description": "envoy\xe9"}')
@@ -261,16 +261,37 @@ def test_a_send_is_accepted_by_strict_json_under_2xx_only(status: int, body: byt
     check(status, body)
 
 
-@many(800)
+@many(250)
 @given(STATUSES, mutilated())
 def test_a_mutilated_sample_settles_nothing_it_does_not_prove(status: int, body: bytes) -> None:
     check(status, body)
 
 
-@many(2000)
+@many(400)
 @given(STATUSES, st.builds(json.dumps, DOCUMENTS))
 def test_any_json_is_survived(status: int, body: str) -> None:
     check(status, body.encode())
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("bodies", "examples"),
+    [
+        pytest.param(st.binary(max_size=200), 5000, id="bytes"),
+        pytest.param(dressed(), 1700, id="dressed"),
+        pytest.param(mutilated(), 800, id="mutilated"),
+        pytest.param(st.builds(json.dumps, DOCUMENTS).map(str.encode), 2000, id="JSON"),
+    ],
+)
+def test_ten_thousand_bodies_settle_nothing_they_do_not_prove(
+    bodies: st.SearchStrategy[bytes], examples: int
+) -> None:
+    @many(examples)
+    @given(STATUSES, bodies)
+    def take(status: int, body: bytes) -> None:
+        check(status, body)
+
+    take()
 
 
 @many(50)
