@@ -197,7 +197,11 @@ def send(sandbox: SandboxServer, way: str, body: Body, status: int, folder: Path
 def test_what_was_accepted_is_never_refused_by_a_status(
     sandbox: SandboxServer, tmp_path: Path, way: str, name: str
 ) -> None:
+    body = list(BODIES).index(name)
     for at, status in enumerate(FEW):
+        if way != "alone" and at % 3 != body % 3:
+            # What is sent in bulk has its outcome from a send alone: each body has some, each status has some.
+            continue
         numbers = send(sandbox, way, BODIES[name], status, tmp_path, ("asyncio", "trio")[at % 2])
         assert sandbox.gateway.journal.counts() == dict.fromkeys(numbers, 1)
 
