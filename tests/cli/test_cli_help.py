@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -29,7 +30,11 @@ from vavasms.version import __version__
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Shell = Callable[[str], AbstractContextManager[subprocess.Popen[str]]]
+#: Writes the ledger that an example finds; returns the example for here, and the path or URL of the ledger.
+Prepare = Callable[[str], tuple[str, str]]
 EXAMPLE = re.compile(r"^Example: (.*)$", re.MULTILINE)
+#: What only a shell reads, and commands that have a process of their own: servers, and one that starts some.
+OUTSIDE = re.compile(r"[|$]| worker | listen | sandbox | demo ")
 NAMES = [command.name for command in COMMANDS]
 
 
@@ -132,43 +137,76 @@ def inbound_url(bare_environment: Mapping[str, str]) -> Iterator[str]:
 
 
 @pytest.fixture
-def shell(account: Mapping[str, str], database: str, inbound_url: str, tmp_path: Path) -> Shell:
+def prepare(
+    account: Mapping[str, str],
+    database: str,
+    inbound_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Prepare:
+    """Return what makes the world that an example speaks of."""
+    monkeypatch.setenv("VAVASMS_INBOUND_URL", inbound_url)
+    for name in ("contacts.csv", "stop.csv"):
+        (tmp_path / name).write_text("prenom;telephone\nAwa;2250700000101\n", encoding="utf-8")
+    numbers = count()
+
+    def build(line: str) -> tuple[str, str]:
+        ledger = str(tmp_path / f"ledger-{next(numbers)}.db")
+        anyio.run(keep_campaign, Path(ledger), STATES.get(" ".join(line.split()[1:3]), "queued"))
+        if DATABASE in line:
+            return line.replace(DATABASE, ""), database
+        return line, ledger
+
+    return build
+
+
+@pytest.fixture
+def shell(prepare: Prepare, tmp_path: Path) -> Shell:
     """Run a line in a shell where `vavasms` is a command."""
     script = tmp_path / "vavasms"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vavasms "$@"\n')
     script.chmod(0o755)
     places = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
-    places["VAVASMS_INBOUND_URL"] = inbound_url
-    for name in ("contacts.csv", "stop.csv"):
-        (tmp_path / name).write_text("prenom;telephone\nAwa;2250700000101\n", encoding="utf-8")
-    numbers = count()
 
-    def run(line: str) -> AbstractContextManager[subprocess.Popen[str]]:
-        ledger = str(tmp_path / f"ledger-{next(numbers)}.db")
-        anyio.run(keep_campaign, Path(ledger), STATES.get(" ".join(line.split()[1:3]), "queued"))
-        if DATABASE in line:
-            line, ledger = line.replace(DATABASE, ""), database
+    def run(example: str) -> AbstractContextManager[subprocess.Popen[str]]:
+        line, ledger = prepare(example)
         command = ["sh", "-c", f"exec {line}" if "|" not in line else line]
         return start(command, env=os.environ | places | {"VAVASMS_LEDGER": ledger}, cwd=tmp_path)
 
     return run
 
 
+def run_in_shell(shell: Shell, example: str) -> tuple[int, str, str]:
+    """Run it to its end, which for a server is a signal; return its code, its first line and its errors."""
+    with shell(example) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        if "sandbox" in example or "listen" in example:
+            process.send_signal(signal.SIGINT)
+        if "worker" in example:
+            process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    return process.returncode, first, errors
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the examples are written for a POSIX shell")
-def test_every_example_of_every_help_runs_as_it_stands(inside: Run, shell: Shell) -> None:
+def test_every_example_of_every_help_runs_as_it_stands(
+    inside: Run, prepare: Prepare, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     examples = [example for name in NAMES for example in EXAMPLE.findall(help_of(inside, *name.split()))]
     assert len(examples) == len(NAMES)
     for example in examples:
-        with shell(example) as process:
-            assert process.stdout is not None
-            first = process.stdout.readline()
-            if "sandbox" in example or "listen" in example:
-                process.send_signal(signal.SIGINT)
-            if "worker" in example:
-                process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=30)
-        assert process.returncode == 0, f"{example}: {errors}"
-        assert first
+        if OUTSIDE.search(f"{example} "):
+            code, printed, errors = run_in_shell(shell, example)
+        else:
+            line, ledger = prepare(example)
+            monkeypatch.setenv("VAVASMS_LEDGER", ledger)
+            program, *words = shlex.split(line)
+            assert program == "vavasms"
+            finished = inside(*words)
+            code, printed, errors = finished.returncode, finished.stdout, finished.stderr
+        assert code == 0, f"{example}: {errors}"
+        assert printed
         # What is under way is said beside the result.
         said = [words for word, words in BESIDE.items() if f" {word} " in example]
         assert errors == "".join(said)
