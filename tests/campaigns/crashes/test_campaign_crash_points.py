@@ -90,7 +90,8 @@ def crash_among_others(stage: Stage, point: str, times: int) -> None:
     """The same with eight batches in flight: commits are shared, and the others are anywhere."""
     draw, kills = random.Random(point), 0
     while kills < times:
-        campaign = stage.campaign(1_500, batch_size=SIZE)
+        # Each kill passes 20 batches at most.
+        campaign = stage.campaign(min(200 * times, 1_500), batch_size=SIZE)
         unknown = 0
         while kills < times and not is_over(campaign.status()):
             runner = campaign.start(point=point, nth=draw.randint(1, 20))
