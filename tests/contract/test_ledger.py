@@ -321,6 +321,7 @@ async def long_one(ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch) ->
     """Keep a cancelled campaign that a purge forgets in fifty parts."""
     for module in ("sqlite.claims", "postgres.loader"):
         monkeypatch.setattr(f"vavasms.campaigns.ledger.{module}.PURGE_ROWS", 20)
+    monkeypatch.setattr("vavasms.campaigns.ledger.sqlite.ledger.PURGE_PAUSE", 0.01)
     await run("c", *[20] * 50)
     await ledger.cancel("c", "enough")
 
