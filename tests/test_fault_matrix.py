@@ -185,11 +185,13 @@ def refusals_final(_: SandboxServer) -> Iterator[dict[str, Any]]:
     yield {"refusals_are_final": True}
 
 
-def after_body(name: str, fault: Fault, *, accepted: bool = False, scene: Any = None) -> Row:
+def after_body(
+    name: str, fault: Fault, *, accepted: bool = False, scene: Any = None, slow: bool = False
+) -> Row:
     posts = {"send": 1, "otp": 1, "verify": 1, "balance": 3}
     return Row(
         name=name, fault=fault, read=Fate(OutcomeUnknownError), send=LOST, verify=LOST,
-        accepted=accepted, scene=scene, posts=posts,
+        accepted=accepted, scene=scene, posts=posts, slow=slow,
     )  # fmt: skip
 
 
@@ -264,7 +266,7 @@ ROWS = [
     after_body("reply cut in its head", Fault(kind=FaultKind.CUT, at=12, in_head=True), accepted=True),
     after_body("reply cut at byte 0", Fault(kind=FaultKind.CUT, at=0), accepted=True),
     after_body("reply cut at byte 20", Fault(kind=FaultKind.CUT, at=20), accepted=True),
-    after_body("stalled after accepting", scene=quick, accepted=True,
+    after_body("stalled after accepting", scene=quick, accepted=True, slow=True,
                fault=Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=0.6)),
     Row(name="accepted", read=OK, send=OK, verify=None, accepted=True, calls=("balance", *SENDS),
         posts=dict.fromkeys(CALLS, 1)),

@@ -10,7 +10,7 @@ import pytest
 from tests.campaigns.staging import TEXT as PATH
 from tests.campaigns.staging import Stage, connect
 from tests.echoes import NUMBER, TEXT, WAYS, left_of
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
+from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 
@@ -26,11 +26,7 @@ async def test_no_spelling_of_a_secret_comes_into_the_ledgers_record(
         echo = " ".join(WAYS[way](part).split())
         body = json.dumps({"code": 950, "message": "NO", "description": f"Refus : {echo[:180]}"})
         sandbox.faults.script(Fault(kind=FaultKind.RAW, body=body.encode()), path=PATH)
-        async with (
-            await SqliteLedger.open(tmp_path / f"{part[:3]}.db") as ledger,
-            connect(sandbox) as sms,
-            CampaignRunner(sms, ledger) as runner,
-        ):
+        async with connect(sandbox) as sms, CampaignRunner(sms, MemoryLedger()) as runner:
             stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
             run = await stage.run([NUMBER], message=TEXT)
             (batch,) = await stage.batches(run.status.id)
