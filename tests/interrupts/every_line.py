@@ -23,7 +23,7 @@ from vavasms.bulk.models import BulkReport
 HOME = Path(vavasms.__file__).parent
 TEXT = "Bonjour"
 PATIENCE = 30.0
-MODULES = ("sync/client", "sync/bulk", "sync/waiting", "calls", "portal", "tracebacks", "bulk/sender")
+MODULES = ("sync/client", "sync/bulk", "sync/caller_thread", "calls", "portal", "tracebacks", "bulk/sender")
 FILES = {str((HOME / f"{module}.py").resolve(strict=True)) for module in MODULES}
 PLAIN_RETURN = re.compile(r"\s*return [\w.]*$")
 

@@ -2,9 +2,9 @@
 -- campaign.
 
 -- name: select_under_way
-SELECT split_part(worker, ':', 2)::INTEGER AS pid, no, n - excluded FROM vavasms.batch
-WHERE state = 'sending' ORDER BY pid, no
+SELECT split_part(worker, ':', 2)::INTEGER AS pid, number, size - excluded FROM vavasms.batch
+WHERE state = 'sending' ORDER BY pid, number
 
 -- name: select_carried
-SELECT split_part(worker, ':', 2)::INTEGER AS pid, sum(n - excluded) FROM vavasms.batch
+SELECT split_part(worker, ':', 2)::INTEGER AS pid, sum(size - excluded) FROM vavasms.batch
 WHERE worker IS NOT NULL GROUP BY pid
