@@ -30,7 +30,7 @@ from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
 from vavasms.campaigns.states import CampaignState
 from vavasms.config import username_of
 from vavasms.endpoints import Account, fetch_balance
-from vavasms.errors import InvalidInputError, LedgerError, VavaSMSError
+from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.tracebacks import hide_frames_async
 from vavasms.wire.requests import draft_text
 
@@ -235,13 +235,16 @@ class CampaignRunner:
                     break
                 self._running[campaign_id] = anyio.Event()
         finally:
-            with anyio.CancelScope(shield=True), suppress(Exception):
-                # Whoever keeps the runner open reads the ledger, and others wait for what is being sent.
-                await self._pending.flush()
-            del self._running[campaign_id]
-            self._stopped.discard(campaign_id)
-            ended, self._ended = self._ended, anyio.Event()
-            ended.set()
+            try:
+                with anyio.CancelScope(shield=True), suppress(Exception):
+                    # Whoever keeps the runner open reads the ledger, and others wait for what is being sent.
+                    await self._pending.flush()
+            finally:
+                # A shield holds no second cancellation of asyncio's own.
+                del self._running[campaign_id]
+                self._stopped.discard(campaign_id)
+                ended, self._ended = self._ended, anyio.Event()
+                ended.set()
         return CampaignRun(status=await self.ledger.status(campaign_id), error=dispatcher.breaker.cause)
 
     def stop(self) -> None:
@@ -323,7 +326,7 @@ class CampaignRunner:
         while True:
             await anyio.sleep(_MAINTENANCE_SECONDS)
             # A round that fails is not the last one.
-            with suppress(LedgerError):
+            with suppress(Exception):
                 if self.ledger.is_shared:
                     await self._shared.ask(self.ledger.now)
                 await self._pending.flush()

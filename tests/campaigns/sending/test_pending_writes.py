@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import subprocess
 import sys
@@ -134,6 +135,38 @@ async def test_a_run_that_ends_writes_the_answers_it_read_while_the_runner_goes_
             await runner.run(campaign_id)
         status = await ledger.status(campaign_id)
         assert (status.accepted, status.sending, status.queued) == (2, 0, 2)
+
+
+async def test_a_second_cancellation_while_a_run_ends_leaves_its_runner_able_to_end(
+    sandbox: SandboxServer, tmp_path: Path, anyio_backend_name: str
+) -> None:
+    if anyio_backend_name == "trio":
+        pytest.skip("only asyncio cancels tasks natively, through a shield")
+    away, writes = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryLedger):
+        """Does not take outcomes for now, and the second time takes long to say so."""
+
+        async def settle(self, claim: Claim, event: BatchEvent, record: BatchRecord, **options: Any) -> Any:
+            if not away.is_set():
+                away.set()
+                raise LedgerError("The database did not take it.")
+            writes.set()
+            await asyncio.sleep(0.3)
+            return await super().settle(claim, event, record, **options)
+
+    ledger = Slow()
+    with anyio.fail_after(20):
+        async with connect(sandbox) as sms, CampaignRunner(sms, ledger) as runner:
+            campaign_id = await Stage(runner=runner, sandbox=sandbox, folder=tmp_path).submit(2, batch_size=2)
+            task = asyncio.ensure_future(runner.run(campaign_id))
+            await writes.wait()
+            task.cancel()
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises((asyncio.CancelledError, LedgerError)):
+                await task
+        assert (await ledger.status(campaign_id)).accepted == 2
 
 
 async def test_what_the_ledger_never_takes_is_said_and_ends(caplog: pytest.LogCaptureFixture) -> None:
