@@ -309,6 +309,39 @@ async def test_what_waits_for_its_turn_when_the_window_closes_is_not_sent(
     assert (run.status.sending, run.status.unknown) == (0, 0)
 
 
+@pytest.mark.usefixtures("no_backoff")
+async def test_a_window_that_closes_asks_for_no_balance(sandbox: SandboxServer, tmp_path: Path) -> None:
+    twenty = EIGHT + 12 * 3600
+    dial = Dial(now=twenty - 1, late=lambda now: now >= twenty)
+    broken = Fault(kind=FaultKind.STATUS, status=500)
+
+    class Slow(MemoryLedger):
+        """The window closes, and the balance cannot be read any more, while a batch waits for its turn."""
+
+        async def reserve(self, account: str, messages: int, *, rate: float, now: float) -> float:
+            wait = await super().reserve(account, messages, rate=rate, now=now)
+            if wait > 0 and dial.now < twenty:
+                dial.now = twenty
+                sandbox.faults.script(*[broken] * 40, path="/v1/check/balance")
+            return wait
+
+    async with connect(sandbox) as sms, CampaignRunner(sms, Slow(), clock=dial) as runner:
+        stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
+        campaign_id = await stage.submit(
+            20,
+            window=WINDOW,
+            rate=10.0,
+            batch_size=2,
+            concurrency=2,
+            unit_price=PRICE,
+            balance_floor=Decimal(1),
+        )
+        dial.times = 8
+        run = await wait_and_stop(stage, campaign_id, dial)
+    # Stopped by the test, not by a balance that pays for nothing at this hour.
+    assert (run.status.state, run.status.reason) == (CampaignState.PAUSED, "interrupted")
+
+
 async def test_the_plan_tells_when_it_ends(sandbox: SandboxServer, tmp_path: Path) -> None:
     async with connect(sandbox) as sms:
         runner = CampaignRunner(sms, MemoryLedger(), clock=lambda: EIGHT - 60)

@@ -131,6 +131,10 @@ class QueuedBatchSender:
     async def _claim_in_turn(self, batch: QueuedBatch) -> Claim | None:
         """Claim a batch at its turn; None where it cannot be claimed, or should not be now."""
         while await self._wait_for_turn(batch):
+            if not self.is_open:
+                # Nobody asks for a balance that pays for nothing: what it says could pause the campaign.
+                await self._release_rate(batch)
+                return None
             async with self.balance.reserve(batch, self.policy, self.stopping) as is_paid:
                 claim = await self._claim(batch.number) if is_paid and self.is_open else None
             if claim is None:
