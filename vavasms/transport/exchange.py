@@ -32,7 +32,12 @@ class Exchange:
         on_request: Hook | None,
         on_response: Hook | None,
     ) -> None:
+        # With a client, not with its module: its patterns are a tenth of what importing that costs. And not
+        # with a refusal, which an import that fails would make an unknown outcome.
+        from vavasms.transport.redaction import scrub
+
         self._post = post
+        self._scrub = scrub
         self._policy = policy
         self._password = password
         self._on_request = check_hook("on_request", on_request)
@@ -59,10 +64,7 @@ class Exchange:
             status, result = reply.status, judge_reply(request, reply, self._policy)
         error = result.error if isinstance(result, Failure) else None
         if isinstance(error, GatewayError):
-            # With the first refusal: what it needs is a tenth of what importing a client costs.
-            from vavasms.transport.redaction import scrub
-
-            scrub(error, request, self._password.reveal())
+            self._scrub(error, request, self._password.reveal())
         elapsed = time.monotonic() - started
         _log(request, status, elapsed, error)
         call_hook(self._on_response, request, http_status=status, elapsed=elapsed, error=error)
