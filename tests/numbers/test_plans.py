@@ -102,7 +102,8 @@ def verdict(text: str, region: str | None, default_region: str | None) -> str:
         return str(error.reason)  # type: ignore[attr-defined]
 
 
-def compare_readings(numbers: int) -> None:
+def compare_readings(numbers: int) -> float:
+    """Hold the fast reading against the slow one; return the share that the fast one read."""
     rng = random.Random(20210131)
     regions = [None, None, None, *plans.PLANS]
     fast = total = 0
@@ -118,16 +119,16 @@ def compare_readings(numbers: int) -> None:
             assert (slow.fault, slow.digits) == (None, digits), (text, region, default_region)
             if total % 50 == 0:
                 assert verdict(text, region, default_region) == digits
-    assert fast > 0.3 * numbers
+    return fast / total
 
 
 def test_the_fast_reading_has_the_slow_ones_verdict() -> None:
-    compare_readings(20_000)
+    assert compare_readings(20_000) > 0.3
 
 
 @pytest.mark.full
 def test_the_fast_reading_has_the_slow_ones_verdict_on_200_000_numbers() -> None:
-    compare_readings(200_000)
+    assert compare_readings(200_000) > 0.3
 
 
 def test_the_fast_reading_misses_no_common_form_of_a_good_number() -> None:

@@ -20,7 +20,7 @@ _silence = logging.NullHandler()
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; give its exit code.
+    """Run one command; return its exit code.
 
     Whatever goes wrong is one line on standard error. `VAVASMS_DEBUG=1` adds the traceback.
     """

@@ -232,7 +232,7 @@ class FaultPlan:
         return fault
 
     def wait_taken(self, faults: int, *, timeout: float = 5.0) -> bool:
-        """Wait in this thread until that many faults were handed out; tell whether within `timeout` s."""
+        """Wait in this thread until that many faults were handed out; return whether within `timeout` s."""
         with self._changed:
             return self._changed.wait_for(lambda: self._taken >= faults, timeout)
 

@@ -207,7 +207,7 @@ class Journal:
         self.signal.emit()
 
     def wait_for(self, entries: int, *, timeout: float = 5.0) -> bool:
-        """Wait in this thread until at least `entries` are held; tell whether within `timeout` seconds."""
+        """Wait in this thread until at least `entries` are held; return whether within `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self._entries) >= entries, timeout)
 

@@ -108,7 +108,7 @@ class Ledger(Protocol):
         ...
 
     def take_over(self, now: float) -> AbstractAsyncContextManager[Mapping[str, Sequence[int]]]:
-        """Be the one runner of an embedded ledger; every `sending` of before becomes `unknown`.
+        """Take over as the one runner of an embedded ledger; every `sending` of before becomes `unknown`.
 
         Yields those batches by campaign. Campaigns left `loading` are cancelled. Raises `LedgerBusyError`
         where another runner lives. A distributed ledger excludes nobody and yields nothing.
