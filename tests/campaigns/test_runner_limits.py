@@ -164,7 +164,6 @@ async def test_the_pace_is_kept_over_all_batches(stage: Stage) -> None:
     run = await stage.runner.run(campaign_id)
     assert run.status.accepted == 60
     assert are_paced(stage, begins, 0.05)
-    assert time.time() - begins < 10
 
 
 class Counted(MemoryLedger):
@@ -239,13 +238,11 @@ async def wait_and_stop(stage: Stage, campaign_id: str, dial: Dial) -> CampaignR
     async def run() -> None:
         runs.append(await stage.runner.run(campaign_id))
 
-    begins = time.monotonic()
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run)
             await dial.asked.wait()
             stage.runner.stop()
-    assert time.monotonic() - begins < 4
     return runs[0]
 
 
