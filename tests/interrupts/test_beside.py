@@ -404,6 +404,42 @@ def test_on_progress_that_exits_leaves_nobody_out_who_was_read_of_a_generator(
         assert sent >= set(sandbox.gateway.journal.counts()) & set(read)
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["collected", "streamed"])
+def test_on_progress_that_exits_in_the_middle_of_a_read_leaves_nobody_out(
+    sandbox: SandboxServer, make: Callable[..., VavaSMS], streamed: bool
+) -> None:
+    read: list[str] = []
+    left = threading.Event()
+
+    def people() -> Iterator[str]:
+        for phone in phones(40):
+            read.append(phone)
+            yield phone
+            if len(read) == 12:
+                # The third batch is being read when the sending ends in the other thread.
+                assert left.wait(10)
+                time.sleep(0.3)
+
+    def leave(_: object) -> None:
+        left.set()
+        raise SystemExit(3)
+
+    options: dict[str, Any] = {"batch_size": 5, "concurrency": 2, "on_progress": leave}
+    sms = make()
+    if streamed:
+        stream = sms.stream_bulk(people(), "Bonjour", **options)
+        with pytest.raises(SystemExit), stream:
+            list(stream)
+        assert stream.report.accepted + stream.report.not_sent + stream.report.unknown == len(read) > 12
+        return
+    with pytest.raises(SystemExit) as raised:
+        sms.send_bulk(people(), "Bonjour", **options)
+    report: BulkReport = vars(raised.value)["bulk_report"]
+    assert report.accepted + report.not_sent + report.unknown == len(read) > 12
+    (note,) = raised.value.__notes__
+    assert f"{report.not_sent} not sent" in note
+
+
 @pytest.mark.parametrize("kind", ["async", "plain"])
 def test_an_inbound_handler_of_flask_may_reply_with_the_facade(
     sandbox: SandboxServer, make: Callable[..., VavaSMS], kind: str

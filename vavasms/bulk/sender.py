@@ -32,6 +32,8 @@ from vavasms.wire.requests import TextDraft
 #: slow, or wait for that batch's result.
 _UNCOUNTED = 0.25
 
+_NOTE = "vavasms: of the bulk send,"
+
 logger = logging.getLogger("vavasms")
 
 
@@ -331,10 +333,12 @@ class Collector:
 
 
 def attach(error: BaseException, report: BulkReport) -> None:
-    """Attach the account to an exception, as `bulk_report` and in words."""
+    """Attach the account to an exception, as `bulk_report` and in words; a later one takes its place."""
     vars(error)["bulk_report"] = report
+    notes = vars(error).get("__notes__", [])
+    notes[:] = [note for note in notes if not note.startswith(_NOTE)]
     error.add_note(
-        f"vavasms: of the bulk send, {report.accepted} recipients are accepted, "
+        f"{_NOTE} {report.accepted} recipients are accepted, "
         f"{report.rejected} rejected, {report.not_sent} not sent, {report.unknown} unknown "
         "(see the exception's bulk_report)."
     )

@@ -47,11 +47,22 @@ class BulkResults:
     def collect(self) -> BulkReport:
         """Run to the end, without entering, and return the report with every result."""
         self._group.check_thread()
-        collector = Collector(self._stream, self._reader.take_unsent)
+        collector = Collector(self._stream, self._reader.take_settled)
         call = PortalCall(self._group, collector.run, wakeup=self._wakeup, sends=True)
         # Ctrl-C, or what a signal handler raised in this thread: a job's time limit, an exit.
         steps = (Step(self._stream.stop), *cancel_steps(call))
-        return run(call, steps, annotate=collector.attach, serve=self._reader.serve)
+
+        def attach(error: BaseException) -> None:
+            self._add_unsent(is_over=call.done)
+            collector.attach(error)
+
+        try:
+            return run(call, steps, annotate=attach, serve=self._reader.serve)
+        except BaseException as error:
+            if error is call.error:
+                # Raised in the other thread, maybe in the middle of a read of this one.
+                attach(error)
+            raise
 
     def __iter__(self) -> Iterator[BatchResult]:
         return self
@@ -80,17 +91,21 @@ class BulkResults:
             async with self._stream as stream:
                 yield stream
         finally:
-            # Where the client was closed, this thread may be reading yet.
-            if not self._session.was_closed:
-                self._stream.add_unsent(self._reader.take_unsent())
+            self._stream.add_unsent(self._reader.take_settled())
 
     def _attach(self, interrupt: BaseException) -> None:
+        self._add_unsent(is_over=self._session.is_over)
         attach(interrupt, self._stream.account())
+
+    def _add_unsent(self, *, is_over: bool) -> None:
+        """Account for what this thread read and reached nobody, once the sending is over."""
+        if is_over:
+            self._stream.add_unsent(self._reader.take_unsent())
 
     def _take_back(self) -> None:
         if not self._session.is_over:
             return
-        self._stream.add_unsent(self._reader.take_unsent())
+        self._add_unsent(is_over=True)
         call = self._pending
         if call is not None and call.done and call.error is None:
             result = call.result()

@@ -52,6 +52,13 @@ class CallerThreadReader(ChunkedRecipients):
         chunk, self._chunk = self._chunk, []
         return chunk
 
+    def take_settled(self) -> list[str]:
+        """Return and forget the same from any thread: nothing where the reading thread may be at it yet.
+
+        It takes that itself, with `take_unsent`, once it is through.
+        """
+        return [] if self._wanted and not self._is_ready else self.take_unsent()
+
     def _read(self, size: int) -> None:
         try:
             # In one step of the interpreter: an interrupt is either inside the iterable or outside all this.
