@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.desk import Desk
 
+pytestmark = pytest.mark.slow
+
 Snap = Callable[[Page, str], None]
 
 AMA, KOFI, FAILED, SHOP = "2250700000121", "2250700000122", "2250700000404", "2250700000123"

@@ -11,6 +11,8 @@ from attrs import frozen
 from tests.browser.desk import Desk
 from vavasms.sandbox import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 AMA, NEW = "2250700000121", "22507010{:05d}"
 MESSAGES, SENT = 50_000, 10
 #: Seconds, on 2 cores with nothing else to do.

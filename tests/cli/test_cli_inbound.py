@@ -117,6 +117,7 @@ def test_what_arrives_is_one_harmless_line_each_and_sigterm_ends_it(listen: Star
 
 
 @posix
+@pytest.mark.slow
 def test_two_signals_at_once_are_one_wish(listen: Start) -> None:
     listener = listen()
     # As `timeout` does: the process, then its group.
@@ -128,6 +129,7 @@ def test_two_signals_at_once_are_one_wish(listen: Start) -> None:
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.slow
 def test_a_second_signal_ends_it_though_nobody_reads_what_it_says(listen: Start, number: int) -> None:
     listener = listen()
     # More than a pipe holds: whoever sends the last one waits in vain.
@@ -202,6 +204,7 @@ def test_json_is_the_url_and_then_one_object_a_message(listen: Start, inside: Ru
 
 
 @posix
+@pytest.mark.slow
 def test_a_message_that_comes_again_is_not_shown_again_even_after_a_restart(
     listen: Start, inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +269,7 @@ def test_what_nobody_was_shown_is_not_acknowledged(listen: Start, inside: Run) -
 
 
 @posix
+@pytest.mark.slow
 def test_a_client_that_sends_nothing_does_not_hold_up_the_end(listen: Start) -> None:
     listener = listen("--json")
     port = int(listener.url.split(":")[2].split("/")[0])

@@ -20,6 +20,8 @@ import pytest
 from tests.cli import processes
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
+pytestmark = pytest.mark.slow
+
 Finished = subprocess.CompletedProcess[str]
 Run = Callable[..., Finished]
 UNKNOWN = "+2250700000444"

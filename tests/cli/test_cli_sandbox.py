@@ -125,6 +125,7 @@ def without(tmp_path: Path, bare_environment: dict[str, str]) -> Callable[..., R
 
 
 @posix
+@pytest.mark.slow
 def test_without_its_extra_the_sandbox_says_how_to_install_it(without: Callable[..., Run]) -> None:
     call = without("uvicorn", "keyring")
     for words in (("sandbox",), ("demo",), ("inbound", "listen")):
@@ -138,6 +139,7 @@ def test_without_its_extra_the_sandbox_says_how_to_install_it(without: Callable[
 
 @posix
 @pytest.mark.parametrize("missing", [("procrastinate",), ("psycopg", "psycopg_pool")])
+@pytest.mark.slow
 def test_without_its_extra_a_ledger_on_postgresql_says_how_to_install_it(
     without: Callable[..., Run], missing: tuple[str, ...]
 ) -> None:

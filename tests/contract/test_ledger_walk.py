@@ -21,6 +21,8 @@ from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn
 
+pytestmark = pytest.mark.slow
+
 IDS = ("a", "b")
 SIZES, SEGMENTS, BUDGET, DAY = (3, 1, 4), 2, 14, 86_400.0
 EVENTS = (BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.MARK_UNKNOWN, BatchEvent.REQUEUE)

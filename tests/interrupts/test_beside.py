@@ -29,6 +29,8 @@ from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 from vavasms.sync.campaigns import BlockingCampaignRunner
 from vavasms.transport.http import AsyncBaseTransport
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {"message_id": "SM-1", "form": "+2250700000101", "content": "Bonjour"}
 PHONE = "2250700300000"
 

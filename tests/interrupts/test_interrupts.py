@@ -11,7 +11,10 @@ import pytest
 from tests.interrupts.stage import interrupt_each_line, run_victim
 from vavasms.sandbox import SandboxServer
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no signals for one process on Windows")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="no signals for one process on Windows"),
+]
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from attrs import frozen
 from tests.campaigns.crashes.stage import KILLED, PLACES, Stage, Staged, is_over, wait_until
 from vavasms.campaigns.states import BatchState
 
+pytestmark = pytest.mark.slow
+
 SIZE = 5
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.campaigns.crashes.stage import PLACES, Runner, Stage, Staged
 
+pytestmark = pytest.mark.slow
+
 SIZE = 5
 #: `nobody`: permissions do not bind root, who runs the tests in a container.
 NOBODY = 65_534

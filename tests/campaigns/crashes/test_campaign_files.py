@@ -20,7 +20,7 @@ ROUNDS = [
     pytest.param(1),
     pytest.param(20, marks=pytest.mark.full),
 ]
-pytestmark = pytest.mark.parametrize("rounds", ROUNDS)
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("rounds", ROUNDS)]
 
 
 def at(campaign: Staged, path: Path) -> Staged:

@@ -22,7 +22,7 @@ from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.states import BatchEvent, BatchState
 from vavasms.errors import LedgerError
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 SIZE = 5
 Cancel = Callable[[Staged, CampaignRunner, float], Awaitable[bool]]

@@ -9,6 +9,8 @@ from attrs import define, field
 
 from tests.campaigns.crashes.stage import PLACES, Audit, Runner, Stage, Staged, is_over
 
+pytestmark = pytest.mark.slow
+
 RECIPIENTS, SIZE = 3_000, 5
 
 

@@ -15,6 +15,8 @@ from vavasms.campaigns.runner import CampaignRunner
 from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn
 
+pytestmark = pytest.mark.slow
+
 
 def accepted(campaign: Staged) -> int:
     return sum(campaign.received(campaign.phones))

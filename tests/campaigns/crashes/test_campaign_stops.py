@@ -9,6 +9,8 @@ import pytest
 
 from tests.campaigns.crashes.stage import Runner, Stage, Staged, is_over
 
+pytestmark = pytest.mark.slow
+
 
 def stop_again_and_again(stage: Stage, times: int) -> None:
     """Stop runners of a campaign at random moments, the first of their lives included."""

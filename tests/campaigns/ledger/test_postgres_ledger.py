@@ -419,6 +419,7 @@ async def _waits_for_a_lock(url: str) -> bool:
     )
 
 
+@pytest.mark.slow
 async def test_a_claim_that_the_server_was_still_at_is_turned_back(
     ledger: PostgresLedger, postgres: str
 ) -> None:

@@ -9,6 +9,8 @@ import pytest
 from tests.campaigns.workers.crew import Crew, Report, conclude
 from tests.campaigns.workers.stage import TAKEOVER, WorkerStage
 
+pytestmark = pytest.mark.slow
+
 
 def kill_workers(
     stage: WorkerStage, database: str, batches: int, kills: int, *, rate: float | None = 200, **words: object

@@ -11,6 +11,8 @@ from tests.campaigns.workers.crew import WORKERS, Crew, conclude
 from tests.campaigns.workers.server import OwnServer, own_server
 from tests.campaigns.workers.stage import WorkerStage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server() -> Iterator[OwnServer]:

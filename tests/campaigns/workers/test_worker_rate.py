@@ -11,6 +11,8 @@ from attrs import frozen
 from tests.campaigns.workers.crew import Crew, conclude
 from tests.campaigns.workers.stage import SIZE, WorkerStage
 
+pytestmark = pytest.mark.slow
+
 RATE = 200
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.campaigns.workers.crew import Crew, conclude
 from tests.campaigns.workers.stage import WorkerStage
 
+pytestmark = pytest.mark.slow
+
 #: Seconds: others look for jobs twice a second, and the rate has some of them wait.
 AT_ONCE = 5.0
 

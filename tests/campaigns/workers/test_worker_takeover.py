@@ -18,7 +18,7 @@ from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
 NOTHING = BatchRecord()
 

@@ -182,6 +182,7 @@ def test_an_end_that_nobody_asked_for_is_left_out(capsys: pytest.CaptureFixture[
     assert "the budget of 10 XOF pauses it before that" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_the_list_may_come_from_standard_input(outside: Run) -> None:
     finished = outside("campaign", "plan", "-", "--message", "Bonjour", input="0701000001\n0501000002\n")
     assert finished.returncode == 0

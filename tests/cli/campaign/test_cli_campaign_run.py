@@ -122,6 +122,7 @@ def test_every_line_of_json_is_an_object_and_the_first_holds_the_id(
     }
 
 
+@pytest.mark.slow
 def test_without_a_terminal_and_without_yes_nothing_is_kept(
     outside: Run, contacts: Callable[..., str], ledger: Path, server: SandboxServer
 ) -> None:
@@ -133,6 +134,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_kept(
     assert len(server.gateway.journal) == 0
 
 
+@pytest.mark.slow
 def test_a_list_from_standard_input_leaves_nobody_to_ask(outside: Run) -> None:
     words = ("campaign", "run", "-", "--message", "Bonjour")
     refused = outside(*words, input="0701000001\n")

@@ -19,6 +19,8 @@ import pytest
 from tests.cli import processes
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
+pytestmark = pytest.mark.slow
+
 pty = pytest.importorskip("pty")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -19,6 +19,8 @@ from tests.inbound.load.receiver_process import POINTS
 from tests.inbound.load.sender import Line, Post
 from tests.inbound.load.stage import ReceiverServer
 
+pytestmark = pytest.mark.slow
+
 KILLED = -9
 #: Seconds that the handler takes: kills find some at work.
 _PAUSE = 0.003

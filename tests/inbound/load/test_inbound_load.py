@@ -15,7 +15,10 @@ from attrs import frozen
 from tests.inbound.load.sender import Line, Post, pour
 from tests.inbound.load.stage import ReceiverServer, resident
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc"),
+]
 
 LINES = 16
 MIB = 1_048_576
