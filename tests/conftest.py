@@ -79,7 +79,7 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     async def skip(seconds: float) -> None:
         await checkpoint()
 
-    monkeypatch.setattr("vavasms.transport.retry.sleep", skip)
+    monkeypatch.setattr("vavasms.transport.retry.pause", skip)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,45 @@ def test_importing_the_package_alone_costs_nothing() -> None:
 def test_one_name_does_not_cost_the_others() -> None:
     light = "import sys; from vavasms import count_segments, fold_to_gsm7, VavaSMSError, Outcome; "
     assert run(light + "print('httpx' in sys.modules, 'phonenumbers' in sys.modules)") == "False False"
+
+
+#: Runs after the libraries, and before the client's class is imported.
+PROBE = """
+import sys
+import anyio, attrs, cattrs, httpx
+
+known = {*sys.modules}
+from vavasms import AsyncVavaSMS
+
+loaded = {*sys.modules} - known
+"""
+
+
+def test_the_client_costs_no_module_beyond_its_libraries_and_its_own() -> None:
+    own = "{name for name in loaded if name.partition('.')[0] == 'vavasms'}"
+    assert run(f"{PROBE}print(*sorted(loaded - {own}))") == ""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "campaigns",
+        "inbound",
+        "numbers.lookup",
+        "sandbox",
+        "storage",
+        "sync",
+        "testing",
+        "text.folding",
+        "text.gsm7",
+        "text.segments",
+        "transport.redaction",
+        "transport.spellings",
+    ],
+)
+def test_the_client_costs_no_module_that_waits_for_its_first_use(module: str) -> None:
+    assert find_spec(f"vavasms.{module}") is not None
+    assert run(f"{PROBE}print('vavasms.{module}' in loaded)") == "False"
 
 
 def test_a_star_import_gives_every_public_name() -> None:

@@ -293,7 +293,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def pass_time(seconds: float) -> None:
         waited.append(seconds)
 
-    monkeypatch.setattr("vavasms.transport.retry.sleep", pass_time)
+    monkeypatch.setattr("vavasms.transport.retry.pause", pass_time)
     return waited
 
 
@@ -322,7 +322,7 @@ async def test_no_attempt_begins_after_the_time_is_over(
         clock.now += seconds
 
     monkeypatch.setattr("vavasms.transport.retry.monotonic", clock)
-    monkeypatch.setattr("vavasms.transport.retry.sleep", pass_time)
+    monkeypatch.setattr("vavasms.transport.retry.pause", pass_time)
 
     async def once() -> Failure:
         clock.now += elapsed

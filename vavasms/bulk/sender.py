@@ -13,7 +13,6 @@ from contextlib import aclosing, suppress
 from typing import Self
 
 import anyio
-from anyio.abc import TaskGroup
 from attrs import evolve
 
 from vavasms.bulk.batch_sender import BatchSender, interrupted, is_refused_as_a_whole, untried
@@ -62,7 +61,7 @@ class BulkStream:
         #: All there is was read, and it is one batch.
         self._is_one = False
         self._source_error: Exception | None = None
-        self._tasks: TaskGroup | None = None
+        self._tasks: anyio.abc.TaskGroup | None = None
         self._stopped = False
         self._next_number = 0
         #: `on_progress` raised what is no error: it is not called again, for the account is still to be made.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from anyio.lowlevel import checkpoint_if_cancelled
+import anyio
 
 
 class OneWriteStream:
@@ -37,7 +37,7 @@ class OneWriteStream:
         held, self._held = self._held, b""
         if not held and buffer.startswith(b"POST "):
             # A cancellation that is due comes now, as it would in a write: before the body is asked for.
-            await checkpoint_if_cancelled()
+            await anyio.lowlevel.checkpoint_if_cancelled()
             self._held = buffer
         else:
             await self._stream.write(held + buffer, timeout)

@@ -11,7 +11,6 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -287,8 +286,12 @@ def _proxy(proxy: str | None) -> httpx.Proxy | None:
     if not is_fit:
         # Outside the except block: a proxy's URL may hold a password of its own.
         raise misconfigured("The proxy must be a URL such as http://proxy.example:3128.")
-    if parsed is not None and parsed.url.scheme.startswith("socks") and find_spec("socksio") is None:
-        raise misconfigured("A SOCKS proxy needs one more package: pip install 'httpx[socks]'.")
+    if parsed is not None and parsed.url.scheme.startswith("socks"):
+        # Few have such a proxy, and nothing else that is imported needs this module.
+        from importlib.util import find_spec
+
+        if find_spec("socksio") is None:
+            raise misconfigured("A SOCKS proxy needs one more package: pip install 'httpx[socks]'.")
     return parsed
 
 

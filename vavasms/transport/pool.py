@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 import anyio
-from anyio.lowlevel import current_token
 
 PoolT = TypeVar("PoolT")
 
@@ -87,7 +86,7 @@ class PerLoop(Generic[T]):
 
     def refusal(self) -> str | None:
         """Return why there can be none in this loop; None where there can."""
-        token = current_token()
+        token = anyio.lowlevel.current_token()
         if self._library not in (None, token.backend_class):
             return _LIBRARY
         if self._is_bound and self._library is not None and token.native_token not in self._by_loop:
@@ -96,11 +95,11 @@ class PerLoop(Generic[T]):
 
     def current(self) -> T | None:
         """Return this loop's own; None where it never asked for one."""
-        return self._by_loop.get(current_token().native_token)
+        return self._by_loop.get(anyio.lowlevel.current_token().native_token)
 
     def get(self) -> T:
         """Return this loop's own, made when it is first asked for. To be used where nothing refuses it."""
-        token = current_token()
+        token = anyio.lowlevel.current_token()
         own = self._by_loop.get(token.native_token)
         if own is None:
             # Calls under way in another loop hold their own; trio does not tell whether a loop has ended.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic
 
-from anyio import sleep
+import anyio
 from attrs import define, field
 
 from vavasms.config import Timeouts
@@ -61,15 +61,20 @@ async def again(
         if last.attempts <= attempt or monotonic() >= ends or not budget.spend():
             break
         if last.wait is None:
-            await sleep(backoff(attempt))
+            await pause(backoff(attempt))
         else:
             ends += last.wait
-            await sleep(last.wait)
+            await pause(last.wait)
         result = await once()
         if isinstance(result, Envelope):
             return result
         last = result
     return last
+
+
+async def pause(seconds: float) -> None:
+    """Wait before the next attempt."""
+    await anyio.sleep(seconds)
 
 
 def read_retry_after(value: str | None, now: datetime | None = None) -> float | None:

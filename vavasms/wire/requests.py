@@ -16,7 +16,6 @@ from vavasms.errors import (
     InvalidSenderIdError,
 )
 from vavasms.numbers import Msisdn
-from vavasms.text.segments import count_segments
 from vavasms.text.visible import has_control, is_visible
 
 #: The most SMS one text may become: the sequence number of a segment is one octet (3GPP 23.040).
@@ -212,10 +211,17 @@ def _check_message(message: str) -> None:
         reason = "shows nothing on a phone" if message.strip() else "is empty"
         raise InvalidMessageError(f"The message {reason}; nothing was sent.")
     # Counting is not free: below this length no text can have too many segments.
-    if len(message) > MAX_SEGMENTS * 33 and count_segments(message).segments > MAX_SEGMENTS:
+    if len(message) > MAX_SEGMENTS * 33 and _has_too_many_segments(message):
         raise InvalidMessageError(
             f"The message is longer than {MAX_SEGMENTS} segments, the most a phone joins; nothing was sent."
         )
+
+
+def _has_too_many_segments(message: str) -> bool:
+    # Hardly any text is so long that its segments are counted, and the tables are not built for the others.
+    from vavasms.text.segments import count_segments
+
+    return count_segments(message).segments > MAX_SEGMENTS
 
 
 def _is_encodable(text: str) -> bool:
