@@ -166,13 +166,16 @@ def test_one_name_does_not_cost_the_others() -> None:
 
 #: Runs after the libraries, and before the client's class is imported.
 PROBE = """
-import sys
+import re, sys
 import anyio, attrs, cattrs, httpx
 
-known = {*sys.modules}
+known, patterns = {*sys.modules}, []
+compile = re.compile
+re.compile = lambda pattern, flags=0: patterns.append(pattern) or compile(pattern, flags)
 from vavasms import AsyncVavaSMS
 
 loaded = {*sys.modules} - known
+re.compile = compile
 """
 
 
@@ -201,6 +204,10 @@ def test_the_client_costs_no_module_beyond_its_libraries_and_its_own() -> None:
 def test_the_client_costs_no_module_that_waits_for_its_first_use(module: str) -> None:
     assert find_spec(f"vavasms.{module}") is not None
     assert run(f"{PROBE}print('vavasms.{module}' in loaded)") == "False"
+
+
+def test_the_client_costs_no_pattern() -> None:
+    assert run(f"{PROBE}print(patterns)") == "[]"
 
 
 def test_a_star_import_gives_every_public_name() -> None:

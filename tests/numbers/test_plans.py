@@ -52,7 +52,7 @@ def test_each_calling_code_belongs_to_one_country() -> None:
 
 
 def test_the_masks_calling_codes_are_the_librarys() -> None:
-    two_digits = {code for code in range(10, 100) if msisdn._TWO_DIGIT_CODE.fullmatch(str(code))}
+    two_digits = {code for code in range(10, 100) if re.fullmatch(msisdn._TWO_DIGIT_CODE, str(code))}
     assert {code for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE if 10 <= code < 100} == two_digits
 
 

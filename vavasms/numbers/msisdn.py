@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from vavasms.errors import InvalidNumberError
 from vavasms.numbers.faults import NumberFault, Reading, describe
 from vavasms.numbers.plans import IVORIAN_RANGES, PLANS, REGION_BY_CODE
 
-_TWO_DIGIT_CODE = re.compile("2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]")
+_TWO_DIGIT_CODE = "2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
 
 
 class Msisdn(str):
@@ -43,7 +44,7 @@ class Msisdn(str):
     @property
     def masked(self) -> str:
         """The number with calling code, two digits and the last two; only the code of a very short one."""
-        code = 1 if self[:1] in ("1", "7") else 2 if _TWO_DIGIT_CODE.match(self) else 3
+        code = 1 if self[:1] in ("1", "7") else 2 if re.match(_TWO_DIGIT_CODE, self) else 3
         head = code + 2 if len(self) >= code + 7 else code
         hidden = "•" * max(len(self) - head - 2, 0)
         return f"+{self[:head]}{hidden}{self[max(head, len(self) - 2) :]}"
@@ -54,12 +55,21 @@ class Msisdn(str):
 
 # Regions under which the tables decide alone: national numbers of these are shorter than any wire form.
 _TABLED = {None: None} | {key: region for region in PLANS for key in (region, region.lower())}
-_NUMBERS = "|".join(plan.calling_code + plan.mobile for plan in PLANS.values())
-_match_wire = re.compile(rf"(?:\+|00)?({_NUMBERS})").fullmatch
-_match_national = {region: re.compile(plan.mobile).fullmatch for region, plan in PLANS.items()}
 # Their national numbers begin with 0, so no other country's wire form can be meant.
 _UNMISTAKABLE = {"CI": "CI", "BJ": "BJ"}
 _PUNCTUATION = {ord(c): None for c in ".()\u00a0\u202f"}
+
+
+# Both are compiled with the first number they read, not with the module: two milliseconds.
+@cache
+def _wire() -> re.Pattern[str]:
+    numbers = "|".join(plan.calling_code + plan.mobile for plan in PLANS.values())
+    return re.compile(rf"(?:\+|00)?({numbers})")
+
+
+@cache
+def _national(region: str) -> re.Pattern[str]:
+    return re.compile(PLANS[region].mobile)
 
 
 def check_region(region: str) -> str:
@@ -100,7 +110,7 @@ def parse_msisdn(
     if not isinstance(text, str):
         raise _refusal(Reading(fault=NumberFault.NOT_TEXT), text)
     if region in _TABLED and default_region in _TABLED:
-        match = _match_wire(text)
+        match = _wire().fullmatch(text)
         if match:
             # Most lists are in the wire's form, or nearly.
             return Msisdn(match[1])
@@ -119,14 +129,14 @@ def _read_fast(text: str, region: str | None, default_region: str | None) -> str
     """Return the digits where the tables are sure, None where the judge must be asked."""
     # `replace` is twice as fast as `translate`, and nearly all written numbers need no more.
     compact = text.replace(" ", "").replace("-", "")
-    match = _match_wire(compact)
+    match = _wire().fullmatch(compact)
     if match is None and text.count(".") != 1:  # a single point may be a spreadsheet's ".0": the judge's
         compact = compact.translate(_PUNCTUATION)
-        match = _match_wire(compact)
+        match = _wire().fullmatch(compact)
     if match:
         return match[1]
     home = region or _UNMISTAKABLE.get(default_region or "")
-    if home and _match_national[home](compact):
+    if home and _national(home).fullmatch(compact):
         return PLANS[home].calling_code + compact
     return None
 

@@ -27,7 +27,7 @@ _NAME = "(?i)OPERATION_SUCC"
 #: What only a success has: its ids, and what they look like.
 _IDS = r"(?i)lot_id|message_id|\b(?:LOT|SM|OTP)-\d{6}"
 _ID_NAMES = frozenset({"lot_id", "message_id"})
-_OBJECT = re.compile(r"""\{\s*(?:["']|\Z)""")
+_OBJECT = r"""\{\s*(?:["']|\Z)"""
 _ESCAPE = r"\\u([0-9a-fA-F]{4})"
 _CONTROL = r"[\x00-\x08\x0b\x0e-\x1f\x7f]"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -113,8 +113,8 @@ def _is_whole(text: str) -> bool:
 
 
 def _has_cut_object(text: str) -> bool:
-    decoder, at = json.JSONDecoder(), 0
-    while start := _OBJECT.search(text, at):
+    decoder, objects, at = json.JSONDecoder(), re.compile(_OBJECT), 0
+    while start := objects.search(text, at):
         try:
             _, at = decoder.raw_decode(text, start.start())
         except (ValueError, RecursionError):
