@@ -67,7 +67,7 @@ class Timeouts:
                 raise misconfigured(f"The timeout {name} must be a finite number of seconds above 0.")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class Settings:
     """Everything that names the account and the gateway."""
 

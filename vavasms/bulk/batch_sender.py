@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import anyio
-from attrs import frozen
 
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.bulk.models import Batch, BatchResult
@@ -26,35 +25,43 @@ from vavasms.wire.requests import TextDraft
 MAX_TURNED_AWAY = 5
 
 
-@frozen(kw_only=True, eq=False, repr=False)
 class BatchSender:
     """Send batches of one text, each when the rate limiter has room for it."""
 
-    transport: Transport
-    draft: TextDraft
-    #: Shared by all batches, as is the breaker.
-    rate_limiter: RateLimiter
-    breaker: CircuitBreaker
-    #: Set once nothing more is to be sent.
-    closing: anyio.Event
-    #: Set once the first batch may leave.
-    cleared: anyio.Event
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        draft: TextDraft,
+        rate_limiter: RateLimiter,
+        breaker: CircuitBreaker,
+        closing: anyio.Event,
+        cleared: anyio.Event,
+    ) -> None:
+        self._transport, self._draft = transport, draft
+        #: Shared by all batches, as is the breaker.
+        self._rate_limiter = rate_limiter
+        self._breaker = breaker
+        #: Set once nothing more is to be sent.
+        self._closing = closing
+        #: Set once the first batch may leave.
+        self._cleared = cleared
 
     async def send(self, number: int, batch: Batch, attempt: Attempt) -> BatchResult:
         """Wait for its turn, send it, and again where the gateway turned it away unprocessed."""
         error: VavaSMSError
         for turn in range(MAX_TURNED_AWAY):
             if not await self._may_send(len(batch)):
-                return untried(number, batch, self.breaker)
+                return untried(number, batch, self._breaker)
             try:
-                lot = await send_text(self.transport, self.draft, batch, attempt)
+                lot = await send_text(self._transport, self._draft, batch, attempt)
                 return BatchResult(recipients=batch, outcome=Outcome.ACCEPTED, lot=lot, number=number)
             except VavaSMSError as caught:
                 # A report must not keep frames alive, nor what stands in them.
                 error = caught.with_traceback(None)
             if not (isinstance(error, RateLimitedError) and error.safe_to_retry):
                 break
-            self.rate_limiter.hold(error.retry_after, turn, time.monotonic())
+            self._rate_limiter.hold(error.retry_after, turn, time.monotonic())
             attempt.forget()
         return BatchResult(
             recipients=batch, outcome=error.outcome or Outcome.UNKNOWN, error=error, number=number
@@ -62,15 +69,15 @@ class BatchSender:
 
     async def _may_send(self, messages: int) -> bool:
         """Wait for this batch's turn; False where sending was stopped in the meantime."""
-        await self.cleared.wait()
-        wait = self.rate_limiter.reserve(messages, time.monotonic())
-        while wait > 0 and not self.closing.is_set():
+        await self._cleared.wait()
+        wait = self._rate_limiter.reserve(messages, time.monotonic())
+        while wait > 0 and not self._closing.is_set():
             with anyio.move_on_after(wait):
-                await self.closing.wait()
+                await self._closing.wait()
             now = time.monotonic()
             # The gateway may have asked for a pause in the meantime.
-            wait = self.rate_limiter.reserve(messages, now) if self.rate_limiter.held(now) else 0.0
-        return not self.closing.is_set()
+            wait = self._rate_limiter.reserve(messages, now) if self._rate_limiter.held(now) else 0.0
+        return not self._closing.is_set()
 
 
 def untried(number: int, batch: Batch, breaker: CircuitBreaker) -> BatchResult:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import define, field
-
 from vavasms.bulk.models import Batch, BatchResult, BulkProgress, BulkReport, InvalidRecipient
 from vavasms.errors import InvalidNumberError, Outcome
 from vavasms.numbers import Msisdn, NumberFault, parse_msisdn
 
 
-@define
 class Counts:
     """The running account of a bulk send. Flat in memory but for invalid and undelivered ones."""
 
-    counts: dict[Outcome, int] = field(factory=lambda: dict.fromkeys(Outcome, 0))
-    invalid: list[InvalidRecipient] = field(factory=list)
-    #: Settled, and in nobody's hands yet; by identity.
-    _undelivered: dict[int, BatchResult] = field(factory=dict)
-    duplicates: int = 0
+    def __init__(self) -> None:
+        self.counts = dict.fromkeys(Outcome, 0)
+        self.invalid: list[InvalidRecipient] = []
+        #: Settled, and in nobody's hands yet; by identity.
+        self._undelivered: dict[int, BatchResult] = {}
+        self.duplicates = 0
 
     def add(self, result: BatchResult) -> None:
         """Count one settled batch, and own it until it was handed over."""
@@ -36,12 +34,12 @@ class Counts:
 
     def copy(self) -> Counts:
         """Return a copy that can be added to without touching this one."""
-        return Counts(
-            counts=dict(self.counts),
-            invalid=list(self.invalid),
-            undelivered=dict(self._undelivered),
-            duplicates=self.duplicates,
-        )
+        other = Counts()
+        other.counts.update(self.counts)
+        other.invalid.extend(self.invalid)
+        other._undelivered.update(self._undelivered)
+        other.duplicates = self.duplicates
+        return other
 
     def progress(self, result: BatchResult) -> BulkProgress:
         """Return the counts for a progress bar."""
@@ -63,19 +61,16 @@ class Counts:
         return {outcome.value: count for outcome, count in self.counts.items()}
 
 
-@define
 class Batcher:
     """The recipients that are read, sorted into batches of at most `size`, invalid ones and duplicates."""
 
-    size: int
-    region: str
-    dedupe: bool
-    counts: Counts
-    #: Batches that nobody has taken yet.
-    ready: list[Batch] = field(factory=list)
-    _seen: set[int] = field(factory=set)
-    _rest: list[Msisdn] = field(factory=list)
-    _index: int = 0
+    def __init__(self, *, size: int, region: str, dedupe: bool, counts: Counts) -> None:
+        self._size, self._region, self._dedupe, self._counts = size, region, dedupe, counts
+        #: Batches that nobody has taken yet.
+        self.ready: list[Batch] = []
+        self._seen: set[int] = set()
+        self._rest: list[Msisdn] = []
+        self._index = 0
 
     def cut(self, recipients: Iterable[str]) -> None:
         """Add recipients; batches that are full become `ready`."""
@@ -85,7 +80,7 @@ class Batcher:
             if number is None:
                 continue
             self._rest.append(number)
-            if len(self._rest) == self.size:
+            if len(self._rest) == self._size:
                 self.flush()
 
     @property
@@ -101,7 +96,7 @@ class Batcher:
 
     def _accept(self, text: str) -> Msisdn | None:
         try:
-            number = parse_msisdn(text, default_region=self.region)
+            number = parse_msisdn(text, default_region=self._region)
         except InvalidNumberError as error:
             # Its frames would keep the number, and a million of them the memory.
             fault = error.with_traceback(None)
@@ -109,15 +104,15 @@ class Batcher:
             fault = InvalidNumberError("An item of the list is no text.", reason=NumberFault.NOT_TEXT.value)
         else:
             return self._deduplicate(number)
-        self.counts.invalid.append(InvalidRecipient(index=self._index, text=_to_text(text), error=fault))
+        self._counts.invalid.append(InvalidRecipient(index=self._index, text=_to_text(text), error=fault))
         return None
 
     def _deduplicate(self, number: Msisdn) -> Msisdn | None:
-        if not self.dedupe:
+        if not self._dedupe:
             return number
         # Numbers as ints: a third of the memory of the texts, and exact.
         if (key := int(number)) in self._seen:
-            self.counts.duplicates += 1
+            self._counts.duplicates += 1
             return None
         self._seen.add(key)
         return number

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from attrs import define, field
-
 from vavasms.errors import GatewayError, NotSentError, Outcome, VavaSMSError
 
 #: Codes that nobody documented, alike and in a row, before the rest is not sent.
 MAX_EQUAL_FAILURES = 3
 
 
-@define(kw_only=True)
 class CircuitBreaker:
     """Decide, result by result, whether sending on makes sense."""
 
-    #: What ended the sending; None while it goes on, and where somebody merely stopped it.
-    cause: VavaSMSError | None = None
-    #: How many batches in a row, up to the last, ended in one code that nobody documented.
-    equal_failures: int = 0
-    #: The cause was met before anything was sent.
-    is_early: bool = False
-    _last: tuple[int | None, str | None] | None = field(default=None, init=False)
+    def __init__(self) -> None:
+        #: What ended the sending; None while it goes on, and where somebody merely stopped it.
+        self.cause: VavaSMSError | None = None
+        #: How many batches in a row, up to the last, ended in one code that nobody documented.
+        self.equal_failures = 0
+        #: The cause was met before anything was sent.
+        self.is_early = False
+        self._last: tuple[int | None, str | None] | None = None
 
     def record(self, error: VavaSMSError | None) -> bool:
         """Record one settled batch, in the order they settle; return True once the rest is not to be sent."""

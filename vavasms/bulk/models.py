@@ -87,7 +87,7 @@ class BulkReport:
 OnProgress = Callable[[BulkProgress], object]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class BulkOptions:
     """How to send in bulk. Raises `InvalidInputError` where a number makes no sense."""
 

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from attrs import define
-
 from vavasms.transport.backoff import backoff
 
 
-@define
 class RateLimiter:
     """The limiter of messages a second, by GCRA: a batch may cost more than a second's worth, and waits."""
 
-    #: Messages a second; None: as fast as answers come.
-    rate: float | None
-    #: When the next message may leave if nothing else holds it.
-    _free_at: float = 0.0
-    #: Before this moment the gateway wants to see nothing.
-    _not_before: float = 0.0
+    def __init__(self, *, rate: float | None) -> None:
+        #: Messages a second; None: as fast as answers come.
+        self._rate = rate
+        #: When the next message may leave if nothing else holds it.
+        self._free_at = 0.0
+        #: Before this moment the gateway wants to see nothing.
+        self._not_before = 0.0
 
     def reserve(self, messages: int, now: float) -> float:
         """Reserve room for `messages`; return the seconds to wait before sending them."""
-        if self.rate is None:
+        if self._rate is None:
             return self.held(now)
         start = max(self._free_at, now)
-        self._free_at = start + messages / self.rate
+        self._free_at = start + messages / self._rate
         return max(start - now, self.held(now))
 
     def held(self, now: float) -> float:

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from itertools import islice
 
 import anyio
-from attrs import define
 
 from vavasms.errors import InvalidInputError
 
@@ -26,12 +25,12 @@ Recipients = Iterable[str] | AsyncIterable[str] | ChunkedRecipients
 IN_MEMORY = (list, tuple, set, frozenset, dict)
 
 
-@define
 class ChunkReader:
     """A reader of an iterable in lists. What came before a failure is returned before its error is raised."""
 
-    iterator: Iterator[str]
-    _failure: BaseException | None = None
+    def __init__(self, iterator: Iterator[str]) -> None:
+        self._iterator = iterator
+        self._failure: BaseException | None = None
 
     def read(self, size: int) -> list[str]:
         """Return at most `size` items, an empty list after the last."""
@@ -40,7 +39,7 @@ class ChunkReader:
             raise failure
         chunk: list[str] = []
         try:
-            for item in islice(self.iterator, size):
+            for item in islice(self._iterator, size):
                 chunk.append(item)  # noqa: PERF402  kept as far as it came
         except BaseException as failure:
             if not chunk:

@@ -48,7 +48,7 @@ class NumberFault(StrEnum):
     NO_REGION = "no_region"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Reading:
     """What a text was understood as."""
 

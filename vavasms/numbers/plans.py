@@ -13,7 +13,7 @@ from attrs import frozen
 from vavasms.numbers.faults import NumberFault, Reading
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Plan:
     """The mobile numbers of one country."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from attrs import define
-
 from vavasms.config import Secret
 from vavasms.errors import Outcome
 
@@ -49,14 +47,18 @@ class Body:
         self._revoked = True
 
 
-@define
 class Attempt:
-    """How far a call came, for a caller that was cancelled."""
+    """How far a call came, for a caller that was cancelled.
 
-    _body: Body | None = None
-    _blind: bool = False
-    #: Says, when the body is asked for, whether it may still leave; None: it may.
-    may_leave: Callable[[], bool] | None = None
+    `may_leave` says, when the body is asked for, whether it may still leave; None: it may.
+    """
+
+    __slots__ = ("_blind", "_body", "_may_leave")
+
+    def __init__(self, *, may_leave: Callable[[], bool] | None = None) -> None:
+        self._body: Body | None = None
+        self._blind = False
+        self._may_leave = may_leave
 
     @property
     def outcome(self) -> Outcome:
@@ -76,4 +78,4 @@ class Attempt:
     def watch(self, body: Body, *, blind: bool) -> None:
         """Watch `body` from now on; `blind` where its transport cannot tell."""
         self._body, self._blind = body, blind
-        body.may_leave = self.may_leave
+        body.may_leave = self._may_leave

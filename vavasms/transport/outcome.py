@@ -53,7 +53,7 @@ _SENTENCES = {
 }
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class OutcomePolicy:
     """The readings of the table that the documentation leaves to the account's owner."""
 
@@ -65,7 +65,7 @@ class OutcomePolicy:
     refusals_are_final: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Problem:
     """A failed attempt, told without the exception: that one holds the password."""
 
@@ -83,7 +83,7 @@ class Problem:
     barred: str | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Failure:
     """An error, and whether another attempt is allowed."""
 
@@ -94,7 +94,7 @@ class Failure:
     wait: float | None = None
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Reply:
     """What came back."""
 

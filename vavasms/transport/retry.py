@@ -8,7 +8,6 @@ from email.utils import parsedate_to_datetime
 from time import monotonic
 
 import anyio
-from attrs import define, field
 
 from vavasms.config import Timeouts
 from vavasms.transport.backoff import backoff
@@ -22,25 +21,20 @@ MAX_RETRY_AFTER = 120.0
 MAX_ELAPSED = 45.0
 
 
-@define
 class RetryBudget:
-    """A token bucket for retries, so that an outage does not triple the load."""
+    """A token bucket for retries, so that an outage does not triple the load; `refill` in tokens a second."""
 
-    capacity: float = 20.0
-    #: Tokens a second.
-    refill: float = 2.0
-    clock: Callable[[], float] = monotonic
-    _tokens: float = field(init=False)
-    _since: float = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._tokens = self.capacity
-        self._since = self.clock()
+    def __init__(
+        self, *, capacity: float = 20.0, refill: float = 2.0, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._capacity, self._refill, self._clock = capacity, refill, clock
+        self._tokens = capacity
+        self._since = clock()
 
     def spend(self) -> bool:
         """Spend a token; return False where none is left."""
-        now = self.clock()
-        self._tokens = min(self.capacity, self._tokens + (now - self._since) * self.refill)
+        now = self._clock()
+        self._tokens = min(self._capacity, self._tokens + (now - self._since) * self._refill)
         self._since = now
         if self._tokens < 1:
             return False

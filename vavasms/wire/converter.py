@@ -20,7 +20,7 @@ class MisshapenError(Exception):
     """The data of a reply is not of the documented shape."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ReportData:
     message_id: str
     lot_id: str = ""

@@ -11,8 +11,6 @@ import json
 import re
 from typing import Any
 
-from attrs import define
-
 #: Beyond it nobody looks: searching would hold the event loop.
 MAX_LEGIBLE_BYTES = 256 * 1024
 # Patterns are texts here, compiled when first looked for: most programs never do.
@@ -33,19 +31,19 @@ _CONTROL = r"[\x00-\x08\x0b\x0e-\x1f\x7f]"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-@define
 class CodeWatch:
     """A watch over every object of a document as it is parsed, for `json.loads(object_pairs_hook=…)`.
 
     Names are compared as they were parsed: `"c\\u006fde"` is a code.
     """
 
-    #: An object has two codes: which of them counts would be a guess.
-    has_twins: bool = False
-    #: Some object has the code 0.
-    has_zero: bool = False
-    #: Some object has the id of a lot or of a message.
-    has_ids: bool = False
+    def __init__(self) -> None:
+        #: An object has two codes: which of them counts would be a guess.
+        self.has_twins = False
+        #: Some object has the code 0.
+        self.has_zero = False
+        #: Some object has the id of a lot or of a message.
+        self.has_ids = False
 
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         """Return the object; the last of several values of a name wins, as everywhere in Python."""
