@@ -181,9 +181,8 @@ re.compile = compile
 #: rather than states is a plain class.
 VALUES = {
     *("Balance", "DeliveryReport", "InboundMessage", "Lot", "OtpReceipt", "OtpVerification"),
-    *("BatchResult", "BulkOptions", "BulkProgress", "BulkReport", "InvalidRecipient"),
-    *("Account", "CallInfo", "Plan", "Reading", "Settings", "Timeouts"),
-    *("Envelope", "Failure", "OutcomePolicy", "Problem", "Reply", "ReportData", "Request", "TextDraft"),
+    *("BatchResult", "BulkProgress", "BulkReport", "InvalidRecipient"),
+    *("Account", "CallInfo", "Envelope", "Request", "Settings", "Timeouts"),
 }
 
 

@@ -87,27 +87,31 @@ class BulkReport:
 OnProgress = Callable[[BulkProgress], object]
 
 
-@frozen(kw_only=True, eq=False, repr=False)
 class BulkOptions:
     """How to send in bulk. Raises `InvalidInputError` where a number makes no sense."""
 
-    batch_size: int = 100
-    concurrency: int = 16
-    #: Messages a second; None: as fast as answers come.
-    rate: float | None = None
-    dedupe: bool = True
-    on_progress: OnProgress | None = None
-
-    def __attrs_post_init__(self) -> None:
-        for name in ("batch_size", "concurrency"):
-            value = getattr(self, name)
+    def __init__(
+        self,
+        *,
+        batch_size: int,
+        concurrency: int,
+        rate: float | None,
+        dedupe: bool,
+        on_progress: OnProgress | None,
+    ) -> None:
+        for name, value in (("batch_size", batch_size), ("concurrency", concurrency)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InvalidInputError(
                     f"{name} must be a whole number, 1 or more; nothing was sent.", argument=name
                 )
-        rate = self.rate
         is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
         if rate is not None and not (is_number and 0 < rate < math.inf):
             raise InvalidInputError(
                 "rate must be a number of messages a second above 0; nothing was sent.", argument="rate"
             )
+        self.batch_size = batch_size
+        self.concurrency = concurrency
+        #: Messages a second; None: as fast as answers come.
+        self.rate = rate
+        self.dedupe = dedupe
+        self.on_progress = on_progress

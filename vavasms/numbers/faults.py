@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-
-from attrs import frozen
+from typing import NamedTuple
 
 
 class NumberFault(StrEnum):
@@ -48,8 +47,7 @@ class NumberFault(StrEnum):
     NO_REGION = "no_region"
 
 
-@frozen(kw_only=True, repr=False)
-class Reading:
+class Reading(NamedTuple):
     """What a text was understood as."""
 
     #: What is wrong; None where nothing is.

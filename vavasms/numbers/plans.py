@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from vavasms.numbers.faults import NumberFault, Reading
 
 
-@frozen(kw_only=True, eq=False, repr=False)
 class Plan:
     """The mobile numbers of one country."""
 
-    #: Country calling code, without `+`.
-    calling_code: str
-    #: Regular expression of the national number of a mobile, whole.
-    mobile: str
+    def __init__(self, *, calling_code: str, mobile: str) -> None:
+        #: Country calling code, without `+`.
+        self.calling_code = calling_code
+        #: Regular expression of the national number of a mobile, whole.
+        self.mobile = mobile
 
 
 #: By ISO region. None of these countries shares its calling code, and none has a trunk prefix.

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx
-from attrs import evolve
 
 from vavasms.config import Secret, Settings, Timeouts, misconfigured
 from vavasms.errors import InvalidInputError, NotSentError, Outcome, OutcomeUnknownError, VavaSMSError
@@ -169,7 +168,7 @@ class HttpTransport:
             foreign = not isinstance(pool, httpx.AsyncHTTPTransport)
             failed = isinstance(reply, Problem) or not (foreign or is_quiet(pool))
             if failed and isinstance(reply, Reply) and is_followed(pool):
-                reply = evolve(reply, whole=False)
+                reply.whole = False
             self._blind = self._blind or not (isinstance(reply, Problem) or body.asked)
             return reply
         finally:

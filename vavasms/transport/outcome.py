@@ -6,8 +6,6 @@ credentials nor the text; after it, whatever goes wrong, nobody knows what the g
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vavasms.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -53,57 +51,69 @@ _SENTENCES = {
 }
 
 
-@frozen(kw_only=True, eq=False, repr=False)
+# Plain classes, which nobody compares: attrs would take two milliseconds of the client's import for them.
 class OutcomePolicy:
     """The readings of the table that the documentation leaves to the account's owner."""
 
-    #: 903 for several recipients means that none of them was sent.
-    lots_are_atomic: bool = False
-    #: 421, 425 and 429 mean that nothing was sent.
-    retry_refused: bool = True
-    #: A bare 4xx, without a sign of a success in its body, means that nothing was sent.
-    refusals_are_final: bool = False
+    def __init__(
+        self, *, lots_are_atomic: bool = False, retry_refused: bool = True, refusals_are_final: bool = False
+    ) -> None:
+        #: 903 for several recipients means that none of them was sent.
+        self.lots_are_atomic = lots_are_atomic
+        #: 421, 425 and 429 mean that nothing was sent.
+        self.retry_refused = retry_refused
+        #: A bare 4xx, without a sign of a success in its body, means that nothing was sent.
+        self.refusals_are_final = refusals_are_final
 
 
-@frozen(kw_only=True, eq=False, repr=False)
 class Problem:
     """A failed attempt, told without the exception: that one holds the password."""
 
-    #: The exception's type name.
-    name: str
-    #: The body was asked for, or this transport cannot tell.
-    asked: bool
-    #: TLS or a certificate failed.
-    tls: bool = False
-    #: No free connection in time.
-    crowded: bool = False
-    #: The URL is of no use.
-    misconfigured: bool = False
-    #: The barrier of a test run stopped it before any connection: its sentence.
-    barred: str | None = None
+    def __init__(
+        self,
+        *,
+        name: str,
+        asked: bool,
+        tls: bool = False,
+        crowded: bool = False,
+        misconfigured: bool = False,
+        barred: str | None = None,
+    ) -> None:
+        #: The exception's type name.
+        self.name = name
+        #: The body was asked for, or this transport cannot tell.
+        self.asked = asked
+        #: TLS or a certificate failed.
+        self.tls = tls
+        #: No free connection in time.
+        self.crowded = crowded
+        #: The URL is of no use.
+        self.misconfigured = misconfigured
+        #: The barrier of a test run stopped it before any connection: its sentence.
+        self.barred = barred
 
 
-@frozen(kw_only=True, eq=False, repr=False)
 class Failure:
     """An error, and whether another attempt is allowed."""
 
-    error: VavaSMSError
-    #: How many attempts in all.
-    attempts: int = ONCE
-    #: Seconds the gateway asked to wait; None: exponential backoff.
-    wait: float | None = None
+    def __init__(self, *, error: VavaSMSError, attempts: int = ONCE, wait: float | None = None) -> None:
+        self.error = error
+        #: How many attempts in all.
+        self.attempts = attempts
+        #: Seconds the gateway asked to wait; None: exponential backoff.
+        self.wait = wait
 
 
-@frozen(kw_only=True, eq=False, repr=False)
 class Reply:
     """What came back."""
 
-    status: int
-    #: Seconds, read from Retry-After; None where it was absent or nonsense.
-    retry_after: float | None
-    body: bytes
-    #: False where it was too long to be read to its end, compressed and not whole, or followed by more.
-    whole: bool = True
+    def __init__(self, *, status: int, retry_after: float | None, body: bytes, whole: bool = True) -> None:
+        self.status = status
+        #: Seconds, read from Retry-After; None where it was absent or nonsense.
+        self.retry_after = retry_after
+        self.body = body
+        #: False where it was too long to be read to its end, compressed and not whole, or followed by more.
+        self.whole = whole
 
 
 def judge_problem(request: Request, problem: Problem) -> Failure:

@@ -10,7 +10,6 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
 
-from attrs import frozen
 from cattrs import Converter
 
 T = TypeVar("T")
@@ -18,14 +17,6 @@ T = TypeVar("T")
 
 class MisshapenError(Exception):
     """The data of a reply is not of the documented shape."""
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class ReportData:
-    message_id: str
-    lot_id: str = ""
-    status: str = ""
-    description: str = ""
 
 
 def _structure_text(value: object, _: type) -> str:

@@ -72,12 +72,12 @@ class Request:
     recipients: tuple[Msisdn, ...] = ()
 
 
-@frozen(kw_only=True, eq=False, repr=False)
 class TextDraft:
     """A text with its sender, checked and encoded once for any number of requests."""
 
-    #: Everything but the numbers, form-encoded.
-    prefix: str
+    def __init__(self, *, prefix: str) -> None:
+        #: Everything but the numbers, form-encoded.
+        self.prefix = prefix
 
     def address(self, recipients: tuple[Msisdn, ...]) -> Request:
         """Build the request that sends this text to `recipients` (documentation: text/single)."""

@@ -25,7 +25,7 @@ from vavasms.models import (
     OtpVerification,
 )
 from vavasms.numbers import Msisdn
-from vavasms.wire.converter import MisshapenError, ReportData, structure, text_or, texts_of
+from vavasms.wire.converter import MisshapenError, structure, text_or, texts_of
 from vavasms.wire.signs import CodeWatch, says_success
 
 #: json5 is recursive and slow: 64 KiB would hold the event loop for a second.
@@ -209,13 +209,15 @@ def parse_reports(data: Any) -> tuple[DeliveryReport, ...]:
 
 
 def _parse_report(item: Any) -> DeliveryReport:
-    report = structure(item, ReportData)
+    if not isinstance(item, dict):
+        raise MisshapenError("no report")
+    status = structure(item.get("status", ""), str)
     return DeliveryReport(
-        message_id=report.message_id,
-        lot_id=report.lot_id,
-        status=_STATUSES.get(report.status.strip().lower(), DeliveryStatus.OTHER),
-        raw_status=report.status,
-        description=report.description,
+        message_id=structure(item.get("message_id"), str),
+        lot_id=structure(item.get("lot_id", ""), str),
+        status=_STATUSES.get(status.strip().lower(), DeliveryStatus.OTHER),
+        raw_status=status,
+        description=structure(item.get("description", ""), str),
     )
 
 
