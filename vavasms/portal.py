@@ -184,7 +184,7 @@ class SharedPortal:
         self._thread: PortalThread | None = None
         # Reentrant: a signal handler may ask for a lease in the middle of this.
         self._guard = RLock()
-        if hasattr(os, "register_at_fork"):
+        if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
             os.register_at_fork(after_in_child=self._forget)
 
     def lease(self) -> Lease:

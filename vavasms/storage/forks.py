@@ -47,5 +47,5 @@ def _forget_all() -> None:
         resource.forget()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks
     os.register_at_fork(after_in_child=_forget_all)
