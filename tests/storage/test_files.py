@@ -6,12 +6,13 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerBusyError, LedgerError
-from vavasms.storage.sqlite.files import make_private
+from vavasms.storage.sqlite.files import file_id, make_private
 
 pytestmark = [
     pytest.mark.anyio,
@@ -95,3 +96,22 @@ async def test_a_name_that_leads_nowhere_is_an_error_of_the_ledger(tmp_path: Pat
     (tmp_path / "round.db").symlink_to(tmp_path / "round.db")
     with pytest.raises(LedgerError):
         await SqliteLedger.open(tmp_path / name)
+
+
+def test_a_name_that_no_file_can_have_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match=r"^The file .*/a+ cannot be made: [^.]+\.$"):
+        make_private(tmp_path / ("a" * 300))
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere Python itself tells the time of birth, or nobody"
+)
+@pytest.mark.parametrize("error", [AttributeError("statx"), OSError(38, "Function not implemented")])
+def test_where_no_birth_is_known_a_file_is_told_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(_: None) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr("vavasms.storage.sqlite.files.ctypes.CDLL", refuse)
+    assert file_id(tmp_path) == tmp_path.stat().st_ino

@@ -12,6 +12,7 @@ from vavasms.campaigns.ledger.sqlite.ledger import APPLICATION_ID, MIGRATIONS, S
 from vavasms.errors import ConfigurationError, LedgerError, Outcome
 from vavasms.storage.queries import Migration, load_migrations, load_queries
 from vavasms.storage.sqlite.database import Database
+from vavasms.storage.sqlite.schema import migrate
 
 pytestmark = pytest.mark.anyio
 
@@ -122,6 +123,26 @@ async def test_a_migration_that_breaks_off_leaves_the_version_before(tmp_path: P
 
 class KilledError(BaseException):
     """Ends a program in the middle."""
+
+
+def test_of_two_that_migrate_at_once_the_second_finds_it_done() -> None:
+    class Late(sqlite3.Connection):
+        """What another process migrates just before this one has its turn."""
+
+        is_late = False
+
+        def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+            if sql == "BEGIN IMMEDIATE" and not self.is_late:
+                self.is_late = True
+                migrate(self, (FIRST, SECOND), ID)
+            return super().execute(sql, *arguments)
+
+    connection = sqlite3.connect(":memory:", isolation_level=None, factory=Late)
+    migrate(connection, (FIRST, SECOND), ID)
+    assert connection.is_late
+    assert connection.execute("PRAGMA user_version").fetchall() == [(2,)]
+    assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("a",)]
+    connection.close()
 
 
 async def test_a_program_that_dies_within_a_migration_leaves_the_version_before(tmp_path: Path) -> None:
