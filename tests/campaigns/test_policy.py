@@ -222,3 +222,12 @@ def test_an_end_is_as_many_open_seconds_away_as_the_work_takes(
 
 def test_json_of_another_hand_may_hold_amounts_as_numbers() -> None:
     assert load_policy(json.dumps({"unit_price": 12.5, "budget": 100})).max_segments == 8
+
+
+def test_what_a_century_of_its_hours_does_not_hold_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A hundred days for a hundred years, and ten days without a break for ten years.
+    monkeypatch.setattr("vavasms.campaigns.policy._CENTURY", 100 * DAY)
+    messages = 10 * DAY
+    assert finishing_time(Policy(rate=1), messages=messages, requests=1, starts=MONDAY) == MONDAY + messages
+    hour = Policy(rate=1, window=Window(time(8), time(9), ZoneInfo("UTC")))
+    assert finishing_time(hour, messages=messages, requests=1, starts=MONDAY) == math.inf
