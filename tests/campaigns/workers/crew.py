@@ -10,6 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from tests.campaigns.crashes.stage import Audit, Runner
 from tests.campaigns.workers.stage import SIZE, Left, SharedCampaign, poll
+from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.states import BatchState
 
 WORKERS = 4
@@ -91,6 +92,16 @@ class Crew:
         found = [(*claims[number], left) for number, left in latest.items()]
         return sorted(at - left.at for pid, at, left in found if pid != left.pid)
 
+    def slowness(self) -> float:
+        """Return how many times longer than by its rate the campaign took until the first worker ended."""
+        campaign = self.campaign.ask(lambda ledger: ledger.campaign(self.campaign.id))
+        rate = load_policy(campaign.policy).rate
+        if rate is None or not self.left:
+            return 1.0
+        end = min(left.at for left in self.left)
+        before = [at for _, at in self.campaign.claims().values() if at < end]
+        return max((end - min(before)) / (len(before) * SIZE / rate), 1.0)
+
 
 @frozen(kw_only=True)
 class Report:
@@ -102,13 +113,16 @@ class Report:
     held: frozenset[int]
     ends: int
     takeovers: list[float]
+    #: 1 where the workers kept the rate.
+    slowness: float
 
     def __str__(self) -> str:
         slowest = max(self.takeovers, default=0.0)
         return (
             f"{self.ends} ended: duplicates {self.audit.duplicates}, lost {self.audit.lost}, "
             f"hidden {self.audit.hidden}, unknown {len(self.unknown)} of {len(self.held)} held; "
-            f"{len(self.takeovers)} that waited were claimed by others within {slowest:.1f} s"
+            f"{len(self.takeovers)} that waited were claimed by others within {slowest:.1f} s "
+            f"(at {self.slowness:.1f} times the time)"
         )
 
     def check(self) -> None:
@@ -131,6 +145,7 @@ def conclude(crew: Crew) -> Report:
         held=crew.held,
         ends=len(crew.left),
         takeovers=crew.takeovers(),
+        slowness=crew.slowness(),
     )
     print(report)
     return report

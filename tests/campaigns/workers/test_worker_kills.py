@@ -24,9 +24,9 @@ def kill_workers(
 def check(report: Report, kills: int) -> None:
     report.check()
     assert report.ends >= kills
-    # There were some, and nobody waited for long.
+    # There were some, and nobody waited for long, as long as the machine takes for anything.
     assert report.takeovers
-    assert max(report.takeovers) < TAKEOVER
+    assert max(report.takeovers) < TAKEOVER * report.slowness
 
 
 def test_four_kills_in_flight_send_nothing_twice_and_lose_nobody(stage: WorkerStage, database: str) -> None:
