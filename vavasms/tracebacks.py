@@ -51,13 +51,13 @@ def _is_ours(traceback: TracebackType) -> bool:
     return traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE)
 
 
-def _cleaned(error: ErrorT) -> ErrorT:
+def _cleaned(error: BaseException) -> BaseException:
     try:
         return _clean(error)
-    except BaseException as interrupt:  # noqa: BLE001  raised below
+    except BaseException as interrupt:  # noqa: BLE001  raised by whoever asked, without its arguments
         # It comes in the place of the other one, and with its account.
         vars(interrupt).update(vars(error))
-        raise strip(interrupt) from None
+        return strip(interrupt)
 
 
 def _clean(error: ErrorT) -> ErrorT:
