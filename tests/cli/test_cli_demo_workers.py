@@ -217,6 +217,16 @@ def test_a_closed_terminal_ends_it_as_an_interrupt_does() -> None:
 
 
 @posix
+def test_where_ctrl_c_is_ignored_sigterm_ends_it_all_the_same() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(KeyboardInterrupt), terminable():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@posix
 @pytest.mark.parametrize("guard", [undisturbed, terminable])
 def test_signals_are_left_alone_in_other_threads(guard: Callable[[], AbstractContextManager[None]]) -> None:
     before = signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGINT)

@@ -75,6 +75,7 @@ def test_of_several_outcomes_unknown_comes_first_then_rejected_then_not_sent() -
         (("segments", "two", "https://host.example/sms/token"), "'…' is one word too many"),
         (("demo", "--rows", "many"), "--rows"),
         (("demo", "--rows", "0"), "1 to 1,000,000"),
+        (("demo", "--rows", "5", "--rows", "6"), "--rows specified multiple times. Nothing was sent"),
     ],
 )
 def test_a_usage_error_is_one_line_and_exit_2(inside: Run, words: tuple[str, ...], said: str) -> None:

@@ -102,7 +102,7 @@ def send(inside: Run, url: str, text: str = "Bonjour", *more: str) -> subprocess
 @posix
 def test_what_arrives_is_one_harmless_line_each_and_sigterm_ends_it(listen: Start, inside: Run) -> None:
     listener = listen()
-    for text in ("Bonjour à tous", ESCAPES, "STOP"):
+    for text in ("Bonjour à tous", ESCAPES, "STOP", "START"):
         assert send(inside, listener.url, text).returncode == 0
     code, printed, errors = listener.stop(signal.SIGTERM)
     assert (code, errors) == (0, "")
@@ -111,6 +111,7 @@ def test_what_arrives_is_one_harmless_line_each_and_sigterm_ends_it(listen: Star
         f"{HANDSET}  Bonjour à tous",
         f"{HANDSET}  [2JBonjour [link=http://x]ici",
         f"{HANDSET}  STOP  (a stop word)",
+        f"{HANDSET}  START  (a start word: off the opt-out list)",
     ]
     assert not set(printed) & set("\x1b\x07\u202e\x9b")
     assert "shown in full" in printed

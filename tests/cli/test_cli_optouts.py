@@ -118,6 +118,13 @@ def test_import_explains_ten_refused_rows_and_names_them_all(inside: Run) -> Non
     assert listed(inside) == [(A, "stop.csv")]
 
 
+def test_import_names_a_row_once_of_which_two_numbers_are_refused(inside: Run) -> None:
+    Path("stop.csv").write_text(f"tel\n{A}\n22509000001 ::: 22509000002\n", encoding="utf-8")
+    value = json.loads(call(inside, "import", "stop.csv", "--json", code=2))
+    assert (value["refused"], value["refused_rows"]) == (2, [3])
+    assert listed(inside) == [(A, "stop.csv")]
+
+
 def test_import_reads_what_stands_around_numbers_and_above_the_header(inside: Run) -> None:
     numbers = ['="2250700000101"', "tel:+2250700000102", "2250700000103 ::: 2250700000104"]
     numbers += ["whatsapp:+2250700000105", "'2250700000106", "2250700000107 (Orange)", '"=""2250700000108"""']

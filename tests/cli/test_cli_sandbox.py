@@ -10,12 +10,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
 import pytest
 
+from tests.cli import processes
 from vavasms.sandbox import MAGIC_NUMBERS
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -24,20 +26,13 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 
 @pytest.fixture
 def started(bare_environment: dict[str, str]) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    running: list[subprocess.Popen[str]] = []
+    with ExitStack() as running:
 
-    def start(*options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "vavasms", "sandbox", "--port", "0", *options]
-        process = subprocess.Popen(
-            command, env=bare_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        running.append(process)
-        return process
+        def start(*options: str) -> subprocess.Popen[str]:
+            command = [sys.executable, "-m", "vavasms", "sandbox", "--port", "0", *options]
+            return running.enter_context(processes.start(command, env=bare_environment))
 
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+        yield start
 
 
 def take_settings(lines: IO[str], monkeypatch: pytest.MonkeyPatch) -> None:

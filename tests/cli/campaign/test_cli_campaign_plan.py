@@ -68,6 +68,12 @@ def test_every_number_is_in_one_fate_and_repairs_and_refusals_have_an_example(in
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
+def test_what_a_repair_would_save_is_said_where_nobody_asked_for_it(inside: Run) -> None:
+    advice = "Of the refused, 1 may be repaired: --repair, with --region CC if all are of one country."
+    assert advice in " ".join(plan(inside, "--region", "ci").stdout.split())
+    assert "may be repaired" not in plan(inside, "--region", "ci", "--repair").stdout
+
+
 def test_the_keys_of_the_contract_are_there_and_the_fates_add_up(inside: Run) -> None:
     found = json.loads(plan(inside, "--unit-price", "12.5", "--json").stdout)
     counts = ("rows", "kept", "repaired", "duplicates", "opted_out", "refused", "recipients", "requests")

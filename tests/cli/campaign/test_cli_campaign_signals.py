@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.cli import processes
+from vavasms.cli import prompts
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
 pytestmark = pytest.mark.slow
@@ -212,6 +214,24 @@ def test_a_typed_yes_sends_and_a_bar_shows_how_far(inside: Run, server: SandboxS
     assert "200/200" in someone.seen
     assert "2,000 XOF" in someone.seen
     assert len(server.gateway.journal.counts()) == 200
+
+
+def test_an_answer_may_take_its_time(inside: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def look(ready: list[Any], writable: list[Any], broken: list[Any], seconds: float) -> Any:
+        # Whoever is asked thinks it over until the third look.
+        looks.append(seconds)
+        if len(looks) == 3:
+            os.write(typed, b"yes\n")
+        return select.select(ready, writable, broken, 0.0)
+
+    read, typed = os.pipe()
+    monkeypatch.setattr("vavasms.cli.prompts.select", SimpleNamespace(select=look))
+    with os.fdopen(read, encoding="utf-8") as stdin, os.fdopen(typed, "wb"):
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert prompts.ask("Send?")
+    assert len(looks) == 3
 
 
 @pytest.mark.parametrize("answer", ["no\n", "\n", "y\n", "\x04"])
