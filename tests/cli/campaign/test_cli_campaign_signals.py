@@ -181,7 +181,8 @@ class Person:
     def _read(self) -> str:
         assert select.select([self.screen], [], [], 20)[0], f"nothing for 20 seconds after: {self.seen}"
         try:
-            return os.read(self.screen, 65536).decode()
+            # A read may end in the middle of a character.
+            return os.read(self.screen, 65536).decode(errors="ignore")
         except OSError:  # Linux's way to say that the other side is closed
             return ""
 
