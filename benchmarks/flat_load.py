@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.flat_bulk import Account
 from vavasms import SqliteLedger
-from vavasms.campaigns.ledger.models import NewCampaign
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.planning.planner import Planner
 from vavasms.campaigns.planning.template import parse_template
+from vavasms.ledger.models import NewCampaign
 
 
 async def _load(ledger: SqliteLedger, campaign_id: str, path: Path) -> AsyncIterator[int]:

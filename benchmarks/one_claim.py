@@ -13,9 +13,9 @@ from procrastinate import PsycopgConnector
 from procrastinate.jobs import Status
 from procrastinate.manager import JobManager
 
-from vavasms.campaigns.ledger.models import BatchRecord
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.states import BatchEvent
+from vavasms.ledger.models import BatchRecord
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.states import BatchEvent
 
 #: Batches, at least: three stretches.
 _A_TURN = 24

@@ -17,11 +17,9 @@ from tests.campaigns.staging import TEXT, Stage, connect, phones
 from vavasms import AsyncVavaSMS, VavaSMS
 from vavasms.bulk import preflight
 from vavasms.bulk.preflight import ends_sending
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.sending import balance_floor
 from vavasms.campaigns.sending.balance_floor import BalanceReader
-from vavasms.campaigns.states import CampaignState
 from vavasms.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -29,6 +27,8 @@ from vavasms.errors import (
     NotSentError,
     VavaSMSError,
 )
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
 from vavasms.transport.hooks import CallInfo
 from vavasms.transport.http import Attempt

@@ -20,10 +20,10 @@ from attrs import frozen
 from tests.campaigns.staging import TEXT, Stage, connect
 from vavasms import AsyncVavaSMS
 from vavasms.bulk.models import BulkReport
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import CampaignState
 from vavasms.errors import Outcome, VavaSMSError
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 from vavasms.transport.outcome import REFUSED, TURNED_AWAY
 

@@ -11,10 +11,10 @@ _NAMES_BY_MODULE = {
     "vavasms.sync.bulk": ("BulkResults",),
     "vavasms.bulk.sender": ("BulkStream",),
     "vavasms.sync.campaigns": ("BlockingCampaignRunner",),
-    "vavasms.campaigns.ledger.sqlite.memory": ("MemoryLedger",),
-    "vavasms.campaigns.ledger.base": ("Ledger",),
-    "vavasms.campaigns.ledger.models": ("Campaign", "CampaignStatus", "Delivery", "OptOut", "StoredBatch"),
-    "vavasms.campaigns.ledger.sqlite.ledger": ("SqliteLedger",),
+    "vavasms.ledger.sqlite.memory": ("MemoryLedger",),
+    "vavasms.ledger.base": ("Ledger",),
+    "vavasms.ledger.models": ("Campaign", "CampaignStatus", "Delivery", "OptOut", "StoredBatch"),
+    "vavasms.ledger.sqlite.ledger": ("SqliteLedger",),
     "vavasms.campaigns.planning.plan": ("CampaignPlan",),
     "vavasms.campaigns.policy": ("Policy", "Window", "parse_window"),
     "vavasms.campaigns.report": ("RecipientReport", "read_report"),
@@ -68,7 +68,7 @@ _NAMES_BY_MODULE = {
 }
 #: These need an extra: `from vavasms import *` must do without.
 _EXTRA_NAMES_BY_MODULE = {
-    "vavasms.campaigns.ledger.postgres.ledger": ("PostgresLedger",),
+    "vavasms.ledger.postgres.ledger": ("PostgresLedger",),
     "vavasms.campaigns.workers.worker": ("CampaignWorker",),
     "vavasms.inbound.seen.postgres": ("PostgresSeenStore",),
 }

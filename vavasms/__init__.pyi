@@ -3,15 +3,6 @@ from vavasms.bulk.models import BulkProgress as BulkProgress
 from vavasms.bulk.models import BulkReport as BulkReport
 from vavasms.bulk.models import InvalidRecipient as InvalidRecipient
 from vavasms.bulk.sender import BulkStream as BulkStream
-from vavasms.campaigns.ledger.base import Ledger as Ledger
-from vavasms.campaigns.ledger.models import Campaign as Campaign
-from vavasms.campaigns.ledger.models import CampaignStatus as CampaignStatus
-from vavasms.campaigns.ledger.models import Delivery as Delivery
-from vavasms.campaigns.ledger.models import OptOut as OptOut
-from vavasms.campaigns.ledger.models import StoredBatch as StoredBatch
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger as PostgresLedger
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger as SqliteLedger
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger as MemoryLedger
 from vavasms.campaigns.planning.plan import CampaignPlan as CampaignPlan
 from vavasms.campaigns.policy import Policy as Policy
 from vavasms.campaigns.policy import Window as Window
@@ -87,6 +78,15 @@ from vavasms.inbound.seen.postgres import PostgresSeenStore as PostgresSeenStore
 from vavasms.inbound.seen.sqlite import SqliteSeenStore as SqliteSeenStore
 from vavasms.inbound.tokens import HideToken as HideToken
 from vavasms.inbound.tokens import make_token as make_token
+from vavasms.ledger.base import Ledger as Ledger
+from vavasms.ledger.models import Campaign as Campaign
+from vavasms.ledger.models import CampaignStatus as CampaignStatus
+from vavasms.ledger.models import Delivery as Delivery
+from vavasms.ledger.models import OptOut as OptOut
+from vavasms.ledger.models import StoredBatch as StoredBatch
+from vavasms.ledger.postgres.ledger import PostgresLedger as PostgresLedger
+from vavasms.ledger.sqlite.ledger import SqliteLedger as SqliteLedger
+from vavasms.ledger.sqlite.memory import MemoryLedger as MemoryLedger
 from vavasms.models import (
     Balance as Balance,
 )

@@ -20,7 +20,7 @@ from benchmarks.model import Bench, Row, Sample
 from benchmarks.one_claim import measure_claims
 from benchmarks.rows.throughput import DELAY
 from vavasms import AsyncVavaSMS, PostgresLedger, parse_msisdn
-from vavasms.campaigns.ledger.models import NewBatch, NewCampaign
+from vavasms.ledger.models import NewBatch, NewCampaign
 
 _SIZE, _AT_ONCE = 5, 16
 _CHUNK = 5_000

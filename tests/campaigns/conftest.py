@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.staging import Stage, connect
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.sandbox import SandboxServer
 
 

@@ -12,14 +12,14 @@ import psycopg
 from attrs import field, frozen
 
 from tests.campaigns.staging import Stage, connect
-from vavasms.campaigns.ledger.models import CampaignStatus
-from vavasms.campaigns.ledger.postgres.jobs import queue_of
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.workers.jobs import JobWorker
 from vavasms.campaigns.workers.maintenance import Maintenance
 from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.endpoints import Account
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.postgres.jobs import queue_of
+from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.sandbox import SandboxServer
 
 _TABLES = ("campaign", "batch", "recipient", "addressee", "delivery", "rate", "opt_out")

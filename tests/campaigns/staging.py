@@ -11,12 +11,12 @@ from anyio.to_thread import run_sync
 from attrs import define, frozen
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import BatchRecord, Campaign, Claim, StoredBatch
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
-from vavasms.campaigns.states import BatchEvent
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import BatchRecord, Campaign, Claim, StoredBatch
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import BatchEvent
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
 TEXT = "/v1/text/single"

@@ -10,13 +10,13 @@ import anyio
 import pytest
 
 from tests.campaigns.staging import Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.models import Campaign, NewCampaign
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, dump_policy, load_policy
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.models import Campaign, NewCampaign
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import SandboxServer
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ import pytest
 from tests.campaigns.staging import TEXT as PATH
 from tests.campaigns.staging import Stage, connect
 from tests.echoes import NUMBER, TEXT, WAYS, left_of
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
+from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 
 pytestmark = pytest.mark.anyio

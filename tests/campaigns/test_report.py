@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.report import (
     COLUMNS,
     PAGE,
@@ -21,8 +19,10 @@ from vavasms.campaigns.report import (
     format_text,
     read_report,
 )
-from vavasms.campaigns.states import BatchEvent
 from vavasms.errors import InvalidInputError, Outcome
+from vavasms.ledger.models import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import BatchEvent
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 

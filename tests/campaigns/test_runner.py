@@ -10,12 +10,12 @@ import anyio
 import pytest
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import BatchState, CampaignState
 from vavasms.errors import InvalidInputError, LedgerBusyError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.states import BatchState, CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
 pytestmark = pytest.mark.anyio

@@ -13,12 +13,12 @@ import pytest
 from attrs import define, field
 
 from tests.campaigns.staging import TEXT, Clock, Stage, connect, phones, stall
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import Exclusion
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.policy import Policy, parse_window
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
-from vavasms.campaigns.states import CampaignState
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import Exclusion
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
 

@@ -11,12 +11,8 @@ import pytest
 from attrs import evolve, frozen
 
 from tests.campaigns.staging import TEXT, Clock, HastyLedger, Stage, connect, phones
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import LONGEST_DELAY, BatchRecord, Claim
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.sending.queued_batch import MAX_TURNS
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.endpoints import Account, Transport
 from vavasms.errors import (
     AuthenticationError,
@@ -26,6 +22,10 @@ from vavasms.errors import (
     RateLimitedError,
     UnknownSenderIdError,
 )
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import LONGEST_DELAY, BatchRecord, Claim
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import Request

@@ -11,12 +11,12 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Clock, HastyLedger, Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.models import Claim
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
-from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError, LedgerError
+from vavasms.ledger.models import Claim
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 from vavasms.transport.hooks import CallInfo
 

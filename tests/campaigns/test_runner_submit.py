@@ -11,11 +11,11 @@ import pytest
 
 from tests.campaigns.staging import Stage, connect, phones
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.planning.planner import LOAD
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError, InvalidMessageError, LedgerError
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import SandboxServer
 

@@ -13,11 +13,11 @@ import pytest
 from attrs import define, field
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.models import BatchRecord, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
-from vavasms.campaigns.states import BatchEvent
 from vavasms.campaigns.tracking import NOT_FOUND, TrackSummary, track
 from vavasms.errors import AuthenticationError, ConfigurationError, InvalidInputError
+from vavasms.ledger.models import BatchRecord, NewBatch, NewCampaign
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import BatchEvent
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Answer, Fault, FaultKind, FaultPlan, Gateway, create_app

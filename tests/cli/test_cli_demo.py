@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import start
-from vavasms.campaigns.ledger.models import BatchRecord, CampaignStatus, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.planning.planner import Planner
 from vavasms.campaigns.planning.template import parse_template
-from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.cli.commands.demo.audit import Account, audit, read_account, read_recipients
 from vavasms.cli.commands.demo.contacts import write_contacts
 from vavasms.cli.commands.demo.report import Audit, Result, conclude
 from vavasms.cli.commands.demo.single import POLICY
 from vavasms.errors import Outcome
+from vavasms.ledger.models import BatchRecord, CampaignStatus, NewBatch, NewCampaign
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import BatchEvent, CampaignState
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Gateway
 

@@ -21,10 +21,10 @@ import anyio
 import pytest
 
 from tests.cli.processes import start
-from vavasms.campaigns.ledger.models import BatchRecord, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
-from vavasms.campaigns.states import BatchEvent
 from vavasms.cli.app import COMMANDS, Command, app
+from vavasms.ledger.models import BatchRecord, NewBatch, NewCampaign
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
 from vavasms.version import __version__
 

@@ -13,7 +13,7 @@ import anyio
 import pytest
 from filelock import FileLock
 
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.numbers import Msisdn
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -11,11 +11,11 @@ from functools import partial
 import anyio
 import pytest
 
-from vavasms.campaigns.ledger.models import CampaignStatus
-from vavasms.campaigns.states import CampaignState
 from vavasms.cli.commands.worker import ProgressPrinter, warn, warnings_shown
 from vavasms.cli.signals import run_until_signalled
 from vavasms.errors import LedgerError
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.states import CampaignState
 
 
 @pytest.mark.parametrize(("reason", "named"), [(None, "cancelled: 1 accepted"), ("by\x1b hand", "(by hand)")])

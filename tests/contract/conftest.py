@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from attrs import frozen
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import Claim, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import Claim, NewBatch, NewCampaign
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.numbers import Msisdn
 
 #: What is `unknown` now, by campaign.

@@ -9,8 +9,9 @@ import anyio.lowlevel
 import pytest
 from attrs import evolve
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import (
+from vavasms.errors import InvalidInputError, LedgerError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import (
     BatchRecord,
     Campaign,
     Claim,
@@ -20,8 +21,7 @@ from vavasms.campaigns.ledger.models import (
     NewCampaign,
     QueuedBatch,
 )
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
-from vavasms.errors import InvalidInputError, LedgerError
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 
@@ -320,8 +320,8 @@ async def test_a_purge_forgets_numbers_and_texts_and_keeps_the_counts(
 async def long_one(ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep a cancelled campaign that a purge forgets in fifty parts."""
     for module in ("sqlite.claims", "postgres.loader"):
-        monkeypatch.setattr(f"vavasms.campaigns.ledger.{module}.PURGE_ROWS", 20)
-    monkeypatch.setattr("vavasms.campaigns.ledger.sqlite.ledger.PURGE_PAUSE", 0.01)
+        monkeypatch.setattr(f"vavasms.ledger.{module}.PURGE_ROWS", 20)
+    monkeypatch.setattr("vavasms.ledger.sqlite.ledger.PURGE_PAUSE", 0.01)
     await run("c", *[20] * 50)
     await ledger.cancel("c", "enough")
 

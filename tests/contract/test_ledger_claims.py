@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import LONGEST_DELAY, BatchRecord, Claim, StoredBatch
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import LONGEST_DELAY, BatchRecord, Claim, StoredBatch
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.numbers import Msisdn
 
 pytestmark = pytest.mark.anyio

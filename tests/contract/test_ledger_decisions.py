@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, StoredBatch
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.errors import InvalidInputError, LedgerBusyError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import BatchRecord, Claim, StoredBatch
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 
 pytestmark = pytest.mark.anyio
 

@@ -7,9 +7,9 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, Delivery, StoredBatch
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import BatchRecord, Claim, Delivery, StoredBatch
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 

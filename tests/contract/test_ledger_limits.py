@@ -8,10 +8,10 @@ from functools import partial
 
 import pytest
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, Exclusion, StoredBatch
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import BatchRecord, Claim, Exclusion, StoredBatch
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.numbers import Msisdn
 
 pytestmark = pytest.mark.anyio

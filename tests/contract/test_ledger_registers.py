@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import RESERVE_AHEAD, Claim, Delivery, NewCampaign, OptOut
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import RESERVE_AHEAD, Claim, Delivery, NewCampaign, OptOut
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, Exclusion, StoredBatch
-from vavasms.campaigns.states import BatchEvent
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import BatchRecord, Claim, Exclusion, StoredBatch
+from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,10 @@ from itertools import product
 
 import pytest
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, Exclusion, NewCampaign
-from vavasms.campaigns.states import (
+from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import BatchRecord, Claim, Exclusion, NewCampaign
+from vavasms.ledger.states import (
     BATCH_TRANSITIONS,
     CAMPAIGN_TRANSITIONS,
     BatchEvent,
@@ -18,7 +19,6 @@ from vavasms.campaigns.states import (
     CampaignEvent,
     CampaignState,
 )
-from vavasms.errors import InvalidInputError
 from vavasms.numbers import Msisdn
 
 pytestmark = pytest.mark.anyio

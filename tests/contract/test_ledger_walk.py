@@ -15,10 +15,10 @@ from attrs import define, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, NewBatch, NewCampaign, StoredBatch
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import BatchRecord, Claim, NewBatch, NewCampaign, StoredBatch
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.numbers import Msisdn
 
 pytestmark = pytest.mark.slow

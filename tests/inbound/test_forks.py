@@ -52,7 +52,7 @@ view.close()
 """
 _STORE = """
 import anyio
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.errors import ConfigurationError
 
 async def main():

@@ -18,11 +18,11 @@ from django.core.wsgi import get_wsgi_application  # type: ignore[import-untyped
 from django.urls import clear_url_caches, path, set_urlconf  # type: ignore[import-untyped,unused-ignore]
 
 from tests.inbound.posting import TOKEN
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.inbound.django import inbound_view
 from vavasms.inbound.seen.memory import MemorySeenStore
 from vavasms.inbound.seen.portal import PortalSeenStore
 from vavasms.inbound.seen.sqlite import SqliteSeenStore
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.models import InboundMessage
 
 pytestmark = pytest.mark.anyio

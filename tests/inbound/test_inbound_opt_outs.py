@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.inbound.posting import TOKEN, post, sms
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.inbound.asgi import InboundApp
+from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.models import InboundMessage
 from vavasms.numbers import Msisdn
 

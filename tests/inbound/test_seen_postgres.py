@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.errors import ConfigurationError
 from vavasms.inbound.seen.base import ClaimStatus
 from vavasms.inbound.seen.open import LazySeen
 from vavasms.inbound.seen.postgres import PostgresSeenStore
+from vavasms.ledger.postgres.ledger import PostgresLedger
 
 pytestmark = pytest.mark.anyio
 

@@ -14,11 +14,11 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerError
 from vavasms.inbound.seen.base import ClaimStatus
 from vavasms.inbound.seen.process_lock import ProcessLock
 from vavasms.inbound.seen.sqlite import SqliteSeenStore
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerBusyError, LedgerError
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.storage.sqlite.files import file_id, make_private
 
 pytestmark = [

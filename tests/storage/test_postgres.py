@@ -14,9 +14,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.storage.bridge import Bridge
-from vavasms.campaigns.ledger.postgres.ledger import MIGRATIONS, PostgresLedger
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError, LedgerError, Outcome, VavaSMSError
+from vavasms.ledger.postgres.ledger import MIGRATIONS, PostgresLedger
 from vavasms.storage.postgres.database import PostgresDatabase
 from vavasms.storage.queries import Migration, load_queries
 
@@ -289,5 +289,5 @@ async def test_connections_that_died_are_not_used_again(bridge: tuple[Bridge, st
 
 def test_the_ledgers_own_queries_are_read_and_none_is_left_over() -> None:
     assert [migration.version for migration in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
-    queries = load_queries("vavasms.campaigns.ledger.postgres", "queries.sql")
+    queries = load_queries("vavasms.ledger.postgres", "queries.sql")
     assert all(sql and "-- name:" not in sql for sql in queries.values())

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from vavasms.campaigns.ledger.sqlite.ledger import APPLICATION_ID, MIGRATIONS, SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerError, Outcome
+from vavasms.ledger.sqlite.ledger import APPLICATION_ID, MIGRATIONS, SqliteLedger
 from vavasms.storage.queries import Migration, load_migrations, load_queries
 from vavasms.storage.sqlite.database import Database
 from vavasms.storage.sqlite.schema import migrate
@@ -169,9 +169,9 @@ async def test_a_program_that_dies_within_a_migration_leaves_the_version_before(
 
 
 def test_the_ledgers_own_files_are_read_in_order() -> None:
-    migrations = load_migrations("vavasms.campaigns.ledger.sqlite")
+    migrations = load_migrations("vavasms.ledger.sqlite")
     assert [migration.version for migration in migrations] == list(range(1, len(migrations) + 1))
     assert migrations == MIGRATIONS
-    queries = load_queries("vavasms.campaigns.ledger.sqlite", "queries.sql")
+    queries = load_queries("vavasms.ledger.sqlite", "queries.sql")
     assert queries["claim_batch"]
     assert all(sql and "-- name:" not in sql for sql in queries.values())

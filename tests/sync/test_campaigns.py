@@ -17,13 +17,13 @@ import pytest
 
 from tests.campaigns.staging import TEXT, phones, stall
 from vavasms import VavaSMS
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import CampaignStatus
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
-from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError, LedgerBusyError, Outcome
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 from vavasms.sync.campaigns import BlockingCampaignRunner

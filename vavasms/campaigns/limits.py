@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from attrs import evolve
 
-from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.policy import dump_policy, load_policy
-from vavasms.campaigns.states import CampaignState
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.states import CampaignState
 
 
 async def change_limits(

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 
 from attrs import frozen
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import Delivery, Exclusion, StoredBatch
-from vavasms.campaigns.states import OUTCOMES, BatchState
 from vavasms.errors import Outcome
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import Delivery, Exclusion, StoredBatch
+from vavasms.ledger.states import OUTCOMES, BatchState
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 

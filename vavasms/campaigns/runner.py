@@ -16,9 +16,6 @@ from typing import BinaryIO, Protocol, Self
 import anyio
 from attrs import evolve, frozen
 
-from vavasms.campaigns.leases import check_timeouts
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import Campaign, CampaignStatus, NewCampaign
 from vavasms.campaigns.planning.loader import Listing, plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
@@ -27,10 +24,13 @@ from vavasms.campaigns.sending.clock import SharedClock
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
-from vavasms.campaigns.states import CampaignState
 from vavasms.config import username_of
 from vavasms.endpoints import Account, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.leases import check_timeouts
+from vavasms.ledger.models import Campaign, CampaignStatus, NewCampaign
+from vavasms.ledger.states import CampaignState
 from vavasms.tracebacks import hide_frames_async
 from vavasms.wire.requests import draft_text
 

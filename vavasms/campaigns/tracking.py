@@ -11,11 +11,8 @@ import anyio
 from attrs import define, field, frozen
 
 from vavasms.bulk.rate_limit import RateLimiter
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import Delivery, StoredBatch
 from vavasms.campaigns.report import PAGE
 from vavasms.campaigns.runner import HasAccount
-from vavasms.campaigns.states import BatchState
 from vavasms.endpoints import Account, fetch_delivery_reports
 from vavasms.errors import (
     ConfigurationError,
@@ -24,6 +21,9 @@ from vavasms.errors import (
     RateLimitedError,
     VavaSMSError,
 )
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import Delivery, StoredBatch
+from vavasms.ledger.states import BatchState
 from vavasms.models import DeliveryReport, DeliveryStatus
 
 #: Kept as the raw status of a message that the gateway does not know.

@@ -12,12 +12,12 @@ import anyio
 from cyclopts import Parameter
 from platformdirs import user_data_path
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.cli import settings
 from vavasms.cli.secrets import check_option
 from vavasms.cli.shell import quote
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.storage.location import Place, read_place
 from vavasms.tracebacks import hide_frames
 
@@ -54,7 +54,7 @@ async def open_place(place: Place, *, upgrade: bool = False, create: bool = True
         opened: AbstractAsyncContextManager[Ledger] = await SqliteLedger.open(place, upgrade=upgrade)
     else:
         # It needs an extra, and says so.
-        from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
+        from vavasms.ledger.postgres.ledger import PostgresLedger
 
         opened = await PostgresLedger.open(place.reveal(), upgrade=upgrade, create=create)
     async with opened as ledger:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import BinaryIO, ParamSpec, Self, TypeVar
 
 from vavasms.calls import Session
-from vavasms.campaigns.ledger.models import Campaign, CampaignStatus, StoredBatch
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.report import RecipientReport, read_report
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner, OnProgress
+from vavasms.ledger.models import Campaign, CampaignStatus, StoredBatch
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.numbers import Msisdn
 from vavasms.sync.client import VavaSMS, open_group, wait_for
 from vavasms.tracebacks import hide_frames

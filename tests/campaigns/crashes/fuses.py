@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from vavasms.campaigns.ledger.sqlite.claims import SQL
+from vavasms.ledger.sqlite.claims import SQL
 
 
 def say(**words: object) -> None:

@@ -24,12 +24,12 @@ import trio  # noqa: F401
 
 from tests.campaigns.crashes.fuses import Fuse, FusedConnection, FusedTransport, say
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.models import BatchRecord, CampaignStatus, Claim
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.sending import pending_writes
-from vavasms.campaigns.states import BatchEvent
 from vavasms.errors import VavaSMSError
+from vavasms.ledger.models import BatchRecord, CampaignStatus, Claim
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.states import BatchEvent
 
 Order = Mapping[str, Any]
 

@@ -19,12 +19,12 @@ import anyio
 from attrs import define, field, frozen
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import CampaignStatus, StoredBatch
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import BatchState, CampaignState
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import CampaignStatus, StoredBatch
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.states import BatchState, CampaignState
 from vavasms.sandbox import SandboxServer
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ import pytest
 from attrs import frozen
 
 from tests.campaigns.crashes.stage import KILLED, PLACES, Stage, Staged, is_over, wait_until
-from vavasms.campaigns.states import BatchState
+from vavasms.ledger.states import BatchState
 
 pytestmark = pytest.mark.slow
 

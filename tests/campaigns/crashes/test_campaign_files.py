@@ -14,7 +14,7 @@ import pytest
 from attrs import evolve
 
 from tests.campaigns.crashes.stage import Runner, RunnerServer, Stage, Staged, wait_until
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 
 ROUNDS = [
     pytest.param(1),

@@ -15,12 +15,12 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.crashes.stage import PLACES, Audit, Stage, Staged, is_over
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, StoredBatch
-from vavasms.campaigns.ledger.sqlite.claims import SQL
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import BatchEvent, BatchState
 from vavasms.errors import LedgerError
+from vavasms.ledger.models import BatchRecord, Claim, StoredBatch
+from vavasms.ledger.sqlite.claims import SQL
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.states import BatchEvent, BatchState
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 

@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from tests.campaigns.crashes.stage import Stage, Staged, wait_until
-from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
 from vavasms.numbers import Msisdn
 
 pytestmark = pytest.mark.slow

@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.campaigns.staging import phones
-from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.planning.loader import Listing, plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.planning.planner import EMPTY_MESSAGE, LOAD, MESSAGE_TOO_LONG, OPEN_TEXTS, Planner
 from vavasms.campaigns.planning.template import parse_template
 from vavasms.errors import InvalidMessageError
+from vavasms.ledger.models import NewBatch
 from vavasms.wire.requests import MAX_SEGMENTS, draft_text
 
 Row = tuple[str, str]

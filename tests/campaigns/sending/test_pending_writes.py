@@ -17,13 +17,13 @@ import pytest
 from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
-from vavasms.campaigns.ledger.models import BatchRecord, Claim
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
-from vavasms.campaigns.ledger.sqlite.memory import MemoryLedger
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.sending.pending_writes import PendingWrites
-from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import LedgerError
+from vavasms.ledger.models import BatchRecord, Claim
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import BatchEvent, CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
 pytestmark = pytest.mark.anyio

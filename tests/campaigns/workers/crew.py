@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 from tests.campaigns.crashes.stage import Audit, Runner
 from tests.campaigns.workers.stage import SIZE, Left, SharedCampaign, poll
 from vavasms.campaigns.policy import load_policy
-from vavasms.campaigns.states import BatchState
+from vavasms.ledger.states import BatchState
 
 WORKERS = 4
 #: A statement of a worker that was just killed may still be on its way: seconds until none is.

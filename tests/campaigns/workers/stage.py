@@ -18,11 +18,11 @@ import psycopg
 from attrs import frozen
 
 from tests.campaigns.crashes.stage import Runner, RunnerServer, Stage, Staged
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import CampaignState
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.states import CampaignState
 
 #: Recipients a batch.
 SIZE = 5

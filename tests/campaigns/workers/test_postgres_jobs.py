@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns.crew import Crew, ask, jobs, muster, open_empty, until
-from tests.campaigns.ledger.test_postgres_ledger import NOTHING, begin, take, waiting
 from tests.campaigns.staging import TEXT, phones
-from vavasms.campaigns.ledger.models import QueuedBatch
-from vavasms.campaigns.ledger.postgres.jobs import STRETCH, cut
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.states import BatchEvent
+from tests.ledger.test_postgres_ledger import NOTHING, begin, take, waiting
+from vavasms.ledger.models import QueuedBatch
+from vavasms.ledger.postgres.jobs import STRETCH, cut
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.states import BatchEvent
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def ledger(postgres: str) -> AsyncIterator[PostgresLedger]:
 async def crew(
     postgres: str, sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Crew]:
-    monkeypatch.setattr("vavasms.campaigns.ledger.postgres.jobs._END", SHORT_END)
+    monkeypatch.setattr("vavasms.ledger.postgres.jobs._END", SHORT_END)
     async with muster(postgres, sandbox, tmp_path) as crew:
         yield crew
 

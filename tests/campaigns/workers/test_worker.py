@@ -16,14 +16,14 @@ from procrastinate.manager import JobManager
 
 from tests.campaigns.crew import Crew, muster, open_empty, until
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.models import CampaignStatus
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import CampaignState
 from vavasms.campaigns.workers.jobs import JobWorker
 from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.config import Timeouts
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 from vavasms.transport.hooks import CallInfo
 
@@ -438,7 +438,7 @@ async def test_in_a_new_round_what_was_not_begun_goes_back_and_nobody_takes_the_
 ) -> None:
     stall(crew.stage.sandbox, 1.0)
     # Two stretches, and an end of single batches: 512 in earnest.
-    monkeypatch.setattr("vavasms.campaigns.ledger.postgres.jobs._END", 32)
+    monkeypatch.setattr("vavasms.ledger.postgres.jobs._END", 32)
     count = 48
     campaign_id = await crew.start(count, batch_size=1)
     async with connect(crew.stage.sandbox) as sms:

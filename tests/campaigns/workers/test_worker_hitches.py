@@ -13,12 +13,12 @@ import pytest
 
 from tests.campaigns.crew import Crew, muster, until
 from tests.campaigns.staging import accepted, connect, phones, stall
-from vavasms.campaigns.ledger.models import BatchRecord, Campaign, CampaignStatus, Claim
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.campaigns.workers.maintenance import Maintenance
 from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.errors import LedgerError
+from vavasms.ledger.models import BatchRecord, Campaign, CampaignStatus, Claim
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.states import BatchEvent, CampaignState
 from vavasms.sandbox import SandboxServer
 
 pytestmark = pytest.mark.anyio

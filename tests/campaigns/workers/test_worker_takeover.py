@@ -13,9 +13,9 @@ import pytest
 
 from tests.campaigns.crew import Crew, ask, muster, until
 from tests.campaigns.staging import TEXT, accepted, phones, stall
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, StoredBatch
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignState
+from vavasms.ledger.models import BatchRecord, Claim, StoredBatch
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]

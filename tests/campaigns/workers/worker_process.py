@@ -19,12 +19,12 @@ from tests.campaigns.crashes import runner_process
 from tests.campaigns.crashes.fuses import say
 from tests.campaigns.crashes.runner_process import Order
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.models import Claim
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.ledger.postgres.maintenance import PostgresMaintenance
-from vavasms.campaigns.states import BatchState
 from vavasms.campaigns.workers.jobs import JobWorker
 from vavasms.campaigns.workers.worker import CampaignWorker
+from vavasms.ledger.models import Claim
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.postgres.maintenance import PostgresMaintenance
+from vavasms.ledger.states import BatchState
 from vavasms.storage.postgres.database import PostgresDatabase, change
 
 _UNFENCE = """

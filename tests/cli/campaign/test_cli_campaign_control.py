@@ -17,7 +17,8 @@ import pytest
 from filelock import FileLock
 
 from vavasms import AsyncVavaSMS
-from vavasms.campaigns.ledger.models import (
+from vavasms.campaigns.policy import Policy, dump_policy
+from vavasms.ledger.models import (
     BatchRecord,
     CampaignStatus,
     Claim,
@@ -25,9 +26,8 @@ from vavasms.campaigns.ledger.models import (
     NewBatch,
     NewCampaign,
 )
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
-from vavasms.campaigns.policy import Policy, dump_policy
-from vavasms.campaigns.states import BatchEvent, CampaignState
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.states import BatchEvent, CampaignState
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import SandboxServer

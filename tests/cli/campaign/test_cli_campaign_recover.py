@@ -11,11 +11,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from vavasms.campaigns.ledger.models import CampaignStatus, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.policy import Policy, dump_policy
-from vavasms.campaigns.states import CampaignState
 from vavasms.errors import LedgerBusyError, LedgerError
+from vavasms.ledger.models import CampaignStatus, NewBatch, NewCampaign
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.numbers import Msisdn
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

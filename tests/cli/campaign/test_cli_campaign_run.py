@@ -21,14 +21,14 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.policy import Policy, Window
-from vavasms.campaigns.states import CampaignState
 from vavasms.cli import exit_codes
 from vavasms.cli import run as run_command
 from vavasms.cli.commands.campaign import run, status_view
 from vavasms.cli.commands.campaign.progress import Throughput, draw
 from vavasms.errors import AuthenticationError, NotSentError, Outcome, VavaSMSError
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import SandboxServer
 
 Finished = subprocess.CompletedProcess[str]

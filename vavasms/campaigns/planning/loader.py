@@ -14,14 +14,14 @@ from anyio.to_thread import run_sync
 from attrs import evolve, field, frozen
 from attrs.converters import optional
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.planning.contacts import ContactList, Judge, read_contacts
 from vavasms.campaigns.planning.observations import is_garbled
 from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.planning.planner import OnLeftOut, Planner
 from vavasms.campaigns.planning.template import find_doubled, parse_template
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import NewBatch
 from vavasms.numbers import check_region
 
 #: Called with the rows read so far.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from attrs import define, field
 
-from vavasms.campaigns.ledger.models import NewBatch
 from vavasms.campaigns.planning.contacts import ContactList, Fate, Judge, Verdict
 from vavasms.campaigns.planning.contacts.reader import TOO_MANY_CELLS
 from vavasms.campaigns.planning.observations import Observations, count_example
@@ -23,6 +22,7 @@ from vavasms.campaigns.planning.text_cost import (
     hash_text,
     measure_text,
 )
+from vavasms.ledger.models import NewBatch
 from vavasms.numbers import Msisdn
 from vavasms.text.visible import is_visible
 

@@ -11,11 +11,11 @@ import anyio
 from attrs import define, field
 
 from vavasms.bulk.preflight import LONGEST, ends_sending
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import Campaign, QueuedBatch
 from vavasms.campaigns.policy import Policy
 from vavasms.endpoints import Transport, fetch_balance
 from vavasms.errors import LedgerError, VavaSMSError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import Campaign, QueuedBatch
 from vavasms.transport.http import Attempt
 
 #: Seconds between two readings while a campaign runs.

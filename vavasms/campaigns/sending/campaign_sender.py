@@ -8,8 +8,6 @@ import anyio
 from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.campaigns.ledger.models import Campaign, QueuedBatch
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.sending.queued_batch import (
@@ -19,6 +17,8 @@ from vavasms.campaigns.sending.queued_batch import (
     stop_reason,
 )
 from vavasms.endpoints import Account
+from vavasms.ledger.models import Campaign, QueuedBatch
+from vavasms.ledger.postgres.ledger import PostgresLedger
 
 
 @define(kw_only=True, eq=False)

@@ -10,9 +10,9 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.campaigns.ledger.models import QueuedBatch
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender, SendResult, name_reason, stop_reason
-from vavasms.campaigns.states import CampaignState
+from vavasms.ledger.models import QueuedBatch
+from vavasms.ledger.states import CampaignState
 
 #: Batches looked up at once.
 _PAGE = 256

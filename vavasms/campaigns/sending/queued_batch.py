@@ -16,20 +16,9 @@ import anyio
 from attrs import define, field, frozen
 
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.campaigns.leases import MAX_CLAIM_AGE, SEND_DEADLINE
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import (
-    LONGEST_DELAY,
-    RESERVE_AHEAD,
-    BatchRecord,
-    Campaign,
-    Claim,
-    QueuedBatch,
-)
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.sending.balance_floor import RECHECK, BalanceFloor, BalanceReader
 from vavasms.campaigns.sending.pending_writes import PendingWrites
-from vavasms.campaigns.states import BatchEvent
 from vavasms.config import username_of
 from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
@@ -44,6 +33,17 @@ from vavasms.errors import (
     UnexpectedReplyError,
     VavaSMSError,
 )
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.leases import MAX_CLAIM_AGE, SEND_DEADLINE
+from vavasms.ledger.models import (
+    LONGEST_DELAY,
+    RESERVE_AHEAD,
+    BatchRecord,
+    Campaign,
+    Claim,
+    QueuedBatch,
+)
+from vavasms.ledger.states import BatchEvent
 from vavasms.transport.backoff import backoff
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text

@@ -21,8 +21,8 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
-from vavasms.campaigns.ledger.models import QueuedBatch
-from vavasms.campaigns.ledger.postgres.jobs import TASK
+from vavasms.ledger.models import QueuedBatch
+from vavasms.ledger.postgres.jobs import TASK
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Error, explain
 
 #: Seconds. A worker that says nothing for so long is taken for dead.

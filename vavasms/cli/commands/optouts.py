@@ -12,8 +12,6 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import OptOut
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.report import csv_line
 from vavasms.cli import exit_codes, output, params
@@ -22,6 +20,8 @@ from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_ledger, run_
 from vavasms.cli.output import moment
 from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import OptOut
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
 
 #: Numbers read or written at a time.

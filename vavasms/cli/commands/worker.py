@@ -14,7 +14,6 @@ from attrs import frozen
 from cyclopts import Parameter
 from rich.text import Text
 
-from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign.status_view import make_object, tell_outcomes
 from vavasms.cli.ledger_option import LedgerPath, find_ledger
@@ -22,6 +21,7 @@ from vavasms.cli.params import JsonFlag
 from vavasms.cli.signals import run_until_signalled, terminable
 from vavasms.config import Secret, misconfigured
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.models import CampaignStatus
 
 _NOTICES = (
     "Stopping: finishing what is under way. Another signal does not wait.",
@@ -85,8 +85,8 @@ def warn(sentence: str) -> None:
 async def _work(url: Secret, concurrency: int, printer: ProgressPrinter) -> int:
     """Work until a signal; return the exit code."""
     # They need an extra, and say so.
-    from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
     from vavasms.campaigns.workers.worker import CampaignWorker
+    from vavasms.ledger.postgres.ledger import PostgresLedger
 
     # One place more, for the balance.
     async with (

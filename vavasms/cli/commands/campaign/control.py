@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import Campaign, CampaignStatus
-from vavasms.campaigns.ledger.rows import still_going
 from vavasms.campaigns.policy import load_policy
-from vavasms.campaigns.states import CampaignState
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.status_view import count_outcomes, make_object, show_next, show_outcomes
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag, Yes
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import Campaign, CampaignStatus
+from vavasms.ledger.rows import still_going
+from vavasms.ledger.states import CampaignState
 
 _ENDED = (CampaignState.DONE, CampaignState.CANCELLED)
 

@@ -16,10 +16,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.status_view import describe_cost, make_object, settled, tell_outcomes
+from vavasms.ledger.models import CampaignStatus
 
 #: Lines elsewhere than on a terminal, about.
 _LINES = 8

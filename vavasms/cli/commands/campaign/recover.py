@@ -6,12 +6,12 @@ from pathlib import Path
 
 import anyio
 
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.cli import exit_codes, output
 from vavasms.cli.ledger_option import LedgerPath, find_ledger
 from vavasms.cli.params import JsonFlag, Yes
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 
 
 def recover(*, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = False) -> int:

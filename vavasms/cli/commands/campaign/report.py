@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.report import (
     COLUMNS,
     RecipientReport,
@@ -22,6 +20,8 @@ from vavasms.campaigns.report import (
 from vavasms.cli import output
 from vavasms.cli.ledger_option import LedgerPath, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import CampaignStatus
 
 _FORMATS: dict[str, Callable[[RecipientReport], str]] = {
     "text": format_text,

@@ -13,9 +13,6 @@ from typing import Annotated
 from attrs import evolve, frozen
 from cyclopts import Parameter
 
-from vavasms.campaigns.leases import RESEND_GRACE
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import StoredBatch
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.cli import exit_codes, output
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
@@ -23,6 +20,9 @@ from vavasms.cli.output import moment
 from vavasms.cli.params import CampaignId, JsonFlag, Yes, flag
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError, LedgerBusyError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.leases import RESEND_GRACE
+from vavasms.ledger.models import StoredBatch
 
 _NOTE = "Marked as sent by hand."
 _WIDTH = 76
@@ -166,7 +166,7 @@ class _Resolution:
 async def _reap(ledger: Ledger) -> None:
     """Find what a dead runner had under way; beside a living one there is nothing to find."""
     if ledger.is_shared:
-        from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
+        from vavasms.ledger.postgres.ledger import PostgresLedger
 
         assert isinstance(ledger, PostgresLedger)
         await ledger.reap_orphans(now=await ledger.now())

@@ -11,13 +11,10 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
 from vavasms.campaigns.sending.dispatcher import INTERRUPTED
-from vavasms.campaigns.states import CampaignEvent, CampaignState, campaign_sources
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign import status_view
 from vavasms.cli.commands.campaign.options import Detach, RunOptions, find_place, read_campaign_text
@@ -30,6 +27,9 @@ from vavasms.cli.params import CampaignId, Contacts, JsonFlag, open_contacts
 from vavasms.cli.prompts import check_terminal
 from vavasms.cli.signals import run_until_signalled, terminable
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.states import CampaignEvent, CampaignState, campaign_sources
 
 _NOTICES = (
     "Interrupted: finishing what is under way. Ctrl-C again does not wait.",

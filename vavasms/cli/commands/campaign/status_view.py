@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from attrs import frozen
 from rich.text import Text
 
-from vavasms.campaigns.ledger.models import CampaignStatus
-from vavasms.campaigns.ledger.rows import OVER_BUDGET
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun
-from vavasms.campaigns.states import CampaignState
 from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.campaign.plan_view import make_table, write_money
 from vavasms.errors import Outcome
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.rows import OVER_BUDGET
+from vavasms.ledger.states import CampaignState
 
 _STYLES = {
     Outcome.ACCEPTED: "green",

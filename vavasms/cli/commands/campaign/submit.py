@@ -9,8 +9,6 @@ from typing import BinaryIO
 import anyio
 from attrs import field, frozen
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import Campaign
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
@@ -21,6 +19,8 @@ from vavasms.cli.ledger_option import open_place
 from vavasms.cli.prompts import ask
 from vavasms.client import AsyncVavaSMS
 from vavasms.errors import InvalidInputError, Outcome, VavaSMSError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import Campaign
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn, parse_msisdn
 from vavasms.storage.location import Place

@@ -12,7 +12,6 @@ from attrs import define
 from cyclopts import Parameter
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.tracking import TrackSummary
 from vavasms.campaigns.tracking import track as track_campaign
 from vavasms.cli import output, settings
@@ -20,6 +19,7 @@ from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag
 from vavasms.cli.signals import terminable
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.base import Ledger
 
 _CONNECTIONS = 8
 #: Seconds between two plain lines.

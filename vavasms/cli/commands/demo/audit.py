@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from vavasms.campaigns.ledger.base import Ledger
 from vavasms.campaigns.planning.contacts import Fate, Judge, read_contacts
 from vavasms.campaigns.planning.plan import CampaignPlan
-from vavasms.campaigns.states import OUTCOMES
 from vavasms.cli.commands.demo import report
 from vavasms.client import AsyncVavaSMS
 from vavasms.errors import Outcome
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.states import OUTCOMES
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Journal
 

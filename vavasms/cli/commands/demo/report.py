@@ -7,13 +7,13 @@ from decimal import Decimal
 
 from attrs import field, frozen
 
-from vavasms.campaigns.leases import ORPHAN_AFTER
-from vavasms.campaigns.ledger.models import CampaignStatus
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.campaign.plan_view import show_numbers, write_money
 from vavasms.cli.commands.campaign.status_view import count_outcomes, settled, show_outcomes, tell_outcomes
+from vavasms.ledger.leases import ORPHAN_AFTER
+from vavasms.ledger.models import CampaignStatus
 
 #: One letter of it, the ê, doubles its price.
 MESSAGE = "Bonjour, votre commande est prête. Présentez ce SMS en boutique. Merci, ACME"

@@ -12,9 +12,6 @@ from tempfile import TemporaryDirectory
 import anyio
 from attrs import define, field
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import CampaignStatus
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
@@ -26,6 +23,9 @@ from vavasms.cli.commands.demo.contacts import write_contacts
 from vavasms.cli.commands.demo.gateway import MIN_FAULTY_REQUESTS, make_gateway, open_client, plan_faults
 from vavasms.cli.signals import terminable
 from vavasms.client import AsyncVavaSMS
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.sandbox import SandboxServer
 from vavasms.transport.hooks import CallInfo
 

@@ -13,10 +13,7 @@ from typing import Any
 import anyio
 from attrs import define, field
 
-from vavasms.campaigns.ledger.models import CampaignStatus
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
 from vavasms.campaigns.policy import Policy
-from vavasms.campaigns.states import CampaignState
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.progress import progress
 from vavasms.cli.commands.campaign.status_view import settled
@@ -27,6 +24,9 @@ from vavasms.cli.commands.demo.gateway import MIN_FAULTY_REQUESTS, SlowFaults, m
 from vavasms.cli.commands.demo.processes import CONCURRENCY, Worker, run_workers, serve_database
 from vavasms.cli.commands.demo.single import submit
 from vavasms.cli.signals import terminable, undisturbed
+from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import SandboxServer
 from vavasms.storage.postgres.connection import Connection
 from vavasms.storage.queries import load_queries

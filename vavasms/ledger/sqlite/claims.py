@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any
 
-from vavasms.campaigns.ledger.models import Claim, Exclusion, NewBatch
-from vavasms.campaigns.ledger.rows import (
+from vavasms.errors import InvalidInputError
+from vavasms.ledger.models import Claim, Exclusion, NewBatch
+from vavasms.ledger.rows import (
     DROPPED,
     HINDERED,
     OVER_BUDGET,
@@ -21,11 +22,10 @@ from vavasms.campaigns.ledger.rows import (
     still_going,
     waiting_again,
 )
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignEvent, CampaignState
-from vavasms.errors import InvalidInputError
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignEvent, CampaignState
 from vavasms.storage.queries import load_queries
 
-SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.sqlite", "queries.sql")
+SQL: Mapping[str, str] = load_queries("vavasms.ledger.sqlite", "queries.sql")
 
 
 def find(connection: Connection, campaign_id: str) -> CampaignRow:

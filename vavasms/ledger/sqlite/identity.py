@@ -29,8 +29,8 @@ from secrets import token_hex
 
 from attrs import evolve, fields, frozen
 
-from vavasms.campaigns.ledger.sqlite.claims import SQL
 from vavasms.errors import LedgerError, Outcome
+from vavasms.ledger.sqlite.claims import SQL
 from vavasms.storage.sqlite.files import file_id
 
 _RECOVER = (

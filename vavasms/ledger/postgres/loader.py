@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve
 
-from vavasms.campaigns.ledger.models import NewBatch
-from vavasms.campaigns.ledger.postgres import claims as tx
-from vavasms.campaigns.ledger.postgres.claims import SQL
-from vavasms.campaigns.ledger.rows import PURGE_ROWS, PURGE_STEPS, dump_record, load_record, still_going
-from vavasms.campaigns.states import CampaignEvent, CampaignState
 from vavasms.errors import LedgerError
+from vavasms.ledger.models import NewBatch
+from vavasms.ledger.postgres import claims as tx
+from vavasms.ledger.postgres.claims import SQL
+from vavasms.ledger.rows import PURGE_ROWS, PURGE_STEPS, dump_record, load_record, still_going
+from vavasms.ledger.states import CampaignEvent, CampaignState
 from vavasms.storage.postgres.connection import Connection, UniqueViolation
 from vavasms.storage.postgres.database import ask
 

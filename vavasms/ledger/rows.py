@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from attrs import evolve, fields, frozen
 
-from vavasms.campaigns.ledger.models import (
+from vavasms.errors import InvalidInputError
+from vavasms.ledger.models import (
     LONGEST_DELAY,
     BatchRecord,
     Campaign,
@@ -22,7 +23,7 @@ from vavasms.campaigns.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
-from vavasms.campaigns.states import (
+from vavasms.ledger.states import (
     BATCH_TRANSITIONS,
     CAMPAIGN_TRANSITIONS,
     BatchEvent,
@@ -31,7 +32,6 @@ from vavasms.campaigns.states import (
     CampaignState,
     settle_events,
 )
-from vavasms.errors import InvalidInputError
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 

@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import groupby
 
-from vavasms.campaigns.ledger.models import QueuedBatch
-from vavasms.campaigns.ledger.rows import CampaignRow, read_queued
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
+from vavasms.ledger.models import QueuedBatch
+from vavasms.ledger.rows import CampaignRow, read_queued
 from vavasms.storage.postgres.connection import Connection
 from vavasms.storage.postgres.database import ask, change
 from vavasms.storage.queries import load_queries
@@ -32,7 +32,7 @@ try:
 except ImportError:
     raise misconfigured("A ledger on PostgreSQL needs its extra: pip install 'vavasms[postgres]'.") from None
 
-SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.postgres", "jobs.sql")
+SQL: Mapping[str, str] = load_queries("vavasms.ledger.postgres", "jobs.sql")
 TASK = "vavasms.send_batches"
 #: Batches of a stretch; it begins at a multiple of this. And so many at the end are woken for one by one: the
 #: stretches that 64 batches in flight are at then.

@@ -7,7 +7,7 @@ from enum import Enum
 
 from attrs import field, frozen
 
-from vavasms.campaigns.states import BatchState, CampaignState
+from vavasms.ledger.states import BatchState, CampaignState
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 

@@ -17,8 +17,9 @@ from anyio import CancelScope, sleep
 from anyio.to_thread import run_sync
 from attrs import asdict
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import (
+from vavasms.errors import LedgerError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import (
     RESERVE_AHEAD,
     BatchRecord,
     Campaign,
@@ -31,7 +32,7 @@ from vavasms.campaigns.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
-from vavasms.campaigns.ledger.rows import (
+from vavasms.ledger.rows import (
     DIED,
     LOADING_ENDED,
     PURGE_PAUSE,
@@ -48,12 +49,11 @@ from vavasms.campaigns.ledger.rows import (
     shift_arrival,
     still_going,
 )
-from vavasms.campaigns.ledger.sqlite import claims as tx
-from vavasms.campaigns.ledger.sqlite.claims import SQL
-from vavasms.campaigns.ledger.sqlite.identity import check_file, read_identity, write_beside
-from vavasms.campaigns.ledger.sqlite.in_use import examine, hold_refused, recover, unmark_abandoned, use_file
-from vavasms.campaigns.states import BatchEvent, CampaignEvent, CampaignState
-from vavasms.errors import LedgerError
+from vavasms.ledger.sqlite import claims as tx
+from vavasms.ledger.sqlite.claims import SQL
+from vavasms.ledger.sqlite.identity import check_file, read_identity, write_beside
+from vavasms.ledger.sqlite.in_use import examine, hold_refused, recover, unmark_abandoned, use_file
+from vavasms.ledger.states import BatchEvent, CampaignEvent, CampaignState
 from vavasms.numbers import Msisdn
 from vavasms.storage.queries import load_migrations
 from vavasms.storage.sqlite.database import Database
@@ -63,7 +63,7 @@ T = TypeVar("T")
 
 #: Marks a file as a ledger: "VAVA".
 APPLICATION_ID = 0x56415641
-MIGRATIONS = load_migrations("vavasms.campaigns.ledger.sqlite")
+MIGRATIONS = load_migrations("vavasms.ledger.sqlite")
 
 #: What holds numbers; addressees are found through the recipients.
 _PERSONAL = ("delete_addressees", "delete_recipients", "delete_deliveries")

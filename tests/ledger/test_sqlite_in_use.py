@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from vavasms.campaigns.ledger.sqlite.identity import read_identity
-from vavasms.campaigns.ledger.sqlite.ledger import SqliteLedger
 from vavasms.errors import ConfigurationError, LedgerBusyError, LedgerError, Outcome
+from vavasms.ledger.sqlite.identity import read_identity
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.numbers import Msisdn
 
 pytestmark = pytest.mark.anyio

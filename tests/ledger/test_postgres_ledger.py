@@ -17,14 +17,14 @@ from psycopg.conninfo import make_conninfo
 
 from tests.campaigns.crew import ask, jobs, open_empty, until
 from tests.storage.bridge import Bridge
-from vavasms.campaigns.ledger.models import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
-from vavasms.campaigns.ledger.postgres.claims import claim as write_claim
-from vavasms.campaigns.ledger.postgres.jobs import queue_of
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.ledger.rows import Intent
 from vavasms.campaigns.report import read_report
-from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.errors import LedgerError
+from vavasms.ledger.models import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
+from vavasms.ledger.postgres.claims import claim as write_claim
+from vavasms.ledger.postgres.jobs import queue_of
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.rows import Intent
+from vavasms.ledger.states import BatchEvent, CampaignState
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 from vavasms.storage.postgres.connection import Connection

@@ -17,12 +17,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.campaigns.crew import ask, muster, until
 from tests.campaigns.staging import Stage, accepted, connect, phones, stall
-from vavasms.campaigns.ledger.postgres.ledger import MIGRATIONS, PostgresLedger
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.states import CampaignState
 from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
+from vavasms.ledger.postgres.ledger import MIGRATIONS, PostgresLedger
+from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import SandboxServer
 from vavasms.storage.postgres.database import PostgresDatabase
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from vavasms.campaigns.ledger.sqlite.ledger import APPLICATION_ID, MIGRATIONS, SqliteLedger, reap_orphans
 from vavasms.errors import LedgerBusyError
+from vavasms.ledger.sqlite.ledger import APPLICATION_ID, MIGRATIONS, SqliteLedger, reap_orphans
 from vavasms.storage.sqlite.database import Database
 
 

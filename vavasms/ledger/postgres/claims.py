@@ -11,9 +11,10 @@ from typing import Any
 
 from attrs import evolve
 
-from vavasms.campaigns.ledger.models import Claim, Exclusion
-from vavasms.campaigns.ledger.postgres.jobs import wake
-from vavasms.campaigns.ledger.rows import (
+from vavasms.errors import InvalidInputError
+from vavasms.ledger.models import Claim, Exclusion
+from vavasms.ledger.postgres.jobs import wake
+from vavasms.ledger.rows import (
     DROPPED,
     HINDERED,
     OVER_BUDGET,
@@ -24,13 +25,12 @@ from vavasms.campaigns.ledger.rows import (
     read_campaign,
     waiting_again,
 )
-from vavasms.campaigns.states import BatchEvent, BatchState, CampaignEvent, CampaignState
-from vavasms.errors import InvalidInputError
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignEvent, CampaignState
 from vavasms.storage.postgres.connection import Connection
 from vavasms.storage.postgres.database import Rows, Step, ask, change
 from vavasms.storage.queries import load_queries
 
-SQL: Mapping[str, str] = load_queries("vavasms.campaigns.ledger.postgres", "queries.sql")
+SQL: Mapping[str, str] = load_queries("vavasms.ledger.postgres", "queries.sql")
 
 
 async def find(connection: Connection, campaign_id: str) -> CampaignRow:

@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from typing import Protocol
 
-from vavasms.campaigns.ledger.models import (
+from vavasms.ledger.models import (
     BatchRecord,
     Campaign,
     CampaignStatus,
@@ -26,7 +26,7 @@ from vavasms.campaigns.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
-from vavasms.campaigns.states import BatchEvent
+from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
 
 

@@ -14,9 +14,10 @@ from weakref import WeakValueDictionary
 
 from attrs import asdict, evolve
 
-from vavasms.campaigns.leases import ORPHAN_AFTER, RESEND_GRACE
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import (
+from vavasms.config import Secret
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.leases import ORPHAN_AFTER, RESEND_GRACE
+from vavasms.ledger.models import (
     RESERVE_AHEAD,
     BatchRecord,
     Campaign,
@@ -29,12 +30,12 @@ from vavasms.campaigns.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
-from vavasms.campaigns.ledger.postgres import claims as tx
-from vavasms.campaigns.ledger.postgres.claims import SQL
-from vavasms.campaigns.ledger.postgres.jobs import SQL as JOBS
-from vavasms.campaigns.ledger.postgres.jobs import forget_jobs, wake
-from vavasms.campaigns.ledger.postgres.jobs_schema import SCHEMA, prepare_jobs
-from vavasms.campaigns.ledger.postgres.loader import (
+from vavasms.ledger.postgres import claims as tx
+from vavasms.ledger.postgres.claims import SQL
+from vavasms.ledger.postgres.jobs import SQL as JOBS
+from vavasms.ledger.postgres.jobs import forget_jobs, wake
+from vavasms.ledger.postgres.jobs_schema import SCHEMA, prepare_jobs
+from vavasms.ledger.postgres.loader import (
     begin_purge,
     copy_batches,
     discard,
@@ -42,8 +43,8 @@ from vavasms.campaigns.ledger.postgres.loader import (
     purge_batches,
     purge_rows,
 )
-from vavasms.campaigns.ledger.postgres.maintenance import PostgresMaintenance
-from vavasms.campaigns.ledger.rows import (
+from vavasms.ledger.postgres.maintenance import PostgresMaintenance
+from vavasms.ledger.rows import (
     CLOCK_SKEW,
     CampaignRow,
     Intent,
@@ -58,8 +59,7 @@ from vavasms.campaigns.ledger.rows import (
     read_queued,
     read_status,
 )
-from vavasms.campaigns.states import BatchEvent, CampaignEvent
-from vavasms.config import Secret
+from vavasms.ledger.states import BatchEvent, CampaignEvent
 from vavasms.numbers import Msisdn
 from vavasms.storage.group_commit import GroupCommit
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
@@ -68,7 +68,7 @@ from vavasms.storage.queries import load_migrations
 
 T = TypeVar("T")
 
-MIGRATIONS = load_migrations("vavasms.campaigns.ledger.postgres")
+MIGRATIONS = load_migrations("vavasms.ledger.postgres")
 #: Batches that get their jobs at a time when a campaign starts.
 CHUNK = 5000
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from vavasms.campaigns.ledger.postgres import claims as tx
-from vavasms.campaigns.ledger.postgres.claims import SQL
-from vavasms.campaigns.ledger.postgres.jobs import SQL as JOBS
-from vavasms.campaigns.ledger.postgres.jobs import STRETCH, forget_jobs
-from vavasms.campaigns.ledger.rows import DAY, DIED, LOADING_ENDED, dump_record
-from vavasms.campaigns.states import BatchState
+from vavasms.ledger.postgres import claims as tx
+from vavasms.ledger.postgres.claims import SQL
+from vavasms.ledger.postgres.jobs import SQL as JOBS
+from vavasms.ledger.postgres.jobs import STRETCH, forget_jobs
+from vavasms.ledger.rows import DAY, DIED, LOADING_ENDED, dump_record
+from vavasms.ledger.states import BatchState
 from vavasms.storage.postgres.connection import Connection
 from vavasms.storage.postgres.database import PostgresDatabase, ask, change
 

@@ -11,9 +11,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
-from vavasms.campaigns.ledger.models import BatchRecord, Claim
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.states import BatchEvent
+from vavasms.ledger.models import BatchRecord, Claim
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
 from vavasms.storage.postgres.database import PostgresDatabase, Rows
 

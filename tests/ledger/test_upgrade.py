@@ -9,15 +9,15 @@ from sqlite3 import connect
 import psycopg
 import pytest
 
-from vavasms.campaigns.ledger.base import Ledger
-from vavasms.campaigns.ledger.models import BatchRecord
-from vavasms.campaigns.ledger.postgres.ledger import MIGRATIONS as POSTGRES
-from vavasms.campaigns.ledger.postgres.ledger import PostgresLedger
-from vavasms.campaigns.ledger.sqlite.ledger import APPLICATION_ID, SqliteLedger
-from vavasms.campaigns.ledger.sqlite.ledger import MIGRATIONS as SQLITE
-from vavasms.campaigns.states import BatchEvent, CampaignState
 from vavasms.config import Secret
 from vavasms.errors import ConfigurationError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.models import BatchRecord
+from vavasms.ledger.postgres.ledger import MIGRATIONS as POSTGRES
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.sqlite.ledger import APPLICATION_ID, SqliteLedger
+from vavasms.ledger.sqlite.ledger import MIGRATIONS as SQLITE
+from vavasms.ledger.states import BatchEvent, CampaignState
 from vavasms.storage.postgres.database import PostgresDatabase
 from vavasms.storage.sqlite.database import Database
 

@@ -12,9 +12,10 @@ from anyio import CancelScope
 from anyio.to_thread import run_sync
 from attrs import asdict, evolve
 
-from vavasms.campaigns.ledger.rows import LEDGER_RECOVERED, RECOVERED, dump_record
-from vavasms.campaigns.ledger.sqlite.claims import SQL
-from vavasms.campaigns.ledger.sqlite.identity import (
+from vavasms.errors import LedgerError, Outcome, VavaSMSError
+from vavasms.ledger.rows import LEDGER_RECOVERED, RECOVERED, dump_record
+from vavasms.ledger.sqlite.claims import SQL
+from vavasms.ledger.sqlite.identity import (
     OTHER_LOG,
     Identity,
     check_latest,
@@ -27,8 +28,7 @@ from vavasms.campaigns.ledger.sqlite.identity import (
     read_identity,
     write_beside,
 )
-from vavasms.campaigns.ledger.sqlite.lock import runner_lock
-from vavasms.errors import LedgerError, Outcome, VavaSMSError
+from vavasms.ledger.sqlite.lock import runner_lock
 from vavasms.storage.sqlite.database import Database
 from vavasms.storage.sqlite.locks import FileHandle, hold_file
 
