@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Self
 
 from vavasms import endpoints
@@ -13,8 +14,10 @@ from vavasms.bulk.sender import BulkStream, Collector
 from vavasms.config import Timeouts, load_settings, misconfigured, name_account
 from vavasms.endpoints import Account
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
+from vavasms.sends.base import OpenLedger, Sends
 from vavasms.tracebacks import hide_frames, hide_frames_async
 from vavasms.transport.hooks import Hook
 from vavasms.transport.http import AsyncBaseTransport, HttpTransport
@@ -46,6 +49,11 @@ class AsyncVavaSMS:
     :param retry_refused: take 421, 425 and 429 for "nothing was sent"; False makes them unknown.
     :param refusals_are_final: your gateway is known to answer a bare 4xx only to what it did not send: such a
         send is rejected where its body holds no sign of a success. False: it is unknown.
+    :param ledger: where single sends are kept: the path of a file, `postgresql://user@host/name`, or an open
+        ledger. With it a send takes an `idempotency_key`, and each is kept, with a key of its own where it is
+        given none: its recipients, its outcome, its ids, and of its text a salted digest.
+    :param keep: how long a send is kept beyond its outcome; its key is free after that.
+    :param keep_texts: keep the texts too.
     :param on_request: called with a `CallInfo` before each attempt; a plain function, quick, without I/O.
     :param on_response: the same, after each attempt.
     """
@@ -69,6 +77,9 @@ class AsyncVavaSMS:
         lots_are_atomic: bool = False,
         retry_refused: bool = True,
         refusals_are_final: bool = False,
+        ledger: str | Path | OpenLedger | None = None,
+        keep: timedelta = timedelta(days=30),
+        keep_texts: bool = False,
         on_request: Hook | None = None,
         on_response: Hook | None = None,
     ) -> None:
@@ -94,6 +105,18 @@ class AsyncVavaSMS:
             on_response=on_response,
         )
 
+        self._keeper: Sends | None = None
+        if ledger is not None:
+            # Who has no ledger pays nothing for one.
+            from vavasms.sends.client import ClientSends, SendOptions
+
+            self._keeper = ClientSends(
+                SendOptions(ledger=ledger, keep=keep, keep_texts=keep_texts),
+                account=self._account_name,
+                transport=self._transport,
+                timeouts=self._timeouts,
+            )
+
     def __repr__(self) -> str:
         settings = getattr(self, "_settings", None)
         if settings is None:
@@ -107,8 +130,12 @@ class AsyncVavaSMS:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections. May be called twice."""
-        await self._transport.aclose()
+        """Close the connections, and the ledger where it was opened here. May be called twice."""
+        try:
+            if self._keeper is not None:
+                await self._keeper.aclose()
+        finally:
+            await self._transport.aclose()
 
     @hide_frames_async
     async def balance(self) -> Balance:
@@ -119,15 +146,76 @@ class AsyncVavaSMS:
         return await endpoints.fetch_balance(self._transport)
 
     @hide_frames_async
-    async def send(self, to: str | Iterable[str], message: str, *, sender_id: str | None = None) -> Lot:
+    async def send(
+        self,
+        to: str | Iterable[str],
+        message: str,
+        *,
+        sender_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Lot:
         """Send one text to one number or a few, in one request (documentation: text/single).
 
-        Costs segments x numbers; a number given twice is sent to once. Not repeatable: every error has
-        an `outcome`, and only `safe_to_retry` ones may be sent again. Raises `InvalidInputError` before
-        anything is sent. For more than some hundred numbers use `send_bulk`.
+        Costs segments x numbers; a number given twice is sent to once. Not repeatable without a key: every
+        error has an `outcome`, and only `safe_to_retry` ones may be sent again. Raises `InvalidInputError`
+        before anything is sent. For more than some hundred numbers use `send_bulk`.
+
+        With an `idempotency_key` (1 to 255 printable characters, unique per account; needs a `ledger`) it may
+        be repeated at will, from any process, after any crash: what was accepted is returned again
+        (`Lot.replayed`), what was rejected or not sent is sent, what is unknown raises `OutcomeUnknownError`
+        until a person decides (`resolve`). Raises `IdempotencyConflictError` for a key that stands for
+        something else, `SendInProgressError` where another call has no outcome in time, `LedgerError`, with
+        nothing sent, where the ledger cannot be written.
         """
-        draft = draft_text(message, self._sender_id(sender_id), username=self._settings.username)
-        return await endpoints.send_text(self._transport, draft, self._recipients(to))
+        sender = self._sender_id(sender_id)
+        draft = draft_text(message, sender, username=self._settings.username)
+        recipients = self._recipients(to)
+        if self._keeper is None and idempotency_key is None:
+            return await endpoints.send_text(self._transport, draft, recipients)
+        return await self._sends.send_text(draft, recipients, (sender, message), idempotency_key)
+
+    @hide_frames_async
+    async def enqueue(
+        self,
+        to: str | Iterable[str],
+        message: str,
+        *,
+        sender_id: str | None = None,
+        idempotency_key: str | None = None,
+        not_before: datetime | None = None,
+    ) -> SendRecord:
+        """Keep one text in the ledger: a worker (`vavasms worker`, `CampaignWorker`) sends it.
+
+        Checked as `send` does it, and not sent by this call. May be repeated with its key: what stands under
+        it is returned. `not_before` has a time zone. What was not sent is tried again, five times in all.
+        """
+        sender = self._sender_id(sender_id)
+        draft_text(message, sender, username=self._settings.username)
+        return await self._sends.enqueue(self._recipients(to), (sender, message), idempotency_key, not_before)
+
+    @hide_frames_async
+    async def sent(self, idempotency_key: str) -> SendRecord | None:
+        """Return what the ledger has of a send; None where it knows no such key."""
+        return await self._sends.find(idempotency_key)
+
+    @hide_frames_async
+    async def resolve(self, idempotency_key: str, *, sent: bool, note: str = "") -> SendRecord:
+        """Decide on a send that is unknown, once somebody looked it up; return what it is now.
+
+        `sent=True`: it is accepted. `sent=False`: nothing went out, and its key may be used anew. Raises
+        `InvalidInputError` for a send that is not unknown.
+        """
+        return await self._sends.resolve(idempotency_key, sent=sent, note=note)
+
+    @property
+    def _sends(self) -> Sends:
+        if self._keeper is None:
+            raise misconfigured("A key, the outbox and the log need a ledger: AsyncVavaSMS(ledger='sms.db').")
+        return self._keeper
+
+    @property
+    def _account_name(self) -> str:
+        return name_account(self._settings.username, self._settings.base_url)
 
     @hide_frames_async
     async def delivery_reports(
@@ -250,7 +338,7 @@ class AsyncVavaSMS:
     def account(self) -> Account:
         """What campaigns need of this client: `CampaignRunner(sms, ledger)` asks for it."""
         return Account(
-            name=name_account(self._settings.username, self._settings.base_url),
+            name=self._account_name,
             transport=self._transport,
             sender_id=self._settings.sender_id,
             region=self._region,

@@ -7,10 +7,12 @@ Who must act decides where an error stands in the tree::
      │    ├── InvalidNumberError
      │    ├── InvalidSenderIdError
      │    ├── InvalidMessageError
-     │    └── InvalidOtpTemplateError
+     │    ├── InvalidOtpTemplateError
+     │    └── IdempotencyConflictError      one key, two contents
      ├── ConfigurationError                you: the settings are wrong
      ├── LedgerError                       this machine: the ledger cannot be written or read
      │    └── LedgerBusyError                another runner has it
+     ├── SendInProgressError               another call: its send of the same key has no outcome yet
      ├── NotSentError                      the network: nothing left this machine
      ├── OutcomeUnknownError               the network: it left, no answer could be read
      ├── UnexpectedReplyError              the gateway: an answer nobody documented
@@ -107,6 +109,17 @@ class InvalidOtpTemplateError(InvalidInputError):
     """The OTP template does not hold `##OTP##`."""
 
 
+class IdempotencyConflictError(InvalidInputError):
+    """The idempotency key stands for a send with other content; nothing was sent."""
+
+    #: When the key was first used, in seconds since the epoch.
+    first_used_at: float
+
+    def __init__(self, message: str, *, first_used_at: float) -> None:
+        super().__init__(message, argument="idempotency_key")
+        self.first_used_at = first_used_at
+
+
 class ConfigurationError(VavaSMSError):
     """The settings are wrong, or the gateway does not live where they say."""
 
@@ -117,6 +130,10 @@ class LedgerError(VavaSMSError):
 
 class LedgerBusyError(LedgerError):
     """Another runner lives on this ledger; there is one at a time."""
+
+
+class SendInProgressError(VavaSMSError):
+    """Another call sends under the same idempotency key; this one sent nothing. Ask again with that key."""
 
 
 class NotSentError(VavaSMSError):

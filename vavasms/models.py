@@ -38,6 +38,8 @@ class Lot:
     description: str = field(repr=False)
     #: The numbers of the request, in the order they were sent.
     recipients: tuple[Msisdn, ...]
+    #: True where an earlier call with the same idempotency key sent it, and this one sent nothing.
+    replayed: bool = False
 
     @property
     def by_recipient(self) -> Mapping[Msisdn, str] | None:
@@ -86,6 +88,8 @@ class OtpReceipt:
     #: Opaque; empty where the gateway named none.
     message_id: str
     description: str = field(repr=False)
+    #: True where an earlier call with the same idempotency key sent it, and this one sent nothing.
+    replayed: bool = False
 
 
 class OtpReason(Enum):

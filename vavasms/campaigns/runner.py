@@ -22,7 +22,6 @@ from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.clock import SharedClock
 from vavasms.campaigns.sending.dispatcher import Dispatcher
-from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
 from vavasms.config import username_of
 from vavasms.endpoints import Account, fetch_balance
@@ -30,6 +29,7 @@ from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, NewCampaign
+from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.states import CampaignState
 from vavasms.tracebacks import hide_frames_async
 from vavasms.wire.requests import draft_text

@@ -26,12 +26,18 @@ from vavasms.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
+from vavasms.ledger.sends import SendStore
 from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
 
 
 class Ledger(Protocol):
-    """Where campaigns are kept. Every implementation passes `tests/contract/`."""
+    """Where campaigns and single sends are kept. Every implementation passes `tests/contract/`."""
+
+    @property
+    def sends(self) -> SendStore:
+        """The single sends."""
+        ...
 
     @property
     def is_shared(self) -> bool:

@@ -145,6 +145,8 @@ class BatchRecord:
     message_ids: tuple[str, ...] = ()
     #: `TypeOfError: its sentence`, or what a person decided; None for a plain success.
     error: str | None = None
+    #: The gateway's own words; kept of single sends only.
+    description: str = field(default="", repr=False)
 
 
 @frozen(kw_only=True)

@@ -199,7 +199,12 @@ def waiting_again(batches: int) -> str:
 
 def dump_record(record: BatchRecord) -> str:
     """Write what is kept of an answer."""
-    values = {"lot": record.lot_id, "ids": list(record.message_ids), "error": record.error}
+    values = {
+        "lot": record.lot_id,
+        "ids": list(record.message_ids),
+        "error": record.error,
+        "said": record.description,
+    }
     return json.dumps({key: value for key, value in values.items() if value}, separators=(",", ":"))
 
 
@@ -210,6 +215,7 @@ def load_record(text: str | None) -> BatchRecord:
         lot_id=values.get("lot") or "",
         message_ids=tuple(values.get("ids") or ()),
         error=values.get("error"),
+        description=values.get("said") or "",
     )
 
 

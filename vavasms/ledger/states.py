@@ -1,4 +1,6 @@
-"""Every state that a campaign and a batch can be in, and every way from one to another. Pure.
+"""Every state that a campaign, a batch and a single send can be in, and every way from one to another. Pure.
+
+A single send has the states of a batch.
 
 What is not in these tables cannot happen: the ledgers are tested against them, pair by pair.
 """
@@ -71,6 +73,10 @@ BATCH_TRANSITIONS: Mapping[tuple[BatchState, BatchEvent], BatchState] = MappingP
         (BatchState.UNKNOWN, BatchEvent.RESEND): BatchState.QUEUED,
     }
 )
+
+
+#: A single send in one of these came to nothing: a call with its key begins it anew, as if it were queued.
+RENEWABLE = frozenset({BatchState.REJECTED, BatchState.CANCELLED})
 
 
 class CampaignState(Enum):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from threading import RLock
 from typing import Self, TypeVar
 
@@ -20,8 +21,10 @@ from vavasms.calls import CallGroup, PortalCall, Step, cancel_steps, close, fini
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
+from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.portal import shared
+from vavasms.sends.base import OpenLedger
 from vavasms.sync.bulk import BulkResults
 from vavasms.sync.caller_thread import CallerThreadReader
 from vavasms.tracebacks import hide_frames
@@ -59,6 +62,9 @@ class VavaSMS:
         lots_are_atomic: bool = False,
         retry_refused: bool = True,
         refusals_are_final: bool = False,
+        ledger: str | Path | OpenLedger | None = None,
+        keep: timedelta = timedelta(days=30),
+        keep_texts: bool = False,
         on_request: Hook | None = None,
         on_response: Hook | None = None,
     ) -> None:
@@ -78,6 +84,9 @@ class VavaSMS:
             lots_are_atomic=lots_are_atomic,
             retry_refused=retry_refused,
             refusals_are_final=refusals_are_final,
+            ledger=ledger,
+            keep=keep,
+            keep_texts=keep_texts,
             on_request=on_request,
             on_response=on_response,
         )
@@ -124,9 +133,49 @@ class VavaSMS:
         return self._call(self._client.balance)
 
     @hide_frames
-    def send(self, to: str | Iterable[str], message: str, *, sender_id: str | None = None) -> Lot:
+    def send(
+        self,
+        to: str | Iterable[str],
+        message: str,
+        *,
+        sender_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Lot:
         """Send one text to one number or a few: see `AsyncVavaSMS.send`."""
-        return self._call(partial(self._client.send, to, message, sender_id=sender_id), sends=True)
+        call = partial(self._client.send, to, message, sender_id=sender_id, idempotency_key=idempotency_key)
+        return self._call(call, sends=True)
+
+    @hide_frames
+    def enqueue(
+        self,
+        to: str | Iterable[str],
+        message: str,
+        *,
+        sender_id: str | None = None,
+        idempotency_key: str | None = None,
+        not_before: datetime | None = None,
+    ) -> SendRecord:
+        """Keep one text for a worker: see `AsyncVavaSMS.enqueue`."""
+        call = partial(
+            self._client.enqueue,
+            to,
+            message,
+            sender_id=sender_id,
+            idempotency_key=idempotency_key,
+            not_before=not_before,
+        )
+        # Where it is cut off nobody knows whether it is kept: asked again with its key it is kept once.
+        return self._call(call, sends=True)
+
+    @hide_frames
+    def sent(self, idempotency_key: str) -> SendRecord | None:
+        """Return what the ledger has of a send: see `AsyncVavaSMS.sent`."""
+        return self._call(partial(self._client.sent, idempotency_key))
+
+    @hide_frames
+    def resolve(self, idempotency_key: str, *, sent: bool, note: str = "") -> SendRecord:
+        """Decide on a send that is unknown: see `AsyncVavaSMS.resolve`."""
+        return self._call(partial(self._client.resolve, idempotency_key, sent=sent, note=note))
 
     @hide_frames
     def delivery_reports(self, message_id: str, *, lot_id: str | None = None) -> tuple[DeliveryReport, ...]:

@@ -25,7 +25,7 @@ import trio  # noqa: F401
 from tests.campaigns.crashes.fuses import Fuse, FusedConnection, FusedTransport, say
 from vavasms import AsyncVavaSMS
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.sending import pending_writes
+from vavasms.ledger import pending_writes
 from vavasms.errors import VavaSMSError
 from vavasms.ledger.models import BatchRecord, CampaignStatus, Claim
 from vavasms.ledger.sqlite.ledger import SqliteLedger

@@ -19,9 +19,9 @@ from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, dump_policy, parse_window
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.campaign_sender import CampaignSender
-from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.workers.worker import CampaignWorker
 from vavasms.ledger.models import Campaign, Claim, QueuedBatch, StoredBatch
+from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.states import BatchState, CampaignState
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer

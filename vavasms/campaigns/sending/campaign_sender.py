@@ -9,15 +9,15 @@ from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.sending.balance_floor import BalanceReader
-from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.sending.queued_batch import (
     QueuedBatchSender,
     SendResult,
-    name_reason,
     stop_reason,
 )
 from vavasms.endpoints import Account
+from vavasms.ledger.attempts import name_reason
 from vavasms.ledger.models import Campaign, QueuedBatch
+from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.postgres.ledger import PostgresLedger
 
 

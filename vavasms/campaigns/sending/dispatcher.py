@@ -10,7 +10,8 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
-from vavasms.campaigns.sending.queued_batch import QueuedBatchSender, SendResult, name_reason, stop_reason
+from vavasms.campaigns.sending.queued_batch import QueuedBatchSender, SendResult, stop_reason
+from vavasms.ledger.attempts import name_reason
 from vavasms.ledger.models import QueuedBatch
 from vavasms.ledger.states import CampaignState
 

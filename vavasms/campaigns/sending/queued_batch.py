@@ -6,10 +6,10 @@ one machine, a worker among several) goes through here.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
+from functools import partial
 from secrets import token_hex
 
 import anyio
@@ -18,7 +18,6 @@ from attrs import define, field, frozen
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.sending.balance_floor import RECHECK, BalanceFloor, BalanceReader
-from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.config import username_of
 from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
@@ -26,15 +25,22 @@ from vavasms.errors import (
     InvalidInputError,
     LedgerError,
     Outcome,
-    OutcomeUnknownError,
     RateLimitedError,
     RejectedNumberError,
     ServerError,
     UnexpectedReplyError,
     VavaSMSError,
 )
+from vavasms.ledger.attempts import (
+    call_once,
+    describe_error,
+    measure_age,
+    name_reason,
+    record_error,
+    wait_after,
+)
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.leases import MAX_CLAIM_AGE, SEND_DEADLINE
+from vavasms.ledger.leases import MAX_CLAIM_AGE
 from vavasms.ledger.models import (
     LONGEST_DELAY,
     RESERVE_AHEAD,
@@ -43,8 +49,9 @@ from vavasms.ledger.models import (
     Claim,
     QueuedBatch,
 )
+from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.states import BatchEvent
-from vavasms.transport.backoff import backoff
+from vavasms.models import Lot
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
 
@@ -123,7 +130,7 @@ class QueuedBatchSender:
         claim = await self._claim_in_turn(batch)
         if claim is None:
             return _NOT_CLAIMED
-        age = self._measure_age(claim)
+        age = measure_age(claim.at, self.clock)
         if age() > MAX_CLAIM_AGE:
             return await self._requeue(claim)
         return await self._send_claim(claim, age, answered)
@@ -144,11 +151,6 @@ class QueuedBatchSender:
             # Its turn is over: those that wait for the balance must not leave all at once.
             await self._pause(RECHECK)
         return None
-
-    def _measure_age(self, claim: Claim) -> Callable[[], float]:
-        """Return a measure of the seconds since a claim, by two clocks: one may be set back, one sleep."""
-        returned = time.monotonic()
-        return lambda: max(self.clock() - claim.at, time.monotonic() - returned)
 
     async def _wait_for_turn(self, batch: QueuedBatch) -> bool:
         """Wait for the rate, before the claim: nothing is `sending` meanwhile. False where stopped."""
@@ -204,27 +206,19 @@ class QueuedBatchSender:
     async def _send_claim(
         self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]
     ) -> SendResult:
-        # A machine may sleep between any two steps: what was resent meanwhile must not leave once more.
-        attempt = Attempt(may_leave=lambda: age() < SEND_DEADLINE)
-        try:
-            draft = draft_text(
-                claim.message, self.campaign.sender_id, username=username_of(self.campaign.account)
-            )
-            lot = await send_text(self.transport, draft, claim.recipients, attempt)
-        except VavaSMSError as caught:
-            # Neither frames nor what stands in them.
-            error = caught.with_traceback(None)
-        except BaseException as interrupt:
-            # Cancelled, or a fault of our own: the body knows how far it came.
-            await self._settle_interrupted(claim, attempt.outcome, type(interrupt).__name__)
-            raise
-        else:
-            answered()
-            record = BatchRecord(lot_id=lot.lot_id, message_ids=lot.message_ids)
-            await self._settle(claim, BatchEvent.ACCEPT, record)
-            return SendResult(status=SendStatus.SETTLED)
-        # No sign of an answer here: the next batch is begun only once it is known what this error means.
-        return await self._settle_error(claim, error)
+        async def call(attempt: Attempt) -> Lot:
+            username = username_of(self.campaign.account)
+            draft = draft_text(claim.message, self.campaign.sender_id, username=username)
+            return await send_text(self.transport, draft, claim.recipients, attempt)
+
+        lot = await call_once(call, age=age, settle=partial(self._settle, claim))
+        if isinstance(lot, VavaSMSError):
+            # No sign of an answer here: the next batch is begun only once it is known what this error means.
+            return await self._settle_error(claim, lot)
+        answered()
+        record = BatchRecord(lot_id=lot.lot_id, message_ids=lot.message_ids)
+        await self._settle(claim, BatchEvent.ACCEPT, record)
+        return SendResult(status=SendStatus.SETTLED)
 
     async def _settle_error(self, claim: Claim, error: VavaSMSError) -> SendResult:
         """Do what the outcome table says of this error."""
@@ -235,17 +229,17 @@ class QueuedBatchSender:
             if isinstance(error, RejectedNumberError) and len(claim.recipients) > 1:
                 await self.pending.write_or_defer(lambda: self.ledger.split(claim))
                 return SendResult(status=SendStatus.REQUEUED, error=error)
-            await self._settle(claim, BatchEvent.REJECT, _record(error))
+            await self._settle(claim, BatchEvent.REJECT, record_error(error))
         elif error.outcome is Outcome.NOT_SENT:
             return await self._requeue(claim, error)
         else:
-            await self._settle(claim, BatchEvent.MARK_UNKNOWN, _record(error))
+            await self._settle(claim, BatchEvent.MARK_UNKNOWN, record_error(error))
         return SendResult(
-            status=SendStatus.SETTLED, error=error, stop=_describe_error(error) if error.halts else None
+            status=SendStatus.SETTLED, error=error, stop=describe_error(error) if error.halts else None
         )
 
     async def _requeue(self, claim: Claim, error: VavaSMSError | None = None) -> SendResult:
-        wait = _wait_after(claim, error)
+        wait = wait_after(claim.attempt, error)
         if isinstance(error, RateLimitedError):
             self._held_until = max(self._held_until, self.clock() + wait)
         record, due = BatchRecord(), self.clock() + wait
@@ -257,39 +251,12 @@ class QueuedBatchSender:
             await self.ledger.hold(self.campaign.account, self._held_until, now=self.clock())
         tired = error is not None and claim.attempt >= MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
-        stop = _describe_error(error) if error is not None and (tired or hopeless) else None
+        stop = describe_error(error) if error is not None and (tired or hopeless) else None
         return SendResult(status=SendStatus.REQUEUED, error=error, stop=stop)
-
-    async def _settle_interrupted(self, claim: Claim, outcome: Outcome, name: str) -> None:
-        error = OutcomeUnknownError(f"It was interrupted ({name}) while it was being sent.")
-        unknown = outcome is Outcome.UNKNOWN
-        event = BatchEvent.MARK_UNKNOWN if unknown else BatchEvent.REQUEUE
-        await self._settle(claim, event, _record(error) if unknown else BatchRecord())
 
     async def _settle(self, claim: Claim, event: BatchEvent, record: BatchRecord) -> None:
         await self.pending.write_or_defer(lambda: self.ledger.settle(claim, event, record))
         self.balance.answered(claim.number)
-
-
-def _wait_after(claim: Claim, error: VavaSMSError | None) -> float:
-    """Return the seconds before the next try; none for a batch that was merely late."""
-    if error is None:
-        return 0.0
-    retry_after = error.retry_after if isinstance(error, RateLimitedError) else None
-    if retry_after is not None:
-        return min(retry_after, LONGEST_DELAY)
-    return backoff(claim.attempt)
-
-
-def _record(error: VavaSMSError) -> BatchRecord:
-    return BatchRecord(error=_describe_error(error))
-
-
-def _describe_error(error: VavaSMSError) -> str:
-    """Write an error for the ledger: its type, its sentence, the gateway's own words."""
-    description = error.description if isinstance(error, GatewayError) else None
-    added = f" ({description})" if description and description not in str(error) else ""
-    return f"{name_reason(error)}{added}"
 
 
 def stop_reason(breaker: CircuitBreaker, result: SendResult) -> str | None:
@@ -306,8 +273,3 @@ def stop_reason(breaker: CircuitBreaker, result: SendResult) -> str | None:
     if stop is not None:
         breaker.cause = breaker.cause or result.error
     return stop
-
-
-def name_reason(error: VavaSMSError) -> str:
-    """Return an error as the reason of a pause."""
-    return f"{type(error).__name__}: {error}"

@@ -17,13 +17,13 @@ from vavasms.campaigns.runner import HasAccount
 from vavasms.campaigns.sending.balance_floor import EVERY as READ_EVERY
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.campaign_sender import CampaignSender
-from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.campaigns.sending.queued_batch import SendResult, SendStatus
 from vavasms.campaigns.workers.jobs import BatchJob, JobWorker
 from vavasms.campaigns.workers.maintenance import EVERY, Maintenance
 from vavasms.errors import InvalidInputError, LedgerError, name_error
 from vavasms.ledger.leases import ORPHAN_AFTER, check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, QueuedBatch
+from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.postgres.jobs import queue_of
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.states import CampaignState

@@ -29,6 +29,7 @@ from vavasms.ledger.sqlite.identity import (
     write_beside,
 )
 from vavasms.ledger.sqlite.lock import runner_lock
+from vavasms.ledger.sqlite.sends import recover_sends
 from vavasms.storage.sqlite.database import Database
 from vavasms.storage.sqlite.locks import FileHandle, hold_file
 
@@ -139,6 +140,7 @@ def recover(connection: sqlite3.Connection, *, path: Path, inode: int, now: floa
     connection.execute(SQL["pause_recovered"], {"reason": LEDGER_RECOVERED})
     # Of these the rest of the list may be missing: they are never run.
     connection.execute(SQL["cancel_loading"], {"reason": LEDGER_RECOVERED})
+    count += recover_sends(connection, now)
     after = latest_of(read_beside(path))
     identity = read_identity(connection).follow(inode=inode, in_use=False, after=after)
     _write(connection, identity=identity)

@@ -53,6 +53,7 @@ from vavasms.ledger.sqlite import claims as tx
 from vavasms.ledger.sqlite.claims import SQL
 from vavasms.ledger.sqlite.identity import check_file, read_identity, write_beside
 from vavasms.ledger.sqlite.in_use import examine, hold_refused, recover, unmark_abandoned, use_file
+from vavasms.ledger.sqlite.sends import SqliteSends
 from vavasms.ledger.states import BatchEvent, CampaignEvent, CampaignState
 from vavasms.numbers import Msisdn
 from vavasms.storage.queries import load_migrations
@@ -77,6 +78,12 @@ class SqliteLedger(Ledger):
     def __init__(self, database: Database) -> None:
         self._database = database
         self.path = database.path
+        self._sends = SqliteSends(database)
+
+    @property
+    def sends(self) -> SqliteSends:
+        """The single sends."""
+        return self._sends
 
     @classmethod
     async def open(
@@ -145,6 +152,7 @@ class SqliteLedger(Ledger):
         if self._database.is_closed:
             return
         with CancelScope(shield=True):
+            await self._sends.aclose()
             if handle is not None:
                 await unmark_abandoned(self._database, handle)
             await self._database.aclose()

@@ -13,12 +13,15 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from secrets import randbelow
 
 from vavasms.errors import LedgerError, Outcome
 from vavasms.storage.sqlite.files import file_id
 
 #: In SQLite's lock-byte page, which never holds data, behind the bytes that SQLite locks itself.
 _LOCK_BYTE = 0x4000_0400
+#: Each member has a byte of its own, far beyond the 2**48 bytes that a database can have.
+_FIRST_MEMBER, _MEMBERS = 1 << 50, 1 << 60
 
 _GUARD = threading.Lock()
 #: By process, since a child has its parent's, and by device and inode.
@@ -34,6 +37,7 @@ class FileHandle:
         self._descriptor = descriptor
         self._is_locked = self._is_checked = False
         self._checking = threading.Lock()
+        self._members: set[int] = set()
 
     @property
     def inode(self) -> int:
@@ -60,6 +64,35 @@ class FileHandle:
         with _GUARD:
             _unlock(self._descriptor)
             self._is_locked = False
+
+    def join(self) -> int:
+        """Return the number of a new member, which lives until `leave` or the end of this process.
+
+        Whatever ends the process, `kill -9` too, the system takes its lock away.
+        """
+        with _GUARD:
+            member = _FIRST_MEMBER + randbelow(_MEMBERS)
+            # Nobody else has this byte, in all likelihood.
+            _try_lock(self._descriptor, member)
+            self._members.add(member)
+            return member
+
+    def leave(self, member: int) -> None:
+        """End a member. May be repeated."""
+        with _GUARD:
+            if member in self._members:
+                self._members.remove(member)
+                _unlock(self._descriptor, member)
+
+    def lives(self, member: int) -> bool:
+        """Return whether a member of this or another process lives."""
+        with _GUARD:
+            if member in self._members:
+                return True
+            if not _try_lock(self._descriptor, member):
+                return True
+            _unlock(self._descriptor, member)
+            return False
 
     def release(self) -> None:
         """Close the file if nobody else in this process uses it."""
@@ -92,6 +125,12 @@ def hold_file(path: Path) -> FileHandle:
     raise LedgerError(f"The file {path} {why}.", outcome=Outcome.NOT_SENT)
 
 
+def _drop_inherited() -> None:
+    """Close what a forked child has of its parent's: its members would live as long as the child does."""
+    for key in [key for key in _HANDLES if key[0] != os.getpid()]:
+        os.close(_HANDLES.pop(key)._descriptor)  # noqa: SLF001  ours
+
+
 def _find(path: Path) -> FileHandle:
     status = path.stat()
     key = (os.getpid(), status.st_dev, status.st_ino)
@@ -105,16 +144,16 @@ def _find(path: Path) -> FileHandle:
 if sys.platform == "win32":  # pragma: no cover - Windows
     import msvcrt
 
-    def _try_lock(descriptor: int) -> bool:
-        os.lseek(descriptor, _LOCK_BYTE, os.SEEK_SET)
+    def _try_lock(descriptor: int, at: int = _LOCK_BYTE) -> bool:
+        os.lseek(descriptor, at, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except PermissionError:
             return False
         return True
 
-    def _unlock(descriptor: int) -> None:
-        os.lseek(descriptor, _LOCK_BYTE, os.SEEK_SET)
+    def _unlock(descriptor: int, at: int = _LOCK_BYTE) -> None:
+        os.lseek(descriptor, at, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 
 elif sys.platform == "linux":
@@ -122,29 +161,33 @@ elif sys.platform == "linux":
 
     # Of the open file, not of the process: no `close` of somebody else's drops it, as it would a POSIX lock.
     # Not `flock`, which takes the whole file: some systems hold it against SQLite's own locks.
-    def _change_lock(descriptor: int, kind: int) -> None:
-        lock = struct.pack("hhqqi", kind, os.SEEK_SET, _LOCK_BYTE, 1, 0)
+    def _change_lock(descriptor: int, kind: int, at: int) -> None:
+        lock = struct.pack("hhqqi", kind, os.SEEK_SET, at, 1, 0)
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, lock)
 
-    def _try_lock(descriptor: int) -> bool:
+    def _try_lock(descriptor: int, at: int = _LOCK_BYTE) -> bool:
         try:
-            _change_lock(descriptor, fcntl.F_WRLCK)
+            _change_lock(descriptor, fcntl.F_WRLCK, at)
         except (BlockingIOError, PermissionError):
             return False
         return True
 
-    def _unlock(descriptor: int) -> None:
-        _change_lock(descriptor, fcntl.F_UNLCK)
+    def _unlock(descriptor: int, at: int = _LOCK_BYTE) -> None:
+        _change_lock(descriptor, fcntl.F_UNLCK, at)
 
 else:  # pragma: no cover - macOS and the BSDs: a lock of the process, kept by closing the handle last
     import fcntl
 
-    def _try_lock(descriptor: int) -> bool:
+    def _try_lock(descriptor: int, at: int = _LOCK_BYTE) -> bool:
         try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCK_BYTE)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
         except (BlockingIOError, PermissionError):
             return False
         return True
 
-    def _unlock(descriptor: int) -> None:
-        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _LOCK_BYTE)
+    def _unlock(descriptor: int, at: int = _LOCK_BYTE) -> None:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, at)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drop_inherited)

@@ -18,9 +18,9 @@ from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.campaigns.sending.pending_writes import PendingWrites
 from vavasms.errors import LedgerError
 from vavasms.ledger.models import BatchRecord, Claim
+from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.ledger.states import BatchEvent, CampaignState

@@ -1,0 +1,232 @@
+"""Between the rows of single sends and their values, for every engine. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from secrets import token_bytes
+from typing import Any, NamedTuple
+
+from attrs import evolve, fields, frozen
+
+from vavasms.errors import IdempotencyConflictError, InvalidInputError
+from vavasms.ledger.models import BatchRecord
+from vavasms.ledger.rows import dump_record, load_record
+from vavasms.ledger.send_record import SendKind, SendRecord
+from vavasms.ledger.sends import MAX_ATTEMPTS, NewSend, SendClaim, digest
+from vavasms.ledger.states import BATCH_TRANSITIONS, RENEWABLE, BatchEvent, BatchState, settle_events
+from vavasms.numbers import Msisdn
+
+#: Of a send whose process ended while it was under way.
+DIED = BatchRecord(error="OutcomeUnknownError: The process ended while this was being sent.")
+#: Of a send in a file of which nobody knows what was sent since.
+RECOVERED = BatchRecord(error="The ledger was recovered: this may have been sent.")
+#: Sends of before are forgotten so often, in seconds, and so many of them at once.
+FORGET_EVERY, FORGET_AT_ONCE = 60.0, 1000
+
+#: The columns of a row, in the order in which every query reads them.
+COLUMNS = (
+    "account, key, kind, state, recipients, sender_id, segments, message, keeps_text, result, attempt, "
+    "enqueued, created_at, sending_at, settled_at, not_before, worker, token, salt, digest"
+)
+
+
+#: From these an answer moves a send on, by its token.
+SETTLED_FROM = (BatchState.SENDING, BatchState.UNKNOWN)
+
+
+class SendSettlement(NamedTuple):
+    """What TX2 writes of a single send."""
+
+    event: BatchEvent
+    record: BatchRecord = BatchRecord()
+    now: float = 0.0
+    not_before: float = 0.0
+
+
+@frozen(kw_only=True)
+class SendRow(SendRecord):
+    """A send as a transaction reads it."""
+
+    account: str
+    record: BatchRecord
+    keeps_text: bool
+    worker: str | None
+    token: str | None
+    salt: bytes
+    digest: bytes
+
+    @property
+    def public(self) -> SendRecord:
+        """What a ledger returns of it."""
+        return SendRecord(**{name: getattr(self, name) for name in _PUBLIC})
+
+    def check_same(self, new: NewSend) -> None:
+        """Raise `IdempotencyConflictError` where its key is used for something else."""
+        if digest(self.salt, new.content) == self.digest:
+            return
+        at = datetime.fromtimestamp(self.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        raise IdempotencyConflictError(
+            f"idempotency_key was used first at {at}, for another text, sender or recipient: one key stands "
+            "for one message. Nothing was sent.",
+            first_used_at=self.created_at,
+        )
+
+    @property
+    def is_renewable(self) -> bool:
+        """Whether nothing of it went out, so that its key may be used anew."""
+        return self.state in RENEWABLE
+
+    def settle(self, answer: SendSettlement) -> Mapping[str, Any]:
+        """Return the values of `settle_send`."""
+        # Its caller was told that nothing was sent, and tries again by itself; a worker gives up at last.
+        closed = not self.is_enqueued or self.attempts >= MAX_ATTEMPTS
+        state = self.state
+        for step in settle_events(answer.event, maybe_sent=False, closed=closed):
+            state = BATCH_TRANSITIONS[state, step]
+        is_over = state in (BatchState.ACCEPTED, BatchState.REJECTED)
+        return {
+            "account": self.account,
+            "key": self.key,
+            "token": self.token,
+            "state": state.value,
+            "result": dump_record(answer.record),
+            "not_before": answer.not_before,
+            "settled_at": None if state is BatchState.QUEUED else answer.now,
+            "message": None if is_over and not self.keeps_text else self.text,
+        }
+
+
+_PUBLIC = [field.name for field in fields(SendRecord)]
+
+
+def read_send(row: Sequence[Any]) -> SendRow:
+    """Make a send of a row of `COLUMNS`."""
+    (account, key, kind, state, recipients, sender_id, segments, message, keeps_text, result) = row[:10]
+    attempt, enqueued, created_at, sending_at, settled_at, not_before, worker, token, salt, digest_ = row[10:]
+    record = load_record(result)
+    return SendRow(
+        account=account,
+        key=key,
+        kind=SendKind(kind),
+        state=BatchState(state),
+        recipients=tuple(map(Msisdn, recipients.split(","))) if recipients else (),
+        sender_id=sender_id,
+        segments=segments,
+        text=message,
+        keeps_text=bool(keeps_text),
+        record=record,
+        lot_id=record.lot_id,
+        message_ids=record.message_ids,
+        description=record.description,
+        error=record.error,
+        attempts=attempt,
+        is_enqueued=bool(enqueued),
+        created_at=created_at,
+        sent_at=sending_at,
+        settled_at=settled_at,
+        not_before=not_before,
+        worker=worker,
+        token=token,
+        salt=bytes(salt),
+        digest=bytes(digest_),
+    )
+
+
+def new_values(new: NewSend, *, now: float) -> dict[str, Any]:
+    """Return the values of a send that is begun or enqueued, its claim excepted."""
+    salt = token_bytes(16)
+    return {
+        "account": new.account,
+        "key": new.key,
+        "kind": new.kind.value,
+        "recipients": ",".join(new.recipients),
+        "size": len(new.recipients),
+        "sender_id": new.sender_id,
+        "segments": new.segments,
+        "message": new.text if new.is_enqueued or new.keeps_text else None,
+        "keeps_text": new.keeps_text,
+        "enqueued": new.is_enqueued,
+        "not_before": new.not_before,
+        "now": now,
+        "salt": salt,
+        "digest": digest(salt, new.content),
+    }
+
+
+def grant(new: NewSend, *, token: str, now: float, attempt: int) -> SendClaim:
+    """Build the claim that a direct send became."""
+    return SendClaim(
+        account=new.account,
+        key=new.key,
+        kind=new.kind,
+        token=token,
+        at=now,
+        attempt=attempt,
+        recipients=new.recipients,
+        sender_id=new.sender_id,
+        segments=new.segments,
+        text=new.text,
+        is_enqueued=False,
+    )
+
+
+def grant_row(row: SendRow, *, token: str, now: float) -> SendClaim:
+    """Build the claim that an enqueued send became."""
+    return SendClaim(
+        account=row.account,
+        key=row.key,
+        kind=row.kind,
+        token=token,
+        at=now,
+        attempt=row.attempts + 1,
+        recipients=row.recipients,
+        sender_id=row.sender_id,
+        segments=row.segments,
+        text=row.text or "",
+        is_enqueued=True,
+    )
+
+
+def resolve_values(
+    row: SendRow | None, key: str, *, sent: bool, again: bool, note: str, now: float, sent_before: float
+) -> Mapping[str, Any]:
+    """Return the values of `resolve_send`.
+
+    Raises `InvalidInputError` where there is no such send, or a person cannot decide on it so. `sent_before`:
+    whoever claimed it later might still send.
+    """
+    if row is None:
+        raise InvalidInputError(f"There is no send with the key {key!r}.")
+    if row.state is not BatchState.UNKNOWN:
+        raise InvalidInputError(
+            f"The send {key!r} is {row.state.value}: only what is unknown is for a person to decide."
+        )
+    record, state = evolve(row.record, error=note), BatchState.ACCEPTED
+    if not sent:
+        state = _unsent_state(row, key, again=again, sent_before=sent_before)
+    return {
+        "account": row.account,
+        "key": row.key,
+        "state": state.value,
+        "result": dump_record(record),
+        "settled_at": None if state is BatchState.QUEUED else now,
+        "message": row.text if state is not BatchState.ACCEPTED or row.keeps_text else None,
+        # No late answer of the old attempt settles a new one.
+        "kept_token": row.token if sent else None,
+        "enqueued": row.is_enqueued or state is BatchState.QUEUED,
+    }
+
+
+def _unsent_state(row: SendRow, key: str, *, again: bool, sent_before: float) -> BatchState:
+    if row.sent_at is not None and row.sent_at >= sent_before:
+        raise InvalidInputError(
+            f"The send {key!r} began a moment ago, and whoever began it might still send it: wait some "
+            "minutes."
+        )
+    if again and not row.text:
+        raise InvalidInputError(
+            f"The text of the send {key!r} is not kept: take it for not sent, and send it anew with its key."
+        )
+    state = BATCH_TRANSITIONS[row.state, BatchEvent.RESEND]
+    return state if again else BATCH_TRANSITIONS[state, BatchEvent.CANCEL]

@@ -1,0 +1,75 @@
+-- name: select_send
+SELECT {columns} FROM send WHERE account = :account AND key = :key
+
+-- name: insert_send
+INSERT INTO send (account, key, kind, state, recipients, size, sender_id, segments, message, keeps_text, attempt,
+    enqueued, created_at, sending_at, not_before, worker, token, salt, digest)
+VALUES (:account, :key, :kind, :state, :recipients, :size, :sender_id, :segments, :message, :keeps_text, :attempt,
+    :enqueued, :now, :sending_at, :not_before, :worker, :token, :salt, :digest)
+ON CONFLICT (account, key) DO NOTHING
+
+-- name: renew_send
+-- Of what came to nothing: the key begins anew, and keeps the time of its first use.
+UPDATE send SET kind = :kind, state = :state, recipients = :recipients, size = :size, sender_id = :sender_id,
+    segments = :segments, message = :message, keeps_text = :keeps_text, result = NULL, attempt = :attempt,
+    enqueued = :enqueued, sending_at = :sending_at, settled_at = NULL, not_before = :not_before, worker = :worker,
+    token = :token, salt = :salt, digest = :digest, told = 0
+WHERE account = :account AND key = :key AND state IN ('rejected', 'cancelled')
+
+-- name: select_due
+SELECT {columns} FROM send INDEXED BY send_open
+WHERE account = :account AND state = 'queued' AND (not_before <= :now OR attempt > 0 AND not_before > :latest)
+ORDER BY not_before, seq LIMIT :limit
+
+-- name: claim_send
+-- TX1 of a worker: the intent, before any byte leaves.
+UPDATE send SET state = 'sending', token = :token, worker = :worker, sending_at = :now, attempt = attempt + 1,
+    result = NULL
+WHERE account = :account AND key = :key AND state = 'queued'
+
+-- name: settle_send
+-- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
+UPDATE send SET state = :state, result = :result, not_before = :not_before, settled_at = :settled_at, message = :message,
+    told = 0
+WHERE account = :account AND key = :key AND token = :token AND state IN ('sending', 'unknown')
+
+-- name: select_sending
+SELECT {columns} FROM send WHERE state = 'sending'
+
+-- name: orphan_send
+-- Whoever was sending is dead: never back to the queue, since its request may have been accepted.
+UPDATE send SET state = 'unknown', result = :result, settled_at = :now
+WHERE account = :account AND key = :key AND token = :token AND state = 'sending'
+
+-- name: resolve_send
+UPDATE send SET state = :state, result = :result, settled_at = :settled_at, message = :message, token = :kept_token,
+    enqueued = :enqueued, attempt = 0, not_before = 0, told = 0
+WHERE account = :account AND key = :key AND state = 'unknown'
+
+-- name: select_sends
+SELECT {columns} FROM send
+WHERE account = coalesce(:account, account) AND created_at >= :since
+    AND state IN (SELECT value FROM json_each(:states))
+ORDER BY created_at DESC, seq DESC LIMIT :limit
+
+-- name: select_untold
+SELECT {columns} FROM send INDEXED BY send_untold
+WHERE account = :account AND enqueued = 1 AND told = 0 AND settled_at IS NOT NULL ORDER BY seq LIMIT :limit
+
+-- name: note_told
+UPDATE send SET told = 1
+WHERE account = :account AND key IN (SELECT value FROM json_each(:keys)) AND settled_at IS NOT NULL
+
+-- name: purge_sends
+DELETE FROM send WHERE seq IN (
+    SELECT seq FROM send WHERE settled_at < :before AND account = coalesce(:account, account)
+        AND state IN ('accepted', 'rejected', 'cancelled')
+    LIMIT :limit
+)
+
+-- name: recover_sends
+UPDATE send SET state = 'unknown', token = NULL, result = :result, settled_at = :now
+WHERE state IN ('queued', 'sending')
+
+-- name: count_recovered_sends
+SELECT coalesce(sum(size), 0) FROM send WHERE state = 'queued'

@@ -1,0 +1,1 @@
+"""Single sends that survive a retry: by a key, in a ledger."""

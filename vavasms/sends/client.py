@@ -1,0 +1,197 @@
+"""The single sends of a client that has a ledger: opened in each event loop that the client is used in."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, TypeAlias, cast
+
+import anyio
+from attrs import define, field, frozen
+
+from vavasms import endpoints
+from vavasms.config import Secret, Timeouts, misconfigured
+from vavasms.endpoints import Transport
+from vavasms.errors import InvalidInputError, LedgerError
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.leases import check_timeouts
+from vavasms.ledger.send_record import SendRecord
+from vavasms.ledger.sends import NewSend, check_key
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.models import Lot
+from vavasms.numbers import Msisdn
+from vavasms.sends.base import OpenLedger, Sends
+from vavasms.sends.sender import SingleSender
+from vavasms.storage.location import Place, read_place
+from vavasms.text.segments import count_segments
+from vavasms.transport.pool import PerLoop
+from vavasms.transport.retry import deadlines_of
+from vavasms.wire.requests import CallKind, TextDraft
+
+#: Where single sends are kept: the path of a file, `postgresql://…`, or a ledger that is open.
+LedgerPlace: TypeAlias = "str | Path | OpenLedger"
+
+_DAY = 86_400.0
+
+
+async def open_ledger(place: Place) -> Ledger:
+    """Open a ledger, or make it where there is none. Raises what its `open` does."""
+    if isinstance(place, Path):
+        return await SqliteLedger.open(place)
+    # It needs an extra, and says so.
+    from vavasms.ledger.postgres.ledger import PostgresLedger
+
+    return await PostgresLedger.open(place.reveal())
+
+
+@frozen(kw_only=True)
+class SendOptions:
+    """How a client keeps its single sends."""
+
+    ledger: LedgerPlace = field(repr=False)
+    keep: timedelta
+    keep_texts: bool
+
+    @property
+    def place(self) -> Place | Ledger:
+        """Where the ledger is, or the ledger. Raises `ConfigurationError` for what is neither."""
+        if isinstance(self.ledger, str):
+            return read_place(self.ledger)
+        if isinstance(self.ledger, Path):
+            return self.ledger
+        if hasattr(self.ledger, "sends"):
+            # Any object with the methods of one: whoever passes it says that it is one.
+            return cast("Ledger", self.ledger)
+        raise misconfigured("ledger is the path of a file, postgresql://user@host/name, or an open ledger.")
+
+    @property
+    def keep_seconds(self) -> float:
+        """For how long a send is kept. Raises `ConfigurationError` for what is no time."""
+        if not isinstance(self.keep, timedelta) or self.keep < timedelta(days=1):
+            raise misconfigured("keep is a timedelta of a day or more: a key protects for as long.")
+        return self.keep.total_seconds()
+
+
+class ClientSends(Sends):
+    """The single sends of one client."""
+
+    def __init__(
+        self, options: SendOptions, *, account: str, transport: Transport, timeouts: Timeouts
+    ) -> None:
+        self._account, self._transport, self._timeouts = account, transport, timeouts
+        self._place, self._keep, self._keeps_text = options.place, options.keep_seconds, options.keep_texts
+        self._by_loop = PerLoop(lambda: _LoopLedger(place=self._place, make=self._make_sender))
+
+    async def send_text(
+        self, draft: TextDraft, to: tuple[Msisdn, ...], content: tuple[str, str], key: str | None
+    ) -> Lot:
+        new = self._new_text(to, content, key)
+        sender = await self._sender()
+        found = await sender.send(new, partial(endpoints.send_text, self._transport, draft, to))
+        lot = found.lot if isinstance(found, SendRecord) else found
+        assert lot is not None
+        return lot
+
+    async def enqueue(
+        self, to: tuple[Msisdn, ...], content: tuple[str, str], key: str | None, not_before: datetime | None
+    ) -> SendRecord:
+        due = 0.0 if not_before is None else _read_time(not_before)
+        new = self._new_text(to, content, key, is_enqueued=True, not_before=due)
+        sender = await self._sender()
+        return await sender.store.enqueue(new, now=time.time())
+
+    async def find(self, key: str) -> SendRecord | None:
+        check_key(key)
+        sender = await self._sender()
+        return await sender.store.find(self._account, key)
+
+    async def resolve(self, key: str, *, sent: bool, note: str) -> SendRecord:
+        check_key(key)
+        sender = await self._sender()
+        words = note or f"A person took it for {'sent' if sent else 'not sent'}."
+        return await sender.store.resolve(
+            self._account, key, sent=sent, again=False, note=words, now=time.time()
+        )
+
+    async def aclose(self) -> None:
+        own = self._by_loop.current()
+        if own is not None:
+            await own.aclose()
+
+    def _new_text(
+        self, to: tuple[Msisdn, ...], content: tuple[str, str], key: str | None, **more: Any
+    ) -> NewSend:
+        sender_id, text = content
+        return NewSend(
+            account=self._account,
+            key=f"auto-{token_hex(12)}" if key is None else check_key(key),
+            recipients=to,
+            sender_id=sender_id,
+            segments=count_segments(text).segments,
+            text=text,
+            keeps_text=self._keeps_text,
+            **more,
+        )
+
+    async def _sender(self) -> SingleSender:
+        refusal = self._by_loop.refusal()
+        if refusal is not None:
+            raise misconfigured(refusal)
+        return await self._by_loop.get().sender()
+
+    def _make_sender(self, ledger: Ledger) -> SingleSender:
+        if ledger.is_shared:
+            check_timeouts(self._timeouts)
+        return SingleSender(
+            store=ledger.sends,
+            is_shared=ledger.is_shared,
+            patience=self._timeouts.pool + deadlines_of(self._timeouts, CallKind.SEND)[1],
+            keep=self._keep,
+        )
+
+
+@define(kw_only=True, eq=False)
+class _LoopLedger:
+    """The ledger in one event loop, opened when it is first asked for."""
+
+    place: Place | Ledger
+    make: Any
+    _ledger: Ledger | None = field(default=None, init=False)
+    _sender: SingleSender | None = field(default=None, init=False)
+    _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
+
+    async def sender(self) -> SingleSender:
+        """Return the sender on it. Raises what opening it does."""
+        if self._sender is None:
+            async with self._lock:
+                if self._sender is None:
+                    self._sender = self.make(await self._open())
+        return self._sender
+
+    async def aclose(self) -> None:
+        """Write what is pending, and close a ledger that was opened here. May be called twice."""
+        ledger, self._ledger = self._ledger, None
+        sender, self._sender = self._sender, None
+        if sender is not None and len(sender.pending):
+            await sender.pending.drain()
+        if ledger is not None:
+            with suppress(LedgerError):
+                await ledger.aclose()
+
+    async def _open(self) -> Ledger:
+        if not isinstance(self.place, Path | Secret):
+            return self.place
+        self._ledger = await open_ledger(self.place)
+        return self._ledger
+
+
+def _read_time(at: datetime) -> float:
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise InvalidInputError(
+            "not_before is a datetime with a time zone; nothing was kept.", argument="not_before"
+        )
+    return at.timestamp()

@@ -1,0 +1,162 @@
+"""The way of one single send: the committed intent, one call, the committed outcome."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from secrets import token_hex
+from typing import TypeVar
+
+import anyio
+from attrs import define, field
+
+from vavasms.errors import (
+    InvalidInputError,
+    LedgerError,
+    NotSentError,
+    Outcome,
+    OutcomeUnknownError,
+    SendInProgressError,
+    VavaSMSError,
+)
+from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error
+from vavasms.ledger.leases import MAX_CLAIM_AGE
+from vavasms.ledger.models import BatchRecord
+from vavasms.ledger.pending_writes import PendingWrites
+from vavasms.ledger.send_record import SendRecord
+from vavasms.ledger.send_rows import FORGET_AT_ONCE, FORGET_EVERY
+from vavasms.ledger.sends import NewSend, SendClaim, SendStore
+from vavasms.ledger.states import BatchEvent, BatchState
+from vavasms.models import Lot, OtpReceipt
+from vavasms.transport.http import Attempt
+
+AnswerT = TypeVar("AnswerT", Lot, OtpReceipt)
+
+#: Seconds between two looks at what another call has under way, from the first to the later ones, and after
+#: which it is asked whether whoever has it lives.
+_FIRST_LOOK, _LAST_LOOK, _ASK_EVERY = 0.02, 0.25, 1.0
+
+logger = logging.getLogger("vavasms")
+
+
+@define(kw_only=True, eq=False)
+class SingleSender:
+    """The single sends of one account, on one ledger, in one event loop."""
+
+    store: SendStore
+    #: Whether other machines use the ledger: they go by the age of a claim.
+    is_shared: bool
+    #: Seconds to wait for what another call has under way.
+    patience: float
+    #: Seconds for which a send is kept beyond its outcome.
+    keep: float
+    #: Seconds since the epoch.
+    clock: Callable[[], float] = time.time
+    pending: PendingWrites = field(factory=PendingWrites, init=False)
+    _forgot_at: float = field(factory=time.monotonic, init=False)
+
+    async def send(self, new: NewSend, call: Callable[[Attempt], Awaitable[AnswerT]]) -> AnswerT | SendRecord:
+        """Return the gateway's answer, or the record of an earlier call with this key that was accepted.
+
+        Raises the one error that fits: that of the call, or of what stands under the key.
+        """
+        deadline = time.monotonic() + self.patience
+        while True:
+            await self._keep_house(new.account)
+            began = time.monotonic()
+            found = await self._begin(new)
+            if isinstance(found, SendClaim):
+                return await self._send_claim(found, began, call)
+            if found.state is BatchState.ACCEPTED:
+                return found
+            if found.state is BatchState.UNKNOWN:
+                raise _unknown_error()
+            await self._wait_for_others(new, deadline)
+
+    async def _begin(self, new: NewSend) -> SendClaim | SendRecord:
+        token = token_hex(16)
+        try:
+            return await self.store.begin(new, token=token, now=self.clock())
+        except InvalidInputError:
+            # The ledger answered: nothing was claimed.
+            raise
+        except BaseException as error:
+            # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
+            with suppress(LedgerError):
+                await self.pending.write_or_defer(lambda: self.store.abandon(new.account, new.key, token))
+            if isinstance(error, LedgerError):
+                error.outcome = Outcome.NOT_SENT
+            raise
+
+    async def _send_claim(
+        self, claim: SendClaim, began: float, call: Callable[[Attempt], Awaitable[AnswerT]]
+    ) -> AnswerT:
+        if self.is_shared and time.monotonic() - began > MAX_CLAIM_AGE:
+            await self._settle(claim, BatchEvent.REQUEUE, BatchRecord())
+            raise NotSentError("The ledger took too long. Nothing was sent.", outcome=Outcome.NOT_SENT)
+        age = measure_age(self.clock(), self.clock)
+        answer = await call_once(call, age=age, settle=partial(self._settle, claim))
+        if isinstance(answer, VavaSMSError):
+            await self._settle(claim, error_event(answer), record_error(answer))
+            raise answer
+        await self._settle(claim, BatchEvent.ACCEPT, record_answer(answer))
+        return answer
+
+    async def _settle(self, claim: SendClaim, event: BatchEvent, record: BatchRecord) -> None:
+        """Write an outcome; one that the ledger does not take is written later, and told now all the same."""
+        try:
+            await self.pending.write_or_defer(
+                lambda: self.store.settle(claim, event, record, now=self.clock())
+            )
+        except LedgerError as error:
+            logger.warning("The outcome of a send could not be written yet: %s", error)
+
+    async def _wait_for_others(self, new: NewSend, deadline: float) -> None:
+        """Wait until a send that another call has under way moves on; look for a second at most."""
+        until, wait = min(time.monotonic() + _ASK_EVERY, deadline), _FIRST_LOOK
+        while time.monotonic() < until:
+            await anyio.sleep(wait)
+            found = await self.store.find(new.account, new.key)
+            if found is None or found.outcome is not None:
+                return
+            wait = min(2 * wait, _LAST_LOOK)
+        if until == deadline:
+            raise SendInProgressError(
+                "Another call is sending under this idempotency_key and has no outcome yet. This one sent "
+                "nothing: ask again with the same key.",
+                outcome=Outcome.UNKNOWN,
+            )
+
+    async def _keep_house(self, account: str) -> None:
+        """Write what is pending, and forget now and then what is old."""
+        if len(self.pending):
+            with suppress(Exception):
+                await self.pending.flush()
+        now = time.monotonic()
+        if now - self._forgot_at < FORGET_EVERY:
+            return
+        self._forgot_at = now
+        with suppress(LedgerError):
+            await self.store.purge(account=account, before=self.clock() - self.keep, limit=FORGET_AT_ONCE)
+
+
+def record_answer(answer: Lot | OtpReceipt) -> BatchRecord:
+    """Return what a ledger keeps of an answer."""
+    if isinstance(answer, Lot):
+        return BatchRecord(
+            lot_id=answer.lot_id, message_ids=answer.message_ids, description=answer.description
+        )
+    ids = (answer.message_id,) if answer.message_id else ()
+    return BatchRecord(message_ids=ids, description=answer.description)
+
+
+def _unknown_error() -> OutcomeUnknownError:
+    """Build the error of a key whose send may have gone out."""
+    return OutcomeUnknownError(
+        "The earlier send under this idempotency_key may have gone out, and nobody knows. This call sent "
+        "nothing: look it up, then `vavasms sends resolve`, or resolve(key, sent=…).",
+        outcome=Outcome.UNKNOWN,
+    )
