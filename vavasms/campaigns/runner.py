@@ -20,13 +20,13 @@ from vavasms.campaigns.planning.loader import Listing, plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
 from vavasms.campaigns.sending.balance_floor import BalanceReader
-from vavasms.campaigns.sending.clock import SharedClock
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
 from vavasms.config import username_of
 from vavasms.endpoints import Account, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.ledger.base import Ledger
+from vavasms.ledger.clock import SharedClock
 from vavasms.ledger.leases import check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, NewCampaign
 from vavasms.ledger.pending_writes import PendingWrites

@@ -16,6 +16,7 @@ from vavasms.ledger.send_record import SendKind, SendRecord
 from vavasms.ledger.sends import MAX_ATTEMPTS, NewSend, SendClaim, digest
 from vavasms.ledger.states import BATCH_TRANSITIONS, RENEWABLE, BatchEvent, BatchState, settle_events
 from vavasms.numbers import Msisdn
+from vavasms.text.segments import count_segments
 
 #: Of a send whose process ended while it was under way.
 DIED = BatchRecord(error="OutcomeUnknownError: The process ended while this was being sent.")
@@ -92,6 +93,7 @@ class SendRow(SendRecord):
             "state": state.value,
             "result": dump_record(answer.record),
             "not_before": answer.not_before,
+            "segments": count_send(self.segments, self.text),
             "settled_at": None if state is BatchState.QUEUED else answer.now,
             "message": None if is_over and not self.keeps_text else self.text,
         }
@@ -154,6 +156,17 @@ def new_values(new: NewSend, *, now: float) -> dict[str, Any]:
     }
 
 
+def enqueued_values() -> dict[str, Any]:
+    """Return what is inserted of a send that nobody has claimed."""
+    values: dict[str, Any] = dict.fromkeys(["sending_at", "worker", "token"])
+    return {**values, "state": BatchState.QUEUED.value, "attempt": 0}
+
+
+def count_send(segments: int, text: str | None) -> int:
+    """Return the segments of a send; what was enqueued in SQL is counted here."""
+    return segments or (count_segments(text).segments if text else 0)
+
+
 def grant(new: NewSend, *, token: str, now: float, attempt: int) -> SendClaim:
     """Build the claim that a direct send became."""
     return SendClaim(
@@ -182,7 +195,7 @@ def grant_row(row: SendRow, *, token: str, now: float) -> SendClaim:
         attempt=row.attempts + 1,
         recipients=row.recipients,
         sender_id=row.sender_id,
-        segments=row.segments,
+        segments=count_send(row.segments, row.text),
         text=row.text or "",
         is_enqueued=True,
     )

@@ -135,8 +135,12 @@ class SendStore(Protocol):
         """Make unknown what processes that ended had under way; return how many those were."""
         ...
 
-    async def untold(self, account: str, *, limit: int) -> Sequence[SendRecord]:
-        """Return enqueued sends that have an outcome of which nobody was told yet."""
+    async def serve(self, account: str) -> None:
+        """Note that a worker of this account serves the ledger: who enqueues in SQL need not name it."""
+        ...
+
+    async def untold(self, account: str, *, before: float, limit: int) -> Sequence[SendRecord]:
+        """Return enqueued sends that had their outcome before then, of which nobody was told yet."""
         ...
 
     async def note_told(self, account: str, keys: Collection[str]) -> None:

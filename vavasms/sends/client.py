@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -147,8 +148,7 @@ class ClientSends(Sends):
         if ledger.is_shared:
             check_timeouts(self._timeouts)
         return SingleSender(
-            store=ledger.sends,
-            is_shared=ledger.is_shared,
+            ledger=ledger,
             patience=self._timeouts.pool + deadlines_of(self._timeouts, CallKind.SEND)[1],
             keep=self._keep,
         )
@@ -159,7 +159,7 @@ class _LoopLedger:
     """The ledger in one event loop, opened when it is first asked for."""
 
     place: Place | Ledger
-    make: Any
+    make: Callable[[Ledger], SingleSender]
     _ledger: Ledger | None = field(default=None, init=False)
     _sender: SingleSender | None = field(default=None, init=False)
     _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
@@ -169,7 +169,9 @@ class _LoopLedger:
         if self._sender is None:
             async with self._lock:
                 if self._sender is None:
-                    self._sender = self.make(await self._open())
+                    sender = self.make(await self._open())
+                    await sender.set_clock()
+                    self._sender = sender
         return self._sender
 
     async def aclose(self) -> None:

@@ -23,6 +23,8 @@ from vavasms.errors import (
     VavaSMSError,
 )
 from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.clock import SharedClock
 from vavasms.ledger.leases import MAX_CLAIM_AGE
 from vavasms.ledger.models import BatchRecord
 from vavasms.ledger.pending_writes import PendingWrites
@@ -46,17 +48,24 @@ logger = logging.getLogger("vavasms")
 class SingleSender:
     """The single sends of one account, on one ledger, in one event loop."""
 
-    store: SendStore
-    #: Whether other machines use the ledger: they go by the age of a claim.
-    is_shared: bool
+    ledger: Ledger
     #: Seconds to wait for what another call has under way.
     patience: float
     #: Seconds for which a send is kept beyond its outcome.
     keep: float
-    #: Seconds since the epoch.
-    clock: Callable[[], float] = time.time
+    #: The ledger's own time, where other machines use it: they go by the age of a claim.
+    clock: SharedClock = field(factory=SharedClock)
+    store: SendStore = field(init=False)
     pending: PendingWrites = field(factory=PendingWrites, init=False)
     _forgot_at: float = field(factory=time.monotonic, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.store = self.ledger.sends
+
+    async def set_clock(self) -> None:
+        """Ask a ledger that others share for the time."""
+        if self.ledger.is_shared:
+            await self.clock.ask(self.ledger.now)
 
     async def send(self, new: NewSend, call: Callable[[Attempt], Awaitable[AnswerT]]) -> AnswerT | SendRecord:
         """Return the gateway's answer, or the record of an earlier call with this key that was accepted.
@@ -94,7 +103,7 @@ class SingleSender:
     async def _send_claim(
         self, claim: SendClaim, began: float, call: Callable[[Attempt], Awaitable[AnswerT]]
     ) -> AnswerT:
-        if self.is_shared and time.monotonic() - began > MAX_CLAIM_AGE:
+        if self.ledger.is_shared and time.monotonic() - began > MAX_CLAIM_AGE:
             await self._settle(claim, BatchEvent.REQUEUE, BatchRecord())
             raise NotSentError("The ledger took too long. Nothing was sent.", outcome=Outcome.NOT_SENT)
         age = measure_age(self.clock(), self.clock)
@@ -140,6 +149,7 @@ class SingleSender:
             return
         self._forgot_at = now
         with suppress(LedgerError):
+            await self.set_clock()
             await self.store.purge(account=account, before=self.clock() - self.keep, limit=FORGET_AT_ONCE)
 
 

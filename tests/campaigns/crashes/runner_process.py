@@ -25,8 +25,8 @@ import trio  # noqa: F401
 from tests.campaigns.crashes.fuses import Fuse, FusedConnection, FusedTransport, say
 from vavasms import AsyncVavaSMS
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.ledger import pending_writes
 from vavasms.errors import VavaSMSError
+from vavasms.ledger import pending_writes
 from vavasms.ledger.models import BatchRecord, CampaignStatus, Claim
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.states import BatchEvent

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from attrs import define, field
 
 from vavasms.campaigns.policy import load_policy
-from vavasms.campaigns.sending.clock import SharedClock
 from vavasms.campaigns.workers.jobs import JobWorker
 from vavasms.errors import name_error
+from vavasms.ledger.clock import SharedClock
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.states import BatchState
 

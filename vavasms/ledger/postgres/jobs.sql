@@ -64,8 +64,10 @@ SELECT DISTINCT batch.state FROM vavasms.batch JOIN vavasms.campaign ON campaign
 WHERE campaign.id = %(id)s AND batch.number = ANY(%(numbers)s::INTEGER[])
 
 -- name: select_under_way
--- Segments under way over all campaigns of an account.
-SELECT coalesce(sum(batch.segments * (batch.size - batch.excluded)), 0)
+-- Segments under way of an account, in all campaigns and single sends.
+SELECT coalesce(sum(batch.segments * (batch.size - batch.excluded)), 0) + (
+    SELECT coalesce(sum(segments * size), 0) FROM vavasms.send WHERE account = %(account)s AND state = 'sending'
+)
 FROM vavasms.batch JOIN vavasms.campaign ON campaign.seq = batch.campaign
 WHERE batch.state = 'sending' AND campaign.account = %(account)s
 

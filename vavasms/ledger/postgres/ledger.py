@@ -44,6 +44,7 @@ from vavasms.ledger.postgres.loader import (
     purge_rows,
 )
 from vavasms.ledger.postgres.maintenance import PostgresMaintenance
+from vavasms.ledger.postgres.sends import PostgresSends
 from vavasms.ledger.rows import (
     CLOCK_SKEW,
     CampaignRow,
@@ -90,10 +91,16 @@ class PostgresLedger(Ledger):
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
+        self._sends = PostgresSends(database)
         #: What workers do beside their batches.
         self.maintenance = PostgresMaintenance(database)
         #: By campaign, as long as something is written of it.
         self._gathered: WeakValueDictionary[str, _Gathered] = WeakValueDictionary()
+
+    @property
+    def sends(self) -> PostgresSends:
+        """The single sends."""
+        return self._sends
 
     @classmethod
     async def open(

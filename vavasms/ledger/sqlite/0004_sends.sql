@@ -32,8 +32,9 @@ CREATE TABLE send (
     UNIQUE (account, key)
 );
 
--- Of what has no outcome, or one of which nobody was told: there is little of it.
-CREATE INDEX send_open ON send (account, state, not_before) WHERE state IN ('queued', 'sending', 'unknown');
+-- Of what waits or is under way, and of outcomes of which nobody was told: there is little of it.
+CREATE INDEX send_queued ON send (account, not_before, seq) WHERE state = 'queued';
+CREATE INDEX send_sending ON send (sending_at) WHERE state = 'sending';
 CREATE INDEX send_untold ON send (account) WHERE enqueued = 1 AND told = 0 AND settled_at IS NOT NULL;
 CREATE INDEX send_created ON send (created_at);
 CREATE INDEX send_settled ON send (settled_at) WHERE settled_at IS NOT NULL;

@@ -88,7 +88,9 @@ SELECT campaign.id, batch.number FROM batch JOIN campaign ON campaign.seq = batc
 WHERE batch.state = 'sending' ORDER BY campaign.seq, batch.number
 
 -- name: select_under_way
-SELECT coalesce(sum(batch.segments * (batch.size - batch.excluded)), 0)
+SELECT coalesce(sum(batch.segments * (batch.size - batch.excluded)), 0) + (
+    SELECT coalesce(sum(segments * size), 0) FROM send WHERE account = :account AND state = 'sending'
+)
 FROM campaign JOIN batch INDEXED BY batch_progress ON batch.campaign = campaign.seq
 WHERE campaign.account = :account AND batch.state = 'sending'
 

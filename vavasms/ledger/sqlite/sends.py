@@ -17,6 +17,7 @@ from vavasms.ledger.send_rows import (
     SETTLED_FROM,
     SendRow,
     SendSettlement,
+    enqueued_values,
     grant,
     grant_row,
     new_values,
@@ -144,8 +145,11 @@ class SqliteSends(SendStore):
             return 0
         return await self._database.write(lambda c: sum(_orphan(c, row, now) for row in dead))
 
-    async def untold(self, account: str, *, limit: int) -> Sequence[SendRecord]:
-        values = {"account": account, "limit": limit}
+    async def serve(self, account: str) -> None:
+        """Do nothing: nobody enqueues here without naming the account."""
+
+    async def untold(self, account: str, *, before: float, limit: int) -> Sequence[SendRecord]:
+        values = {"account": account, "before": before, "limit": limit}
         return [
             row.public for row in await self._database.read(lambda c: _select(c, "select_untold", values))
         ]
@@ -182,12 +186,6 @@ class SqliteSends(SendStore):
             _orphan(connection, row, now)
             return _get(connection, account, key)
         return row
-
-
-def enqueued_values() -> dict[str, Any]:
-    """Return what `insert_send` takes of a send that nobody has claimed."""
-    values: dict[str, Any] = dict.fromkeys(["sending_at", "worker", "token"])
-    return {**values, "state": BatchState.QUEUED.value, "attempt": 0}
 
 
 def recover_sends(connection: Connection, now: float) -> int:

@@ -17,7 +17,7 @@ UPDATE send SET kind = :kind, state = :state, recipients = :recipients, size = :
 WHERE account = :account AND key = :key AND state IN ('rejected', 'cancelled')
 
 -- name: select_due
-SELECT {columns} FROM send INDEXED BY send_open
+SELECT {columns} FROM send INDEXED BY send_queued
 WHERE account = :account AND state = 'queued' AND (not_before <= :now OR attempt > 0 AND not_before > :latest)
 ORDER BY not_before, seq LIMIT :limit
 
@@ -30,7 +30,7 @@ WHERE account = :account AND key = :key AND state = 'queued'
 -- name: settle_send
 -- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
 UPDATE send SET state = :state, result = :result, not_before = :not_before, settled_at = :settled_at, message = :message,
-    told = 0
+    segments = :segments, told = 0
 WHERE account = :account AND key = :key AND token = :token AND state IN ('sending', 'unknown')
 
 -- name: select_sending
@@ -54,7 +54,7 @@ ORDER BY created_at DESC, seq DESC LIMIT :limit
 
 -- name: select_untold
 SELECT {columns} FROM send INDEXED BY send_untold
-WHERE account = :account AND enqueued = 1 AND told = 0 AND settled_at IS NOT NULL ORDER BY seq LIMIT :limit
+WHERE account = :account AND enqueued = 1 AND told = 0 AND settled_at < :before ORDER BY seq LIMIT :limit
 
 -- name: note_told
 UPDATE send SET told = 1

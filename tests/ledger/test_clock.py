@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from attrs import define
 
-from vavasms.campaigns.sending.clock import SharedClock
+from vavasms.ledger.clock import SharedClock
 
 pytestmark = pytest.mark.anyio
 
