@@ -187,6 +187,18 @@ async def test_what_is_enqueued_is_claimed_in_its_order_and_once(ledger: Ledger)
     assert (await find(ledger, "a")).text is None
 
 
+async def test_claims_whose_answer_was_lost_are_queued_as_before(ledger: Ledger) -> None:
+    for key in ("a", "b"):
+        await enqueue(ledger, key)
+    claims = await ledger.sends.claim_due("ops", token="lost", now=NOW, limit=5)
+    await settle(ledger, claims[0], BatchEvent.ACCEPT, TAKEN)
+    await ledger.sends.abandon_due("ops", "lost", limit=5)
+    assert ((await find(ledger, "a")).state, (await find(ledger, "b")).attempts) == (BatchState.ACCEPTED, 0)
+    (made,) = await claim_due(ledger)
+    assert (made.key, made.attempt) == ("b", 1)
+    assert not await ledger.sends.settle(claims[1], BatchEvent.ACCEPT, TAKEN, now=NOW)
+
+
 async def test_enqueuing_again_changes_nothing(ledger: Ledger) -> None:
     first = await enqueue(ledger)
     assert await enqueue(ledger) == first
@@ -222,7 +234,10 @@ async def test_each_outcome_of_a_worker_is_told_until_it_is_noted(ledger: Ledger
     await settle(ledger, a, BatchEvent.ACCEPT, TAKEN)
     await settle(ledger, b, BatchEvent.MARK_UNKNOWN)
     for _ in range(2):
-        assert [record.key for record in await ledger.sends.untold("ops", before=NOW + 2, limit=10)] == ["a", "b"]
+        assert [record.key for record in await ledger.sends.untold("ops", before=NOW + 2, limit=10)] == [
+            "a",
+            "b",
+        ]
     await ledger.sends.note_told("ops", ["a", "b", "c"])
     assert await ledger.sends.untold("ops", before=NOW + 2, limit=10) == []
     # The late true answer is another outcome.

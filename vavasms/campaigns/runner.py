@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Self
 
 import anyio
 from attrs import evolve, frozen
@@ -23,7 +23,7 @@ from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
 from vavasms.config import username_of
-from vavasms.endpoints import Account, fetch_balance
+from vavasms.endpoints import fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
@@ -31,6 +31,7 @@ from vavasms.ledger.leases import check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, NewCampaign
 from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.states import CampaignState
+from vavasms.sends.outbox_worker import HasAccount, OutboxWorker
 from vavasms.tracebacks import hide_frames_async
 from vavasms.wire.requests import draft_text
 
@@ -58,15 +59,6 @@ class CampaignRun:
     error: VavaSMSError | None = None
 
 
-class HasAccount(Protocol):
-    """An `AsyncVavaSMS`."""
-
-    @property
-    def account(self) -> Account:
-        """Its settings and its transport."""
-        ...
-
-
 class CampaignRunner:
     """The one runner of a ledger while it is open: an async context manager that submits and runs campaigns.
 
@@ -78,7 +70,7 @@ class CampaignRunner:
     """
 
     def __init__(self, client: HasAccount, ledger: Ledger, *, clock: Callable[[], float] = time.time) -> None:
-        self._account = client.account
+        self._client, self._account = client, client.account
         self.ledger = ledger
         self._clock = clock
         #: In the place of the machine's where others share the ledger.
@@ -302,10 +294,13 @@ class CampaignRunner:
             tasks.start_soon(_log_failure, self._maintain)
             if on_progress is not None:
                 tasks.start_soon(_log_failure, partial(_report, ledger, campaign_id, on_progress))
+            # What is enqueued goes out beside it, and counts for its rate.
+            outbox = OutboxWorker(self._client, ledger, rate=lambda: dispatcher.sender.policy.rate)
             try:
-                await dispatcher.run()
-                while ledger.is_shared and await self._wait_for_others(dispatcher):
+                async with outbox.running():
                     await dispatcher.run()
+                    while ledger.is_shared and await self._wait_for_others(dispatcher):
+                        await dispatcher.run()
             except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
                 problem = error
             tasks.cancel_scope.cancel()

@@ -12,7 +12,6 @@ from attrs import define, field, frozen
 
 from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.campaigns.report import PAGE
-from vavasms.campaigns.runner import HasAccount
 from vavasms.endpoints import Account, fetch_delivery_reports
 from vavasms.errors import (
     ConfigurationError,
@@ -25,6 +24,7 @@ from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import Delivery, StoredBatch
 from vavasms.ledger.states import BatchState
 from vavasms.models import DeliveryReport, DeliveryStatus
+from vavasms.sends.outbox_worker import HasAccount
 
 #: Kept as the raw status of a message that the gateway does not know.
 NOT_FOUND = "not found (709)"

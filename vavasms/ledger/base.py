@@ -133,7 +133,7 @@ class Ledger(Protocol):
         ...
 
     async def under_way(self, account: str) -> int:
-        """Return how many segments of an account are being sent, in any campaign or single send, by anyone."""
+        """Return how many segments of an account are being sent, in campaigns and single sends, by anyone."""
         ...
 
     async def queued(self, campaign_id: str, *, after: int, limit: int) -> Sequence[QueuedBatch]:

@@ -110,6 +110,10 @@ class SendStore(Protocol):
         """Take back a claim whose own answer was lost: nothing was sent on the strength of it."""
         ...
 
+    async def abandon_due(self, account: str, token: str, *, limit: int) -> None:
+        """Take back, as if they had never been claimed, the claims of a `claim_due` whose answer was lost."""
+        ...
+
     async def find(self, account: str, key: str) -> SendRecord | None:
         """Return what is kept under a key."""
         ...

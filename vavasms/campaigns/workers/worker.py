@@ -13,7 +13,6 @@ from secrets import token_hex
 import anyio
 from anyio.abc import TaskGroup
 
-from vavasms.campaigns.runner import HasAccount
 from vavasms.campaigns.sending.balance_floor import EVERY as READ_EVERY
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.campaign_sender import CampaignSender
@@ -27,6 +26,7 @@ from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.postgres.jobs import queue_of
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.states import CampaignState
+from vavasms.sends.outbox_worker import HasAccount, OnSend, OutboxWorker
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
 from vavasms.tracebacks import hide_frames_async
 
@@ -43,7 +43,8 @@ class CampaignWorker:
 
     `client` is the `AsyncVavaSMS` that pays, with room for `concurrency` requests and one more; `ledger` is
     opened with `PostgresLedger.open`. A campaign is handed over by `ledger.start`, once it is submitted.
-    `on_campaign` is called when a campaign that this worker sent from runs no longer.
+    What is enqueued (`AsyncVavaSMS.enqueue`, `vavasms.enqueue` in SQL) it sends first. `on_campaign` is
+    called when a campaign that this worker sent from runs no longer, `on_send` as `OutboxWorker` does.
 
     Another worker's batches become unknown when `reap_after` seconds went by since their claim without an
     outcome: leave it longer than a call can take.
@@ -56,6 +57,7 @@ class CampaignWorker:
         *,
         concurrency: int = 16,
         on_campaign: OnCampaign | None = None,
+        on_send: OnSend | None = None,
         reap_after: float = ORPHAN_AFTER,
     ) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
@@ -72,6 +74,7 @@ class CampaignWorker:
         self._senders: dict[str, CampaignSender] = {}
         self._pending = PendingWrites()
         self._reader = BalanceReader(transport=client.account.transport)
+        self._outbox = OutboxWorker(client, ledger, on_send=on_send, rate=self._find_rate)
         self._job_worker: JobWorker
         self._tasks: TaskGroup
         self._maintenance: Maintenance
@@ -91,14 +94,21 @@ class CampaignWorker:
         )
         try:
             await self._maintenance.fetch_running()
+            await self._ledger.sends.serve(name)
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._maintain)
-                await job_worker.run()
+                async with self._outbox.running():
+                    await job_worker.run()
                 self._tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._drain()
                 await pool.close()
+
+    def _find_rate(self) -> float | None:
+        """Return the slowest rate of the campaigns that this worker sends; None where there is none."""
+        rates = [sender.sender.policy.rate for sender in self._senders.values()]
+        return min((rate for rate in rates if rate is not None), default=None)
 
     def _make_job_worker(self, pool: AsyncConnectionPool[Connection]) -> JobWorker:
         return JobWorker(

@@ -120,6 +120,10 @@ class PostgresSends(SendStore):
         await self._begins.flush()
         return await self._settle(account, key, token, SendSettlement(BatchEvent.REQUEUE))
 
+    async def abandon_due(self, account: str, token: str, *, limit: int) -> None:
+        values = {"account": account, "tokens": [f"{token}-{number}" for number in range(limit)]}
+        await self._database.call(SQL["abandon_due"], values)
+
     async def find(self, account: str, key: str) -> SendRecord | None:
         rows = await self._database.call(SQL["select_send"], {"account": account, "key": key})
         return read_send(rows[0]).public if rows else None

@@ -60,6 +60,10 @@ WHERE mine.account = given.account AND mine.key = given.key AND mine.token = giv
     AND mine.state IN ('sending', 'unknown')
 RETURNING mine.token
 
+-- name: abandon_due
+UPDATE vavasms.send SET state = 'queued', token = NULL, worker = NULL, attempt = attempt - 1
+WHERE account = %(account)s AND state = 'sending' AND token = ANY(%(tokens)s::TEXT[])
+
 -- name: settle_send
 -- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
 UPDATE vavasms.send SET state = %(state)s, result = %(result)s, not_before = %(not_before)s,

@@ -111,6 +111,11 @@ class SqliteSends(SendStore):
 
         return await self._database.write(work)
 
+    async def abandon_due(self, account: str, token: str, *, limit: int) -> None:
+        tokens = json.dumps([f"{token}-{number}" for number in range(limit)])
+        values = {"account": account, "tokens": tokens}
+        await self._database.write(lambda c: c.execute(SQL["abandon_due"], values).rowcount)
+
     async def find(self, account: str, key: str) -> SendRecord | None:
         row = await self._database.read(lambda c: _look(c, account, key))
         return None if row is None else row.public

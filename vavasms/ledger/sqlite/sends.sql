@@ -27,6 +27,10 @@ UPDATE send SET state = 'sending', token = :token, worker = :worker, sending_at 
     result = NULL
 WHERE account = :account AND key = :key AND state = 'queued'
 
+-- name: abandon_due
+UPDATE send SET state = 'queued', token = NULL, worker = NULL, attempt = attempt - 1
+WHERE account = :account AND state = 'sending' AND token IN (SELECT value FROM json_each(:tokens))
+
 -- name: settle_send
 -- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
 UPDATE send SET state = :state, result = :result, not_before = :not_before, settled_at = :settled_at, message = :message,

@@ -1,0 +1,245 @@
+"""`OutboxWorker`: sends what was enqueued in a ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from secrets import token_hex
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from vavasms.config import misconfigured, username_of
+from vavasms.endpoints import Account, send_text
+from vavasms.errors import InvalidInputError, LedgerError, RateLimitedError, VavaSMSError, name_error
+from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error, wait_after
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.clock import SharedClock
+from vavasms.ledger.leases import check_timeouts
+from vavasms.ledger.models import BatchRecord
+from vavasms.ledger.pending_writes import PendingWrites
+from vavasms.ledger.send_record import SendRecord
+from vavasms.ledger.sends import SendClaim
+from vavasms.ledger.states import BatchEvent
+from vavasms.models import Lot
+from vavasms.sends.sender import record_answer
+from vavasms.tracebacks import hide_frames_async
+from vavasms.transport.http import Attempt
+from vavasms.wire.requests import draft_text
+
+#: Sends under way at once.
+SLOTS = 8
+#: Seconds between two looks for what is due, and between two rounds of what is done beside.
+POLL, _MAINTENANCE = 0.25, 5.0
+#: Seconds without a send after the gateway refused the account: every other one would fare alike.
+REFUSED_PAUSE = 60.0
+#: Seconds after which whoever settled a send is not expected to report it any more.
+_REPORTED_WITHIN = 60.0
+
+logger = logging.getLogger("vavasms")
+
+OnSend = Callable[[SendRecord], object]
+
+
+class HasAccount(Protocol):
+    """An `AsyncVavaSMS`."""
+
+    @property
+    def account(self) -> Account:
+        """Its settings and its transport."""
+        ...
+
+
+class OutboxWorker:
+    """A worker that sends what was enqueued for an account, beside any number of others.
+
+    `ledger` is open: a file's for processes of this machine, PostgreSQL's for any. A `CampaignWorker` and a
+    running `CampaignRunner` have one of these; with no campaigns it works alone. `on_send` is called with the
+    `SendRecord` of each outcome: once, and once more where its process died in between.
+
+    What was not sent is tried again, later each time, `MAX_ATTEMPTS` times in all; what is unknown never.
+    """
+
+    def __init__(
+        self,
+        client: HasAccount,
+        ledger: Ledger,
+        *,
+        on_send: OnSend | None = None,
+        rate: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        self._account = client.account
+        if ledger.is_shared:
+            check_timeouts(self._account.timeouts)
+        self._ledger, self._store = ledger, ledger.sends
+        self._on_send = on_send
+        #: The messages a second that a campaign of the account is held to: what is sent here counts for it.
+        self._rate = rate
+        self._clock = SharedClock()
+        self._pending = PendingWrites()
+        self._slots = anyio.Semaphore(SLOTS)
+        self._stopping = anyio.Event()
+        self._held_until = 0.0
+
+    def stop(self) -> None:
+        """Begin nothing further; `run` returns once what is under way is settled."""
+        self._stopping.set()
+
+    @hide_frames_async
+    async def run(self) -> None:
+        """Work until `stop`, through outages of the ledger; settle what is under way before returning.
+
+        A cancellation cuts off what is under way: it is unknown where it had left. Raises `LedgerError` where
+        the ledger cannot be reached to begin with.
+        """
+        await self._set_clock()
+        await self._store.serve(self._account.name)
+        async with self.running():
+            await self._stopping.wait()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work beside what the block does; after it settle what is under way."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._maintain)
+                tasks.start_soon(self._work, tasks)
+                try:
+                    yield
+                finally:
+                    self.stop()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._pending.drain()
+
+    async def _set_clock(self) -> None:
+        if self._ledger.is_shared:
+            await self._clock.ask(self._ledger.now)
+
+    async def _work(self, tasks: TaskGroup) -> None:
+        while not self._stopping.is_set():
+            begun = 0
+            try:
+                if self._clock() >= self._held_until:
+                    begun = await self._begin_due(tasks)
+            except LedgerError as error:
+                logger.warning("The outbox waits for its ledger: %s", error)
+                await self._pause(1.0)
+            if not begun:
+                await self._pause(POLL)
+
+    async def _begin_due(self, tasks: TaskGroup) -> int:
+        """Claim what is due and begin to send it, as much as there is room for; return how much."""
+        free = self._slots.value
+        if not free:
+            return 0
+        claims = await self._claim_due(free)
+        for claim in claims:
+            self._slots.acquire_nowait()
+            tasks.start_soon(self._send, claim, measure_age(self._clock(), self._clock))
+        return len(claims)
+
+    async def _claim_due(self, limit: int) -> list[SendClaim]:
+        account, token = self._account.name, token_hex(16)
+        try:
+            return [*await self._store.claim_due(account, token=token, now=self._clock(), limit=limit)]
+        except BaseException:
+            # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
+            with suppress(LedgerError):
+                await self._pending.write_or_defer(
+                    lambda: self._store.abandon_due(account, token, limit=limit)
+                )
+            raise
+
+    async def _send(self, claim: SendClaim, age: Callable[[], float]) -> None:
+        async def call(attempt: Attempt) -> Lot:
+            sender_id = claim.sender_id or self._account.sender_id
+            if sender_id is None:
+                raise misconfigured("No sender ID: neither the send nor its worker has one.")
+            draft = draft_text(claim.text, sender_id, username=username_of(self._account.name))
+            return await send_text(self._account.transport, draft, claim.recipients, attempt)
+
+        try:
+            answer = await call_once(call, age=age, settle=partial(self._settle, claim, due=0.0))
+            await self._settle_answer(claim, answer)
+            await self._report([claim.key])
+        except LedgerError as error:
+            logger.warning("The outcome of a send could not be written yet: %s", error)
+        except Exception as error:  # noqa: BLE001  raised, it would cut off what else is under way
+            logger.warning("An enqueued send failed by a fault of the worker's own (%s).", name_error(error))
+        finally:
+            self._slots.release()
+
+    async def _settle_answer(self, claim: SendClaim, answer: Lot | VavaSMSError) -> None:
+        if isinstance(answer, Lot):
+            await self._settle(claim, BatchEvent.ACCEPT, record_answer(answer), due=0.0)
+            await self._count_for_rate(claim)
+            return
+        # The account is refused, not this message: it is sent once that is mended.
+        event = BatchEvent.REQUEUE if _is_refused(answer) else error_event(answer)
+        wait = wait_after(claim.attempt, answer)
+        if _is_refused(answer):
+            self._held_until = self._clock() + REFUSED_PAUSE
+        elif isinstance(answer, RateLimitedError):
+            self._held_until = self._clock() + wait
+        await self._settle(claim, event, record_error(answer), due=self._clock() + wait)
+
+    async def _settle(self, claim: SendClaim, event: BatchEvent, record: BatchRecord, *, due: float) -> None:
+        await self._pending.write_or_defer(
+            lambda: self._store.settle(claim, event, record, now=self._clock(), not_before=due)
+        )
+
+    async def _count_for_rate(self, claim: SendClaim) -> None:
+        """Take it off the rate of the account's campaigns, without waiting for it: they wait instead."""
+        rate = self._rate()
+        if rate is not None:
+            await self._ledger.reserve(
+                self._account.name, len(claim.recipients), rate=rate, now=self._clock()
+            )
+
+    async def _maintain(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._set_clock()
+                await self._pending.flush()
+                await self._store.reap(now=self._clock())
+                await self._report_left()
+            except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
+                logger.warning("The outbox waits for its ledger (%s).", name_error(error))
+            await self._pause(_MAINTENANCE)
+
+    async def _report_left(self) -> None:
+        """Report what a process did not that died, and what became of a send without a worker."""
+        if self._on_send is None:
+            return
+        before = self._clock() - _REPORTED_WITHIN
+        records = await self._store.untold(self._account.name, before=before, limit=100)
+        await self._report([record.key for record in records])
+
+    async def _report(self, keys: list[str]) -> None:
+        if self._on_send is None:
+            return
+        for key in keys:
+            record = await self._store.find(self._account.name, key)
+            if record is not None and record.outcome is not None:
+                self._call_back(record)
+                await self._store.note_told(self._account.name, [key])
+
+    def _call_back(self, record: SendRecord) -> None:
+        try:
+            if self._on_send is not None:
+                self._on_send(record)
+        except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
+            logger.warning("Whoever was told of a send's outcome failed (%s).", type(error).__name__)
+
+    async def _pause(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self._stopping.wait()
+
+
+def _is_refused(error: VavaSMSError) -> bool:
+    """Return whether every other send would be refused alike: the account, not the message."""
+    return error.halts and not isinstance(error, InvalidInputError)
