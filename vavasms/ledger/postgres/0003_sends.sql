@@ -112,7 +112,7 @@ BEGIN
             WHERE send.seq = mine.seq;
         ELSIF mine.digest <> sha256(mine.salt || p_content) THEN
             RAISE EXCEPTION 'vavasms.enqueue: this key stands for another text, sender or recipient. Nothing was enqueued.'
-                USING ERRCODE = '23505';
+                USING ERRCODE = '23505', DETAIL = 'first used at ' || mine.created_at;
         END IF;
         EXIT;
     END LOOP;
