@@ -89,9 +89,9 @@ async def _async_session(url: str) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def _django(url: str) -> AsyncIterator[Any]:
-    import django
-    from django.conf import settings
-    from django.db.backends.postgresql.base import DatabaseWrapper
+    import django  # type: ignore[import-untyped]
+    from django.conf import settings  # type: ignore[import-untyped]
+    from django.db.backends.postgresql.base import DatabaseWrapper  # type: ignore[import-untyped]
 
     if not settings.configured:
         settings.configure(USE_TZ=True)
@@ -260,23 +260,16 @@ async def test_without_an_account_it_is_the_one_that_is_served(ledger: PostgresL
 
 
 def test_python_refuses_before_the_database_is_asked(anyio_backend: str) -> None:
-    class Connection(psycopg.Connection[Any]):
-        def __init__(self) -> None:
-            pass
-
-        def __del__(self) -> None:
-            pass
-
-    connection = Connection()
+    connection: Any = type("Connection", (), {"__module__": "psycopg"})()
     for arguments, error in (
         (("07", TEXT), InvalidNumberError),
         ((TO, ""), InvalidInputError),
     ):
         with pytest.raises(error):
             enqueue(connection, *arguments, idempotency_key="k")
-    for options in ({"idempotency_key": ""}, {"idempotency_key": "k", "sender_id": "no"}):
+    for key, sender_id in (("", None), ("k", "no")):
         with pytest.raises(InvalidInputError):
-            enqueue(connection, TO, TEXT, **options)
+            enqueue(connection, TO, TEXT, idempotency_key=key, sender_id=sender_id)
     with pytest.raises(InvalidInputError, match="time zone"):
         enqueue(connection, TO, TEXT, idempotency_key="k", not_before=datetime(2026, 12, 1))  # noqa: DTZ001
 

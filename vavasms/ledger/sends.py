@@ -159,7 +159,7 @@ class SendStore(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Give up the right to be taken for alive."""
+        """Leave those who are taken for alive."""
         ...
 
 

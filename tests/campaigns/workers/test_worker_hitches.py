@@ -140,7 +140,7 @@ async def test_what_a_worker_cannot_write_to_its_end_is_left_for_unknown_and_nev
     crew: Crew, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Ten seconds in earnest.
-    monkeypatch.setattr("vavasms.campaigns.sending.pending_writes.DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr("vavasms.ledger.pending_writes.DRAIN_SECONDS", 0.1)
     campaign_id = await crew.start(2)
     async with at_work(crew, Deaf):
         await until(is_logged(caplog, "A batch was left"))
