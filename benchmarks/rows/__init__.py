@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.harness import Family
-from benchmarks.rows import bulk, campaigns, cost, growth, numbers, start, texts, throughput, workers
+from benchmarks.rows import bulk, campaigns, cost, growth, numbers, sends, start, texts, throughput, workers
 
 #: In the order they are measured and shown. The pure ones come late: their lists burden the collector.
 FAMILIES: tuple[Family, ...] = (
@@ -13,6 +13,7 @@ FAMILIES: tuple[Family, ...] = (
     growth.ROWS,
     campaigns.ROWS,
     workers.ROWS,
+    sends.ROWS,
     numbers.ROWS,
     texts.ROWS,
     start.ROWS,

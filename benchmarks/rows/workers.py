@@ -48,6 +48,11 @@ def measure_backlog(bench: Bench) -> Sample:
     return Sample(value=long / short, ours=long, theirs=short, note=note)
 
 
+def make_database(bench: Bench) -> str:
+    """Return the connection string of a new database on the server of all rows."""
+    return _server(bench).make()
+
+
 def _server(bench: Bench) -> database.Database:
     stack: ExitStack = bench.once("postgres", _make_stack)
     return bench.once("database", lambda: stack.enter_context(database.start()))
