@@ -201,6 +201,18 @@ def grant_row(row: SendRow, *, token: str, now: float) -> SendClaim:
     )
 
 
+def accept_values(claim: SendClaim, record: BatchRecord, now: float) -> dict[str, Any]:
+    """Return the values of `accept_send`."""
+    return {
+        "account": claim.account,
+        "key": claim.key,
+        "token": claim.token,
+        "result": dump_record(record),
+        "now": now,
+        "segments": count_send(claim.segments, claim.text),
+    }
+
+
 def resolve_values(
     row: SendRow | None, key: str, *, sent: bool, again: bool, note: str, now: float, sent_before: float
 ) -> Mapping[str, Any]:

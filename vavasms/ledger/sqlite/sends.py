@@ -17,6 +17,7 @@ from vavasms.ledger.send_rows import (
     SETTLED_FROM,
     SendRow,
     SendSettlement,
+    accept_values,
     enqueued_values,
     grant,
     grant_row,
@@ -95,6 +96,9 @@ class SqliteSends(SendStore):
     async def settle(
         self, claim: SendClaim, event: BatchEvent, record: BatchRecord, *, now: float, not_before: float = 0.0
     ) -> bool:
+        if event is BatchEvent.ACCEPT:
+            values = accept_values(claim, record, now)
+            return await self._database.write(lambda c: c.execute(SQL["accept_send"], values).rowcount == 1)
         answer = SendSettlement(event, record, now=now, not_before=not_before)
         return await self._settle(claim.account, claim.key, claim.token, answer)
 

@@ -31,6 +31,12 @@ WHERE account = :account AND key = :key AND state = 'queued'
 UPDATE send SET state = 'queued', token = NULL, worker = NULL, attempt = attempt - 1
 WHERE account = :account AND state = 'sending' AND token IN (SELECT value FROM json_each(:tokens))
 
+-- name: accept_send
+-- TX2 of what the gateway took, without a look.
+UPDATE send SET state = 'accepted', result = :result, settled_at = :now, not_before = 0, segments = :segments,
+    message = CASE WHEN keeps_text THEN message END, told = 0
+WHERE account = :account AND key = :key AND token = :token AND state IN ('sending', 'unknown')
+
 -- name: settle_send
 -- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.
 UPDATE send SET state = :state, result = :result, not_before = :not_before, settled_at = :settled_at, message = :message,
