@@ -24,6 +24,8 @@ from vavasms.errors import (
     LedgerError,
     MessageNotFoundError,
     NotSentError,
+    OtpLimit,
+    OtpLimitedError,
     Outcome,
     OutcomeUnknownError,
     RateLimitedError,
@@ -45,6 +47,7 @@ TREE: dict[type[VavaSMSError], type[Exception]] = {
     ConfigurationError: VavaSMSError,
     LedgerError: VavaSMSError,
     LedgerBusyError: LedgerError,
+    OtpLimitedError: VavaSMSError,
     NotSentError: VavaSMSError,
     OutcomeUnknownError: VavaSMSError,
     UnexpectedReplyError: VavaSMSError,
@@ -66,6 +69,8 @@ def examples() -> Iterator[VavaSMSError]:
                 yield cls("No number.", reason="too_short", suggestion=Msisdn("2250709000001"))
             case _ if issubclass(cls, InvalidInputError):
                 yield cls("Bad.", outcome=None)
+            case _ if issubclass(cls, OtpLimitedError):
+                yield cls("Too many.", reason=OtpLimit.COOL_DOWN, retry_after=7.5)
             case _ if issubclass(cls, RateLimitedError):
                 yield cls("Slow down.", retry_after=7.5, outcome=Outcome.NOT_SENT)
             case _ if issubclass(cls, GatewayError):

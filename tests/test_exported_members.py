@@ -39,6 +39,8 @@ PROMISED = {
     "MessageNotFoundError",
     "Msisdn",
     "NotSentError",
+    "OtpLimitedError",
+    "OtpLimits",
     "OtpReason",
     "OtpReceipt",
     "OtpVerification",

@@ -46,6 +46,7 @@ from vavasms.errors import (
 from vavasms.errors import (
     NotSentError as NotSentError,
 )
+from vavasms.errors import OtpLimitedError as OtpLimitedError
 from vavasms.errors import (
     Outcome as Outcome,
 )
@@ -84,6 +85,7 @@ from vavasms.ledger.models import CampaignStatus as CampaignStatus
 from vavasms.ledger.models import Delivery as Delivery
 from vavasms.ledger.models import OptOut as OptOut
 from vavasms.ledger.models import StoredBatch as StoredBatch
+from vavasms.ledger.otp_limits import OtpLimits as OtpLimits
 from vavasms.ledger.postgres.ledger import PostgresLedger as PostgresLedger
 from vavasms.ledger.sqlite.ledger import SqliteLedger as SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger as MemoryLedger
@@ -168,6 +170,8 @@ __all__ = [
     "NotSentError",
     "NumberFault",
     "OptOut",
+    "OtpLimitedError",
+    "OtpLimits",
     "OtpReason",
     "OtpReceipt",
     "OtpVerification",

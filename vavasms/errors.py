@@ -13,6 +13,7 @@ Who must act decides where an error stands in the tree::
      ├── LedgerError                       this machine: the ledger cannot be written or read
      │    └── LedgerBusyError                another runner has it
      ├── SendInProgressError               another call: its send of the same key has no outcome yet
+     ├── OtpLimitedError                   your own limits: too many codes for a number, a caller, a range
      ├── NotSentError                      the network: nothing left this machine
      ├── OutcomeUnknownError               the network: it left, no answer could be read
      ├── UnexpectedReplyError              the gateway: an answer nobody documented
@@ -30,7 +31,7 @@ of an `InvalidNumberError`, which masks itself when shown.
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 
@@ -45,6 +46,20 @@ class Outcome(Enum):
     NOT_SENT = "not_sent"
     #: It left, and nobody knows what became of it. Sending again may be a second SMS.
     UNKNOWN = "unknown"
+
+
+class OtpLimit(StrEnum):
+    """Which of its limits refused a one-time code: the names of the fields of `OtpLimits`."""
+
+    COOL_DOWN = "cool_down"
+    NUMBER_HOURLY = "number_hourly"
+    NUMBER_DAILY = "number_daily"
+    CLIENT_HOURLY = "client_hourly"
+    RANGE_HOURLY = "range_hourly"
+    SEGMENTS_DAILY = "segments_daily"
+    COUNTRY = "country"
+    #: Of what is checked, not of what is sent.
+    WRONG_CODES = "wrong_codes"
 
 
 class VavaSMSError(Exception):
@@ -134,6 +149,20 @@ class LedgerBusyError(LedgerError):
 
 class SendInProgressError(VavaSMSError):
     """Another call sends under the same idempotency key; this one sent nothing. Ask again with that key."""
+
+
+class OtpLimitedError(VavaSMSError):
+    """A limit of `OtpLimits` refused a one-time code, or to check one; nothing was sent."""
+
+    #: Which of them; it equals its own word, such as `"cool_down"`.
+    reason: OtpLimit
+    #: Seconds after which it lets the next one through; None where no waiting helps.
+    retry_after: float | None
+
+    def __init__(self, message: str, *, reason: OtpLimit, retry_after: float | None = None) -> None:
+        super().__init__(message, outcome=Outcome.NOT_SENT)
+        self.reason = reason
+        self.retry_after = retry_after
 
 
 class NotSentError(VavaSMSError):

@@ -26,6 +26,7 @@ from vavasms.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
+from vavasms.ledger.otp import OtpStore
 from vavasms.ledger.sends import SendStore
 from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
@@ -37,6 +38,11 @@ class Ledger(Protocol):
     @property
     def sends(self) -> SendStore:
         """The single sends."""
+        ...
+
+    @property
+    def otp(self) -> OtpStore:
+        """The one-time codes that were sent and tried."""
         ...
 
     @property

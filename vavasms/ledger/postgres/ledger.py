@@ -44,6 +44,7 @@ from vavasms.ledger.postgres.loader import (
     purge_rows,
 )
 from vavasms.ledger.postgres.maintenance import PostgresMaintenance
+from vavasms.ledger.postgres.otp import PostgresOtp
 from vavasms.ledger.postgres.sends import PostgresSends
 from vavasms.ledger.rows import (
     CLOCK_SKEW,
@@ -101,6 +102,10 @@ class PostgresLedger(Ledger):
     def sends(self) -> PostgresSends:
         """The single sends."""
         return self._sends
+
+    def otp(self) -> PostgresOtp:
+        """The one-time codes that were sent and tried."""
+        return PostgresOtp(self._database)
 
     @classmethod
     async def open(

@@ -53,6 +53,7 @@ from vavasms.ledger.sqlite import claims as tx
 from vavasms.ledger.sqlite.claims import SQL
 from vavasms.ledger.sqlite.identity import check_file, read_identity, write_beside
 from vavasms.ledger.sqlite.in_use import examine, hold_refused, recover, unmark_abandoned, use_file
+from vavasms.ledger.sqlite.otp import SqliteOtp
 from vavasms.ledger.sqlite.sends import SqliteSends
 from vavasms.ledger.states import BatchEvent, CampaignEvent, CampaignState
 from vavasms.numbers import Msisdn
@@ -84,6 +85,11 @@ class SqliteLedger(Ledger):
     def sends(self) -> SqliteSends:
         """The single sends."""
         return self._sends
+
+    @property
+    def otp(self) -> SqliteOtp:
+        """The one-time codes that were sent and tried."""
+        return SqliteOtp(self._database)
 
     @classmethod
     async def open(
