@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +168,72 @@ async def test_a_program_that_dies_within_a_migration_leaves_the_version_before(
     assert ask(path, "SELECT * FROM a") == [("kept",)]
     await opened(path, FIRST, SECOND, upgrade=True)
     assert ask(path, "SELECT * FROM a") == [("kept", "kept;")]
+
+
+OPEN = """
+import sys, anyio
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+
+async def main():
+    print("ready", flush=True)
+    for line in sys.stdin:
+        await (await SqliteLedger.open(line.strip())).aclose()
+        print("open", flush=True)
+
+anyio.run(main)
+"""
+
+
+def test_processes_that_make_one_file_at_once_find_it_whole(tmp_path: Path) -> None:
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(8)
+    ]
+    try:
+        for process in running:
+            assert read_line(process) == "ready\n"
+        for number in range(30):
+            for process in running:
+                assert process.stdin is not None
+                process.stdin.write(f"{tmp_path / str(number)}.db\n")
+                process.stdin.flush()
+            assert [read_line(process) for process in running] == ["open\n"] * 8
+    finally:
+        for process in running:
+            process.communicate()
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+@pytest.mark.parametrize("times", [2, 1000])
+async def test_a_file_that_another_one_opens_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    busy = [sqlite3.OperationalError("database is locked") for _ in range(times)]
+    for error in busy:
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+
+    class Busy(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql.startswith("PRAGMA journal_mode") and busy:
+                raise busy.pop()
+            return super().execute(sql, *parameters)
+
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        return sqlite3.connect(*args, **options, factory=Busy)
+
+    monkeypatch.setattr("vavasms.storage.sqlite.database.BUSY_SECONDS", 0.2)
+    opening = Database.open(tmp_path / "a.db", (FIRST,), application_id=ID, connect=connect)
+    if times == 2:
+        await (await opening).aclose()
+        return
+    with pytest.raises(LedgerError, match="database is locked"):
+        await opening
 
 
 def test_the_ledgers_own_files_are_read_in_order() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 #: Seconds to wait for another process that is writing.
 BUSY_SECONDS = 10.0
+#: Between two tries at what SQLite does not wait for.
+_PAUSE = 0.02
 _STILL_LOGGED = "It is forgotten, but still in the log: close what reads the ledger and purge again."
 
 
@@ -263,7 +266,7 @@ def _connect(path: Path, connect: Callable[..., sqlite3.Connection]) -> sqlite3.
 
 
 def _prepare(writer: sqlite3.Connection) -> None:
-    writer.execute("PRAGMA journal_mode = WAL")
+    _keep_log(writer)
     # NORMAL can lose the last commits at a power cut: an intent would be lost whose SMS was sent.
     writer.execute("PRAGMA synchronous = FULL")
     # macOS: without it `fsync` leaves the data in the drive's cache. Elsewhere nothing changes.
@@ -271,6 +274,19 @@ def _prepare(writer: sqlite3.Connection) -> None:
     writer.execute("PRAGMA checkpoint_fullfsync = ON")
     # What is deleted is overwritten: `purge` promises to forget.
     writer.execute("PRAGMA secure_delete = ON")
+
+
+def _keep_log(writer: sqlite3.Connection) -> None:
+    """Set the file to keep a log; where another process opens or closes it, SQLite itself does not wait."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            writer.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE)
 
 
 def _translated(work: Callable[[], T]) -> Callable[[], T]:

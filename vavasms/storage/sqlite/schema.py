@@ -20,8 +20,9 @@ def check_schema(
 ) -> None:
     """Raise `ConfigurationError` for a file that is not ours, newer, or older and not to be upgraded.
 
-    Reads only.
+    Reads only, and one state: another process may be making it.
     """
+    connection.execute("BEGIN")
     try:
         owner, version = _read(connection, "application_id"), _read(connection, "user_version")
         empty = not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
@@ -29,6 +30,8 @@ def check_schema(
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             raise
         owner, version, empty = -1, 0, False
+    finally:
+        connection.execute("ROLLBACK")
     if owner != application_id and not (owner == 0 and empty):
         reason: str | None = "holds something else: name another one"
     else:
@@ -38,23 +41,24 @@ def check_schema(
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], application_id: int) -> None:
-    """Run the steps that are missing, each in a transaction of its own."""
-    for step in migrations:
-        if _read(connection, "user_version") >= step.version:
-            continue
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            # Another process may have been quicker.
-            if _read(connection, "user_version") < step.version:
-                for statement in _statements(step.sql):
-                    connection.execute(statement)
-                # Pragmas take no parameters; these are whole numbers.
-                connection.execute(f"PRAGMA application_id = {application_id:d}")
-                connection.execute(f"PRAGMA user_version = {step.version:d}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+    """Run the steps that are missing, all of them in one transaction: nobody finds a file halfway."""
+    latest = migrations[-1].version
+    if _read(connection, "user_version") >= latest:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been quicker.
+        version = _read(connection, "user_version")
+        for step in migrations:
+            for statement in _statements(step.sql) if step.version > version else ():
+                connection.execute(statement)
+        # Pragmas take no parameters; these are whole numbers.
+        connection.execute(f"PRAGMA application_id = {application_id:d}")
+        connection.execute(f"PRAGMA user_version = {max(version, latest):d}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
 
 
 def _read(connection: sqlite3.Connection, pragma: str) -> int:
