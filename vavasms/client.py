@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -14,16 +15,19 @@ from vavasms.bulk.sender import BulkStream, Collector
 from vavasms.config import Timeouts, load_settings, misconfigured, name_account
 from vavasms.endpoints import Account
 from vavasms.errors import InvalidInputError
+from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
-from vavasms.sends.base import OpenLedger, Sends
+from vavasms.sends.base import OpenLedger, OtpDraft, Otps, Sends
 from vavasms.tracebacks import hide_frames, hide_frames_async
 from vavasms.transport.hooks import Hook
 from vavasms.transport.http import AsyncBaseTransport, HttpTransport
 from vavasms.transport.outcome import OutcomePolicy
 from vavasms.transport.tls import TLS
-from vavasms.wire.requests import build_send_otp, draft_text
+from vavasms.wire.requests import build_send_otp, count_otp_segments, draft_text, parse_code
+
+_NO_LEDGER = "A key, the outbox and the log need a ledger: AsyncVavaSMS(ledger='sms.db')."
 
 
 class AsyncVavaSMS:
@@ -54,6 +58,8 @@ class AsyncVavaSMS:
         given none: its recipients, its outcome, its ids, and of its text a salted digest.
     :param keep: how long a send is kept beyond its outcome; its key is free after that.
     :param keep_texts: keep the texts too.
+    :param otp_limits: how many one-time codes go to one number, caller, range and country, and how many wrong
+        ones are checked. Counted in the ledger; without one in the memory of this process.
     :param on_request: called with a `CallInfo` before each attempt; a plain function, quick, without I/O.
     :param on_response: the same, after each attempt.
     """
@@ -80,6 +86,7 @@ class AsyncVavaSMS:
         ledger: str | Path | OpenLedger | None = None,
         keep: timedelta = timedelta(days=30),
         keep_texts: bool = False,
+        otp_limits: OtpLimits | None = None,
         on_request: Hook | None = None,
         on_response: Hook | None = None,
     ) -> None:
@@ -106,16 +113,15 @@ class AsyncVavaSMS:
         )
 
         self._keeper: Sends | None = None
-        if ledger is not None:
-            # Who has no ledger pays nothing for one.
-            from vavasms.sends.client import ClientSends, SendOptions
+        self._otps: Otps | None = None
+        if ledger is not None or otp_limits is not None:
+            # Who has neither pays nothing for them.
+            from vavasms.sends.setup import SendOptions, set_up
 
-            self._keeper = ClientSends(
-                SendOptions(ledger=ledger, keep=keep, keep_texts=keep_texts),
-                account=self._account_name,
-                transport=self._transport,
-                timeouts=self._timeouts,
-            )
+            options = None
+            if ledger is not None:
+                options = SendOptions(ledger=ledger, keep=keep, keep_texts=keep_texts)
+            self._keeper, self._otps = set_up(self.account, options, otp_limits)
 
     def __repr__(self) -> str:
         settings = getattr(self, "_settings", None)
@@ -210,7 +216,7 @@ class AsyncVavaSMS:
     @property
     def _sends(self) -> Sends:
         if self._keeper is None:
-            raise misconfigured("A key, the outbox and the log need a ledger: AsyncVavaSMS(ledger='sms.db').")
+            raise misconfigured(_NO_LEDGER)
         return self._keeper
 
     @property
@@ -239,23 +245,43 @@ class AsyncVavaSMS:
         template: str | None = None,
         sender_id: str | None = None,
         language: str | None = None,
+        idempotency_key: str | None = None,
+        client: str | None = None,
     ) -> OtpReceipt:
         """Send a one-time code that the gateway makes (documentation: otp/send).
 
         `length`: 4 to 9 digits (the gateway's default: 4). `valid_for`: whole minutes (60). `template`
         must hold `##OTP##`. `language`: `en` or `fr`, not documented. Costs the segments of the text.
-        Not repeatable, like `send`.
+        Not repeatable without an `idempotency_key`, like `send`; with one as `send` is: the first receipt is
+        returned again (`OtpReceipt.replayed`).
+
+        With `otp_limits` a code that is one too many raises `OtpLimitedError`, with nothing sent. `client` is
+        the IP address of who asks for the code, and counts it for that caller. A code that was not accepted
+        counts all the same, one that was not sent does not. Raises `LedgerError`, with nothing sent, where it
+        cannot be counted.
         """
+        options = {"length": length, "valid_for": valid_for, "template": template, "language": language}
+        sender, recipient = self._sender_id(sender_id), parse_msisdn(to, default_region=self._region)
         request = build_send_otp(
-            parse_msisdn(to, default_region=self._region),
-            sender_id=self._sender_id(sender_id),
+            recipient,
+            sender_id=sender,
             length=length,
             valid_for=valid_for,
             template=template,
             language=language,
             username=self._settings.username,
         )
-        return await endpoints.send_otp(self._transport, request)
+        if self._otps is None:
+            _need_none(idempotency_key, client)
+            return await endpoints.send_otp(self._transport, request)
+        draft = OtpDraft(
+            request=request,
+            recipient=recipient,
+            sender_id=sender,
+            options=options,
+            segments=count_otp_segments(template, length),
+        )
+        return await self._otps.send(draft, idempotency_key, client)
 
     @hide_frames_async
     async def verify_otp(self, to: str, code: str, *, sender_id: str | None = None) -> OtpVerification:
@@ -265,14 +291,23 @@ class AsyncVavaSMS:
         read. Uses up an attempt, so it is not repeated once it left. A wrong, expired or used code is no
         error but `OtpVerification(valid=False, …)`, and so is what can be no code
         (`OtpReason.MALFORMED`), of which the gateway is not asked.
+
+        With `otp_limits` it raises `OtpLimitedError` once too many wrong ones were tried for the number,
+        until a new code is sent: of that the gateway is not asked either.
         """
-        return await endpoints.verify_otp(
+        recipient = parse_msisdn(to, default_region=self._region)
+        call = partial(
+            endpoints.verify_otp,
             self._transport,
-            parse_msisdn(to, default_region=self._region),
+            recipient,
             code,
             sender_id=self._settings.sender_id if sender_id is None else sender_id,
             username=self._settings.username,
         )
+        # What can be no code is no try.
+        if self._otps is None or parse_code(code) is None:
+            return await call()
+        return await self._otps.verify(recipient, call)
 
     @hide_frames_async
     async def send_bulk(
@@ -362,3 +397,10 @@ class AsyncVavaSMS:
         if not recipients:
             raise InvalidInputError("The list of recipients is empty; nothing was sent.")
         return tuple(recipients)
+
+
+def _need_none(key: str | None, client: str | None) -> None:
+    if key is not None:
+        raise misconfigured(_NO_LEDGER)
+    if client is not None:
+        raise misconfigured("A caller is counted by limits: AsyncVavaSMS(otp_limits=OtpLimits()).")

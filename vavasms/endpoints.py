@@ -75,12 +75,12 @@ async def fetch_delivery_reports(
     return _parse(responses.parse_reports, envelope.data, CallKind.READ)
 
 
-async def send_otp(transport: Transport, request: Request) -> OtpReceipt:
+async def send_otp(transport: Transport, request: Request, attempt: Attempt | None = None) -> OtpReceipt:
     """Send a one-time code that the gateway makes (documentation: otp/send): see `build_send_otp`.
 
     Costs the segments of the text. Never repeated once its body was asked for.
     """
-    envelope = await transport.exchange(request)
+    envelope = await transport.exchange(request, attempt)
     return responses.parse_receipt(envelope.data)
 
 

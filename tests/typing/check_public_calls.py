@@ -23,6 +23,7 @@ from vavasms import (
     InvalidRecipient,
     Lot,
     Msisdn,
+    OtpLimits,
     OtpReason,
     OtpReceipt,
     OtpVerification,
@@ -42,6 +43,7 @@ from vavasms import (
 
 async def the_async_client(numbers: list[str], lazily: AsyncIterator[str], many: Iterator[Msisdn]) -> None:
     AsyncVavaSMS("me", "word")
+    AsyncVavaSMS("me", "word", otp_limits=OtpLimits(cool_down=None, number_daily=4, countries=("ML",)))
     client = AsyncVavaSMS(
         username="me",
         password="word",
@@ -66,6 +68,7 @@ async def the_async_client(numbers: list[str], lazily: AsyncIterator[str], many:
             await sms.send_otp("x", length=6, valid_for=timedelta(minutes=10), template="Code ##OTP##"),
             OtpReceipt,
         )
+        assert_type(await sms.send_otp("x", idempotency_key="login-7", client="203.0.113.7"), OtpReceipt)
         assert_type(await sms.verify_otp("x", "042317"), OtpVerification)
         assert_type(await sms.send_bulk(numbers, "x", batch_size=100, concurrency=16, rate=2.5), BulkReport)
         assert_type(await sms.send_bulk(lazily, "x", dedupe=False, on_progress=print), BulkReport)

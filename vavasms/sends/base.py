@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
+
+from attrs import field, frozen
 
 from vavasms.ledger.send_record import SendRecord
-from vavasms.models import Lot
+from vavasms.models import Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn
-from vavasms.wire.requests import TextDraft
+from vavasms.wire.requests import Request, TextDraft
+
+#: What a code is asked for with, by name; None: the gateway's default.
+OtpOptions: TypeAlias = Mapping[str, str | int | timedelta | None]
+
+
+@frozen(kw_only=True)
+class OtpDraft:
+    """A one-time code to be sent, checked."""
+
+    request: Request
+    recipient: Msisdn
+    sender_id: str
+    #: What makes two calls with one key the same.
+    options: OtpOptions = field(repr=False)
+    #: SMS to pay.
+    segments: int
 
 
 class OpenLedger(Protocol):
@@ -49,4 +68,16 @@ class Sends(Protocol):
 
     async def aclose(self) -> None:
         """Close the ledger of this loop, where it was opened by the client. May be called twice."""
+        ...
+
+
+class Otps(Protocol):
+    """The one-time codes of a client that has a ledger or limits: see `vavasms.sends.otps`."""
+
+    async def send(self, draft: OtpDraft, key: str | None, client: str | None) -> OtpReceipt:
+        """Send a code, once for its key, where the limits let it through."""
+        ...
+
+    async def verify(self, to: Msisdn, call: Callable[[], Awaitable[OtpVerification]]) -> OtpVerification:
+        """Verify a code, where not too many wrong ones were tried."""
         ...

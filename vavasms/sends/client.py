@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import anyio
 from attrs import define, field, frozen
@@ -20,12 +21,13 @@ from vavasms.endpoints import Transport
 from vavasms.errors import InvalidInputError, LedgerError
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import check_timeouts
-from vavasms.ledger.send_record import SendRecord
+from vavasms.ledger.otp import OtpStore
+from vavasms.ledger.send_record import SendKind, SendRecord
 from vavasms.ledger.sends import NewSend, check_key
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn
-from vavasms.sends.base import OpenLedger, Sends
+from vavasms.sends.base import OpenLedger, OtpDraft, OtpOptions, Sends
 from vavasms.sends.sender import SingleSender
 from vavasms.storage.location import Place, read_place
 from vavasms.text.segments import count_segments
@@ -77,6 +79,14 @@ class SendOptions:
         return self.keep.total_seconds()
 
 
+class OpenSends(NamedTuple):
+    """What is at hand once the ledger of a loop is open."""
+
+    sender: SingleSender
+    #: Where its one-time codes are counted.
+    otp: OtpStore
+
+
 class ClientSends(Sends):
     """The single sends of one client."""
 
@@ -91,7 +101,7 @@ class ClientSends(Sends):
         self, draft: TextDraft, to: tuple[Msisdn, ...], content: tuple[str, str], key: str | None
     ) -> Lot:
         new = self._new_text(to, content, key)
-        sender = await self._sender()
+        sender, _ = await self.open()
         found = await sender.send(new, partial(endpoints.send_text, self._transport, draft, to))
         lot = found.lot if isinstance(found, SendRecord) else found
         assert lot is not None
@@ -102,17 +112,17 @@ class ClientSends(Sends):
     ) -> SendRecord:
         due = 0.0 if not_before is None else _read_time(not_before)
         new = self._new_text(to, content, key, is_enqueued=True, not_before=due)
-        sender = await self._sender()
+        sender, _ = await self.open()
         return await sender.store.enqueue(new, now=time.time())
 
     async def find(self, key: str) -> SendRecord | None:
         check_key(key)
-        sender = await self._sender()
+        sender, _ = await self.open()
         return await sender.store.find(self._account, key)
 
     async def resolve(self, key: str, *, sent: bool, note: str) -> SendRecord:
         check_key(key)
-        sender = await self._sender()
+        sender, _ = await self.open()
         words = note or f"A person took it for {'sent' if sent else 'not sent'}."
         return await sender.store.resolve(
             self._account, key, sent=sent, again=False, note=words, now=time.time()
@@ -123,13 +133,26 @@ class ClientSends(Sends):
         if own is not None:
             await own.aclose()
 
+    def new_otp(self, draft: OtpDraft, key: str | None) -> NewSend:
+        """Return a code as the ledger keeps it. Raises `InvalidInputError` for what is no key."""
+        return NewSend(
+            account=self._account,
+            key=_check_or_make_key(key),
+            kind=SendKind.OTP,
+            recipients=(draft.recipient,),
+            sender_id=draft.sender_id,
+            segments=draft.segments,
+            text=_dump_options(draft.options),
+            keeps_text=self._keeps_text,
+        )
+
     def _new_text(
         self, to: tuple[Msisdn, ...], content: tuple[str, str], key: str | None, **more: Any
     ) -> NewSend:
         sender_id, text = content
         return NewSend(
             account=self._account,
-            key=f"auto-{token_hex(12)}" if key is None else check_key(key),
+            key=_check_or_make_key(key),
             recipients=to,
             sender_id=sender_id,
             segments=count_segments(text).segments,
@@ -138,11 +161,12 @@ class ClientSends(Sends):
             **more,
         )
 
-    async def _sender(self) -> SingleSender:
+    async def open(self) -> OpenSends:
+        """Return what this loop sends with; its ledger is opened at the first call. Raises what that does."""
         refusal = self._by_loop.refusal()
         if refusal is not None:
             raise misconfigured(refusal)
-        return await self._by_loop.get().sender()
+        return await self._by_loop.get().open()
 
     def _make_sender(self, ledger: Ledger) -> SingleSender:
         if ledger.is_shared:
@@ -161,25 +185,26 @@ class _LoopLedger:
     place: Place | Ledger
     make: Callable[[Ledger], SingleSender]
     _ledger: Ledger | None = field(default=None, init=False)
-    _sender: SingleSender | None = field(default=None, init=False)
+    _sends: OpenSends | None = field(default=None, init=False)
     _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
 
-    async def sender(self) -> SingleSender:
-        """Return the sender on it. Raises what opening it does."""
-        if self._sender is None:
+    async def open(self) -> OpenSends:
+        """Return what is sent with on it. Raises what opening it does."""
+        if self._sends is None:
             async with self._lock:
-                if self._sender is None:
-                    sender = self.make(await self._open())
+                if self._sends is None:
+                    ledger = await self._open()
+                    sender = self.make(ledger)
                     await sender.set_clock()
-                    self._sender = sender
-        return self._sender
+                    self._sends = OpenSends(sender, ledger.otp)
+        return self._sends
 
     async def aclose(self) -> None:
         """Write what is pending, and close a ledger that was opened here. May be called twice."""
         ledger, self._ledger = self._ledger, None
-        sender, self._sender = self._sender, None
-        if sender is not None and len(sender.pending):
-            await sender.pending.drain()
+        sends, self._sends = self._sends, None
+        if sends is not None and len(sends.sender.pending):
+            await sends.sender.pending.drain()
         if ledger is not None:
             with suppress(LedgerError):
                 await ledger.aclose()
@@ -189,6 +214,19 @@ class _LoopLedger:
             return self.place
         self._ledger = await open_ledger(self.place)
         return self._ledger
+
+
+def _check_or_make_key(key: str | None) -> str:
+    return f"auto-{token_hex(12)}" if key is None else check_key(key)
+
+
+def _dump_options(options: OtpOptions) -> str:
+    """Return the options of a code as one text: the same for two calls that ask for the same."""
+    values = {
+        name: value.total_seconds() if isinstance(value, timedelta) else value
+        for name, value in options.items()
+    }
+    return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def _read_time(at: datetime) -> float:

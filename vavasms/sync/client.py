@@ -21,6 +21,7 @@ from vavasms.calls import CallGroup, PortalCall, Step, cancel_steps, close, fini
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
+from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.portal import shared
@@ -65,6 +66,7 @@ class VavaSMS:
         ledger: str | Path | OpenLedger | None = None,
         keep: timedelta = timedelta(days=30),
         keep_texts: bool = False,
+        otp_limits: OtpLimits | None = None,
         on_request: Hook | None = None,
         on_response: Hook | None = None,
     ) -> None:
@@ -87,6 +89,7 @@ class VavaSMS:
             ledger=ledger,
             keep=keep,
             keep_texts=keep_texts,
+            otp_limits=otp_limits,
             on_request=on_request,
             on_response=on_response,
         )
@@ -192,6 +195,8 @@ class VavaSMS:
         template: str | None = None,
         sender_id: str | None = None,
         language: str | None = None,
+        idempotency_key: str | None = None,
+        client: str | None = None,
     ) -> OtpReceipt:
         """Send a one-time code that the gateway makes: see `AsyncVavaSMS.send_otp`."""
         call = partial(
@@ -202,6 +207,8 @@ class VavaSMS:
             template=template,
             sender_id=sender_id,
             language=language,
+            idempotency_key=idempotency_key,
+            client=client,
         )
         return self._call(call, sends=True)
 

@@ -22,6 +22,8 @@ from vavasms.text.visible import has_control, is_visible
 MAX_SEGMENTS = 255
 #: The tag that the gateway replaces by the code.
 OTP_TAG = "##OTP##"
+#: Digits of a code where the gateway is asked for no other length.
+DEFAULT_LENGTH = 4
 #: What the gateway sends where it is given no text, says its documentation.
 DEFAULT_TEMPLATE = f"Votre code OTP est : {OTP_TAG}"
 
@@ -150,6 +152,13 @@ def build_send_otp(
             raise InvalidInputError("The language is a word such as fr; nothing was sent.")
         fields["lang"] = language
     return Request(call=Call.SEND_OTP, path="/v1/otp/send", form=urlencode(fields), recipients=(to,))
+
+
+def count_otp_segments(template: str | None, length: int | None) -> int:
+    """Return the SMS that a code costs, its tag replaced by digits; 1 for the gateway's own text."""
+    if template is None:
+        return 1
+    return count_segments(template.replace(OTP_TAG, "0" * (length or DEFAULT_LENGTH))).segments
 
 
 def parse_code(typed: str) -> str | None:

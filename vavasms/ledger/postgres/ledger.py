@@ -103,6 +103,7 @@ class PostgresLedger(Ledger):
         """The single sends."""
         return self._sends
 
+    @property
     def otp(self) -> PostgresOtp:
         """The one-time codes that were sent and tried."""
         return PostgresOtp(self._database)
