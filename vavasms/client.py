@@ -25,7 +25,7 @@ from vavasms.transport.hooks import Hook
 from vavasms.transport.http import AsyncBaseTransport, HttpTransport
 from vavasms.transport.outcome import OutcomePolicy
 from vavasms.transport.tls import TLS
-from vavasms.wire.requests import build_send_otp, count_otp_segments, draft_text, parse_code
+from vavasms.wire.requests import build_send_otp, draft_text, parse_code
 
 _NO_LEDGER = "A key, the outbox and the log need a ledger: AsyncVavaSMS(ledger='sms.db')."
 
@@ -279,7 +279,6 @@ class AsyncVavaSMS:
             recipient=recipient,
             sender_id=sender,
             options=options,
-            segments=count_otp_segments(template, length),
         )
         return await self._otps.send(draft, idempotency_key, client)
 

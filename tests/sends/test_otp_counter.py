@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from attrs import evolve
 
 from vavasms.errors import (
     GatewayError,
@@ -26,9 +27,9 @@ from vavasms.ledger.sqlite.otp import MemoryOtp
 from vavasms.models import OtpReason, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn
 from vavasms.sends.base import OtpDraft
-from vavasms.sends.otp_counter import CountedCall, OtpGuard, read_caller
+from vavasms.sends.otp_counter import CountedCall, OtpGuard, count_otp_segments, read_caller
 from vavasms.transport.http import Attempt
-from vavasms.wire.requests import Call, Request, count_otp_segments
+from vavasms.wire.requests import Call, Request
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +39,7 @@ RECEIPT = OtpReceipt(message_id="OTP-1", description="")
 
 def draft(number: Msisdn = ONE) -> OtpDraft:
     request = Request(call=Call.SEND_OTP, path="/v1/otp/send", recipients=(number,))
-    return OtpDraft(request=request, recipient=number, sender_id="ACME", options={}, segments=1)
+    return OtpDraft(request=request, recipient=number, sender_id="ACME", options={})
 
 
 def guard(region: str = "CI", **limits: Any) -> OtpGuard:
@@ -152,11 +153,16 @@ def test_codes_go_to_the_own_country_and_to_those_named(
 
 
 def test_a_code_costs_the_segments_of_its_template() -> None:
-    assert count_otp_segments(None, 9) == 1
-    assert count_otp_segments("Code ##OTP##", None) == 1
+    def count(template: str | None, length: int | None) -> int:
+        return count_otp_segments(
+            evolve(draft(Msisdn("2250700000111")), options={"template": template, "length": length})
+        )
+
+    assert count(None, 9) == 1
+    assert count("Code ##OTP##", None) == 1
     # 153 and the tag: with four digits it is 157 characters, with eight 161.
-    assert count_otp_segments("x" * 153 + "##OTP##", None) == 1
-    assert count_otp_segments("x" * 153 + "##OTP##", 8) == 2
+    assert count("x" * 153 + "##OTP##", None) == 1
+    assert count("x" * 153 + "##OTP##", 8) == 2
 
 
 async def test_a_code_is_counted_before_it_leaves() -> None:

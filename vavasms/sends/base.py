@@ -26,8 +26,6 @@ class OtpDraft:
     sender_id: str
     #: What makes two calls with one key the same.
     options: OtpOptions = field(repr=False)
-    #: SMS to pay.
-    segments: int
 
 
 class OpenLedger(Protocol):

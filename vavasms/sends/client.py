@@ -28,6 +28,7 @@ from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn
 from vavasms.sends.base import OpenLedger, OtpDraft, OtpOptions, Sends
+from vavasms.sends.otp_counter import count_otp_segments
 from vavasms.sends.sender import SingleSender
 from vavasms.storage.location import Place, read_place
 from vavasms.text.segments import count_segments
@@ -141,7 +142,7 @@ class ClientSends(Sends):
             kind=SendKind.OTP,
             recipients=(draft.recipient,),
             sender_id=draft.sender_id,
-            segments=draft.segments,
+            segments=count_otp_segments(draft),
             text=_dump_options(draft.options),
             keeps_text=self._keeps_text,
         )

@@ -19,7 +19,9 @@ from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.models import OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn
 from vavasms.sends.base import OtpDraft
+from vavasms.text.segments import count_segments
 from vavasms.transport.http import Attempt
+from vavasms.wire.requests import DEFAULT_LENGTH, OTP_TAG
 
 T = TypeVar("T")
 
@@ -49,7 +51,7 @@ class OtpGuard:
             token=token_hex(16),
             recipient=draft.recipient,
             client=network,
-            segments=draft.segments,
+            segments=count_otp_segments(draft),
         )
 
     def count_guess(self, recipient: Msisdn) -> OtpRequest:
@@ -157,3 +159,12 @@ async def _read_first(answer: Awaitable[T]) -> T:
     except LedgerError as error:
         error.outcome = Outcome.NOT_SENT
         raise
+
+
+def count_otp_segments(draft: OtpDraft) -> int:
+    """Return the SMS that a code costs, its tag replaced by digits; 1 for the gateway's own text."""
+    template, length = draft.options.get("template"), draft.options.get("length")
+    if not isinstance(template, str):
+        return 1
+    digits = length if isinstance(length, int) else DEFAULT_LENGTH
+    return count_segments(template.replace(OTP_TAG, "0" * digits)).segments

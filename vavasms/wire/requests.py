@@ -154,13 +154,6 @@ def build_send_otp(
     return Request(call=Call.SEND_OTP, path="/v1/otp/send", form=urlencode(fields), recipients=(to,))
 
 
-def count_otp_segments(template: str | None, length: int | None) -> int:
-    """Return the SMS that a code costs, its tag replaced by digits; 1 for the gateway's own text."""
-    if template is None:
-        return 1
-    return count_segments(template.replace(OTP_TAG, "0" * (length or DEFAULT_LENGTH))).segments
-
-
 def parse_code(typed: str) -> str | None:
     """Return the digits of a one-time code that a person typed, or None for what can be no code.
 
