@@ -15,6 +15,7 @@ from vavasms.errors import (
     AuthenticationError,
     ConfigurationError,
     GatewayError,
+    IdempotencyConflictError,
     InvalidInputError,
     InvalidMessageError,
     InvalidNumberError,
@@ -30,6 +31,7 @@ from vavasms.errors import (
     OutcomeUnknownError,
     RateLimitedError,
     RejectedNumberError,
+    SendInProgressError,
     ServerError,
     UnexpectedReplyError,
     UnknownSenderIdError,
@@ -44,10 +46,12 @@ TREE: dict[type[VavaSMSError], type[Exception]] = {
     InvalidSenderIdError: InvalidInputError,
     InvalidMessageError: InvalidInputError,
     InvalidOtpTemplateError: InvalidInputError,
+    IdempotencyConflictError: InvalidInputError,
     ConfigurationError: VavaSMSError,
     LedgerError: VavaSMSError,
     LedgerBusyError: LedgerError,
     OtpLimitedError: VavaSMSError,
+    SendInProgressError: VavaSMSError,
     NotSentError: VavaSMSError,
     OutcomeUnknownError: VavaSMSError,
     UnexpectedReplyError: VavaSMSError,
@@ -67,6 +71,8 @@ def examples() -> Iterator[VavaSMSError]:
         match cls:
             case _ if issubclass(cls, InvalidNumberError):
                 yield cls("No number.", reason="too_short", suggestion=Msisdn("2250709000001"))
+            case _ if issubclass(cls, IdempotencyConflictError):
+                yield cls("Used for something else.", first_used_at=1.75e9)
             case _ if issubclass(cls, InvalidInputError):
                 yield cls("Bad.", outcome=None)
             case _ if issubclass(cls, OtpLimitedError):

@@ -24,6 +24,9 @@ from vavasms.errors import (
     GatewayError as GatewayError,
 )
 from vavasms.errors import (
+    IdempotencyConflictError as IdempotencyConflictError,
+)
+from vavasms.errors import (
     InvalidInputError as InvalidInputError,
 )
 from vavasms.errors import (
@@ -60,6 +63,9 @@ from vavasms.errors import (
     RejectedNumberError as RejectedNumberError,
 )
 from vavasms.errors import (
+    SendInProgressError as SendInProgressError,
+)
+from vavasms.errors import (
     ServerError as ServerError,
 )
 from vavasms.errors import (
@@ -87,6 +93,8 @@ from vavasms.ledger.models import OptOut as OptOut
 from vavasms.ledger.models import StoredBatch as StoredBatch
 from vavasms.ledger.otp_limits import OtpLimits as OtpLimits
 from vavasms.ledger.postgres.ledger import PostgresLedger as PostgresLedger
+from vavasms.ledger.send_record import SendKind as SendKind
+from vavasms.ledger.send_record import SendRecord as SendRecord
 from vavasms.ledger.sqlite.ledger import SqliteLedger as SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger as MemoryLedger
 from vavasms.models import (
@@ -116,6 +124,7 @@ from vavasms.models import (
 from vavasms.numbers import Msisdn as Msisdn
 from vavasms.numbers import NumberFault as NumberFault
 from vavasms.numbers import parse_msisdn as parse_msisdn
+from vavasms.sends.outbox_worker import OutboxWorker as OutboxWorker
 from vavasms.sync.bulk import BulkResults as BulkResults
 from vavasms.sync.campaigns import BlockingCampaignRunner as BlockingCampaignRunner
 from vavasms.sync.client import VavaSMS as VavaSMS
@@ -151,6 +160,7 @@ __all__ = [
     "GatewayError",
     "HideToken",
     "Hook",
+    "IdempotencyConflictError",
     "InboundApp",
     "InboundMessage",
     "InvalidInputError",
@@ -175,6 +185,7 @@ __all__ = [
     "OtpReason",
     "OtpReceipt",
     "OtpVerification",
+    "OutboxWorker",
     "Outcome",
     "OutcomeUnknownError",
     "Policy",
@@ -183,6 +194,9 @@ __all__ = [
     "RejectedNumberError",
     "SeenStore",
     "Segmentation",
+    "SendInProgressError",
+    "SendKind",
+    "SendRecord",
     "ServerError",
     "SqliteLedger",
     "SqliteSeenStore",

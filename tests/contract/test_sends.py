@@ -148,6 +148,14 @@ async def test_a_key_belongs_to_its_account(ledger: Ledger) -> None:
     assert await ledger.sends.find("nobody", "order-42") is None
 
 
+async def test_the_accounts_of_a_key_are_found(ledger: Ledger) -> None:
+    for account in ("sales", "ops"):
+        await claim(ledger, account=account)
+    assert list(await ledger.sends.accounts("order-42")) == ["ops", "sales"]
+    assert list(await ledger.sends.accounts("order-43")) == []
+    assert (await find(ledger)).account == "ops"
+
+
 async def test_only_the_attempt_itself_settles(ledger: Ledger) -> None:
     first = await claim(ledger)
     await settle(ledger, first, BatchEvent.REQUEUE)

@@ -18,6 +18,7 @@ from vavasms import (
     DeliveryStatus,
     Encoding,
     GatewayError,
+    IdempotencyConflictError,
     InboundMessage,
     InvalidNumberError,
     InvalidRecipient,
@@ -30,6 +31,8 @@ from vavasms import (
     Outcome,
     RateLimitedError,
     Segmentation,
+    SendKind,
+    SendRecord,
     Timeouts,
     VavaSMS,
     VavaSMSError,
@@ -39,6 +42,13 @@ from vavasms import (
     parse_inbound,
     parse_msisdn,
 )
+
+
+async def the_single_sends(sms: AsyncVavaSMS, plain: VavaSMS, later: datetime) -> None:
+    assert_type(await sms.send("x", "Bonjour", idempotency_key="order-42"), Lot)
+    assert_type(await sms.enqueue("x", "Bonjour", idempotency_key="a", not_before=later), SendRecord)
+    assert_type(await sms.sent("order-42"), SendRecord | None)
+    assert_type(plain.resolve("order-42", sent=True, note="seen"), SendRecord)
 
 
 async def the_async_client(numbers: list[str], lazily: AsyncIterator[str], many: Iterator[Msisdn]) -> None:
@@ -119,6 +129,13 @@ def the_values(
     assert_type(bulk.recipients(Outcome.UNKNOWN), Iterator[Msisdn])
     assert_type((inbound.sender, inbound.text), tuple[str, str])
     assert_type((inbound.received_at, inbound.raw_date), tuple[datetime | None, str])
+
+
+def the_record(record: SendRecord, conflict: IdempotencyConflictError) -> None:
+    assert_type((record.key, record.kind), tuple[str, SendKind])
+    assert_type((record.outcome, record.lot), tuple[Outcome | None, Lot | None])
+    assert_type((record.account, record.text), tuple[str, str | None])
+    assert_type(conflict.first_used_at, float)
 
 
 def the_errors(number: InvalidNumberError, limited: RateLimitedError, gateway: GatewayError) -> None:

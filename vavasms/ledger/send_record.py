@@ -24,6 +24,8 @@ class SendKind(Enum):
 class SendRecord:
     """What a ledger has of a single send."""
 
+    #: Whose account pays, as a ledger tells them apart. Never a password.
+    account: str = field(repr=False)
     #: The caller's, or one of the ledger's own.
     key: str
     kind: SendKind

@@ -49,7 +49,6 @@ class SendSettlement(NamedTuple):
 class SendRow(SendRecord):
     """A send as a transaction reads it."""
 
-    account: str
     record: BatchRecord
     keeps_text: bool
     worker: str | None

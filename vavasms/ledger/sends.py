@@ -118,6 +118,10 @@ class SendStore(Protocol):
         """Return what is kept under a key."""
         ...
 
+    async def accounts(self, key: str) -> Sequence[str]:
+        """Return the accounts that have a send with a key, in order."""
+        ...
+
     async def records(
         self, account: str | None, *, states: Collection[BatchState], since: float, limit: int
     ) -> Sequence[SendRecord]:
@@ -159,7 +163,7 @@ class SendStore(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Leave those who are taken for alive."""
+        """End the right to be taken for alive."""
         ...
 
 

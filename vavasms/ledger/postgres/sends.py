@@ -128,6 +128,9 @@ class PostgresSends(SendStore):
         rows = await self._database.call(SQL["select_send"], {"account": account, "key": key})
         return read_send(rows[0]).public if rows else None
 
+    async def accounts(self, key: str) -> Sequence[str]:
+        return [account for (account,) in await self._database.call(SQL["select_accounts"], {"key": key})]
+
     async def records(
         self, account: str | None, *, states: Collection[BatchState], since: float, limit: int
     ) -> Sequence[SendRecord]:

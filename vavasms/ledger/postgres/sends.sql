@@ -84,6 +84,10 @@ UPDATE vavasms.send SET state = %(state)s, result = %(result)s, settled_at = %(s
     token = %(kept_token)s, enqueued = %(enqueued)s, attempt = 0, not_before = 0, told = FALSE
 WHERE account = %(account)s AND key = %(key)s AND state = 'unknown'
 
+-- name: select_accounts
+-- For a person, now and then: no index leads here.
+SELECT account FROM vavasms.send WHERE key = %(key)s ORDER BY account
+
 -- name: select_sends
 SELECT {columns} FROM vavasms.send
 WHERE account = coalesce(%(account)s::TEXT, account) AND created_at >= %(since)s AND state = ANY(%(states)s::TEXT[])

@@ -124,6 +124,12 @@ class SqliteSends(SendStore):
         row = await self._database.read(lambda c: _look(c, account, key))
         return None if row is None else row.public
 
+    async def accounts(self, key: str) -> Sequence[str]:
+        found = await self._database.read(
+            lambda c: c.execute(SQL["select_accounts"], {"key": key}).fetchall()
+        )
+        return [account for (account,) in found]
+
     async def records(
         self, account: str | None, *, states: Collection[BatchState], since: float, limit: int
     ) -> Sequence[SendRecord]:

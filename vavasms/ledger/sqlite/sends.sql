@@ -56,6 +56,10 @@ UPDATE send SET state = :state, result = :result, settled_at = :settled_at, mess
     enqueued = :enqueued, attempt = 0, not_before = 0, told = 0
 WHERE account = :account AND key = :key AND state = 'unknown'
 
+-- name: select_accounts
+-- For a person, now and then: no index leads here.
+SELECT account FROM send WHERE key = :key ORDER BY account
+
 -- name: select_sends
 SELECT {columns} FROM send
 WHERE account = coalesce(:account, account) AND created_at >= :since
