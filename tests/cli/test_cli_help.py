@@ -23,6 +23,7 @@ import pytest
 from tests.cli.processes import start
 from vavasms.cli.app import COMMANDS, Command, app
 from vavasms.ledger.models import BatchRecord, NewBatch, NewCampaign
+from vavasms.ledger.sends import NewSend, SendClaim
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
@@ -107,6 +108,17 @@ STATES = {
 }
 
 
+async def keep_send(ledger: SqliteLedger) -> None:
+    """Write the send of the examples into a ledger: it is unknown."""
+    to = (Msisdn("2250700000101"),)
+    new = NewSend(account=ACCOUNT, key="order-42", recipients=to, sender_id="ACME", segments=1, text="Salut")
+    claim = await ledger.sends.begin(new, token="t", now=time.time())
+    assert isinstance(claim, SendClaim)
+    await ledger.sends.settle(
+        claim, BatchEvent.MARK_UNKNOWN, BatchRecord(error="No answer."), now=time.time()
+    )
+
+
 async def keep_campaign(path: Path, state: str) -> None:
     """Write the campaign of the examples into a ledger."""
     new = NewCampaign(
@@ -114,6 +126,7 @@ async def keep_campaign(path: Path, state: str) -> None:
     )
     batch = NewBatch(number=0, message="Bonjour", segments=1, recipients=(Msisdn("2250700000101"),))
     async with await SqliteLedger.open(path) as ledger:
+        await keep_send(ledger)
         await ledger.create(new)
         await ledger.load(new.id, [batch])
         await ledger.finish_loading(new.id, plan="{}", plan_hash="abc")

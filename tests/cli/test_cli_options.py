@@ -51,8 +51,12 @@ def test_every_command_that_takes_a_list_reads_it_by_the_same_options() -> None:
     assert not lacking(LISTS, READING | {"--refused"})
 
 
+#: The first words of what has to do with the ledger.
+LEDGERS = {"campaign", "optouts", "ledger", "worker", "send", "sends"}
+
+
 def test_every_command_that_has_to_do_with_the_ledger_may_be_told_which() -> None:
-    names = {name for name in OPTIONS if name.split()[0] in {"campaign", "optouts", "ledger", "worker"}}
+    names = {name for name in OPTIONS if name.split()[0] in LEDGERS}
     assert not lacking(names | {"inbound listen"}, {"--ledger"})
 
 
@@ -79,7 +83,8 @@ def asks(path: str) -> bool:
 
 def test_every_command_that_asks_can_be_told_not_to() -> None:
     asking = {command.name for command in COMMANDS if asks(command.path)}
-    assert asking == {f"campaign {name}" for name in ("run", "cancel", "purge", "recover", "resolve")}
+    campaigns = {f"campaign {name}" for name in ("run", "cancel", "purge", "recover", "resolve")}
+    assert asking == campaigns | {"sends purge", "sends resolve"}
     assert not lacking(asking, {"--yes"})
 
 

@@ -30,6 +30,8 @@ NEED_ONE = (
     ("campaign", "list"),
     ("campaign", "resolve", "3f9a1c07"),
     ("ledger", "migrate"),
+    ("send", "+2250700000101", "--message", "x", "--idempotency-key", "k"),
+    ("sends", "list"),
     ("optouts", "add", "+2250700000101"),
     ("worker",),
     RUN,
@@ -166,6 +168,32 @@ def test_a_worker_carries_what_was_left_to_it_until_it_is_told_to_stop(
     assert (len(counts), set(counts.values())) == (40, {1})
 
 
+def test_a_worker_says_what_became_of_what_was_enqueued(
+    inside: Run, ledger: str, server: SandboxServer
+) -> None:
+    assert good(inside, "ledger", "migrate")
+    with start("worker", "--json") as process:
+        assert next_event(process)["event"] == "start"
+        with psycopg.connect(ledger, autocommit=True) as connection:
+            # Nobody knows yet that the worker serves this account.
+            words = ("order-42", "2250701000101", "Bonjour", "ACME", None, "sandbox@example.com loopback")
+            connection.execute("SELECT vavasms.enqueue(%s, %s, %s, %s, %s, %s)", words)
+        event = next_event(process)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert (event["event"], event["key"], event["state"]) == ("send", "order-42", "accepted")
+    assert len(server.gateway.journal) == 1
+    assert read(inside, "sends", "show", "order-42")["message_ids"] == event["message_ids"]
+
+
+def test_single_sends_are_kept_in_the_database_too(inside: Run, ledger: str, server: SandboxServer) -> None:
+    words = ("send", "+2250701000101", "--message", "Bonjour", "--idempotency-key", "order-42")
+    assert [read(inside, *words)["replayed"] for _ in range(2)] == [False, True]
+    assert len(server.gateway.journal) == 1
+    good(inside, "sends", "list")
+    assert good(inside, "sends", "purge", "--older-than", "0s", "--yes") == "Forgotten: 1 send.\n"
+
+
 def test_a_second_signal_cuts_a_worker_off_and_calls_what_is_in_flight_unknown(
     inside: Run, ledger: str, server: SandboxServer
 ) -> None:
@@ -189,11 +217,8 @@ def test_a_second_signal_cuts_a_worker_off_and_calls_what_is_in_flight_unknown(
     assert (found["unknown"], found["sending"], found["accepted"]) == (4, 0, 2)
 
 
-@pytest.mark.parametrize("words", [("worker",), ("campaign", "resume", "3f9a1c07", "--detach")])
-def test_a_file_is_nothing_for_workers(
-    inside: Run, account: Mapping[str, str], words: tuple[str, ...]
-) -> None:
-    finished = inside(*words, "--ledger", "ledger.db")
+def test_the_campaigns_of_a_file_are_not_left_to_workers(inside: Run, account: Mapping[str, str]) -> None:
+    finished = inside("campaign", "resume", "3f9a1c07", "--detach", "--ledger", "ledger.db")
     assert (finished.returncode, finished.stdout, finished.stderr.count("\n")) == (2, "", 1)
     assert "PostgreSQL" in finished.stderr
     assert not Path("ledger.db").exists()

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import signal
+import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import anyio
 import pytest
 
+from tests.cli.processes import start
+from vavasms import VavaSMS
 from vavasms.cli.commands.worker import ProgressPrinter, warn, warnings_shown
 from vavasms.cli.signals import run_until_signalled
 from vavasms.errors import LedgerError
 from vavasms.ledger.models import CampaignStatus
-from vavasms.ledger.states import CampaignState
+from vavasms.ledger.send_record import SendKind, SendRecord
+from vavasms.ledger.states import BatchState, CampaignState
+from vavasms.numbers import Msisdn
+from vavasms.sandbox import SandboxServer
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.mark.parametrize(("reason", "named"), [(None, "cancelled: 1 accepted"), ("by\x1b hand", "(by hand)")])
@@ -62,3 +74,94 @@ def test_what_a_worker_fails_of_is_raised_by_itself(threads: int) -> None:
     work = partial(anyio.run, run_failing)
     with pytest.raises(LedgerError, match="not at hand"), ThreadPoolExecutor(1) as pool:
         pool.submit(work).result() if threads else work()
+
+
+def record(**values: object) -> SendRecord:
+    given = {
+        "account": "ops",
+        "key": "order-42",
+        "kind": SendKind.TEXT,
+        "state": BatchState.ACCEPTED,
+        "recipients": (Msisdn("2250700000101"),),
+        "sender_id": None,
+        "segments": 1,
+        "text": None,
+        "lot_id": "LOT-1",
+        "message_ids": ("SM-1",),
+        "description": "",
+        "error": None,
+        "attempts": 1,
+        "is_enqueued": True,
+        "created_at": 1.75e9,
+        "sent_at": 1.75e9,
+        "settled_at": 1.75e9,
+        "not_before": 0.0,
+    }
+    return SendRecord(**{**given, **values})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("settled", "said"),
+    [
+        (record(), "The send order-42 to 1 recipient is accepted: lot LOT-1\n"),
+        (record(lot_id=""), "The send order-42 to 1 recipient is accepted.\n"),
+        (
+            record(state=BatchState.UNKNOWN, error="No\x1b answer.", lot_id=""),
+            "The send order-42 to 1 recipient is unknown: No answer.\n",
+        ),
+        (
+            record(state=BatchState.CANCELLED, error="No way.", lot_id=""),
+            "The send order-42 to 1 recipient is not sent: No way.\n",
+        ),
+    ],
+)
+def test_a_worker_says_what_became_of_a_send_without_its_number(
+    capsys: pytest.CaptureFixture[str], settled: SendRecord, said: str
+) -> None:
+    ProgressPrinter(as_json=False).settle(settled)
+    assert capsys.readouterr().out == said
+    ProgressPrinter(as_json=True).settle(settled)
+    printed = capsys.readouterr().out
+    assert json.loads(printed)["recipients"] == 1
+    assert "2250700000101" not in printed
+
+
+def test_a_worker_sends_what_is_enqueued_in_a_file_until_it_is_told_to_stop(
+    account: Mapping[str, str], inside: Run, server: SandboxServer
+) -> None:
+    with start([sys.executable, "-m", "vavasms", "worker", "--ledger", "new.db", "--json"]) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline()) == {"event": "start", "concurrency": 8}
+        with VavaSMS(ledger="new.db") as sms:
+            sms.enqueue("+2250700000101", "Bonjour", idempotency_key="order-42")
+            sms.enqueue("+2250700000903", "Bonjour", idempotency_key="order-43")
+        events = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=20)
+    assert {(event["event"], event["key"], event["state"]) for event in events} == {
+        ("send", "order-42", "accepted"),
+        ("send", "order-43", "rejected"),
+    }
+    assert (process.returncode, out) == (0, "")
+    assert errors == "Stopping: finishing what is under way. Another signal does not wait.\n"
+    assert len(server.gateway.journal) == 1
+    assert inside("sends", "list", "--ledger", "new.db").stdout.count("order-4") == 2
+
+
+def test_an_interrupted_worker_of_a_file_says_so_by_its_code(
+    account: Mapping[str, str], server: SandboxServer
+) -> None:
+    with start([sys.executable, "-m", "vavasms", "worker", "--ledger", "new.db"]) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert line == "Sending what is enqueued in new.db, 8 requests at once. Ctrl-C stops it.\n"
+    assert process.returncode == 130
+
+
+def test_a_worker_of_a_file_needs_an_account(inside: Run) -> None:
+    finished = inside("worker", "--ledger", "new.db")
+    assert (finished.returncode, finished.stderr.count("\n")) == (2, 1)
+    assert "No credentials" in finished.stderr
+    assert not Path("new.db").exists()

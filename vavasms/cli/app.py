@@ -55,10 +55,11 @@ _TRYING = Group("Without an account", sort_key=5)
 _OTHER = Group("Help", sort_key=9)
 _HOMES = (
     ("otp", "Send and check one-time codes.", _MESSAGES),
+    ("sends", "Look after what was sent with a key, or is enqueued.", _MESSAGES),
     ("numbers", "Look at the numbers of a contact list.", _LISTS),
     ("campaign", "Send to a list, durably.", _CAMPAIGNS),
     ("optouts", "Keep the opt-out list.", _CAMPAIGNS),
-    ("ledger", "Look after where campaigns are kept.", _CAMPAIGNS),
+    ("ledger", "Look after where campaigns and sends are kept.", _CAMPAIGNS),
     ("inbound", "Receive what handsets send.", _INBOUND),
 )
 
@@ -77,6 +78,8 @@ COMMANDS = (
         sentence="Send one text to one number or a few, in one request.",
         example="vavasms send +2250700000001 --message Bonjour",
         group=_MESSAGES,
+        notes="With --idempotency-key a script may run it again: what was accepted is not sent again, what "
+        "is unknown is exit code 4 until `vavasms sends resolve`.",
     ),
     Command(
         name="status",
@@ -85,6 +88,32 @@ COMMANDS = (
         sentence="Show how far a message came.",
         example='vavasms status "$(vavasms send +2250700000001 --message Salut --quiet)"',
         group=_MESSAGES,
+    ),
+    Command(
+        name="sends list",
+        path="vavasms.cli.commands.sends:list_sends",
+        sentence="List the single sends of the ledger, the latest first.",
+        example="vavasms sends list --state unknown --since 24h",
+    ),
+    Command(
+        name="sends show",
+        path="vavasms.cli.commands.sends:show",
+        usage="KEY [OPTIONS]",
+        sentence="Show what is kept of a send: its state, its times, its ids.",
+        example="vavasms sends show order-42",
+    ),
+    Command(
+        name="sends resolve",
+        path="vavasms.cli.commands.sends:resolve",
+        usage="KEY [--mark-sent | --resend] [OPTIONS]",
+        sentence="Decide on a send whose outcome is unknown, or show it.",
+        example="vavasms sends resolve order-42 --mark-sent --yes",
+    ),
+    Command(
+        name="sends purge",
+        path="vavasms.cli.commands.sends:purge",
+        sentence="Forget the sends that are over; what is unknown stays.",
+        example="vavasms sends purge --older-than 90d --yes",
     ),
     Command(
         name="otp send",
@@ -239,9 +268,11 @@ COMMANDS = (
     Command(
         name="worker",
         path="vavasms.cli.commands.worker:worker",
-        sentence="Carry the campaigns of a PostgreSQL ledger, beside other workers.",
+        sentence="Send what is enqueued, and carry the campaigns of a PostgreSQL ledger.",
         example="vavasms worker --ledger postgresql://localhost/sms",
         group=_CAMPAIGNS,
+        notes="On a file it sends what is enqueued; the campaigns of a file are carried by "
+        "`vavasms campaign run` and `vavasms campaign resume`.",
     ),
     Command(
         name="inbound listen",

@@ -29,7 +29,7 @@ LedgerPath = Annotated[
         name="--ledger",
         metavar="PATH|URL",
         show_default=False,
-        help="The file or postgresql:// database of the campaigns [VAVASMS_LEDGER]. "
+        help="The file or postgresql:// database of campaigns and sends [VAVASMS_LEDGER]. "
         "A file has others beside it: mount, move and back up its folder.",
     ),
 ]

@@ -12,7 +12,8 @@ from typing import Any
 from vavasms.cli import output
 from vavasms.cli.secrets import holds_password
 from vavasms.client import AsyncVavaSMS
-from vavasms.config import KEYRING_SERVICE, misconfigured
+from vavasms.config import KEYRING_SERVICE, Secret, misconfigured
+from vavasms.storage.location import Place
 from vavasms.sync.client import VavaSMS
 from vavasms.tracebacks import hide_frames
 
@@ -22,12 +23,14 @@ _SECRETS = (_PASSWORD, "VAVASMS_INBOUND_TOKEN", "VAVASMS_INBOUND_URL")
 
 
 @hide_frames
-def make_client() -> VavaSMS:
-    """Return a client of the account that the settings name.
+def make_client(*, ledger: Place | None = None) -> VavaSMS:
+    """Return a client of the account that the settings name; with a ledger it keeps what it sends.
 
     Raises `ConfigurationError` where they name none.
     """
-    return VavaSMS(**_find_account(), max_connections=4)
+    # A connection string is a secret, and no file's path.
+    place = ledger.reveal() if isinstance(ledger, Secret) else ledger
+    return VavaSMS(**_find_account(), max_connections=4, ledger=place)
 
 
 @hide_frames

@@ -10,8 +10,11 @@ from rich.text import Text
 
 from vavasms.cli import output, settings, signals
 from vavasms.cli.message_input import MessageFile, read_message
+from vavasms.cli.output import moment
 from vavasms.cli.params import JsonFlag, SenderId, flag, text_option
+from vavasms.ledger.send_record import SendRecord
 from vavasms.models import DeliveryReport, Lot
+from vavasms.storage.location import Place
 from vavasms.text.segments import count_segments
 
 
@@ -30,19 +33,40 @@ def send(
     message: Annotated[str | None, text_option("The text of the SMS; `-` is standard input.")] = None,
     message_file: MessageFile = None,
     sender_id: SenderId = None,
+    idempotency_key: Annotated[
+        str | None,
+        text_option(
+            "Of calls with this key one is sent: the command may be run again.",
+            metavar="KEY",
+            name="--idempotency-key",
+        ),
+    ] = None,
+    ledger: Annotated[
+        str | None,
+        Parameter(
+            name="--ledger",
+            metavar="PATH|URL",
+            show_default=False,
+            help="Where what is sent is kept, a file or postgresql:// [VAVASMS_LEDGER, with a key].",
+        ),
+    ] = None,
     quiet: Annotated[bool, flag("Print the message ids only, one a line.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Send one text to one number or a few, in one request."""
     text = read_message(message, message_file)
-    with settings.make_client() as sms, signals.announced():
-        lot = sms.send(to, text, sender_id=sender_id)
+    place = _find_place(idempotency_key, ledger)
+    with settings.make_client(ledger=place) as sms, signals.announced():
+        lot = sms.send(to, text, sender_id=sender_id, idempotency_key=idempotency_key)
+        earlier = sms.sent(idempotency_key) if lot.replayed and idempotency_key is not None else None
     if as_json:
         output.print_json(_lot_as_json(lot))
     elif quiet:
         for message_id in lot.message_ids:
             output.say(output.clean(message_id))
     else:
+        if lot.replayed:
+            output.say(f"Sent already{_tell_time(earlier)}: nothing was sent now.")
         _show_lot(lot, text)
 
 
@@ -67,6 +91,16 @@ def status(
         output.say("The gateway reports nothing of this message.")
 
 
+def _find_place(key: str | None, ledger: str | None) -> Place | None:
+    """Return where it is kept; with neither of the two options nowhere."""
+    if key is None and ledger is None:
+        return None
+    # Who keeps nothing pays nothing for a ledger.
+    from vavasms.cli.ledger_option import find_ledger
+
+    return find_ledger(ledger)
+
+
 def _lot_as_json(lot: Lot) -> dict[str, object]:
     pairs = lot.by_recipient
     return {
@@ -75,7 +109,13 @@ def _lot_as_json(lot: Lot) -> dict[str, object]:
         "message_ids": lot.message_ids,
         "recipients": lot.recipients,
         "by_recipient": None if pairs is None else dict(pairs),
+        "replayed": lot.replayed,
     }
+
+
+def _tell_time(earlier: SendRecord | None) -> str:
+    # One that was forgotten in between has none.
+    return f" on {moment(earlier.sent_at)}" if earlier is not None and earlier.sent_at is not None else ""
 
 
 def _show_lot(lot: Lot, message: str) -> None:

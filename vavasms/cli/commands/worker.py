@@ -1,13 +1,15 @@
-"""`worker`: one of several that carry the campaigns of a PostgreSQL ledger."""
+"""`worker`: one of several that send what is enqueued, and carry the campaigns of a PostgreSQL ledger."""
 
 from __future__ import annotations
 
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Protocol
 
 import anyio
 from attrs import frozen
@@ -16,12 +18,15 @@ from rich.text import Text
 
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign.status_view import make_object, tell_outcomes
-from vavasms.cli.ledger_option import LedgerPath, find_ledger
+from vavasms.cli.commands.send_view import make_event, tell_outcome
+from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_place
 from vavasms.cli.params import JsonFlag
 from vavasms.cli.signals import run_until_signalled, terminable
-from vavasms.config import Secret, misconfigured
+from vavasms.config import Secret
 from vavasms.errors import InvalidInputError
 from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.send_record import SendRecord
+from vavasms.sends.outbox_worker import SLOTS, OutboxWorker
 
 _NOTICES = (
     "Stopping: finishing what is under way. Another signal does not wait.",
@@ -31,25 +36,24 @@ _NOTICES = (
 
 def worker(
     *,
-    concurrency: Annotated[int, Parameter(metavar="N", help="Requests under way at once.")] = 16,
+    concurrency: Annotated[int, Parameter(metavar="N", help="Requests of campaigns under way at once.")] = 16,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> int:
-    """Carry the campaigns of a PostgreSQL ledger, beside other workers.
+    """Send what is enqueued, and carry the campaigns of a PostgreSQL ledger.
 
     SIGTERM, or a closed terminal, is how a worker ends: the exit code is 0. Ctrl-C, and a second signal, are
     interruptions.
     """
     if concurrency < 1:
         raise InvalidInputError("--concurrency is a whole number, 1 or more.", outcome=None)
-    place = find_ledger(ledger)
-    if not isinstance(place, Secret):
-        raise misconfigured(
-            "A worker needs a ledger in PostgreSQL (--ledger postgresql://…); the campaigns of a file are "
-            "carried by `vavasms campaign resume`."
-        )
+    place, printer = find_ledger(ledger), ProgressPrinter(as_json=as_json)
+    if isinstance(place, Path):
+        work = partial(_carry_outbox, place, printer)
+    else:
+        work = partial(_carry_campaigns, place, concurrency, printer)
     with terminable(), warnings_shown():
-        return anyio.run(_work, place, concurrency, ProgressPrinter(as_json=as_json))
+        return anyio.run(work)
 
 
 @frozen(kw_only=True)
@@ -58,10 +62,12 @@ class ProgressPrinter:
 
     as_json: bool
 
-    def begin(self, concurrency: int) -> None:
-        """Print that the worker is at work."""
-        requests = output.count(concurrency, "request")
-        line = f"Carrying the campaigns of the PostgreSQL database, {requests} at once. Ctrl-C stops it."
+    def begin(self, concurrency: int, file: Path | None = None) -> None:
+        """Print that the worker is at work; on a file it only sends what is enqueued."""
+        work = "Carrying the campaigns of the PostgreSQL database"
+        if file is not None:
+            work = f"Sending what is enqueued in {output.clean(str(file))}"
+        line = f"{work}, {output.count(concurrency, 'request')} at once. Ctrl-C stops it."
         self._print({"event": "start", "concurrency": concurrency}, Text(line))
 
     def end(self, status: CampaignStatus) -> None:
@@ -69,6 +75,10 @@ class ProgressPrinter:
         why = f" ({output.clean(status.reason)})" if status.reason else ""
         head = Text(f"The campaign {output.clean(status.id)} is {status.state.value}{why}: ")
         self._print({"event": "end", **make_object(status)}, head.append_text(tell_outcomes(status)))
+
+    def settle(self, record: SendRecord) -> None:
+        """Print what became of a send that was enqueued."""
+        self._print({"event": "send", **make_event(record)}, tell_outcome(record))
 
     def _print(self, value: Mapping[str, object], line: Text) -> None:
         with suppress(OSError):
@@ -82,25 +92,51 @@ def warn(sentence: str) -> None:
         output.warn(sentence)
 
 
-async def _work(url: Secret, concurrency: int, printer: ProgressPrinter) -> int:
-    """Work until a signal; return the exit code."""
+class Worker(Protocol):
+    """A `CampaignWorker` or an `OutboxWorker`."""
+
+    async def run(self) -> None:
+        """Work until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """Begin nothing further."""
+        ...
+
+
+async def _carry_campaigns(url: Secret, concurrency: int, printer: ProgressPrinter) -> int:
+    """Carry the campaigns of a database, and its outbox; return the exit code."""
     # They need an extra, and say so.
     from vavasms.campaigns.workers.worker import CampaignWorker
     from vavasms.ledger.postgres.ledger import PostgresLedger
 
-    # One place more, for the balance.
+    # One place more, for the balance, and those of what is enqueued.
     async with (
-        settings.make_async_client(max_connections=concurrency + 1) as sms,
+        settings.make_async_client(max_connections=concurrency + 1 + SLOTS) as sms,
         await PostgresLedger.open(url.reveal()) as ledger,
     ):
-        work = CampaignWorker(sms, ledger, concurrency=concurrency, on_campaign=printer.end)
+        work = CampaignWorker(
+            sms, ledger, concurrency=concurrency, on_campaign=printer.end, on_send=printer.settle
+        )
+        return await _run(work, partial(printer.begin, concurrency))
 
-        async def run() -> None:
-            # Whoever reads it may stop the worker from then on.
-            printer.begin(concurrency)
-            await work.run()
 
-        _, signals = await run_until_signalled(run, work.stop, note=warn, sentences=_NOTICES)
+async def _carry_outbox(path: Path, printer: ProgressPrinter) -> int:
+    """Send what is enqueued in a file; return the exit code."""
+    async with settings.make_async_client(max_connections=SLOTS) as sms, open_place(path) as ledger:
+        work = OutboxWorker(sms, ledger, on_send=printer.settle)
+        return await _run(work, partial(printer.begin, SLOTS, path))
+
+
+async def _run(work: Worker, begin: Callable[[], None]) -> int:
+    """Work until a signal; return the exit code."""
+
+    async def run() -> None:
+        # Whoever reads it may stop the worker from then on.
+        begin()
+        await work.run()
+
+    _, signals = await run_until_signalled(run, work.stop, note=warn, sentences=_NOTICES)
     return exit_codes.INTERRUPTED if len(signals) > 1 or signal.SIGINT in signals else exit_codes.DONE
 
 

@@ -16,7 +16,8 @@ from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.rows import OVER_BUDGET
 from vavasms.ledger.states import CampaignState
 
-_STYLES = {
+#: How each outcome looks on a terminal.
+STYLES = {
     Outcome.ACCEPTED: "green",
     Outcome.REJECTED: "red",
     Outcome.NOT_SENT: "yellow",
@@ -58,7 +59,7 @@ def settled(status: CampaignStatus) -> int:
 def tell_outcomes(status: CampaignStatus) -> Text:
     """Return the four outcomes in one line."""
     parts = [
-        Text(f"{count:,} {_name(outcome)}", style=_STYLES[outcome] if count else "dim")
+        Text(f"{count:,} {_name(outcome)}", style=STYLES[outcome] if count else "dim")
         for outcome, count in count_outcomes(status).items()
     ]
     return Text(", ").join(parts)
@@ -89,7 +90,7 @@ def show_outcomes(status: CampaignStatus, policy: Policy) -> None:
     """Show what became of every recipient, what that means and what it cost."""
     table = make_table("Recipients", "Outcome", "Which means")
     for outcome, count in count_outcomes(status).items():
-        word = Text(_name(outcome), style=_STYLES[outcome] if count else "dim")
+        word = Text(_name(outcome), style=STYLES[outcome] if count else "dim")
         table.add_row(f"{count:,}", word, _MEANINGS[outcome] if count else "")
     if waiting := status.queued + status.sending:
         table.add_row(f"{waiting:,}", Text("queued", style="cyan"), "still to be sent")
