@@ -134,6 +134,53 @@ def test_each_test_has_a_sandbox_of_its_own_in_sync_and_async_code(run: Run) -> 
     ).assert_outcomes(passed=8)
 
 
+def test_each_message_has_the_key_that_it_was_sent_with(run: Run) -> None:
+    run(
+        """
+        import subprocess, sys, threading
+
+        import anyio
+        import pytest
+
+        from vavasms import AsyncVavaSMS, OutboxWorker, SqliteLedger, VavaSMS
+
+        def keys(outbox):
+            return [message.idempotency_key for message in outbox]
+
+        def test_sync(sms_outbox, tmp_path):
+            with VavaSMS(ledger=tmp_path / "sms.db") as sms:
+                for _ in range(2):
+                    sms.send(["+2250700000101", "+2250700000102"], "Bonjour", idempotency_key="order-42")
+                # The ledger's own key is none of the caller's.
+                sms.send("+2250700000101", "Salut")
+            assert keys(sms_outbox) == ["order-42", "order-42", None]
+            with VavaSMS() as sms:
+                sms.send("+2250700000101", "Salut")
+            assert sms_outbox.last.idempotency_key is None
+
+        def test_another_process_is_not_watched(sms_outbox, tmp_path):
+            code = "from vavasms import VavaSMS; VavaSMS(ledger='a.db').send('0700000101', 'x', idempotency_key='k')"
+            subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+            assert keys(sms_outbox) == [None]
+
+        @pytest.mark.anyio
+        async def test_what_is_enqueued_has_its_key_too(sms_outbox, tmp_path):
+            async with await SqliteLedger.open(tmp_path / "sms.db") as ledger, AsyncVavaSMS(ledger=ledger) as sms:
+                await sms.enqueue("+2250700000101", "Bonjour", idempotency_key="order-43")
+                worker = OutboxWorker(sms, ledger, on_send=lambda record: worker.stop())
+                with anyio.fail_after(20):
+                    await worker.run()
+            assert keys(sms_outbox) == ["order-43"]
+
+        @pytest.mark.vavasms(in_process=True)
+        def test_in_process(vavasms_sandbox, sms_outbox, tmp_path):
+            sms = vavasms_sandbox.sync_client(ledger=tmp_path / "sms.db")
+            sms.send("+2250700000101", "Bonjour", idempotency_key="order-44")
+            assert keys(sms_outbox) == ["order-44"]
+        """
+    ).assert_outcomes(passed=5)
+
+
 def test_the_sandbox_can_be_in_process(run: Run) -> None:
     result = run(
         """

@@ -20,6 +20,8 @@ from vavasms.numbers import Msisdn
 
 #: Characters of a key, at most.
 MAX_KEY = 255
+#: What the keys begin with that are made for calls without one.
+OWN_KEY = "auto-"
 #: How often an enqueued send that goes nowhere is tried before a person must look.
 MAX_ATTEMPTS = 5
 

@@ -23,7 +23,7 @@ from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import check_timeouts
 from vavasms.ledger.otp import OtpStore
 from vavasms.ledger.send_record import SendKind, SendRecord
-from vavasms.ledger.sends import NewSend, check_key
+from vavasms.ledger.sends import OWN_KEY, NewSend, check_key
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn
@@ -218,7 +218,7 @@ class _LoopLedger:
 
 
 def _check_or_make_key(key: str | None) -> str:
-    return f"auto-{token_hex(12)}" if key is None else check_key(key)
+    return f"{OWN_KEY}{token_hex(12)}" if key is None else check_key(key)
 
 
 def _dump_options(options: OtpOptions) -> str:

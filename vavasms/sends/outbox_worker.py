@@ -25,7 +25,7 @@ from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.sends import SendClaim
 from vavasms.ledger.states import BatchEvent
 from vavasms.models import Lot
-from vavasms.sends.sender import record_answer
+from vavasms.sends.sender import note_accepted, record_answer
 from vavasms.tracebacks import hide_frames_async
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
@@ -175,7 +175,9 @@ class OutboxWorker:
 
     async def _settle_answer(self, claim: SendClaim, answer: Lot | VavaSMSError) -> None:
         if isinstance(answer, Lot):
-            await self._settle(claim, BatchEvent.ACCEPT, record_answer(answer), due=0.0)
+            record = record_answer(answer)
+            await self._settle(claim, BatchEvent.ACCEPT, record, due=0.0)
+            note_accepted(claim, record)
             await self._count_for_rate(claim)
             return
         # The account is refused, not this message: it is sent once that is mended.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from secrets import token_hex
 from typing import TypeVar
@@ -36,6 +36,10 @@ from vavasms.models import Lot, OtpReceipt
 from vavasms.transport.http import Attempt
 
 AnswerT = TypeVar("AnswerT", Lot, OtpReceipt)
+
+#: Called with the key of what was accepted and its message ids.
+Watcher = Callable[[str, tuple[str, ...]], object]
+_watchers: list[Watcher] = []
 
 #: Seconds between two looks at what another call has under way, from the first to the later ones, and after
 #: which it is asked whether whoever has it lives.
@@ -111,7 +115,9 @@ class SingleSender:
         if isinstance(answer, VavaSMSError):
             await self._settle(claim, error_event(answer), record_error(answer))
             raise answer
-        await self._settle(claim, BatchEvent.ACCEPT, record_answer(answer))
+        record = record_answer(answer)
+        await self._settle(claim, BatchEvent.ACCEPT, record)
+        note_accepted(claim, record)
         return answer
 
     async def _settle(self, claim: SendClaim, event: BatchEvent, record: BatchRecord) -> None:
@@ -151,6 +157,22 @@ class SingleSender:
         with suppress(LedgerError):
             await self.set_clock()
             await self.store.purge(account=account, before=self.clock() - self.keep, limit=FORGET_AT_ONCE)
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Report what the gateway accepts of any client of this process to `watcher`, while the block runs."""
+    _watchers.append(watcher)
+    try:
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+def note_accepted(claim: SendClaim, record: BatchRecord) -> None:
+    """Report what was accepted to who watches: a test, since the key itself never goes over the wire."""
+    for watcher in tuple(_watchers):
+        watcher(claim.key, record.message_ids)
 
 
 def record_answer(answer: Lot | OtpReceipt) -> BatchRecord:

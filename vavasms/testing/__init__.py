@@ -107,7 +107,7 @@ def sms_outbox(vavasms_sandbox: Any) -> Any:
     """What was sent in this test, oldest first: a sequence of `Message`, with `.last` and `.to(number)`."""
     from vavasms.testing.outbox import Outbox
 
-    return Outbox(vavasms_sandbox.gateway)
+    return Outbox(vavasms_sandbox.gateway, vavasms_sandbox.idempotency_keys)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import overload
 
 from attrs import frozen
@@ -27,20 +27,24 @@ class Message:
     message_id: str
     #: The lot it was part of; empty for a one-time code.
     lot_id: str
+    #: The key that a client of this process sent it with. It is never on the wire, but known by the id in the
+    #: answer: None also where another process sent it, and where the answer was lost.
+    idempotency_key: str | None = None
 
 
 class Outbox(Sequence[Message]):
     """The messages that the gateway accepted, oldest first; it grows while the test runs."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, idempotency_keys: Mapping[str, str] | None = None) -> None:
         self._gateway = gateway
+        self._keys: Mapping[str, str] = {} if idempotency_keys is None else idempotency_keys
 
     def __len__(self) -> int:
         return self._gateway.journal.recipients
 
     def __iter__(self) -> Iterator[Message]:
         for entry in self._gateway.journal.entries:
-            yield from _spread(entry)
+            yield from self._spread(entry)
 
     @overload
     def __getitem__(self, index: int) -> Message: ...
@@ -77,17 +81,17 @@ class Outbox(Sequence[Message]):
             raise AssertionError(f"No one-time code was sent to {number} in this test.")
         return code
 
-
-def _spread(entry: Entry) -> Iterator[Message]:
-    for phone, message_id in zip(entry.phones, entry.message_ids, strict=True):
-        yield Message(
-            recipient=f"+{phone}",
-            text=entry.message,
-            sender_id=entry.sender_id,
-            segments=entry.segments,
-            message_id=message_id,
-            lot_id=entry.lot_id,
-        )
+    def _spread(self, entry: Entry) -> Iterator[Message]:
+        for phone, message_id in zip(entry.phones, entry.message_ids, strict=True):
+            yield Message(
+                recipient=f"+{phone}",
+                text=entry.message,
+                sender_id=entry.sender_id,
+                segments=entry.segments,
+                message_id=message_id,
+                lot_id=entry.lot_id,
+                idempotency_key=self._keys.get(message_id),
+            )
 
 
 def _read(number: str) -> Msisdn:

@@ -11,7 +11,9 @@ from typing import Any, Self
 import pytest
 
 from vavasms.client import AsyncVavaSMS
+from vavasms.ledger.sends import OWN_KEY
 from vavasms.sandbox import FaultPlan, Gateway, SandboxServer, create_app
+from vavasms.sends.sender import watched
 from vavasms.sync.client import VavaSMS
 from vavasms.transport.http import ASGITransport
 from vavasms.transport.live_guard import REFUSED_URL
@@ -55,6 +57,8 @@ class Sandbox:
         self.sender_id = "SANDBOX"
         self.username = gateway.username
         self.password = gateway.password
+        #: By message id: the key of what clients of this process sent with one.
+        self.idempotency_keys: dict[str, str] = {}
         self._own = gateway
         self._in_process = url is None
         self._clients = ExitStack()
@@ -85,6 +89,11 @@ class Sandbox:
     def advance(self, seconds: float) -> None:
         """Wait for the gateway: delivery statuses move on, one-time codes expire."""
         self._own.ahead += seconds
+
+    def note_key(self, key: str, message_ids: tuple[str, ...]) -> None:
+        """Note the idempotency key of messages; one that a ledger made itself is none."""
+        if not key.startswith(OWN_KEY):
+            self.idempotency_keys |= dict.fromkeys(message_ids, key)
 
     def close(self) -> None:
         """Close the clients without await that were left open."""
@@ -128,7 +137,7 @@ class SandboxProvider:
         self._clear()
         url = None if self._server is None else self._server.url
         sandbox = Sandbox(self._gateway, self._faults, url)
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, watched(sandbox.note_key):
             # One of the machine would be another path than the sandbox's.
             patch.delenv("VAVASMS_STATUS_PATH", raising=False)
             for name, value in sandbox.environment.items():
