@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.slow
 Finished = subprocess.CompletedProcess[str]
 Run = Callable[..., Finished]
 UNKNOWN = "+2250700000444"
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 RUN = ("campaign", "run", "contacts.csv", "--message", "Bonjour", "--yes")
 NEED_ONE = (
     ("campaign", "list"),
@@ -190,8 +192,31 @@ def test_single_sends_are_kept_in_the_database_too(inside: Run, ledger: str, ser
     words = ("send", "+2250701000101", "--message", "Bonjour", "--idempotency-key", "order-42")
     assert [read(inside, *words)["replayed"] for _ in range(2)] == [False, True]
     assert len(server.gateway.journal) == 1
-    good(inside, "sends", "list")
+    assert "order-42" in good(inside, "sends", "list", "--since", "1h")
     assert good(inside, "sends", "purge", "--older-than", "0s", "--yes") == "Forgotten: 1 send.\n"
+
+
+def test_a_person_decides_on_a_single_send_that_is_unknown(
+    inside: Run, ledger: str, server: SandboxServer
+) -> None:
+    words = ("send", UNKNOWN, "--message", "Bonjour", "--idempotency-key", "order-42")
+    assert inside(*words).returncode == 4
+    assert read(inside, "sends", "resolve", "order-42", "--resend", "--yes")["state"] == "not_sent"
+    assert inside(*words).returncode == 4
+    assert read(inside, "sends", "resolve", "order-42", "--mark-sent", "--yes")["state"] == "accepted"
+    assert len(server.gateway.journal) == 2
+
+
+def test_the_outbox_of_the_readme_is_part_of_its_callers_transaction(inside: Run, ledger: str) -> None:
+    (example,) = re.findall(r"^BEGIN;\n.*?COMMIT;$", README, re.MULTILINE | re.DOTALL)
+    good(inside, "ledger", "migrate")
+    with psycopg.connect(ledger, autocommit=True) as connection:
+        connection.execute("CREATE TEMPORARY TABLE orders (id integer, shipped_at timestamptz)")
+        connection.execute("INSERT INTO vavasms.served_account VALUES ('sandbox@example.com loopback')")
+        connection.execute(example.replace("COMMIT", "ROLLBACK"))
+        assert good(inside, "sends", "list") == "There is no such send in this ledger.\n"
+        connection.execute(example)
+    assert read(inside, "sends", "show", "order-42-shipped")["state"] == "queued"
 
 
 def test_a_second_signal_cuts_a_worker_off_and_calls_what_is_in_flight_unknown(

@@ -158,19 +158,18 @@ async def _find(ledger: Ledger, key: str, account: str | None) -> SendRecord:
     await _reap(ledger)
     # What no key can hold, no database needs to be asked for.
     accounts = await ledger.sends.accounts(key) if key.isprintable() else []
-    if account is None and len(accounts) > 1:
-        names = ", ".join(map(quote, accounts))
+    owners = [owner for owner in accounts if account in (None, owner)]
+    if len(owners) > 1:
+        names = ", ".join(map(quote, owners))
         raise InvalidInputError(
             f"Several accounts have a send with the key {key!r}: choose one by --account, of {names}.",
             outcome=None,
         )
-    for owner in accounts:
-        if account in (None, owner):
-            record = await ledger.sends.find(owner, key)
-            if record is not None:
-                return record
-    whose = "" if account is None else f" of the account {account!r}"
-    raise InvalidInputError(f"There is no send{whose} with the key {key!r} in this ledger.", outcome=None)
+    record = await ledger.sends.find(owners[0], key) if owners else None
+    if record is None:
+        whose = "" if account is None else f" of the account {account!r}"
+        raise InvalidInputError(f"There is no send{whose} with the key {key!r} in this ledger.", outcome=None)
+    return record
 
 
 async def _resolve(ledger: Ledger, record: SendRecord, *, mark_sent: bool) -> SendRecord:
