@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -350,6 +351,23 @@ def test_without_a_terminal_nobody_decides(inside: Run, decision: str, enqueued:
     enqueue("a", lost=True) if enqueued else keep(build("a"))
     assert "add --yes" in bad(inside, "sends", "resolve", "a", decision)
     assert read(inside, "sends", "list")[0]["state"] == "unknown"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("typed", "code", "state"), [("yes", 0, "not_sent"), ("y", 2, "unknown")])
+def test_a_decision_wants_a_typed_yes(inside: Run, outside: Run, typed: str, code: int, state: str) -> None:
+    keep(build("a", recipients=2))
+    ours, theirs = os.openpty()
+    try:
+        os.write(ours, f"{typed}\n".encode())
+        finished = outside("sends", "resolve", "a", "--resend", stdin=theirs)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert finished.returncode == code
+    assert "The send a to 2 recipients will be taken for not sent" in finished.stderr
+    assert "gets a second one, paid again" in finished.stderr
+    assert read(inside, "sends", "show", "a")[0]["state"] == state
 
 
 def test_what_a_process_left_behind_is_unknown(
