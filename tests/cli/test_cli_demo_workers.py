@@ -179,9 +179,8 @@ def test_a_database_that_does_not_start_is_ended_and_one_sentence(tmp_path: Path
 async def test_a_worker_that_ends_by_itself_is_named_with_its_last_words(
     bare_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    settings = {"VAVASMS_USERNAME": "a", "VAVASMS_PASSWORD": "b"}
-    with run_workers(tmp_path, settings, 1) as (worker,):
-        with pytest.raises(VavaSMSError, match=r"Worker 1 .*\(exit code 2\): A worker needs a ledger"):
+    with run_workers(tmp_path, {}, 1) as (worker,):
+        with pytest.raises(VavaSMSError, match=r"Worker 1 .*\(exit code 2\): No credentials"):
             await worker.wait_ready()
         worker.messages.write_text("")
         with pytest.raises(VavaSMSError, match=r"\(exit code 2\)$"):

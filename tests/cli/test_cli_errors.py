@@ -68,7 +68,7 @@ def test_of_several_outcomes_unknown_comes_first_then_rejected_then_not_sent() -
     ("words", "said"),
     [
         (("blance",), "did you mean 'balance'?"),
-        (("nonsense",), "see `vavasms --help`"),
+        (("xyzzy",), "see `vavasms --help`"),
         (("otp", "vrify"), "did you mean 'verify'?"),
         (("segments", "two", "words"), "'words' is one word too many"),
         # Its last segment is the token.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import anyio
 from attrs import frozen
@@ -92,18 +92,6 @@ def warn(sentence: str) -> None:
         output.warn(sentence)
 
 
-class Worker(Protocol):
-    """A `CampaignWorker` or an `OutboxWorker`."""
-
-    async def run(self) -> None:
-        """Work until `stop`."""
-        ...
-
-    def stop(self) -> None:
-        """Begin nothing further."""
-        ...
-
-
 async def _carry_campaigns(url: Secret, concurrency: int, printer: ProgressPrinter) -> int:
     """Carry the campaigns of a database, and its outbox; return the exit code."""
     # They need an extra, and say so.
@@ -118,25 +106,27 @@ async def _carry_campaigns(url: Secret, concurrency: int, printer: ProgressPrint
         work = CampaignWorker(
             sms, ledger, concurrency=concurrency, on_campaign=printer.end, on_send=printer.settle
         )
-        return await _run(work, partial(printer.begin, concurrency))
+        return await _run(partial(printer.begin, concurrency), work.run, work.stop)
 
 
 async def _carry_outbox(path: Path, printer: ProgressPrinter) -> int:
     """Send what is enqueued in a file; return the exit code."""
     async with settings.make_async_client(max_connections=SLOTS) as sms, open_place(path) as ledger:
         work = OutboxWorker(sms, ledger, on_send=printer.settle)
-        return await _run(work, partial(printer.begin, SLOTS, path))
+        return await _run(partial(printer.begin, SLOTS, path), work.run, work.stop)
 
 
-async def _run(work: Worker, begin: Callable[[], None]) -> int:
+async def _run(
+    begin: Callable[[], None], work: Callable[[], Awaitable[None]], stop: Callable[[], None]
+) -> int:
     """Work until a signal; return the exit code."""
 
     async def run() -> None:
         # Whoever reads it may stop the worker from then on.
         begin()
-        await work.run()
+        await work()
 
-    _, signals = await run_until_signalled(run, work.stop, note=warn, sentences=_NOTICES)
+    _, signals = await run_until_signalled(run, stop, note=warn, sentences=_NOTICES)
     return exit_codes.INTERRUPTED if len(signals) > 1 or signal.SIGINT in signals else exit_codes.DONE
 
 
