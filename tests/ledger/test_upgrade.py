@@ -10,14 +10,16 @@ import psycopg
 import pytest
 
 from vavasms.config import Secret
-from vavasms.errors import ConfigurationError
+from vavasms.errors import ConfigurationError, Outcome
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import BatchRecord
 from vavasms.ledger.postgres.ledger import MIGRATIONS as POSTGRES
 from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.sends import NewSend, SendClaim
 from vavasms.ledger.sqlite.ledger import APPLICATION_ID, SqliteLedger
 from vavasms.ledger.sqlite.ledger import MIGRATIONS as SQLITE
 from vavasms.ledger.states import BatchEvent, CampaignState
+from vavasms.numbers import Msisdn
 from vavasms.storage.postgres.database import PostgresDatabase
 from vavasms.storage.sqlite.database import Database
 
@@ -56,13 +58,13 @@ FUNCTIONS = (
 )
 
 
-async def _goes_on(ledger: Ledger) -> None:
+async def _goes_on(ledger: Ledger, revision: int = 0) -> None:
     status = await ledger.status("c")
     assert (status.accepted, status.unknown, status.queued, status.segments) == (1, 1, 1, 3)
-    assert (await ledger.campaign("c")).revision == 0
+    assert (await ledger.campaign("c")).revision == revision
     assert await ledger.start("c")
     assert await ledger.reserve("ops", 1, rate=1.0, now=100.0) == pytest.approx(0.0)
-    claim = await ledger.claim("c", 2, token="new", worker="w", now=100.0, revision=1)
+    claim = await ledger.claim("c", 2, token="new", worker="w", now=100.0, revision=revision + 1)
     assert claim is not None
     assert await ledger.settle(claim, BatchEvent.ACCEPT, BatchRecord())
     assert await ledger.mark_sent("c", [1], note="seen") == 1
@@ -97,3 +99,47 @@ async def test_a_database_of_the_version_before_is_upgraded(postgres: str) -> No
     with psycopg.connect(postgres) as connection:
         query = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'vavasms'::regnamespace AND prosrc ~ 'version 1'"
         assert connection.execute(query.encode()).fetchone() == (0,)
+
+
+#: Dumps of ledgers that the version without single sends made: a campaign of three, the last queued to be sent again.
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+
+async def _sends_too(ledger: Ledger) -> None:
+    assert [batch.record.lot_id for batch in await ledger.batches("c", after=-1, limit=1)] == ["LOT"]
+    await _goes_on(ledger, revision=1)
+    new = NewSend(
+        account="ops",
+        key="k",
+        recipients=(Msisdn("2250700000200"),),
+        sender_id="ACME",
+        segments=1,
+        text="Bonjour",
+    )
+    made = await ledger.sends.begin(new, token="t", now=200.0)
+    assert isinstance(made, SendClaim)
+    assert await ledger.sends.settle(made, BatchEvent.ACCEPT, BatchRecord(), now=201.0)
+    found = await ledger.sends.find("ops", "k")
+    assert found is not None
+    assert found.outcome is Outcome.ACCEPTED
+
+
+async def test_a_file_that_the_version_before_made_takes_single_sends(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with closing(connect(path)) as connection:
+        connection.executescript((SAMPLES / "ledger_file.sql").read_text("utf-8"))
+    with pytest.raises(ConfigurationError, match="older vavasms: run `vavasms ledger migrate`"):
+        await SqliteLedger.open(path)
+    async with await SqliteLedger.open(path, upgrade=True) as ledger:
+        await _sends_too(ledger)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_database_that_the_version_before_made_takes_single_sends(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
+        connection.execute((SAMPLES / "ledger_database.sql").read_text("utf-8").encode())
+    with pytest.raises(ConfigurationError, match="older vavasms: run `vavasms ledger migrate`"):
+        await PostgresLedger.open(postgres)
+    async with await PostgresLedger.open(postgres, upgrade=True) as ledger:
+        await _sends_too(ledger)
