@@ -190,7 +190,7 @@ VALUES = {
     *("Balance", "DeliveryReport", "InboundMessage", "Lot", "OtpReceipt", "OtpVerification"),
     *("BatchResult", "BulkProgress", "BulkReport", "InvalidRecipient"),
     *("Account", "CallInfo", "Envelope", "Request", "Settings", "Timeouts"),
-    "SendRecord",
+    *("OtpDraft", "OtpLimits", "SendRecord"),
 }
 
 

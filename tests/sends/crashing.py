@@ -101,7 +101,7 @@ async def look(order: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Have one process after the other die at each point."""
+    """Start one process after the other, each to die at its point."""
     order = json.loads(sys.stdin.readline())
     for point in order["points"]:
         for number in range(order["times"]):

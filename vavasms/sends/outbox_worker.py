@@ -103,17 +103,22 @@ class OutboxWorker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Work beside what the block does; after it settle what is under way."""
+        problem: Exception | None = None
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._maintain)
                 tasks.start_soon(self._work, tasks)
                 try:
                     yield
+                except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
+                    problem = error
                 finally:
                     self.stop()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pending.drain()
+        if problem is not None:
+            raise problem
 
     async def _set_clock(self) -> None:
         if self._ledger.is_shared:
