@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -125,6 +126,24 @@ async def test_a_stop_settles_what_is_under_way(sandbox: SandboxServer, ledger: 
     assert {record.outcome for record in records} == {Outcome.ACCEPTED}
 
 
+class SharedLedger(SqliteLedger):
+    """A file that passes for one that other machines share."""
+
+    is_shared = True
+
+
+async def test_a_claim_that_took_too_long_sends_nothing(
+    sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_worker, "MAX_CLAIM_AGE", -1.0)
+    async with await SharedLedger.open(tmp_path / "sms.db") as ledger, connect(sandbox, ledger) as sms:
+        await sms.enqueue(TO.format(145), "Texte", idempotency_key="k")
+        async with working(OutboxWorker(sms, ledger)):
+            (record,) = await decided(sms, "k")
+    assert (record.outcome, record.attempts) == (Outcome.NOT_SENT, 5)
+    assert len(sandbox.gateway.journal) == 0
+
+
 async def test_what_cannot_be_sent_is_given_up_and_names_why(
     sandbox: SandboxServer, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +178,49 @@ async def test_an_enqueued_send_goes_out_beside_a_campaign(
             status = await ledger.status(campaign.id)
             assert status.queued > 0
             runner.stop()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_two_hundred_sends_beside_a_campaign_leave_within_two_seconds(
+    sandbox: SandboxServer, ledger: SqliteLedger, tmp_path: Path
+) -> None:
+    rate, sends = 50.0, 200
+    numbers = "".join(f"+225076{number:07}\n" for number in range(100_000))
+    (tmp_path / "list.csv").write_text("tel\n" + numbers)
+    entries = sandbox.gateway.journal.entries
+    async with connect(sandbox, ledger) as sms, CampaignRunner(sms, ledger) as runner:
+        campaign, _ = await runner.submit(
+            tmp_path / "list.csv", "Bonjour", policy=Policy(rate=rate, batch_size=5)
+        )
+        waits = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runner.run, campaign.id)
+            await anyio.sleep(5)
+            began, before = time.time(), len(sandbox.gateway.journal.entries)
+            for number in range(sends):
+                enqueued = time.time()
+                await sms.enqueue(
+                    TO.format(500 + number % 100), f"Code {number}", idempotency_key=f"k{number}"
+                )
+                await decided(sms, f"k{number}", outcome=Outcome.ACCEPTED)
+                entries = sandbox.gateway.journal.entries
+                waits.append(
+                    next(e.time for e in reversed(entries) if e.message == f"Code {number}") - enqueued
+                )
+                await anyio.sleep(max(0.0, began + 1.5 * (number + 1) - time.time()))
+            seconds = time.time() - began
+            entries = sandbox.gateway.journal.entries[before:]
+            runner.stop()
+    messages = sum(len(entry.phones) for entry in entries if entry.message == "Bonjour")
+    waits.sort()
+    p99, total = waits[int(0.99 * sends) - 1], (messages + sends) / seconds
+    print(
+        f"median {waits[sends // 2]:.2f} s, p99 {p99:.2f} s; {messages / seconds:.2f} + {sends / seconds:.2f} a second"
+    )
+    assert p99 < 2.0
+    assert abs(total / rate - 1) < 0.02
+    assert abs(messages / seconds / rate - 1) < 0.02
 
 
 def find_psql() -> str | None:

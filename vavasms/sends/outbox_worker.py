@@ -18,7 +18,7 @@ from vavasms.errors import InvalidInputError, LedgerError, RateLimitedError, Vav
 from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error, wait_after
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
-from vavasms.ledger.leases import check_timeouts
+from vavasms.ledger.leases import MAX_CLAIM_AGE, check_timeouts
 from vavasms.ledger.models import BatchRecord
 from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.send_record import SendRecord
@@ -144,7 +144,7 @@ class OutboxWorker:
         claims = await self._claim_due(free)
         for claim in claims:
             self._slots.acquire_nowait()
-            tasks.start_soon(self._send, claim, measure_age(self._clock(), self._clock))
+            tasks.start_soon(self._send, claim, measure_age(claim.at, self._clock))
         return len(claims)
 
     async def _claim_due(self, limit: int) -> list[SendClaim]:
@@ -168,6 +168,10 @@ class OutboxWorker:
             return await send_text(self._account.transport, draft, claim.recipients, attempt)
 
         try:
+            if self._ledger.is_shared and age() > MAX_CLAIM_AGE:
+                # Others go by the age of a claim: what the ledger took too long for is begun anew.
+                await self._settle(claim, BatchEvent.REQUEUE, BatchRecord(), due=0.0)
+                return
             answer = await call_once(call, age=age, settle=partial(self._settle, claim, due=0.0))
             await self._settle_answer(claim, answer)
             await self._report([claim.key])

@@ -110,7 +110,7 @@ class SingleSender:
         if self.ledger.is_shared and time.monotonic() - began > MAX_CLAIM_AGE:
             await self._settle(claim, BatchEvent.REQUEUE, BatchRecord())
             raise NotSentError("The ledger took too long. Nothing was sent.", outcome=Outcome.NOT_SENT)
-        age = measure_age(self.clock(), self.clock)
+        age = measure_age(claim.at, self.clock)
         answer = await call_once(call, age=age, settle=partial(self._settle, claim))
         if isinstance(answer, VavaSMSError):
             await self._settle(claim, error_event(answer), record_error(answer))
