@@ -42,6 +42,8 @@ from vavasms import (
 )
 from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
 
+pytestmark = pytest.mark.exhaustive
+
 PASSWORD = "S3ntinel pass&word"
 USERNAME = "sentinel@example.com"
 TEXT = "sentinel-texte"

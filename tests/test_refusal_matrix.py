@@ -27,6 +27,8 @@ from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 from vavasms.transport.outcome import REFUSED, TURNED_AWAY
 
+pytestmark = pytest.mark.exhaustive
+
 SUCCESS = json.dumps(
     {"code": 0, "message": "OPERATION_SUCCES", "data": {"lot_id": "L-1", "message_id": ["SM-1", "SM-2"]}}
 ).encode()

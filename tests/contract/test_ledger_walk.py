@@ -21,7 +21,7 @@ from vavasms.ledger.models import BatchRecord, Claim, NewBatch, NewCampaign, Sto
 from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.numbers import Msisdn
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.exhaustive, pytest.mark.slow]
 
 IDS = ("a", "b")
 SIZES, SEGMENTS, BUDGET, DAY = (3, 1, 4), 2, 14, 86_400.0

@@ -47,8 +47,6 @@ pytestmark = pytest.mark.anyio
 
 ONE, TWO, MALI = "2250709000001", "2250709000102", "22376000001"
 CALLER = "203.0.113.7"
-#: Of a request that was cut off: the sandbox takes it when nobody waits for it any more.
-STALLED = "2250709990000"
 #: 903 by the sandbox's own table.
 REFUSED = "2250700000903"
 
@@ -103,9 +101,7 @@ def set_clock(sms: AsyncVavaSMS, clock: Clock) -> None:
 
 
 def codes_sent(sandbox: SandboxServer) -> int:
-    return sum(
-        entry.kind is Kind.OTP for entry in sandbox.gateway.journal.entries if STALLED not in entry.phones
-    )
+    return sum(entry.kind is Kind.OTP for entry in sandbox.gateway.journal.entries)
 
 
 @contextmanager
@@ -394,18 +390,17 @@ async def test_a_ledger_that_cannot_be_read_sends_nothing(
     assert codes_sent(sandbox) == 1
 
 
-async def test_a_code_that_was_cut_off_counts_if_it_may_have_left(
-    sandbox: SandboxServer, ledger: Path | None, clock: Clock
-) -> None:
-    async with opened(sandbox, clock, ledger=ledger, otp_limits=OtpLimits()) as sms:
-        taken = sandbox.faults.taken
-        sandbox.faults.script(Fault(kind=FaultKind.STALL, seconds=30))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(sms.send_otp, STALLED)
-            assert await anyio.to_thread.run_sync(sandbox.faults.wait_taken, taken + 1)
-            tasks.cancel_scope.cancel()
-        with limited("cool_down", 30):
-            await sms.send_otp(STALLED)
+async def test_a_code_that_was_cut_off_counts_if_it_may_have_left(ledger: Path | None, clock: Clock) -> None:
+    # A server of its own: what it takes late is in no other test's journal.
+    with SandboxServer() as server:
+        server.faults.script(Fault(kind=FaultKind.STALL, seconds=30))
+        async with opened(server, clock, ledger=ledger, otp_limits=OtpLimits()) as sms:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(sms.send_otp, ONE)
+                assert await anyio.to_thread.run_sync(server.faults.wait_taken, 1)
+                tasks.cancel_scope.cancel()
+            with limited("cool_down", 30):
+                await sms.send_otp(ONE)
 
 
 async def test_what_needs_a_ledger_or_limits_says_so(sandbox: SandboxServer, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from vavasms.wire.responses import (
     parse_verification,
 )
 
+pytestmark = pytest.mark.exhaustive
+
 TO = (Msisdn("2250709000001"), Msisdn("2250709000002"))
 SAMPLES = [path.read_bytes() for path in sorted((Path(__file__).parents[1] / "samples").glob("*.body"))]
 OTHERS = (Call.BALANCE, Call.DELIVERY_STATUS, Call.SEND_OTP, Call.VERIFY_OTP)
