@@ -6,8 +6,7 @@ In any other language it is one statement: `SELECT vavasms.enqueue('order-42', '
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
 from typing import Any
@@ -31,7 +30,7 @@ _KNOWN = (
     "psycopg's Connection and AsyncConnection, psycopg2's connection, SQLAlchemy's Connection, Session, "
     "AsyncConnection and AsyncSession, and Django's connection"
 )
-_CONFLICT = "23505"
+_CONFLICT, _FIRST_USED = "23505", "first used at "
 
 
 @frozen
@@ -97,28 +96,50 @@ def _call_driver(connection: Any, values: _Values) -> int:
             f"enqueue writes into PostgreSQL, and this connection is one of {vendor}. Nothing was enqueued.",
             argument="connection",
         )
-    with _translated(), connection.cursor() as cursor:
-        cursor.execute(_DRIVER_SQL, values.in_order)
-        return _read(cursor.fetchone())
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_DRIVER_SQL, values.in_order)
+            return _read(cursor.fetchone())
+    except Exception as error:
+        conflict = _find_conflict(error)
+        if conflict is None:
+            raise
+    # Outside the except block, here and below: the driver's error holds the text.
+    raise conflict
 
 
 async def _call_async_driver(connection: Any, values: _Values) -> int:
-    with _translated():
+    try:
         async with connection.cursor() as cursor:
             await cursor.execute(_DRIVER_SQL, values.in_order)
             return _read(await cursor.fetchone())
+    except Exception as error:
+        conflict = _find_conflict(error)
+        if conflict is None:
+            raise
+    raise conflict
 
 
 def _call_sqlalchemy(connection: Any, values: _Values) -> int:
     statement = import_module("sqlalchemy").text(_SQLALCHEMY_SQL)
-    with _translated():
+    try:
         return int(connection.execute(statement, dict(values.by_name)).scalar_one())
+    except Exception as error:
+        conflict = _find_conflict(error)
+        if conflict is None:
+            raise
+    raise conflict
 
 
 async def _call_async_sqlalchemy(connection: Any, values: _Values) -> int:
     statement = import_module("sqlalchemy").text(_SQLALCHEMY_SQL)
-    with _translated():
+    try:
         return int((await connection.execute(statement, dict(values.by_name))).scalar_one())
+    except Exception as error:
+        conflict = _find_conflict(error)
+        if conflict is None:
+            raise
+    raise conflict
 
 
 _CALLS: Mapping[str, Callable[[Any, _Values], int | Awaitable[int]]] = {
@@ -140,30 +161,20 @@ def _read(row: Any) -> int:
     return int(next(iter(row.values())) if isinstance(row, Mapping) else row[0])
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise `IdempotencyConflictError` for what the function says of a key; leave every other error."""
-    try:
-        yield
-        return
-    except Exception as error:
-        at = _find_conflict(error)
-        if at is None:
-            raise
-    raise IdempotencyConflictError(
-        "idempotency_key stands for another text, sender or recipient: one key stands for one message. "
-        "Nothing was enqueued, and this transaction can only be rolled back.",
-        first_used_at=at,
-    )
-
-
-def _find_conflict(error: Exception) -> float | None:
+def _find_conflict(error: Exception) -> IdempotencyConflictError | None:
+    """Return what the function says of a key; None for every other error, which shows no text from now on."""
+    if hasattr(error, "hide_parameters"):
+        # SQLAlchemy's words would end with the number and the text.
+        error.hide_parameters = True
     # SQLAlchemy and Django wrap the driver's; asyncpg has the detail on the error itself.
-    for cause in (error, getattr(error, "orig", None), error.__cause__, getattr(error, "__context__", None)):
+    for cause in (error, getattr(error, "orig", None), error.__cause__, error.__context__):
         code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-        detail = getattr(getattr(cause, "diag", None), "message_detail", None) or getattr(
-            cause, "detail", None
-        )
-        if code == _CONFLICT and isinstance(detail, str) and detail.startswith("first used at "):
-            return float(detail.removeprefix("first used at "))
+        own = getattr(cause, "detail", None)
+        detail = getattr(getattr(cause, "diag", None), "message_detail", own)
+        if code == _CONFLICT and isinstance(detail, str) and detail.startswith(_FIRST_USED):
+            return IdempotencyConflictError(
+                "idempotency_key stands for another text, sender or recipient: one key stands for one "
+                "message. Nothing was enqueued, and this transaction can only be rolled back.",
+                first_used_at=float(detail.removeprefix(_FIRST_USED)),
+            )
     return None

@@ -277,6 +277,14 @@ async def test_an_enqueued_one_can_be_sent_again_by_a_persons_word(ledger: Ledge
     assert len(await claim_due(ledger)) == 1
 
 
+async def test_the_options_of_a_code_are_never_sent_as_a_text(ledger: Ledger) -> None:
+    made = await claim(ledger, kind=SendKind.OTP, text='{"template": null}', keeps_text=True)
+    await settle(ledger, made, BatchEvent.MARK_UNKNOWN)
+    with pytest.raises(InvalidInputError, match="text"):
+        await ledger.sends.resolve("ops", "order-42", sent=False, again=True, note="", now=NOW)
+    assert await claim_due(ledger) == []
+
+
 async def test_a_text_that_is_not_kept_is_not_sent_again(ledger: Ledger) -> None:
     await settle(ledger, await claim(ledger), BatchEvent.MARK_UNKNOWN)
     with pytest.raises(InvalidInputError, match="text"):

@@ -112,6 +112,29 @@ async def test_a_refused_account_costs_no_send_its_chances(
     assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 2)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(kind=FaultKind.STATUS, status=403, moment=Moment.AFTER_ACCEPTING),
+        Fault(kind=FaultKind.REDIRECT, location="http://127.0.0.1:1/"),
+    ],
+    ids=["a bare 403", "a redirect"],
+)
+async def test_what_may_have_gone_out_is_unknown_though_it_halts(
+    sandbox: SandboxServer, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    monkeypatch.setattr(outbox_worker, "REFUSED_PAUSE", 0.05)
+    monkeypatch.setattr(outbox_worker, "wait_after", lambda attempt, error: 0.0)
+    sandbox.faults.script(*[fault] * 3, path="/v1/text/single")
+    async with connect(sandbox, ledger) as sms, working(OutboxWorker(sms, ledger)):
+        await sms.enqueue(TO.format(125), "Texte", idempotency_key="k")
+        (record,) = await decided(sms, "k")
+        await anyio.sleep(0.6)
+        assert await sms.sent("k") == record
+    assert (record.outcome, record.attempts) == (Outcome.UNKNOWN, 1)
+    assert sum(sandbox.gateway.journal.counts().values()) <= 1
+
+
 async def test_a_stop_settles_what_is_under_way(sandbox: SandboxServer, ledger: SqliteLedger) -> None:
     slow = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=0.5)
     sandbox.faults.script(*[slow] * 3, path="/v1/text/single")

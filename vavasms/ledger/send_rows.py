@@ -248,7 +248,7 @@ def _unsent_state(row: SendRow, key: str, *, again: bool, sent_before: float) ->
             f"The send {key!r} began a moment ago, and whoever began it might still send it: wait some "
             "minutes."
         )
-    if again and not row.text:
+    if again and (row.kind is not SendKind.TEXT or not row.text):
         raise InvalidInputError(
             f"The text of the send {key!r} is not kept: take it for not sent, and send it anew with its key."
         )

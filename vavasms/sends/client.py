@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 from vavasms import endpoints
 from vavasms.config import Secret, Timeouts, misconfigured
 from vavasms.endpoints import Transport
-from vavasms.errors import InvalidInputError, LedgerError
+from vavasms.errors import InvalidInputError, LedgerError, Outcome
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import check_timeouts
 from vavasms.ledger.otp import OtpStore
@@ -117,12 +117,12 @@ class ClientSends(Sends):
         return await sender.store.enqueue(new, now=time.time())
 
     async def find(self, key: str) -> SendRecord | None:
-        check_key(key)
+        _need_text(key)
         sender, _ = await self.open()
         return await sender.store.find(self._account, key)
 
     async def resolve(self, key: str, *, sent: bool, note: str) -> SendRecord:
-        check_key(key)
+        _need_text(key)
         sender, _ = await self.open()
         words = note or f"A person took it for {'sent' if sent else 'not sent'}."
         return await sender.store.resolve(
@@ -194,18 +194,30 @@ class _LoopLedger:
         if self._sends is None:
             async with self._lock:
                 if self._sends is None:
-                    ledger = await self._open()
-                    sender = self.make(ledger)
-                    await sender.set_clock()
-                    self._sends = OpenSends(sender, ledger.otp)
+                    self._sends = await self._set_up()
         return self._sends
+
+    async def _set_up(self) -> OpenSends:
+        try:
+            ledger = await self._open()
+            sender = self.make(ledger)
+            await sender.set_clock()
+        except LedgerError as error:
+            # Before anything was sent. The next call opens it anew.
+            error.outcome = Outcome.NOT_SENT
+            await self._close()
+            raise
+        return OpenSends(sender, ledger.otp)
 
     async def aclose(self) -> None:
         """Write what is pending, and close a ledger that was opened here. May be called twice."""
-        ledger, self._ledger = self._ledger, None
         sends, self._sends = self._sends, None
         if sends is not None and len(sends.sender.pending):
             await sends.sender.pending.drain()
+        await self._close()
+
+    async def _close(self) -> None:
+        ledger, self._ledger = self._ledger, None
         if ledger is not None:
             with suppress(LedgerError):
                 await ledger.aclose()
@@ -236,3 +248,9 @@ def _read_time(at: datetime) -> float:
             "not_before is a datetime with a time zone; nothing was kept.", argument="not_before"
         )
     return at.timestamp()
+
+
+def _need_text(key: str) -> None:
+    """Raise `InvalidInputError` for what is no text; a key that is kept may be of any other form."""
+    if not isinstance(key, str) or not key:
+        check_key(key)

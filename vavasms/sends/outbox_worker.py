@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -14,7 +15,14 @@ from anyio.abc import TaskGroup
 
 from vavasms.config import misconfigured, username_of
 from vavasms.endpoints import Account, send_text
-from vavasms.errors import InvalidInputError, LedgerError, RateLimitedError, VavaSMSError, name_error
+from vavasms.errors import (
+    InvalidInputError,
+    LedgerError,
+    Outcome,
+    RateLimitedError,
+    VavaSMSError,
+    name_error,
+)
 from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error, wait_after
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
@@ -128,7 +136,7 @@ class OutboxWorker:
         while not self._stopping.is_set():
             begun = 0
             try:
-                if self._clock() >= self._held_until:
+                if time.monotonic() >= self._held_until:
                     begun = await self._begin_due(tasks)
             except LedgerError as error:
                 logger.warning("The outbox waits for its ledger: %s", error)
@@ -187,15 +195,18 @@ class OutboxWorker:
             record = record_answer(answer)
             await self._settle(claim, BatchEvent.ACCEPT, record, due=0.0)
             note_accepted(claim, record)
-            await self._count_for_rate(claim)
+            with suppress(LedgerError):
+                await self._count_for_rate(claim)
             return
         # The account is refused, not this message: it is sent once that is mended.
-        event = BatchEvent.REQUEUE if _is_refused(answer) else error_event(answer)
+        refused = _is_refused(answer)
+        event = BatchEvent.REQUEUE if refused and answer.outcome is Outcome.REJECTED else error_event(answer)
         wait = wait_after(claim.attempt, answer)
-        if _is_refused(answer):
-            self._held_until = self._clock() + REFUSED_PAUSE
+        # By a clock that nobody sets.
+        if refused:
+            self._held_until = time.monotonic() + REFUSED_PAUSE
         elif isinstance(answer, RateLimitedError):
-            self._held_until = self._clock() + wait
+            self._held_until = time.monotonic() + wait
         await self._settle(claim, event, record_error(answer), due=self._clock() + wait)
 
     async def _settle(self, claim: SendClaim, event: BatchEvent, record: BatchRecord, *, due: float) -> None:

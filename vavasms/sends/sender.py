@@ -134,7 +134,7 @@ class SingleSender:
         until, wait = min(time.monotonic() + _ASK_EVERY, deadline), _FIRST_LOOK
         while time.monotonic() < until:
             await anyio.sleep(wait)
-            found = await self.store.find(new.account, new.key)
+            found = await self._find(new)
             if found is None or found.outcome is not None:
                 return
             wait = min(2 * wait, _LAST_LOOK)
@@ -144,6 +144,14 @@ class SingleSender:
                 "nothing: ask again with the same key.",
                 outcome=Outcome.UNKNOWN,
             )
+
+    async def _find(self, new: NewSend) -> SendRecord | None:
+        try:
+            return await self.store.find(new.account, new.key)
+        except LedgerError as error:
+            # Of this call nothing left; of the one that has the key nobody knows yet.
+            error.outcome = Outcome.UNKNOWN
+            raise
 
     async def _keep_house(self, account: str) -> None:
         """Write what is pending, and forget now and then what is old."""

@@ -71,7 +71,9 @@ BEGIN
                 USING ERRCODE = '22023';
         END IF;
     END IF;
-    IF enqueue.key IS NULL OR length(enqueue.key) NOT BETWEEN 1 AND 255 OR enqueue.key ~ '[[:cntrl:]]' THEN
+    IF enqueue.key IS NULL OR length(enqueue.key) NOT BETWEEN 1 AND 255
+        OR enqueue.key ~ '[[:cntrl:]\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]'
+    THEN
         RAISE EXCEPTION 'vavasms.enqueue: the key is a text of 1 to 255 printable characters. Nothing was enqueued.'
             USING ERRCODE = '22023';
     END IF;
@@ -82,13 +84,18 @@ BEGIN
         RAISE EXCEPTION 'vavasms.enqueue: the recipient is no mobile number in the form +2250700000001. Nothing was enqueued.'
             USING ERRCODE = '22023';
     END IF;
-    IF enqueue.message IS NULL OR enqueue.message !~ '[^[:space:]]' OR length(enqueue.message) > 39015 THEN
-        RAISE EXCEPTION 'vavasms.enqueue: the message is empty or longer than 255 segments. Nothing was enqueued.'
+    IF enqueue.message IS NULL OR enqueue.message !~ '[^[:space:]]' OR length(enqueue.message) > 39015
+        OR translate(enqueue.message, E'\t\r\n', '') ~ '[[:cntrl:]]'
+    THEN
+        RAISE EXCEPTION 'vavasms.enqueue: the message is empty, longer than 255 segments, or holds control characters. Nothing was enqueued.'
             USING ERRCODE = '22023';
     END IF;
-    IF p_sender !~ '^[ -~]{3,11}$' THEN
+    IF p_sender !~ '^[!-~][ -~]{1,9}[!-~]$' THEN
         RAISE EXCEPTION 'vavasms.enqueue: a sender ID has 3 to 11 printable ASCII characters. Nothing was enqueued.'
             USING ERRCODE = '22023';
+    END IF;
+    IF NOT isfinite(coalesce(enqueue.not_before, now())) THEN
+        RAISE EXCEPTION 'vavasms.enqueue: not_before is a time. Nothing was enqueued.' USING ERRCODE = '22023';
     END IF;
     p_content := convert_to(
         'text' || E'\n' || coalesce(p_sender, '') || E'\n' || p_phone || E'\n' || enqueue.message, 'UTF8'

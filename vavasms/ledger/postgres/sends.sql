@@ -39,7 +39,7 @@ WHERE account = %(account)s AND key = %(key)s AND state IN ('rejected', 'cancell
 -- name: select_due
 -- What another worker is claiming at this moment is its own.
 SELECT {columns} FROM vavasms.send
-WHERE account = %(account)s AND state = 'queued'
+WHERE account = %(account)s AND state = 'queued' AND kind = 'text'
     AND (not_before <= %(now)s OR attempt > 0 AND not_before > %(latest)s)
 ORDER BY not_before, seq LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
 
@@ -61,8 +61,8 @@ WHERE mine.account = given.account AND mine.key = given.key AND mine.token = giv
 RETURNING mine.token
 
 -- name: abandon_due
-UPDATE vavasms.send SET state = 'queued', token = NULL, worker = NULL, attempt = attempt - 1
-WHERE account = %(account)s AND state = 'sending' AND token = ANY(%(tokens)s::TEXT[])
+UPDATE vavasms.send SET state = 'queued', token = NULL, worker = NULL, attempt = attempt - 1, settled_at = NULL
+WHERE account = %(account)s AND state IN ('sending', 'unknown') AND token = ANY(%(tokens)s::TEXT[])
 
 -- name: settle_send
 -- TX2, fenced: a late true answer may raise `unknown`, and never overwrites a newer attempt.

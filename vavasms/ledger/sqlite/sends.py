@@ -46,6 +46,8 @@ class SqliteSends(SendStore):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._member: int | None = None
+        #: The tokens of what is claimed here and has no outcome yet.
+        self._under_way: set[str] = set()
 
     async def begin(self, new: NewSend, *, token: str, now: float) -> SendClaim | SendRecord:
         values = new_values(new, now=now) | self._claim_values(token, now)
@@ -61,7 +63,10 @@ class SqliteSends(SendStore):
             connection.execute(SQL["renew_send"], {**values, "attempt": attempt})
             return grant(new, token=token, now=now, attempt=attempt)
 
-        return await self._database.write(work)
+        found = await self._database.write(work)
+        if isinstance(found, SendClaim):
+            self._under_way.add(token)
+        return found
 
     async def enqueue(self, new: NewSend, *, now: float) -> SendRecord:
         values = new_values(new, now=now) | enqueued_values()
@@ -91,14 +96,18 @@ class SqliteSends(SendStore):
         # Mostly there is nothing: looking writes nothing.
         if not await self._database.read(lambda c: c.execute(SQL["select_due"], due).fetchone()):
             return []
-        return await self._database.write(work)
+        claimed = await self._database.write(work)
+        self._under_way.update(claim.token for claim in claimed)
+        return claimed
 
     async def settle(
         self, claim: SendClaim, event: BatchEvent, record: BatchRecord, *, now: float, not_before: float = 0.0
     ) -> bool:
         if event is BatchEvent.ACCEPT:
             values = accept_values(claim, record, now)
-            return await self._database.write(lambda c: c.execute(SQL["accept_send"], values).rowcount == 1)
+            held = await self._database.write(lambda c: c.execute(SQL["accept_send"], values).rowcount == 1)
+            self._under_way.discard(claim.token)
+            return held
         answer = SendSettlement(event, record, now=now, not_before=not_before)
         return await self._settle(claim.account, claim.key, claim.token, answer)
 
@@ -113,7 +122,9 @@ class SqliteSends(SendStore):
             connection.execute(SQL["settle_send"], row.settle(answer))
             return True
 
-        return await self._database.write(work)
+        held = await self._database.write(work)
+        self._under_way.discard(token)
+        return held
 
     async def abandon_due(self, account: str, token: str, *, limit: int) -> None:
         tokens = json.dumps([f"{token}-{number}" for number in range(limit)])
@@ -178,12 +189,14 @@ class SqliteSends(SendStore):
         return await self._database.write(lambda c: c.execute(SQL["purge_sends"], values).rowcount)
 
     async def aclose(self) -> None:
+        """Leave those who are taken for alive, unless something is under way yet that could still leave."""
         handle = self._database.handle
         if handle is not None and self._member is not None:
-            handle.leave(self._member)
+            handle.keep() if self._under_way else handle.leave(self._member)
         self._member = None
 
     def _claim_values(self, token: str, now: float) -> dict[str, Any]:
+        self._database.check_open()
         handle = self._database.handle
         if self._member is None and handle is not None:
             self._member = handle.join()

@@ -18,7 +18,7 @@ WHERE account = :account AND key = :key AND state IN ('rejected', 'cancelled')
 
 -- name: select_due
 SELECT {columns} FROM send INDEXED BY send_queued
-WHERE account = :account AND state = 'queued' AND (not_before <= :now OR attempt > 0 AND not_before > :latest)
+WHERE account = :account AND state = 'queued' AND kind = 'text' AND (not_before <= :now OR attempt > 0 AND not_before > :latest)
 ORDER BY not_before, seq LIMIT :limit
 
 -- name: claim_send
@@ -28,8 +28,8 @@ UPDATE send SET state = 'sending', token = :token, worker = :worker, sending_at 
 WHERE account = :account AND key = :key AND state = 'queued'
 
 -- name: abandon_due
-UPDATE send SET state = 'queued', token = NULL, worker = NULL, attempt = attempt - 1
-WHERE account = :account AND state = 'sending' AND token IN (SELECT value FROM json_each(:tokens))
+UPDATE send SET state = 'queued', token = NULL, worker = NULL, attempt = attempt - 1, settled_at = NULL
+WHERE account = :account AND state IN ('sending', 'unknown') AND token IN (SELECT value FROM json_each(:tokens))
 
 -- name: accept_send
 -- TX2 of what the gateway took, without a look.

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
 
 import anyio
+from anyio.lowlevel import current_token
 from anyio.to_thread import run_sync
 from attrs import define
 
+from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
 from vavasms.storage.forks import Process
 from vavasms.storage.queries import Migration
@@ -68,6 +70,7 @@ class Database:
         self._guard = threading.Lock()
         self._closed = False
         self._process = Process()
+        self._loop: Any = None
 
     @classmethod
     async def open(
@@ -127,6 +130,24 @@ class Database:
         weakref.finalize(database, connection.close)
         return database
 
+    def check_open(self) -> None:
+        """Raise `ConfigurationError` in a forked child, `LedgerError` where it was closed."""
+        self._process.check()
+        if self._closed:
+            raise LedgerError("The ledger is closed: nothing more is sent.")
+
+    def _check_loop(self) -> None:
+        """Raise `ConfigurationError` in a forked child, and beside another event loop that uses it.
+
+        What it waits with belongs to one loop: in two at once both would wait for ever.
+        """
+        self._process.check()
+        loop = current_token().native_token
+        if loop is not self._loop:
+            if getattr(self._loop, "is_running", bool)():
+                raise misconfigured("The ledger is used in another event loop: open one for each.")
+            self._loop = loop
+
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction and commit it.
 
@@ -136,7 +157,7 @@ class Database:
         Raises what `work` raises, after taking it back, and `LedgerError` where the disk or another process
         did not let it through.
         """
-        self._process.check()
+        self._check_loop()
         job = _Job(work)
         self._waiting.append(job)
         with anyio.CancelScope(shield=True):
@@ -147,7 +168,7 @@ class Database:
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on what is committed, beside the writing."""
-        self._process.check()
+        self._check_loop()
         with anyio.CancelScope(shield=True):
             async with self._reading:
                 result = await run_sync(_translated(lambda: self._read(work)), limiter=self._limiter)

@@ -94,6 +94,11 @@ class FileHandle:
             _unlock(self._descriptor, member)
             return False
 
+    def keep(self) -> None:
+        """Keep the file open to the end of the process, and its members alive."""
+        with _GUARD:
+            self.users += 1
+
     def release(self) -> None:
         """Close the file if nobody else in this process uses it."""
         with _GUARD:
@@ -127,6 +132,8 @@ def hold_file(path: Path) -> FileHandle:
 
 def _drop_inherited() -> None:
     """Close what a forked child has of its parent's: its members would live as long as the child does."""
+    global _GUARD
+    _GUARD = threading.Lock()
     for key in [key for key in _HANDLES if key[0] != os.getpid()]:
         os.close(_HANDLES.pop(key)._descriptor)  # noqa: SLF001  ours
 
