@@ -81,7 +81,7 @@ def outside(bare_environment: dict[str, str]) -> Callable[..., Finished]:
 
     def call(*arguments: str, **options: object) -> Finished:
         command = [sys.executable, "-m", "vavasms", *arguments]
-        given = {"text": True, "capture_output": True, "timeout": 30, "encoding": "utf-8"} | options
+        given = {"text": True, "capture_output": True, "timeout": 120, "encoding": "utf-8"} | options
         return subprocess.run(command, check=False, **given)  # type: ignore[call-overload,no-any-return]
 
     return call

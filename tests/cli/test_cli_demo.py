@@ -175,7 +175,7 @@ def test_without_workers_nothing_of_theirs_is_imported(bare_environment: dict[st
         "sys.exit(', '.join(sorted(theirs)) or 0)"
     )
     finished = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120
     )
     assert (finished.returncode, finished.stderr) == (0, "")
 
