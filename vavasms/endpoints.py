@@ -50,6 +50,15 @@ class Account:
     timeouts: Timeouts
 
 
+class HasAccount(Protocol):
+    """An `AsyncVavaSMS` or a `VavaSMS`."""
+
+    @property
+    def account(self) -> Account:
+        """Its settings and its transport."""
+        ...
+
+
 async def fetch_balance(transport: Transport, attempt: Attempt | None = None) -> Balance:
     """Return the credit (documentation: check/balance). Costs nothing; repeated on failure."""
     envelope = await transport.exchange(requests.build_balance(), attempt)

@@ -90,6 +90,7 @@ async def test_a_lock_that_cannot_be_made_is_one_sentence(path: Path) -> None:
     path.with_name("ledger.db.lock").mkdir()
     async with await SqliteLedger.open(path) as ledger:
         await be_refused(ledger, LedgerError, r"^The lock of the ledger .* cannot be taken: [^.]+\.$")
+        assert not (await ledger._database.read(read_identity)).in_use
 
 
 async def test_without_its_extra_a_runner_is_told_what_to_install(

@@ -6,10 +6,12 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import anyio
@@ -26,7 +28,9 @@ from vavasms.errors import (
     SendInProgressError,
     ServerError,
 )
+from vavasms.ledger.leases import ORPHAN_AFTER
 from vavasms.ledger.models import BatchRecord
+from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.sends import NewSend, SendClaim
 from vavasms.ledger.sqlite.ledger import SqliteLedger
@@ -276,6 +280,24 @@ def test_an_open_ledger_is_used_in_one_loop_at_a_time(
 
     asyncio.run(main())
     assert len(sandbox.gateway.journal) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_person_decides_by_the_ledgers_time_and_not_by_a_machines(
+    sandbox: SandboxServer, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await PostgresLedger.open(postgres) as ledger, connect(sandbox, ledger) as sms:
+        account, now, key = sms.account.name, await ledger.now(), f"clock-{token_hex(4)}"
+        new = NewSend(
+            account=account, key=key, recipients=(Msisdn(TO[1:]),), sender_id=None, segments=1, text=TEXT
+        )
+        assert isinstance(await ledger.sends.begin(new, token=key, now=now), SendClaim)
+        await ledger.sends.reap(now=now + ORPHAN_AFTER + 1)
+        ahead = time.time() + 86_400
+        monkeypatch.setattr("time.time", lambda: ahead)
+        # Whoever was taken for dead may live, and still send.
+        with pytest.raises(InvalidInputError, match="moment ago"):
+            await sms.resolve(key, sent=False)
 
 
 async def test_enqueued_is_kept_until_it_is_due(sandbox: SandboxServer, place: Path) -> None:

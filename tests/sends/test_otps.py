@@ -164,6 +164,7 @@ async def test_a_network_is_one_caller(sandbox: SandboxServer, ledger: Path | No
         with limited("client_hourly", 3600):
             await sms.send_otp("2250709000203", client="2001:db8:0:1:8000::3")
         await sms.send_otp("2250709000203", client="2001:db8:0:2::1")
+    assert codes_sent(sandbox) == 3
 
 
 async def test_countries_that_are_named_get_codes(sandbox: SandboxServer, ledger: Path | None) -> None:
@@ -174,6 +175,7 @@ async def test_countries_that_are_named_get_codes(sandbox: SandboxServer, ledger
     async with opened(sandbox, ledger=ledger, region="ML", otp_limits=OtpLimits()) as sms:
         with limited("country", None):
             await sms.send_otp(f"+{ONE}")
+    assert codes_sent(sandbox) == 1
 
 
 async def test_the_segments_of_a_template_are_counted(
@@ -186,6 +188,7 @@ async def test_the_segments_of_a_template_are_counted(
         await sms.send_otp(TWO)
         with limited("segments_daily", 86_400):
             await sms.send_otp("2250709000203")
+    assert codes_sent(sandbox) == 2
 
 
 async def test_wrong_codes_are_refused_here_until_a_new_one_is_sent(

@@ -23,6 +23,7 @@ from vavasms.errors import Outcome
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.send_record import SendRecord
+from vavasms.ledger.sends import SendClaim
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.states import BatchState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
@@ -133,6 +134,23 @@ async def test_what_may_have_gone_out_is_unknown_though_it_halts(
         assert await sms.sent("k") == record
     assert (record.outcome, record.attempts) == (Outcome.UNKNOWN, 1)
     assert sum(sandbox.gateway.journal.counts().values()) <= 1
+
+
+async def test_a_fault_of_the_ledger_ends_nothing_beside_the_outbox(
+    sandbox: SandboxServer, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> list[SendClaim]:
+        raise RuntimeError
+
+    async with connect(sandbox, ledger) as sms:
+        await sms.enqueue(TO.format(128), "Texte", idempotency_key="k")
+        monkeypatch.setattr(ledger.sends, "claim_due", fail)
+        async with OutboxWorker(sms, ledger).running():
+            await anyio.sleep(0.1)
+            assert not (await sms.send(TO.format(129), "Texte")).replayed
+        record = await sms.sent("k")
+    assert record is not None
+    assert record.state is BatchState.QUEUED
 
 
 async def test_a_stop_settles_what_is_under_way(sandbox: SandboxServer, ledger: SqliteLedger) -> None:

@@ -23,7 +23,7 @@ from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
 from vavasms.config import username_of
-from vavasms.endpoints import fetch_balance
+from vavasms.endpoints import HasAccount, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
@@ -31,7 +31,7 @@ from vavasms.ledger.leases import check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, NewCampaign
 from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.states import CampaignState
-from vavasms.sends.outbox_worker import HasAccount, OutboxWorker
+from vavasms.sends.outbox_worker import OutboxWorker
 from vavasms.tracebacks import hide_frames_async
 from vavasms.wire.requests import draft_text
 

@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.campaigns.report import PAGE
-from vavasms.endpoints import Account, fetch_delivery_reports
+from vavasms.endpoints import Account, HasAccount, fetch_delivery_reports
 from vavasms.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -24,7 +24,6 @@ from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import Delivery, StoredBatch
 from vavasms.ledger.states import BatchState
 from vavasms.models import DeliveryReport, DeliveryStatus
-from vavasms.sends.outbox_worker import HasAccount
 
 #: Kept as the raw status of a message that the gateway does not know.
 NOT_FOUND = "not found (709)"

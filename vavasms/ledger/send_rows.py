@@ -18,10 +18,6 @@ from vavasms.ledger.states import BATCH_TRANSITIONS, RENEWABLE, BatchEvent, Batc
 from vavasms.numbers import Msisdn
 from vavasms.text.segments import count_segments
 
-#: Of a send whose process ended while it was under way.
-DIED = BatchRecord(error="OutcomeUnknownError: The process ended while this was being sent.")
-#: Of a send in a file of which nobody knows what was sent since.
-RECOVERED = BatchRecord(error="The ledger was recovered: this may have been sent.")
 #: Sends of before are forgotten so often, in seconds, and so many of them at once.
 FORGET_EVERY, FORGET_AT_ONCE = 60.0, 1000
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -114,7 +113,7 @@ class ClientSends(Sends):
         due = 0.0 if not_before is None else _read_time(not_before)
         new = self._new_text(to, content, key, is_enqueued=True, not_before=due)
         sender, _ = await self.open()
-        return await sender.store.enqueue(new, now=time.time())
+        return await sender.store.enqueue(new, now=sender.clock())
 
     async def find(self, key: str) -> SendRecord | None:
         _need_text(key)
@@ -126,7 +125,7 @@ class ClientSends(Sends):
         sender, _ = await self.open()
         words = note or f"A person took it for {'sent' if sent else 'not sent'}."
         return await sender.store.resolve(
-            self._account, key, sent=sent, again=False, note=words, now=time.time()
+            self._account, key, sent=sent, again=False, note=words, now=sender.clock()
         )
 
     async def aclose(self) -> None:

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from secrets import token_hex
-from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from vavasms.config import misconfigured, username_of
-from vavasms.endpoints import Account, send_text
+from vavasms.endpoints import HasAccount, send_text
 from vavasms.errors import (
     InvalidInputError,
     LedgerError,
@@ -50,15 +49,6 @@ _REPORTED_WITHIN = 60.0
 logger = logging.getLogger("vavasms")
 
 OnSend = Callable[[SendRecord], object]
-
-
-class HasAccount(Protocol):
-    """An `AsyncVavaSMS`."""
-
-    @property
-    def account(self) -> Account:
-        """Its settings and its transport."""
-        ...
 
 
 class OutboxWorker:
@@ -138,8 +128,8 @@ class OutboxWorker:
             try:
                 if time.monotonic() >= self._held_until:
                     begun = await self._begin_due(tasks)
-            except LedgerError as error:
-                logger.warning("The outbox waits for its ledger: %s", error)
+            except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
+                logger.warning("The outbox waits for its ledger (%s).", name_error(error))
                 await self._pause(1.0)
             if not begun:
                 await self._pause(POLL)

@@ -19,6 +19,7 @@ from vavasms.campaigns.sending.campaign_sender import CampaignSender
 from vavasms.campaigns.sending.queued_batch import SendResult, SendStatus
 from vavasms.campaigns.workers.jobs import BatchJob, JobWorker
 from vavasms.campaigns.workers.maintenance import EVERY, Maintenance
+from vavasms.endpoints import HasAccount
 from vavasms.errors import InvalidInputError, LedgerError, name_error
 from vavasms.ledger.leases import ORPHAN_AFTER, check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, QueuedBatch
@@ -26,7 +27,7 @@ from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.postgres.jobs import queue_of
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.states import CampaignState
-from vavasms.sends.outbox_worker import HasAccount, OnSend, OutboxWorker
+from vavasms.sends.outbox_worker import OnSend, OutboxWorker
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
 from vavasms.tracebacks import hide_frames_async
 

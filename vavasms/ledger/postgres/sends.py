@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 from vavasms.ledger.leases import ORPHAN_AFTER, RESEND_GRACE
 from vavasms.ledger.models import LONGEST_DELAY, BatchRecord
-from vavasms.ledger.rows import dump_record
+from vavasms.ledger.rows import DIED, dump_record
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.send_rows import (
     COLUMNS,
-    DIED,
     SETTLED_FROM,
     SendRow,
     SendSettlement,

@@ -8,12 +8,10 @@ from sqlite3 import Connection
 from typing import Any
 
 from vavasms.ledger.models import LONGEST_DELAY, BatchRecord
-from vavasms.ledger.rows import dump_record
+from vavasms.ledger.rows import DIED, RECOVERED, dump_record
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.send_rows import (
     COLUMNS,
-    DIED,
-    RECOVERED,
     SETTLED_FROM,
     SendRow,
     SendSettlement,
