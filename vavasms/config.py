@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from vavasms.errors import ConfigurationError, Outcome
+from vavasms.i18n import gettext as _
 
 DEFAULT_BASE_URL = "https://vavasms.com/api"
 #: Not documented; what the vendor's Node client posts to. It cannot send: it holds no number and no text.
@@ -156,9 +157,14 @@ def username_of(account: str) -> str:
     return account.rpartition(" ")[0]
 
 
-def misconfigured(sentence: str) -> ConfigurationError:
+def misconfigured(sentence: str, error_code: str | None = None) -> ConfigurationError:
     """Build the error of a setting that is wrong before anything was sent."""
-    return ConfigurationError(f"{sentence} Nothing was sent.", outcome=Outcome.NOT_SENT, halts=True)
+    return ConfigurationError(
+        _("{sentence} Nothing was sent.", sentence=sentence),
+        error_code=error_code,
+        outcome=Outcome.NOT_SENT,
+        halts=True,
+    )
 
 
 def _check_path(path: str) -> str:

@@ -32,7 +32,9 @@ of an `InvalidNumberError`, which masks itself when shown.
 from __future__ import annotations
 
 from enum import Enum, StrEnum
-from typing import Any
+from typing import Any, ClassVar
+
+from vavasms.i18n import in_english
 
 
 class Outcome(Enum):
@@ -63,15 +65,33 @@ class OtpLimit(StrEnum):
 
 
 class VavaSMSError(Exception):
-    """The root of every error this package raises."""
+    """The root of every error this package raises.
 
+    Its sentence is in the language of the moment (English, or what `VAVASMS_LANG` says); `error_code` and
+    `english` are for programs and logs.
+    """
+
+    #: What an error of this class is called where nothing closer is known.
+    default_code: ClassVar[str] = "fault"
+
+    #: The stable name of what went wrong, such as `number.old_plan`; `vavasms explain` looks it up. It is not
+    #: `code`, which is the gateway's number.
+    error_code: str
     #: What became of the send; None for calls that send nothing (balance, delivery status).
     outcome: Outcome | None
     #: True where every further send of the same account would fail alike, so bulk sends stop.
     halts: bool
 
-    def __init__(self, message: str, *, outcome: Outcome | None = None, halts: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_code: str | None = None,
+        outcome: Outcome | None = None,
+        halts: bool = False,
+    ) -> None:
         super().__init__(message)
+        self.error_code = error_code or self.default_code
         self.outcome = outcome
         self.halts = halts
 
@@ -80,21 +100,33 @@ class VavaSMSError(Exception):
         """True only where it is known that no SMS was sent: the outcome is `NOT_SENT`."""
         return self.outcome is Outcome.NOT_SENT
 
+    @property
+    def english(self) -> str:
+        """The sentence in English, whatever the language of the moment."""
+        return in_english(self.args[0])
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments do not survive Exception's own pickling.
-        return type(self).__new__, (type(self), str(self)), dict(self.__dict__)
+        return type(self).__new__, (type(self), *self.args), dict(self.__dict__)
 
 
 class InvalidInputError(VavaSMSError, ValueError):
     """The input is wrong; nothing was sent."""
 
+    default_code = "input.invalid"
+
     #: The name of the argument that is wrong, with which the message begins; None where it is not just one.
     argument: str | None
 
     def __init__(
-        self, message: str, *, outcome: Outcome | None = Outcome.NOT_SENT, argument: str | None = None
+        self,
+        message: str,
+        *,
+        error_code: str | None = None,
+        outcome: Outcome | None = Outcome.NOT_SENT,
+        argument: str | None = None,
     ) -> None:
-        super().__init__(message, outcome=outcome)
+        super().__init__(message, error_code=error_code, outcome=outcome)
         self.argument = argument
 
 
@@ -107,7 +139,7 @@ class InvalidNumberError(InvalidInputError):
     suggestion: str | None
 
     def __init__(self, message: str, *, reason: str, suggestion: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, error_code=f"number.{reason}")
         self.reason = reason
         self.suggestion = suggestion
 
@@ -115,17 +147,25 @@ class InvalidNumberError(InvalidInputError):
 class InvalidSenderIdError(InvalidInputError):
     """The sender ID is not 3 to 11 printable ASCII characters."""
 
+    default_code = "sender_id.invalid"
+
 
 class InvalidMessageError(InvalidInputError):
     """The text of the SMS cannot be sent."""
+
+    default_code = "message.invalid"
 
 
 class InvalidOtpTemplateError(InvalidInputError):
     """The OTP template does not hold `##OTP##`."""
 
+    default_code = "otp.template"
+
 
 class IdempotencyConflictError(InvalidInputError):
     """The idempotency key stands for a send with other content; nothing was sent."""
+
+    default_code = "idempotency.conflict"
 
     #: When the key was first used, in seconds since the epoch.
     first_used_at: float
@@ -138,17 +178,25 @@ class IdempotencyConflictError(InvalidInputError):
 class ConfigurationError(VavaSMSError):
     """The settings are wrong, or the gateway does not live where they say."""
 
+    default_code = "config.invalid"
+
 
 class LedgerError(VavaSMSError):
     """The ledger cannot be written or read: a full disk, a file that is locked or may not be changed."""
+
+    default_code = "ledger.failed"
 
 
 class LedgerBusyError(LedgerError):
     """Another runner lives on this ledger; there is one at a time."""
 
+    default_code = "ledger.busy"
+
 
 class SendInProgressError(VavaSMSError):
     """Another call sends under the same idempotency key; this one sent nothing. Ask again with that key."""
+
+    default_code = "idempotency.in_progress"
 
 
 class OtpLimitedError(VavaSMSError):
@@ -160,7 +208,7 @@ class OtpLimitedError(VavaSMSError):
     retry_after: float | None
 
     def __init__(self, message: str, *, reason: OtpLimit, retry_after: float | None = None) -> None:
-        super().__init__(message, outcome=Outcome.NOT_SENT)
+        super().__init__(message, error_code=f"otp_limit.{reason.value}", outcome=Outcome.NOT_SENT)
         self.reason = reason
         self.retry_after = retry_after
 
@@ -168,17 +216,25 @@ class OtpLimitedError(VavaSMSError):
 class NotSentError(VavaSMSError):
     """Nothing left this machine: no connection, no TLS, no free place."""
 
+    default_code = "not_sent.no_connection"
+
 
 class OutcomeUnknownError(VavaSMSError):
     """The request left and no answer could be read. For a send: a person must look."""
+
+    default_code = "outcome.unknown.no_reply"
 
 
 class UnexpectedReplyError(VavaSMSError):
     """The gateway answered something its documentation does not know."""
 
+    default_code = "outcome.unknown.odd_reply"
+
 
 class RateLimitedError(VavaSMSError):
     """The gateway turned the request away for its pace (421, 425, 429)."""
+
+    default_code = "gateway.rate_limited"
 
     #: Seconds to wait, as the gateway asked, at most 120; None where it named none that can be read.
     retry_after: float | None
@@ -191,9 +247,13 @@ class RateLimitedError(VavaSMSError):
 class ServerError(VavaSMSError):
     """The gateway, or a proxy before it, answered 408 or 5xx."""
 
+    default_code = "gateway.server_error"
+
 
 class GatewayError(VavaSMSError):
     """The gateway understood and said no."""
+
+    default_code = "gateway.refused"
 
     #: The gateway's number for it; None where it sent none.
     code: int | None

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from cyclopts import CycloptsError
 
 from vavasms.cli import exit_codes, output
-from vavasms.cli.app import app
+from vavasms.cli.language import choose_language
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
+from vavasms.i18n import Message, current_language, language_set, set_language
+from vavasms.i18n import gettext as _
 
 __all__ = ["run"]
 
@@ -22,14 +24,21 @@ _silence = logging.NullHandler()
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code.
 
-    Whatever goes wrong is one line on standard error. `VAVASMS_DEBUG=1` adds the traceback.
+    Whatever goes wrong is one line on standard error, which ends with the code that `vavasms explain` looks
+    up; with `--json` it is an object, in English. `VAVASMS_DEBUG=1` adds the traceback.
     """
     output.prepare_streams()
+    words = list(sys.argv[1:] if arguments is None else arguments)
     # What they log is said in the errors, and without a handler Python prints it on standard error.
     for name in ("procrastinate", "psycopg", "vavasms"):
         logging.getLogger(name).addHandler(_silence)
     try:
-        code = app(list(sys.argv[1:] if arguments is None else arguments), console=output.output())
+        language, words = choose_language(words, os.environ)
+        set_language(language)
+        # Here, since the help of each command is made in the language as its module is read.
+        from vavasms.cli.app import app
+
+        code = app(words, console=output.output())
         sys.stdout.flush()
         return code if isinstance(code, int) else exit_codes.DONE
     except BrokenPipeError:
@@ -39,8 +48,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last place: every error ends in one line
         if os.environ.get("VAVASMS_DEBUG"):
             traceback.print_exc()
+        return _report(error, as_json="--json" in words)
+
+
+def _report(error: BaseException, *, as_json: bool) -> int:
+    """Print what went wrong; return the exit code."""
+    if not as_json:
         code, sentence = _judge(error)
-    output.fail(sentence)
+        output.fail(sentence, _code_of(error))
+        return code
+    with language_set("en"):
+        code, sentence = _judge(error)
+    outcome = error.outcome if isinstance(error, VavaSMSError) else None
+    output.fail_json(sentence, _code_of(error), None if outcome is None else outcome.value)
     return code
 
 
@@ -56,23 +76,36 @@ def _judge(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return exit_codes.INTERRUPTED, _interrupted(error)
     name = type(error).__name__
-    return exit_codes.OUR_FAULT, f"A fault of vavasms itself ({name}); VAVASMS_DEBUG=1 shows where"
+    return exit_codes.OUR_FAULT, _(
+        "A fault of vavasms itself ({name}); VAVASMS_DEBUG=1 shows where", name=name
+    )
+
+
+def _code_of(error: BaseException) -> str:
+    if isinstance(error, VavaSMSError):
+        return error.error_code
+    if isinstance(error, CycloptsError):
+        return "usage.words"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "fault"
 
 
 def describe(error: VavaSMSError) -> str:
     """Return what went wrong and, of a send, whether something was sent."""
-    sentence = str(error).rstrip(".")
+    message = error.args[0]
+    sentence = message.said_in(current_language()) if isinstance(message, Message) else str(message)
+    sentence = sentence.rstrip(".")
     if isinstance(error, InvalidInputError) and error.argument is not None:
         option = f"--{error.argument.replace('_', '-')}"
         # Whoever types an option knows no Decimal.
-        sentence = sentence.replace(error.argument, option, 1).replace("a Decimal", "an amount")
+        sentence = sentence.replace(error.argument, option, 1)
+        sentence = sentence.replace(_("a Decimal"), _("an amount"))
     if isinstance(error, InvalidNumberError) and error.suggestion is not None:
-        sentence += f". The suggestion is +{error.suggestion}"
-    if error.outcome is Outcome.NOT_SENT and "nothing was sent" not in sentence.lower():
-        sentence += ". Nothing was sent"
+        sentence += ". " + _("The suggestion is {number}", number=f"+{error.suggestion}")
+    if error.outcome is Outcome.NOT_SENT and "nothing was sent" not in error.english.lower():
+        sentence += ". " + _("Nothing was sent")
     return sentence
 
 
 def _interrupted(error: KeyboardInterrupt) -> str:
     notes = [note.removeprefix("vavasms: ") for note in getattr(error, "__notes__", ())]
-    return ": ".join(["Interrupted", *notes[:1]])
+    return ": ".join([_("Interrupted"), *notes[:1]])

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -63,9 +63,17 @@ def say(line: str | Text = "", *, style: str = "") -> None:
     output().print(Text(line, style=style) if isinstance(line, str) else line, soft_wrap=True)
 
 
-def fail(sentence: str) -> None:
-    """Print an error: one line on standard error, red on a terminal."""
-    messages().print(Text(_sentence(sentence), style="red"), soft_wrap=True)
+def fail(sentence: str, code: str | None = None) -> None:
+    """Print an error and its code: one line on standard error, red on a terminal."""
+    line = Text(_sentence(sentence), style="red")
+    messages().print(
+        line if code is None else line.append(f" [{code}]", style="not bold dim"), soft_wrap=True
+    )
+
+
+def fail_json(sentence: str, code: str, outcome: str | None) -> None:
+    """Print an error for programs: one object on standard error."""
+    print_json({"error": _sentence(sentence), "code": code, "outcome": outcome}, sys.stderr)
 
 
 def warn(sentence: str) -> None:
@@ -73,15 +81,16 @@ def warn(sentence: str) -> None:
     messages().print(Text(_sentence(sentence), style="yellow"), soft_wrap=True)
 
 
-def print_json(value: object) -> None:
+def print_json(value: object, stream: TextIO | None = None) -> None:
     """Print one JSON value as one line: letters as they are, and nothing that a terminal obeys."""
+    stream = stream or sys.stdout
     line = json.dumps(value, default=_plain, ensure_ascii=False)
     if not line.isascii():
-        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+        encoding = getattr(stream, "encoding", None) or "ascii"
         line = "".join(
             letter if _is_harmless(letter, encoding) else json.dumps(letter)[1:-1] for letter in line
         )
-    sys.stdout.write(f"{line}\n")
+    stream.write(f"{line}\n")
 
 
 def _is_harmless(character: str, encoding: str) -> bool:

@@ -1,0 +1,146 @@
+"""What people read, in English and in French: gettext's catalogue, and each language's numbers and dates.
+
+The English sentence stands in the code where it is said; the French ones stand in `fr.po`, and `fr.mo` is
+compiled from it and kept beside it, so that neither a wheel nor a checkout compiles anything. Babel extracts,
+compiles and checks (`.ci/translate`) and is needed by nobody who only runs the package: its locale data weigh
+30 MB, and what two languages need of them are the two functions at the end of this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from gettext import NullTranslations
+
+LANGUAGES = ("en", "fr")
+
+#: The language of the program, where it has chosen one; without it `VAVASMS_LANG` says.
+_program: str | None = None
+#: The language of a block, for a page that serves both.
+_block: ContextVar[str | None] = ContextVar("vavasms_language", default=None)
+
+
+class Message(str):
+    """A sentence in the language of the moment in which it was made; it can be had in the other one.
+
+    Whole numbers among its values are grouped, amounts get the language's comma, moments its date: what is
+    an identifier is passed as text.
+    """
+
+    _parts: tuple[str, str | None, int]
+    _values: Mapping[str, Any]
+
+    @classmethod
+    def make(cls, one: str, many: str | None, n: int, values: Mapping[str, Any]) -> Self:
+        """Make a sentence of its English one and its values."""
+        message = cls(_render(one, many, n, values, current_language()))
+        message._parts, message._values = (one, many, n), values
+        return message
+
+    def said_in(self, language: str) -> str:
+        """Return the sentence in a language."""
+        return _render(*self._parts, self._values, language)
+
+    @property
+    def english(self) -> str:
+        """The sentence for logs and programs, which never changes with the language."""
+        return self.said_in("en")
+
+
+def gettext(message: str, **values: Any) -> Message:
+    """Return a sentence in the language of the moment, its `{names}` filled with the values."""
+    return Message.make(message, None, 1, values)
+
+
+def ngettext(one: str, many: str, n: int, **values: Any) -> Message:
+    """Return the sentence that fits the number `n`, which is one of its values: 0 is one in French."""
+    return Message.make(one, many, n, {"n": n, **values})
+
+
+def gettext_noop(message: str) -> str:
+    """Mark a sentence for the catalogue, to be translated where it is used."""
+    return message
+
+
+def in_english(text: str) -> str:
+    """Return a sentence in English, or a text that is none of ours as it is."""
+    return text.english if isinstance(text, Message) else text
+
+
+def current_language() -> str:
+    """Return `en` or `fr`: of the block, of the program, or of `VAVASMS_LANG`; English without them."""
+    return _block.get() or _program or read_language(os.environ.get("VAVASMS_LANG", "")) or "en"
+
+
+def set_language(language: str | None) -> None:
+    """Set the language of this program; None leaves it to `VAVASMS_LANG` again."""
+    global _program
+    _program = language
+
+
+@contextmanager
+def language_set(language: str) -> Iterator[None]:
+    """Set the language while the block runs, for this task only."""
+    token = _block.set(language)
+    try:
+        yield
+    finally:
+        _block.reset(token)
+
+
+def read_language(text: str) -> str | None:
+    """Return the language that a locale names (`fr`, `fr_CI.UTF-8`, `C`), or None for one we do not speak."""
+    code = text.replace("-", "_").partition("_")[0].partition(".")[0].casefold()
+    return code if code in LANGUAGES else None
+
+
+def format_number(value: float | Decimal, language: str | None = None) -> str:
+    """Return a number as a language writes it: `1,234.5`, `1 234,5` (with no-break spaces)."""
+    text = f"{value:,}" if isinstance(value, int | float) else f"{value:,f}"
+    # Not CLDR's narrow space: a Windows console's code page lacks it.
+    return text if (language or current_language()) == "en" else text.translate({44: "\xa0", 46: ","})
+
+
+def format_moment(value: datetime, language: str | None = None) -> str:
+    """Return a moment as a language writes it: `2026-11-28 14:05`, `28/11/2026 14:05`."""
+    return value.strftime("%Y-%m-%d %H:%M" if (language or current_language()) == "en" else "%d/%m/%Y %H:%M")
+
+
+def _render(one: str, many: str | None, n: int, values: Mapping[str, Any], language: str) -> str:
+    template = _find(one, many, n, language)
+    if not values:
+        return template
+    return template.format(**{name: _show(value, language) for name, value in values.items()})
+
+
+def _find(one: str, many: str | None, n: int, language: str) -> str:
+    if language == "en":
+        return one if many is None or n == 1 else many
+    catalogue = _load(language)
+    return catalogue.gettext(one) if many is None else catalogue.ngettext(one, many, n)
+
+
+def _show(value: object, language: str) -> str:
+    if isinstance(value, Message):
+        return value.said_in(language)
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return format_number(value, language)
+    return format_moment(value, language) if isinstance(value, datetime) else str(value)
+
+
+@cache
+def _load(language: str) -> NullTranslations:
+    # Here, since whoever reads English needs neither.
+    from gettext import GNUTranslations
+    from importlib.resources import files
+
+    with (files("vavasms.i18n") / f"{language}.mo").open("rb") as file:
+        return GNUTranslations(file)
