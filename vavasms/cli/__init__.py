@@ -28,7 +28,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     up; with `--json` it is an object, in English. `VAVASMS_DEBUG=1` adds the traceback.
     """
     output.prepare_streams()
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        set_language(None)
+
+
+def _run(words: list[str]) -> int:
     # What they log is said in the errors, and without a handler Python prints it on standard error.
     for name in ("procrastinate", "psycopg", "vavasms"):
         logging.getLogger(name).addHandler(_silence)

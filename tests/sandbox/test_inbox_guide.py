@@ -1,0 +1,49 @@
+"""The guide on the sandbox's page."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+
+from vavasms.guide import CHAPTERS
+from vavasms.i18n import LANGUAGES
+from vavasms.sandbox import SandboxServer
+
+
+def fetch(sandbox: SandboxServer, path: str, **headers: str) -> httpx.Response:
+    root = sandbox.url.removesuffix("/api")
+    return httpx.get(f"{root}{path}", headers=headers, follow_redirects=True, trust_env=False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_guide_opens_in_the_language_of_the_browser(sandbox: SandboxServer, language: str) -> None:
+    page = fetch(sandbox, "/guide", **{"Accept-Language": language})
+    assert page.status_code == 200
+    assert page.url.path == f"/guide/{language}/index.md"
+    assert page.headers["content-language"] == language
+    assert f'<html lang="{language}">' in page.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_link_and_picture_of_the_guide_is_there(sandbox: SandboxServer, language: str) -> None:
+    for name in ("index", *CHAPTERS):
+        page = fetch(sandbox, f"/guide/{language}/{name}.md")
+        assert page.status_code == 200, name
+        assert "<!--" not in page.text
+        for link in re.findall(r'(?:href|src)="([^"]+)"', page.text):
+            if "://" in link:
+                continue
+            path, _, anchor = urljoin(f"/guide/{language}/{name}.md", link).partition("#")
+            target = fetch(sandbox, path)
+            assert target.status_code == 200, (name, link)
+            assert not anchor or f'id="{anchor}"' in target.text, (name, link)
+
+
+@pytest.mark.parametrize(
+    "path", ["/guide/de/start.md", "/guide/en/nothing.md", "/guide/en/..%2f..%2fversion.md", "/guide/pictures/no.png"]
+)
+def test_what_is_no_chapter_is_not_found(sandbox: SandboxServer, path: str) -> None:
+    assert fetch(sandbox, path).status_code == 404

@@ -1,0 +1,52 @@
+"""`guide`: the chapters of the guide in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markdown import Markdown
+
+from vavasms.cli import output
+from vavasms.errors import InvalidInputError
+from vavasms.guide import CHAPTERS, INDEX, read_chapter
+from vavasms.i18n import current_language
+from vavasms.i18n import gettext as _
+
+#: Longer lines are hard to read.
+_WIDTH = 100
+
+
+def guide(
+    topic: Annotated[
+        str, Parameter(name="TOPIC", help=_("A chapter; without one the table of them."), show_default=False)
+    ] = INDEX,
+    /,
+) -> None:
+    """Show a chapter of the guide; as Markdown where it is not read on a terminal."""
+    try:
+        text = read_chapter(topic, current_language())
+    except KeyError:
+        text = None
+    if text is None:
+        raise InvalidInputError(_name_chapters(topic), outcome=None, error_code="usage.words")
+    if not sys.stdout.isatty():
+        sys.stdout.write(text)
+        return
+    console = output.output()
+    console.print(Markdown(text, hyperlinks=False), width=min(console.width, _WIDTH))
+
+
+def _name_chapters(topic: str) -> str:
+    close = get_close_matches(topic, CHAPTERS, n=1)
+    if close:
+        return _(
+            "The guide has no chapter {topic}: did you mean `vavasms guide {close}`?",
+            topic=repr(topic),
+            close=close[0],
+        )
+    return _(
+        "The guide has no chapter {topic}; it has {chapters}.", topic=repr(topic), chapters=", ".join(CHAPTERS)
+    )

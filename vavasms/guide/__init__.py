@@ -1,0 +1,43 @@
+"""The guide: chapters in Markdown, in English and in French, which ship with the package."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+#: The chapters in the order in which they are read; each is a file of that name in `en/` and in `fr/`.
+CHAPTERS = (
+    "start",
+    "outcomes",
+    "cost",
+    "numbers",
+    "lists",
+    "campaigns",
+    "machines",
+    "sends",
+    "inbound",
+    "testing",
+    "errors",
+    "settings",
+    "commands",
+    "security",
+    "silence",
+)
+INDEX = "index"
+
+
+def read_chapter(name: str, language: str) -> str:
+    """Return a chapter, or `INDEX`, as Markdown.
+
+    Raises `KeyError` for a name that is none: it may come from outside.
+    """
+    if name not in (INDEX, *CHAPTERS):
+        raise KeyError(name)
+    return (files("vavasms.guide") / language / f"{name}.md").read_text(encoding="utf-8")
+
+
+def read_picture(name: str) -> bytes:
+    """Return a picture of the guide, a PNG. Raises `KeyError` for a name that is none."""
+    picture = next((file for file in (files("vavasms.guide") / "pictures").iterdir() if file.name == name), None)
+    if picture is None:
+        raise KeyError(name)
+    return picture.read_bytes()
