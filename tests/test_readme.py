@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import inspect
 import re
-import types
 from pathlib import Path
 
 import pytest
 
 import vavasms
-from vavasms import AsyncVavaSMS
+from tests.documents import Document, run_python
 from vavasms.sandbox import SandboxServer
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+README = Document(Path(__file__).parent.parent / "README.md")
+SNIPPETS = README.snippets("python")
 
 
 @pytest.fixture(autouse=True)
@@ -24,31 +21,20 @@ def _environment(sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.chdir(tmp_path)
     contacts = "prenom;telephone\nAwa;+225 07 00 00 01 01\n;07 00 00 01 02\n"
     (tmp_path / "contacts.csv").write_text(contacts, encoding="utf-8")
-    monkeypatch.setenv("VAVASMS_BASE_URL", sandbox.url)
-    monkeypatch.setenv("VAVASMS_USERNAME", sandbox.gateway.username)
-    monkeypatch.setenv("VAVASMS_PASSWORD", sandbox.gateway.password)
-    monkeypatch.setenv("VAVASMS_SENDER_ID", "SANDBOX")
+    for name, value in sandbox.settings.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("INBOUND_TOKEN", vavasms.make_token())
-
-
-async def run(snippet: str) -> None:
-    code = compile(snippet, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    async with AsyncVavaSMS() as sms:
-        names = {"sms": sms, "recipients": [f"2250759{index:06d}" for index in range(250)]}
-        result = types.FunctionType(code, names)()
-        if inspect.iscoroutine(result):
-            await result
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
 def test_each_snippet_of_the_readme_runs(snippet: str, sandbox: SandboxServer) -> None:
     before = len(sandbox.gateway.journal)
-    asyncio.run(run(snippet))
+    asyncio.run(run_python(snippet, "README.md"))
     sends = any(word in snippet for word in ("sms.send", "stream_bulk", "runner.run"))
     assert (len(sandbox.gateway.journal) > before) is sends
 
 
 def test_each_error_that_the_readme_names_exists() -> None:
-    named = set(re.findall(r"`(\w+Error)`", README))
+    named = set(re.findall(r"`(\w+Error)`", README.text))
     assert len(named) >= 8
     assert named - {"ValueError"} <= set(vavasms.__all__)

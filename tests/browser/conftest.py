@@ -23,8 +23,15 @@ from vavasms.transport.http import post_form
 
 #: How long a busy machine may take over what takes milliseconds.
 PATIENCE = 10_000
-#: The screenshots that are kept, for README: none may be larger.
-KEPT = {"inbox-wide-light", "inbox-wide-dark", "inbox-narrow-dark", "messages-narrow-light"}
+_HERE = Path(__file__).parent
+#: The screenshots that are kept, for README and for the guide, and where: none may be larger.
+KEPT = {
+    **dict.fromkeys(
+        ("inbox-wide-light", "inbox-wide-dark", "inbox-narrow-dark", "messages-narrow-light"),
+        _HERE / "screenshots",
+    ),
+    **dict.fromkeys(("inbox-en", "inbox-fr"), _HERE.parents[1] / "vavasms" / "guide" / "pictures"),
+}
 MOST_BYTES = 120_000
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -116,14 +123,14 @@ def desk(new_desk: Callable[..., Desk]) -> Desk:
 
 @pytest.fixture(scope="package")
 def snap() -> Callable[[Page, str], None]:
-    """Write a screenshot to `screenshots/`, where VAVASMS_WRITE_SCREENSHOTS=1 asks for it."""
+    """Write a screenshot to its folder, where VAVASMS_WRITE_SCREENSHOTS=1 asks for it."""
 
     def write(page: Page, name: str) -> None:
         if os.environ.get("VAVASMS_WRITE_SCREENSHOTS") != "1" or name not in KEPT:
             return
         image = pytest.importorskip("PIL.Image", reason="Pillow makes the screenshots small")
         taken = image.open(io.BytesIO(page.screenshot(animations="disabled", caret="hide")))
-        path = Path(__file__).parent / "screenshots" / f"{name}.png"
+        path = KEPT[name] / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         taken.convert("RGB").quantize(96, dither=0).save(path, "PNG", optimize=True)
         assert path.stat().st_size < MOST_BYTES

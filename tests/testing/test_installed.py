@@ -1,4 +1,4 @@
-"""The plugin from the wheel, in a project that is not this repository."""
+"""The plugin from the wheel, in a project that is not this repository; the guide beside it."""
 
 from __future__ import annotations
 
@@ -118,3 +118,10 @@ def test_processes_side_by_side_have_a_server_each(project: pytest.Pytester) -> 
     assert [each.returncode for each in running] == [0, 0], printed
     urls = {line for each in printed for line in each.splitlines() if "the sandbox is" in line}
     assert len(urls) == 2
+
+
+def test_the_guide_is_in_the_wheel(installed: Path) -> None:
+    kept = {path.relative_to(ROOT): path for path in ROOT.glob("vavasms/guide/*/*")}
+    assert {path.suffix for path in kept} == {".md", ".png"}
+    for place, path in kept.items():
+        assert (installed / place).read_bytes() == path.read_bytes()
