@@ -118,7 +118,15 @@ def test_every_block_says_what_it_is(page: Path) -> None:
         where = f"line {block.line}"
         assert block.language in SAME | {"text"}, where
         assert block.marked("not run") in {None, *REASONS}, where
-        assert not block.mark or block.mark == "output" or ":" in block.mark, where
+        known = block.mark in {"", "output"} or block.marked("file") or block.marked("not run")
+        assert known, where
+
+
+@in_each_page
+def test_every_comment_stands_on_the_line_before_a_block(page: Path) -> None:
+    # Elsewhere nothing heeds it, and an output would be compared with nothing.
+    document = Document(page)
+    assert document.text.count("<!--") == sum(bool(block.mark) for block in document.blocks())
 
 
 def answers(page: Path, link: str) -> bool:
