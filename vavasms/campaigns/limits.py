@@ -7,7 +7,9 @@ from decimal import Decimal
 from attrs import evolve
 
 from vavasms.campaigns.policy import dump_policy, load_policy
+from vavasms.campaigns.wording import in_a_state
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.states import CampaignState
 
@@ -38,7 +40,10 @@ async def _change(
     campaign = await ledger.campaign(campaign_id)
     before = load_policy(campaign.policy)
     if budget is not None and before.budget is None:
-        raise InvalidInputError(f"The campaign {campaign_id!r} was begun without a budget: none can be set.")
+        raise InvalidInputError(
+            _("The campaign {id} was begun without a budget: none can be set.", id=repr(campaign_id)),
+            error_code="campaign.no_budget",
+        )
     policy = evolve(
         before,
         budget=before.budget if budget is None else budget,
@@ -50,6 +55,16 @@ async def _change(
     latest = await ledger.campaign(campaign_id)
     if latest.state in (CampaignState.QUEUED, CampaignState.PAUSED) and latest.policy != campaign.policy:
         return False
-    state = latest.state
-    hint = ": pause it first" if state is CampaignState.RUNNING else ", and has its limits for good"
-    raise InvalidInputError(f"The campaign {campaign_id!r} is {state.value}{hint}. Nothing was changed.")
+    if latest.state is CampaignState.RUNNING:
+        raise InvalidInputError(
+            _("The campaign {id} is running: pause it first. Nothing was changed.", id=repr(campaign_id)),
+            error_code="campaign.running",
+        )
+    raise InvalidInputError(
+        _(
+            "The campaign {id} {is_state}, and has its limits for good. Nothing was changed.",
+            id=repr(campaign_id),
+            is_state=in_a_state(latest.state),
+        ),
+        error_code="campaign.ended",
+    )

@@ -12,6 +12,8 @@ from attrs import asdict, fields, frozen
 
 from vavasms.campaigns.window import Window, parse_window
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 
 __all__ = ["Policy", "Window", "dump_policy", "finishing_time", "load_policy", "parse_window"]
 
@@ -22,6 +24,14 @@ _EXACT = Context(prec=50)
 #: Seconds; what would take longer has no end worth telling.
 _CENTURY = 100 * 365 * 86_400
 
+
+_NEEDS_A_PRICE = (
+    N_("A budget needs the unit price of a segment, which the gateway does not tell; nothing was sent."),
+    N_(
+        "A balance floor needs the unit price of a segment, which the gateway does not tell; "
+        "nothing was sent."
+    ),
+)
 
 #: Messages a second: at a smaller one a single batch would hold up the account's other campaigns for days.
 SLOWEST_RATE = 0.001
@@ -54,16 +64,15 @@ class Policy:
         _check_rate(self.rate)
         if self.window is not None and not isinstance(self.window, Window):
             raise InvalidInputError(
-                "window must be a Window: parse_window reads one; nothing was sent.", argument="window"
+                _("window must be a Window: parse_window reads one; nothing was sent."),
+                error_code="campaign.window",
+                argument="window",
             )
         for name in _MONEY:
             _check_money(name, getattr(self, name), least=0 if name == "balance_floor" else None)
-        limit = "budget" if self.budget is not None else "balance floor"
         if (self.budget is not None or self.balance_floor is not None) and self.unit_price is None:
-            raise InvalidInputError(
-                f"A {limit} needs the unit price of a segment, which the gateway does not tell; "
-                "nothing was sent."
-            )
+            needs = _NEEDS_A_PRICE[0 if self.budget is not None else 1]
+            raise InvalidInputError(_(needs), error_code="campaign.unit_price")
 
     @property
     def max_segments(self) -> int | None:
@@ -133,14 +142,22 @@ def finishing_time(
 
 def _check_count(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInputError(f"{name} must be a whole number, 1 or more; nothing was sent.", argument=name)
+        raise InvalidInputError(
+            _("{name} must be a whole number, 1 or more; nothing was sent.", name=name),
+            error_code="campaign.limit",
+            argument=name,
+        )
 
 
 def _check_rate(rate: object) -> None:
     fit = isinstance(rate, int | float) and not isinstance(rate, bool) and SLOWEST_RATE <= rate < math.inf
     if rate is not None and not fit:
         raise InvalidInputError(
-            f"rate must be a number of messages a second, {SLOWEST_RATE} at least; nothing was sent.",
+            _(
+                "rate must be a number of messages a second, {least} at least; nothing was sent.",
+                least=SLOWEST_RATE,
+            ),
+            error_code="campaign.limit",
             argument="rate",
         )
 
@@ -154,11 +171,18 @@ def _check_money(name: str, value: object, *, least: int | None) -> None:
         assert isinstance(exponent, int)
         if exponent >= _FINEST and (value > 0 if least is None else value >= least):
             return
-    range_text = "above 0" if least is None else f"of {least} or more"
-    raise InvalidInputError(
-        f"{name} must be a Decimal {range_text}, below 10^12 and with 6 decimals at most; nothing was sent.",
-        argument=name,
+    sentence = _(
+        "{name} must be a Decimal above 0, below 10^12 and with 6 decimals at most; nothing was sent.",
+        name=name,
     )
+    if least is not None:
+        sentence = _(
+            "{name} must be a Decimal of {least} or more, below 10^12 and with 6 decimals at most; "
+            "nothing was sent.",
+            name=name,
+            least=least,
+        )
+    raise InvalidInputError(sentence, error_code="campaign.limit", argument=name)
 
 
 def _read_object(text: str) -> dict[str, Any]:
@@ -168,7 +192,10 @@ def _read_object(text: str) -> dict[str, Any]:
     except (RecursionError, TypeError, ValueError):
         pass
     if not isinstance(data, dict):
-        raise InvalidInputError("A stored policy is a JSON object, and this is none; nothing was sent.")
+        raise InvalidInputError(
+            _("A stored policy is a JSON object, and this is none; nothing was sent."),
+            error_code="campaign.stored_policy",
+        )
     return data
 
 
@@ -177,4 +204,11 @@ def _read_money(name: str, value: object) -> Decimal:
         return Decimal(str(value))
     except InvalidOperation:
         pass
-    raise InvalidInputError(f"{name} must be an amount such as 12.5; nothing was sent.")
+    raise InvalidInputError(
+        _(
+            "{name} must be an amount such as {example}; nothing was sent.",
+            name=name,
+            example=Decimal("12.5"),
+        ),
+        error_code="campaign.stored_policy",
+    )

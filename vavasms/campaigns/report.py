@@ -6,10 +6,14 @@ import csv
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from functools import cache
 
 from attrs import frozen
 
 from vavasms.errors import Outcome
+from vavasms.i18n import current_language, language_set
+from vavasms.i18n import gettext as _
+from vavasms.i18n.stored import say_stored
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import Delivery, Exclusion, StoredBatch
 from vavasms.ledger.states import OUTCOMES, BatchState
@@ -86,7 +90,7 @@ def _read_batch(batch: StoredBatch, known: Mapping[str, Delivery]) -> Iterator[R
 def _pair(batch: StoredBatch) -> Collection[str]:
     """Return the message ids where each belongs to one included recipient, by position."""
     ids = batch.record.message_ids
-    included = sum(exclusion is None for _, exclusion in batch.recipients)
+    included = sum(exclusion is None for _number, exclusion in batch.recipients)
     return ids if len(ids) == included else ()
 
 
@@ -104,19 +108,34 @@ def format_csv(report: RecipientReport) -> str:
     return csv_line(_cells(report))
 
 
-def csv_line(cells: Collection[str | None]) -> str:
+def format_excel(report: RecipientReport) -> str:
+    """Write a recipient as one line of CSV as Excel in French reads it: with semicolons."""
+    return csv_line(_cells(report), excel=True)
+
+
+def csv_line(cells: Collection[str | None], *, excel: bool = False) -> str:
     """Write a line of CSV that no spreadsheet and no terminal obeys; None is an empty cell."""
-    line: str = _writer.writerow([_guard(cell or "") for cell in cells])
+    writer = _excel_writer if excel else _writer
+    line: str = writer.writerow([_guard(cell or "") for cell in cells])
     return line
 
 
 def format_text(report: RecipientReport) -> str:
     """Write a recipient as one line for a person."""
     outcome, delivery, error = report.outcome, report.delivery, report.error
-    fate = "waiting" if outcome is None else outcome.value.replace("_", " ")
-    cells = (f"{report.recipient.e164:<16}", f"{fate:<8}", report.message_id)
-    details = (None if delivery is None else delivery.value, error)
+    cells = (f"{report.recipient.e164:<16}", _name_fates(current_language())[outcome], report.message_id)
+    details = (None if delivery is None else _(delivery.value), error and say_stored(error))
     return "  ".join([text for cell in (*cells, *details) if (text := _to_line(cell))]).rstrip() + "\n"
+
+
+@cache
+def _name_fates(language: str) -> Mapping[Outcome | None, str]:
+    """Return what a language calls the outcomes, None among them, as wide as the widest."""
+    words: dict[Outcome | None, str] = {outcome: outcome.value.replace("_", " ") for outcome in Outcome}
+    words[None] = "waiting"
+    with language_set(language):
+        names = {outcome: _(word) for outcome, word in words.items()}
+    return {outcome: name.ljust(max(map(len, names.values()))) for outcome, name in names.items()}
 
 
 def _cells(report: RecipientReport) -> tuple[str | None, ...]:
@@ -151,3 +170,4 @@ class _Echo:
 
 
 _writer = csv.writer(_Echo(str), lineterminator="\n")
+_excel_writer = csv.writer(_Echo(str), delimiter=";", lineterminator="\n")

@@ -22,9 +22,12 @@ from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
+from vavasms.campaigns.wording import in_a_state
 from vavasms.config import username_of
 from vavasms.endpoints import HasAccount, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
 from vavasms.ledger.leases import check_timeouts
@@ -215,7 +218,10 @@ class CampaignRunner:
         """
         self._check_open()
         if campaign_id in self._running:
-            raise InvalidInputError(f"The campaign {campaign_id!r} is being run already.")
+            raise InvalidInputError(
+                _("The campaign {id} is being run already.", id=repr(campaign_id)),
+                error_code="campaign.running",
+            )
         self._running[campaign_id] = anyio.Event()
         try:
             await self._start(campaign_id)
@@ -247,19 +253,23 @@ class CampaignRunner:
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise InvalidInputError("Enter the runner with `async with` first: it is one at a time.")
+            raise InvalidInputError(
+                _("Enter the runner with `async with` first: it is one at a time."),
+                error_code="campaign.runner_closed",
+            )
 
     async def _start(self, campaign_id: str) -> None:
         await self._pending.flush()
         campaign = await self.ledger.campaign(campaign_id)
         if campaign.account != self._account.name:
-            raise InvalidInputError(f"The campaign {campaign_id!r} is another account's. Nothing was sent.")
+            raise InvalidInputError(
+                _("The campaign {id} is another account's. Nothing was sent.", id=repr(campaign_id)),
+                error_code="campaign.account",
+            )
         if self.ledger.is_shared:
             await self._shared.ask(self.ledger.now)
         if not await self.ledger.start(campaign_id):
-            raise InvalidInputError(
-                f"The campaign {campaign_id!r} is {campaign.state.value}: nothing of it is left to send."
-            )
+            raise nothing_left(campaign_id, campaign.state)
 
     async def _was_restarted(self, dispatcher: Dispatcher) -> bool:
         """Return whether a person paused and started it meanwhile, maybe with other limits."""
@@ -342,7 +352,8 @@ class CampaignRunner:
         sender = sender_id or self._account.sender_id
         if sender is None:
             raise InvalidInputError(
-                "No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID."
+                _("No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID."),
+                error_code="sender_id.missing",
             )
         draft_text(message, sender, username=username_of(self._account.name))
         return NewCampaign(
@@ -367,8 +378,13 @@ class CampaignRunner:
 
 def _changed_error(actual: str, expected: str) -> InvalidInputError:
     return InvalidInputError(
-        f"The plan is {actual} now, not {expected}: the list, the message or the opt-outs changed since. "
-        "Nothing was sent."
+        _(
+            "The plan is {actual} now, not {expected}: the list, the message or the opt-outs changed since. "
+            "Nothing was sent.",
+            actual=actual,
+            expected=expected,
+        ),
+        error_code="campaign.plan_changed",
     )
 
 
@@ -376,13 +392,35 @@ def _duplicate_error(first: CampaignStatus) -> InvalidInputError:
     left = first.queued + first.sending
     if left and first.state is not CampaignState.CANCELLED:
         return InvalidInputError(
-            f"The campaign {first.id} has this text for these recipients, or some of them, and is "
-            f"{first.state.value} with {left:,} left: `vavasms campaign resume {first.id}` goes on with it, "
-            "`--again` (again=True) sends to all of this list anew. Nothing was sent."
+            _(
+                "The campaign {id} has this text for these recipients, or some of them, and "
+                "{is_state} with {left} left: `vavasms campaign resume {id}` goes on with it, "
+                "`--again` (again=True) sends to all of this list anew. Nothing was sent.",
+                id=first.id,
+                is_state=in_a_state(first.state),
+                left=left,
+            ),
+            error_code="campaign.duplicate",
         )
     return InvalidInputError(
-        f"The campaign {first.id} has these very recipients and texts: look at it first, or say `--again` "
-        "(again=True) to send everything a second time. Nothing was sent."
+        _(
+            "The campaign {id} has these very recipients and texts: look at it first, or say `--again` "
+            "(again=True) to send everything a second time. Nothing was sent.",
+            id=first.id,
+        ),
+        error_code="campaign.duplicate",
+    )
+
+
+def nothing_left(campaign_id: str, state: CampaignState) -> InvalidInputError:
+    """Build the error of a campaign that is to be begun and has ended."""
+    return InvalidInputError(
+        _(
+            "The campaign {id} {is_state}: nothing of it is left to send.",
+            id=repr(campaign_id),
+            is_state=in_a_state(state),
+        ),
+        error_code="campaign.ended",
     )
 
 
@@ -401,4 +439,6 @@ async def _log_failure(work: Callable[[], Awaitable[object]]) -> None:
     try:
         await work()
     except Exception as error:  # noqa: BLE001  a hint or a bar is lost, no message
-        logger.warning("Beside a running campaign something failed (%s); it goes on.", type(error).__name__)
+        logger.warning(
+            N_("Beside a running campaign something failed (%s); it goes on."), type(error).__name__
+        )

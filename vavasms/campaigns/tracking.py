@@ -20,6 +20,7 @@ from vavasms.errors import (
     RateLimitedError,
     VavaSMSError,
 )
+from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import Delivery, StoredBatch
 from vavasms.ledger.states import BatchState
@@ -96,7 +97,10 @@ async def track(
     """
     if not 0 < rate < float("inf"):
         raise InvalidInputError(
-            "rate must be a number of requests a second above 0.", outcome=None, argument="rate"
+            _("rate must be a number of requests a second above 0."),
+            error_code="campaign.limit",
+            outcome=None,
+            argument="rate",
         )
     tracker = _Tracker(
         account=client.account,
@@ -201,7 +205,7 @@ class _Tracker:
 
     async def _ask_lots(self, queue: deque[_OpenLot]) -> None:
         async with anyio.create_task_group() as tasks:
-            for _ in range(min(_CONCURRENCY, self.account.transport.max_connections, len(queue))):
+            for _worker in range(min(_CONCURRENCY, self.account.transport.max_connections, len(queue))):
                 tasks.start_soon(self._work, queue, tasks.cancel_scope)
         if self._fatal_error is not None:
             raise self._fatal_error

@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 
 _DAY = 86_400
 _HOURS = re.compile(r"\s*([0-9]{1,2}):([0-9]{2})\s*[-–]\s*([0-9]{1,2}):([0-9]{2})\s*")
-_NOT_A_WINDOW = "A window has the form 08:00-20:00; nothing was sent."
+_NOT_A_WINDOW = N_("A window has the form 08:00-20:00; nothing was sent.")
 
 
 @frozen
@@ -34,12 +36,16 @@ class Window:
         for end in (self.opens, self.closes):
             if end.tzinfo is not None or end.second or end.microsecond:
                 raise InvalidInputError(
-                    "A window opens and closes at whole minutes without a zone; nothing was sent."
+                    _("A window opens and closes at whole minutes without a zone; nothing was sent."),
+                    error_code="campaign.window",
                 )
         if self.opens == self.closes:
             raise InvalidInputError(
-                "The window opens and closes at the same time: leave it out to send at any hour; "
-                "nothing was sent."
+                _(
+                    "The window opens and closes at the same time: leave it out to send at any hour; "
+                    "nothing was sent."
+                ),
+                error_code="campaign.window",
             )
 
     @property
@@ -75,12 +81,12 @@ def parse_window(text: str, *, tz: str = "Africa/Abidjan") -> Window:
     """
     match = _HOURS.fullmatch(text)
     if match is None:
-        raise InvalidInputError(_NOT_A_WINDOW)
+        raise InvalidInputError(_(_NOT_A_WINDOW), error_code="campaign.window")
     hour, minute, last_hour, last_minute = map(int, match.groups())
     if (last_hour, last_minute) == (24, 0):
         last_hour = 0
     if max(hour, last_hour) > 23 or max(minute, last_minute) > 59:
-        raise InvalidInputError(_NOT_A_WINDOW)
+        raise InvalidInputError(_(_NOT_A_WINDOW), error_code="campaign.window")
     return Window(time(hour, minute), time(last_hour, last_minute), _find_zone(tz))
 
 
@@ -90,7 +96,11 @@ def _find_zone(name: str) -> ZoneInfo:
     except (KeyError, OSError, ValueError):
         pass
     raise InvalidInputError(
-        f"This machine knows no time zone {name[:40]!r}: name one such as Africa/Abidjan; nothing was sent."
+        _(
+            "This machine knows no time zone {zone}: name one such as Africa/Abidjan; nothing was sent.",
+            zone=repr(name[:40]),
+        ),
+        error_code="campaign.window",
     )
 
 

@@ -20,6 +20,7 @@ from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.planning.planner import OnLeftOut, Planner
 from vavasms.campaigns.planning.template import find_doubled, parse_template
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import NewBatch
 from vavasms.numbers import check_region
@@ -89,9 +90,17 @@ async def plan_listing(
         await _load(planner.plan(contacts), load, campaign_id)
         plan = _describe_reading(contacts, message, planner.result(contacts.phone_column))
     if not plan.recipients:
-        hint = ": see `vavasms numbers check`" if plan.refused else ""
-        counts = f"{plan.refused:,} refused, {plan.opted_out:,} opted out"
-        raise InvalidInputError(f"Nobody of this list can be sent to: {counts}{hint}.")
+        counts = {"refused": plan.refused, "opted_out": plan.opted_out}
+        sentence = _(
+            "Nobody of this list can be sent to: {refused} refused, {opted_out} opted out.", **counts
+        )
+        if plan.refused:
+            sentence = _(
+                "Nobody of this list can be sent to: {refused} refused, {opted_out} opted out: "
+                "see `vavasms numbers check`.",
+                **counts,
+            )
+        raise InvalidInputError(sentence, error_code="list.nobody")
     return plan
 
 

@@ -10,6 +10,8 @@ from attrs import field, frozen
 
 from vavasms.campaigns.planning.contacts.columns import NO_VALUES, find_named_column, show_name
 from vavasms.errors import InvalidMessageError
+from vavasms.i18n import Message
+from vavasms.i18n import gettext as _
 from vavasms.text.folding import fold_to_gsm7
 from vavasms.text.visible import has_control
 
@@ -101,33 +103,37 @@ class BoundTemplate:
             return self._plain
         parts = list(self._parts)
         width = len(cells)
-        for place, position, fallback, _ in self._slots:
+        for place, position, fallback, _name in self._slots:
             parts[place] = (_clean(cells[position]) if position < width else "") or fallback or ""
         text = "".join(parts)
         return fold_to_gsm7(text) if self._fold else text
 
     @property
+    def _positions(self) -> Iterator[int]:
+        return (position for _place, position, _fallback, _name in self._slots)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The columns used, as the template spells them."""
-        return tuple(name for _, _, _, name in self._slots)
+        return tuple(slot[3] for slot in self._slots)
 
     def used(self, cells: Sequence[str]) -> tuple[str, ...]:
         """Return the cells of a row that its text is made of, as the list has them."""
-        return tuple(cells[position] for _, position, _, _ in self._slots if position < len(cells))
+        return tuple(cells[position] for position in self._positions if position < len(cells))
 
     def filled(self, cells: Sequence[str]) -> frozenset[str]:
         """Return the names of the columns that hold anything in this row."""
-        return frozenset(name for _, position, _, name in self._slots if _read(cells, position))
+        return frozenset(name for _place, position, _fallback, name in self._slots if _read(cells, position))
 
     def count_no_values(self, cells: Sequence[str]) -> int:
         """Count the cells, each once, that count as empty for what they say: `NULL`, `#N/A`."""
-        positions = {position for _, position, _, _ in self._slots}
+        positions = set(self._positions)
         return sum(cells[position].strip() in NO_VALUES for position in positions if position < len(cells))
 
     def missing(self, cells: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the columns, each once, that are empty in this row and have no fallback."""
         empty: dict[int, str] = {}
-        for _, position, fallback, name in self._slots:
+        for _place, position, fallback, name in self._slots:
             if fallback is None and not _read(cells, position):
                 empty.setdefault(position, name)
         return tuple(empty.values())
@@ -141,16 +147,23 @@ def parse_template(text: str) -> Template:
     Raises `InvalidMessageError` for a message that is empty or has braces that make no sense.
     """
     if not isinstance(text, str):
-        raise InvalidMessageError("Give the message as text; nothing was sent.")
+        raise InvalidMessageError(
+            _("Give the message as text; nothing was sent."), error_code="message.not_text"
+        )
     if not text.strip():
-        raise InvalidMessageError("The message is empty; nothing was sent.")
+        raise InvalidMessageError(_("The message is empty; nothing was sent."), error_code="message.empty")
     if has_control(text):
         raise InvalidMessageError(
-            "The message holds a control character other than a line end or a tab; nothing was sent."
+            _("The message holds a control character other than a line end or a tab; nothing was sent."),
+            error_code="message.control_character",
         )
     if _HALF_CHARACTER.search(text):
         raise InvalidMessageError(
-            "The message holds half a character (a lone surrogate), which cannot be sent; nothing was sent."
+            _(
+                "The message holds half a character (a lone surrogate), which cannot be sent; "
+                "nothing was sent."
+            ),
+            error_code="message.half_character",
         )
     pieces: list[str | Slot] = []
     for piece in _cut(text):
@@ -186,18 +199,29 @@ def _read_slot(inside: str, place: int) -> Slot:
     name, bar, fallback = inside.partition("|")
     if not name.strip():
         raise InvalidMessageError(
-            f"The braces at character {place} of the message name no column: write {{{{ and }}}} for the "
-            "braces themselves; nothing was sent."
+            _(
+                "The braces at character {place} of the message name no column: write {{{{ and }}}} for the "
+                "braces themselves; nothing was sent.",
+                place=str(place),
+            ),
+            error_code="message.braces",
         )
     return Slot(name=name.strip(), fallback=fallback.strip() if bar else None)
 
 
 def _lone_brace(brace: str, place: int) -> InvalidMessageError:
-    fault = "is not closed" if brace == "{" else "closes nothing"
-    return InvalidMessageError(
-        f"The {brace} at character {place} of the message {fault}: write {brace * 2} for the brace itself; "
-        "nothing was sent."
+    sentence = _(
+        "The }} at character {place} of the message closes nothing: write }}}} for the brace itself; "
+        "nothing was sent.",
+        place=str(place),
     )
+    if brace == "{":
+        sentence = _(
+            "The {{ at character {place} of the message is not closed: write {{{{ for the brace itself; "
+            "nothing was sent.",
+            place=str(place),
+        )
+    return InvalidMessageError(sentence, error_code="message.braces")
 
 
 def _find(names: Sequence[str], name: str) -> int:
@@ -205,19 +229,31 @@ def _find(names: Sequence[str], name: str) -> int:
     if position is not None:
         return position
     shown = [show_name(column) for column in names]
-    listed = ", ".join(shown[:_SHOWN_COLUMNS]) or "none"
-    more = f" and {len(shown) - _SHOWN_COLUMNS} more" if len(shown) > _SHOWN_COLUMNS else ""
-    raise InvalidMessageError(
-        f"The list has no column {show_name(name)}{_guess(shown, name)}; its columns are: {listed}{more}. "
-        "Nothing was sent."
-    )
+    raise InvalidMessageError(_say_no_column(shown, show_name(name)), error_code="message.column")
 
 
-def _guess(shown: Sequence[str], name: str) -> str:
-    """Return which column was probably meant, if there is one like it."""
+def _say_no_column(shown: Sequence[str], name: str) -> Message:
+    if not shown:
+        return _("The list has no column {name}; its columns are: none. Nothing was sent.", name=name)
+    columns: str = ", ".join(shown[:_SHOWN_COLUMNS])
+    if len(shown) > _SHOWN_COLUMNS:
+        columns = _("{columns} and {n} more", columns=columns, n=len(shown) - _SHOWN_COLUMNS)
+    # Which was probably meant, if there is one like it.
     folded = {column.casefold(): column for column in reversed(shown)}
-    near = get_close_matches(show_name(name).casefold(), folded, n=1)
-    return f" (did you mean {folded[near[0]]}?)" if near else ""
+    near = get_close_matches(name.casefold(), folded, n=1)
+    if near:
+        return _(
+            "The list has no column {name} (did you mean {guess}?); its columns are: {columns}. "
+            "Nothing was sent.",
+            name=name,
+            guess=folded[near[0]],
+            columns=columns,
+        )
+    return _(
+        "The list has no column {name}; its columns are: {columns}. Nothing was sent.",
+        name=name,
+        columns=columns,
+    )
 
 
 def _read(cells: Sequence[str], position: int) -> str:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from attrs import define, field, frozen
 
 from vavasms.errors import InvalidMessageError
+from vavasms.i18n import gettext as _
 from vavasms.numbers import Msisdn
 from vavasms.text.folding import fold_to_gsm7
 from vavasms.text.segments import Encoding, count_segments
@@ -44,10 +45,16 @@ class TextGroup:
 def check_text(text: str) -> None:
     """Raise `InvalidMessageError` for a text that no send takes."""
     if not is_visible(text):
-        raise InvalidMessageError("The message shows nothing on a phone; nothing was sent.")
+        raise InvalidMessageError(
+            _("The message shows nothing on a phone; nothing was sent."), error_code="message.empty"
+        )
     if not fits_a_phone(count_segments(text).segments):
         raise InvalidMessageError(
-            f"The message is longer than {MAX_SEGMENTS} segments, the most a phone joins; nothing was sent."
+            _(
+                "The message is longer than {most} segments, the most a phone joins; nothing was sent.",
+                most=MAX_SEGMENTS,
+            ),
+            error_code="message.too_long",
         )
 
 
@@ -61,7 +68,7 @@ def measure_text(text: str) -> TextCost:
     cost = count_segments(text)
     if cost.encoding is not Encoding.UCS2:
         return TextCost(cost.segments, cost.segments, frozenset())
-    offending = frozenset(character for _, character in cost.offending)
+    offending = frozenset(character for _place, character in cost.offending)
     return TextCost(cost.segments, count_segments(fold_to_gsm7(text)).segments, offending)
 
 

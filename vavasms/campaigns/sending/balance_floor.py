@@ -14,6 +14,8 @@ from vavasms.bulk.preflight import LONGEST, ends_sending
 from vavasms.campaigns.policy import Policy
 from vavasms.endpoints import Transport, fetch_balance
 from vavasms.errors import LedgerError, VavaSMSError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import Campaign, QueuedBatch
 from vavasms.transport.http import Attempt
@@ -151,5 +153,11 @@ class BalanceFloor:
 
 def _pause_reason(balance: Decimal | None, floor: Decimal) -> str:
     if balance is None:
-        return "the balance could not be read, and there is a floor for it"
-    return f"the balance of {balance} XOF comes down to the floor of {floor}"
+        return N_("the balance could not be read, and there is a floor for it")
+    reason = _(
+        "the balance of {balance} XOF comes down to the floor of {floor}",
+        balance=str(balance),
+        floor=str(floor),
+    )
+    # It is kept in the ledger.
+    return reason.english

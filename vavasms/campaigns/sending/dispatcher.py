@@ -11,6 +11,7 @@ from attrs import define, field
 
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender, SendResult, stop_reason
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.attempts import name_reason
 from vavasms.ledger.models import QueuedBatch
 from vavasms.ledger.states import CampaignState
@@ -20,7 +21,8 @@ _PAGE = 256
 #: Seconds after which a wait is broken to see whether somebody paused the campaign meanwhile.
 _STATE_CHECK_SECONDS = 5.0
 _RETRY_SECONDS = 0.05
-INTERRUPTED = "interrupted"
+#: Kept in the ledger, as a reason.
+INTERRUPTED = N_("interrupted")
 
 
 @define(kw_only=True)

@@ -21,6 +21,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.models import QueuedBatch
 from vavasms.ledger.postgres.jobs import TASK
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Error, explain
@@ -112,8 +113,8 @@ class JobWorker:
             try:
                 await self._round()
             except (ProcrastinateException, Error) as error:
-                reason = explain(error.__cause__ if isinstance(error.__cause__, Error) else error)
-                logger.warning("A worker waits for its database. %s", reason)
+                cause = explain(error.__cause__ if isinstance(error.__cause__, Error) else error)
+                logger.warning(N_("A worker waits for its database. %s"), cause.english)
             if not self.stopping.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.stopping.wait(), _PAUSE)

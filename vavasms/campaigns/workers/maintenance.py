@@ -10,6 +10,7 @@ from attrs import define, field
 from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.workers.jobs import JobWorker
 from vavasms.errors import name_error
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.clock import SharedClock
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.states import BatchState
@@ -62,7 +63,7 @@ class Maintenance:
             try:
                 await step()
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
-                logger.warning("A sweep was cut short (%s); the next one goes on.", name_error(error))
+                logger.warning(N_("A sweep was cut short (%s); the next one goes on."), name_error(error))
                 self.look_for_jobless()
                 return
 

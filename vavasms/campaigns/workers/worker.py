@@ -21,6 +21,8 @@ from vavasms.campaigns.workers.jobs import BatchJob, JobWorker
 from vavasms.campaigns.workers.maintenance import EVERY, Maintenance
 from vavasms.endpoints import HasAccount
 from vavasms.errors import InvalidInputError, LedgerError, name_error
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.leases import ORPHAN_AFTER, check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, QueuedBatch
 from vavasms.ledger.pending_writes import PendingWrites
@@ -62,7 +64,10 @@ class CampaignWorker:
         reap_after: float = ORPHAN_AFTER,
     ) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise InvalidInputError("concurrency must be a whole number, 1 or more. Nothing was sent.")
+            raise InvalidInputError(
+                _("concurrency must be a whole number, 1 or more. Nothing was sent."),
+                error_code="campaign.limit",
+            )
         check_timeouts(client.account.timeouts)
         self._account = client.account
         self._ledger = ledger
@@ -140,7 +145,7 @@ class CampaignWorker:
                     break
         except LedgerError as error:
             # Whatever it was, what is left gets another job once the ledger is there.
-            logger.warning("A batch was left: %s", error)
+            logger.warning(N_("A batch was left: %s"), error.english)
             self._maintenance.look_for_jobless()
         return True
 
@@ -169,8 +174,8 @@ class CampaignWorker:
         except LedgerError:
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: a fault of the worker's own"
-            await self._ledger.pause(campaign.id, reason, revision=campaign.revision)
+            reason = _("{name}: a fault of the worker's own", name=type(error).__name__)
+            await self._ledger.pause(campaign.id, reason.english, revision=campaign.revision)
             raise
 
     async def _find_sender(self, campaign_id: str) -> CampaignSender | None:
@@ -213,7 +218,7 @@ class CampaignWorker:
                 await self._maintenance.run_once()
                 await self._close_ended()
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
-                logger.warning("A worker waits for its ledger (%s).", name_error(error))
+                logger.warning(N_("A worker waits for its ledger (%s)."), name_error(error))
             await anyio.sleep(EVERY)
 
     async def _close_ended(self) -> None:
@@ -239,7 +244,7 @@ class CampaignWorker:
             if self._on_campaign is not None:
                 self._on_campaign(status)
         except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
-            logger.warning("Whoever was told of a campaign's end failed (%s).", type(error).__name__)
+            logger.warning(N_("Whoever was told of a campaign's end failed (%s)."), type(error).__name__)
 
     async def _drain(self) -> None:
         if await self._pending.drain():
@@ -254,6 +259,6 @@ async def _read_balance(sender: CampaignSender) -> None:
             # Of several campaigns each would read the same.
             await sender.sender.balance.read(younger_than=READ_EVERY / 2)
         except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
-            logger.warning("A balance was not noted (%s).", name_error(error))
+            logger.warning(N_("A balance was not noted (%s)."), name_error(error))
         with anyio.move_on_after(READ_EVERY):
             await sender.closed.wait()

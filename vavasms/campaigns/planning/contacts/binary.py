@@ -1,4 +1,4 @@
-"""Files and pipes as bytes that can be read twice, and the one sentence for what cannot be read."""
+"""Files and pipes as bytes that can be read twice."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import Message
+from vavasms.i18n import gettext as _
 
 _CHUNK = 1 << 20
 #: How spreadsheets begin: the new ones are archives; the old ones, and new ones with a password, are not.
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-
-
-def refusal(name: str, sentence: str) -> InvalidInputError:
-    """Build the error of a file that is of no use."""
-    return InvalidInputError(f"{name} {sentence}. Nothing was sent.")
 
 
 def open_binary(source: Path | BinaryIO, name: str) -> BinaryIO:
@@ -25,15 +22,16 @@ def open_binary(source: Path | BinaryIO, name: str) -> BinaryIO:
     try:
         return source.open("rb")
     except FileNotFoundError:
-        reason = "does not exist"
+        sentence, code = _("{name} does not exist. Nothing was sent.", name=name), "list.not_found"
     except IsADirectoryError:
-        reason = "is a folder, not a file"
+        sentence, code = _is_folder(name), "list.not_found"
     except PermissionError:  # pragma: no cover  root may read everything, and CI is root
+        sentence = _("{name} may not be read by this user. Nothing was sent.", name=name)
         # Windows says so of a folder, too.
-        reason = "is a folder, not a file" if source.is_dir() else "may not be read by this user"
+        sentence, code = (_is_folder(name) if source.is_dir() else sentence), "list.unreadable"
     except (OSError, ValueError) as error:
-        reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
-    raise refusal(name, reason)
+        sentence, code = _unreadable(name, getattr(error, "strerror", None) or str(error)), "list.unreadable"
+    raise InvalidInputError(sentence, error_code=code)
 
 
 def is_spreadsheet(stream: BinaryIO, name: str) -> bool:
@@ -57,4 +55,12 @@ def read_chunk(stream: BinaryIO, name: str, size: int = _CHUNK) -> bytes:
         return stream.read(size)
     except OSError as error:
         reason = error.strerror
-    raise refusal(name, f"cannot be read ({reason})")
+    raise InvalidInputError(_unreadable(name, reason), error_code="list.unreadable")
+
+
+def _is_folder(name: str) -> Message:
+    return _("{name} is a folder, not a file. Nothing was sent.", name=name)
+
+
+def _unreadable(name: str, reason: str | None) -> Message:
+    return _("{name} cannot be read ({reason}). Nothing was sent.", name=name, reason=str(reason))

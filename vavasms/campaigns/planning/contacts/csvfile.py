@@ -9,8 +9,9 @@ from typing import IO
 
 from attrs import define, field
 
-from vavasms.campaigns.planning.contacts.binary import refusal
 from vavasms.campaigns.planning.contacts.encodings import FileEncoding, mend_record
+from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 DELIMITERS = (",", ";", "\t", "|")
 #: No text holds it: a record is one cell.
@@ -50,7 +51,14 @@ def read_sample(text: IO[str], name: str, encoding: FileEncoding) -> list[str]:
     except UnicodeError:
         sample = None
     if sample is None:
-        raise refusal(name, f"is not in the encoding {encoding.name}")
+        raise InvalidInputError(
+            _(
+                "{name} is not in the encoding {encoding}. Nothing was sent.",
+                name=name,
+                encoding=encoding.name,
+            ),
+            error_code="list.encoding",
+        )
     text.seek(0)
     return [line for line in sample.splitlines() if line.strip()][:_SAMPLE_ROWS]
 
@@ -82,8 +90,7 @@ def read_records(
 
     Raises `InvalidInputError` at a quote that is never closed: the rest of the file would be one cell.
     """
-    row = 0
-    reason = ""
+    row, is_broken = 0, False
     # People put a blank before a quote.
     reader = csv.reader(text, delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
@@ -91,9 +98,17 @@ def read_records(
             if record and (record[0] or any(record)):
                 yield row, _mend(row, record, encoding, strays) if encoding.is_mixed else record
     except csv.Error:
-        reason = f'has a quotation mark " out of place in row {row + 1}: close it, or remove it'
-    if reason:
-        raise refusal(name, reason)
+        is_broken = True
+    if is_broken:
+        raise InvalidInputError(
+            _(
+                '{name} has a quotation mark " out of place in row {row}: close it, or remove it. '
+                "Nothing was sent.",
+                name=name,
+                row=str(row + 1),
+            ),
+            error_code="list.quotation_mark",
+        )
 
 
 def _mend(row: int, record: list[str], encoding: FileEncoding, strays: Strays) -> list[str]:

@@ -9,7 +9,9 @@ from typing import BinaryIO
 
 from attrs import frozen
 
-from vavasms.campaigns.planning.contacts.binary import read_chunk, refusal
+from vavasms.campaigns.planning.contacts.binary import read_chunk
+from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 #: UTF-32 first: its mark begins with that of UTF-16.
 _MARKS = {
@@ -59,9 +61,11 @@ def find_encoding(stream: BinaryIO, name: str, wanted: str | None = None) -> Fil
     head = read_chunk(stream, name, len(codecs.BOM_UTF32_LE))
     stream.seek(0)
     if not head:
-        raise refusal(name, "is empty")
+        raise InvalidInputError(_("{name} is empty. Nothing was sent.", name=name), error_code="list.empty")
     if head.startswith(b"%PDF"):
-        raise refusal(name, "is a PDF, not a CSV file")
+        raise InvalidInputError(
+            _("{name} is a PDF, not a CSV file. Nothing was sent.", name=name), error_code="list.format"
+        )
     mark = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), None)
     if mark in _WIDE:
         return FileEncoding(name=mark)
@@ -120,8 +124,14 @@ def _check_name(wanted: str | None) -> None:
         return
     except (LookupError, ValueError, TypeError):
         pass
-    name = f"The encoding {wanted!r}"
-    raise refusal(name, "is unknown: name it as Python does, such as utf-8, cp1252 or mac_roman")
+    raise InvalidInputError(
+        _(
+            "The encoding {encoding} is unknown: name it as Python does, such as utf-8, cp1252 or mac_roman. "
+            "Nothing was sent.",
+            encoding=repr(wanted),
+        ),
+        error_code="list.encoding",
+    )
 
 
 def _scan(stream: BinaryIO, name: str) -> bool:
@@ -130,7 +140,13 @@ def _scan(stream: BinaryIO, name: str) -> bool:
     is_utf8 = True
     while chunk := read_chunk(stream, name):
         if b"\0" in chunk:
-            raise refusal(name, "is a binary file, not a CSV file: save it as CSV first")
+            raise InvalidInputError(
+                _(
+                    "{name} is a binary file, not a CSV file: save it as CSV first. Nothing was sent.",
+                    name=name,
+                ),
+                error_code="list.format",
+            )
         is_utf8 = is_utf8 and _decodes(decoder, chunk)
     return is_utf8 and _decodes(decoder, b"", final=True)
 

@@ -14,10 +14,13 @@ from typing import IO, BinaryIO
 from attrs import evolve, field, frozen
 
 from vavasms.campaigns.planning.contacts import columns, csvfile
-from vavasms.campaigns.planning.contacts.binary import is_spreadsheet, open_binary, refusal
+from vavasms.campaigns.planning.contacts.binary import is_spreadsheet, open_binary
 from vavasms.campaigns.planning.contacts.encodings import decode, find_encoding
 from vavasms.campaigns.planning.contacts.header import find_place, is_header
 from vavasms.config import misconfigured
+from vavasms.errors import InvalidInputError
+from vavasms.i18n import Message
+from vavasms.i18n import gettext as _
 
 Records = Iterator[tuple[int, list[str]]]
 #: Row, phone and cells of a contact.
@@ -30,7 +33,6 @@ _COLUMNS_SHOWN = 10
 _HEAD = 50
 #: Of a header that says phone only for want of anything else.
 _RATE_OF_VAGUE = 0.1
-_ADVICE = "Name it: phone_column=… (`--phone-column`)"
 #: Why a row is refused that has cells beyond its header: what stands where cannot be known.
 TOO_MANY_CELLS = "too_many_cells"
 
@@ -82,7 +84,7 @@ class ContactList(AbstractContextManager["ContactList"]):
         """The name of the column that holds the numbers; None where the file is a plain list."""
         return None if self.phone_index is None else self.columns[self.phone_index]
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stream.close()
 
     def __iter__(self) -> Iterator[Contact]:
@@ -133,15 +135,23 @@ def read_contacts(
     `InvalidInputError` before the first contact for whatever is no such file, `ConfigurationError` for a
     spreadsheet without the extra `xlsx`.
     """
-    name = f"The file {columns.disarm(str(source))}" if isinstance(source, Path) else "The standard input"
+    name = _("The standard input")
+    if isinstance(source, Path):
+        name = _("The file {path}", path=columns.disarm(str(source)))
     stream = open_binary(source, name)
     try:
         if is_spreadsheet(stream, name):
             if encoding is not None:
-                raise refusal(name, "is a spreadsheet, whose encoding is known")
+                raise InvalidInputError(
+                    _("{name} is a spreadsheet, whose encoding is known. Nothing was sent.", name=name),
+                    error_code="list.encoding",
+                )
             return _open_sheet(stream, name, phone_column, sheet)
         if sheet is not None:
-            raise refusal(name, "is no spreadsheet and has no sheets")
+            raise InvalidInputError(
+                _("{name} is no spreadsheet and has no sheets. Nothing was sent.", name=name),
+                error_code="list.sheet",
+            )
         return _open_text(stream, name, phone_column, encoding)
     except BaseException:
         stream.close()
@@ -150,7 +160,10 @@ def read_contacts(
 
 def _open_sheet(stream: BinaryIO, name: str, phone_column: str | None, sheet: str | None) -> ContactList:
     if find_spec("python_calamine") is None:
-        raise misconfigured("A spreadsheet needs its extra: pip install 'vavasms[xlsx]', or save it as CSV.")
+        raise misconfigured(
+            _("A spreadsheet needs its extra: pip install 'vavasms[xlsx]', or save it as CSV."),
+            "config.extra",
+        )
     # Here, for the extra may be missing.
     from vavasms.campaigns.planning.contacts import xlsxfile
 
@@ -175,28 +188,50 @@ def _arrange(contacts: ContactList, name: str, phone_column: str | None) -> Cont
     if head and csvfile.is_declaration(head[0][1]):
         del head[0]
     if not head:
-        raise refusal(name, "is empty")
-    place = find_place([cells for _, cells in head], phone_column)
+        raise InvalidInputError(_("{name} is empty. Nothing was sent.", name=name), error_code="list.empty")
+    place = find_place([cells for _row, cells in head], phone_column)
     if place is None and phone_column is None and columns.is_data(head[0][1]):
         return evolve(contacts, records=chain(head, contacts.records))
     if place is None:
-        raise refusal(name, _say_no_column(head[0][1], phone_column))
+        sentence = _say_no_column(name, head[0][1], phone_column)
+        raise InvalidInputError(sentence, error_code="list.phone_column")
     names = columns.unique_names(head[place.index][1])
     if place.rival is not None:
-        both = " and ".join(
-            columns.show_name(names[column]) for column in sorted((place.column, place.rival))
+        first, second = sorted((place.column, place.rival))
+        raise InvalidInputError(
+            _(
+                "{name} has two columns full of numbers, {first} and {second}. "
+                "Name it: phone_column=… (`--phone-column`). Nothing was sent.",
+                name=name,
+                first=columns.show_name(names[first]),
+                second=columns.show_name(names[second]),
+            ),
+            error_code="list.phone_column",
         )
-        raise refusal(name, f"has two columns full of numbers, {both}. {_ADVICE}")
     rows = head[place.index + 1 :]
     if not rows:
-        raise refusal(name, "has a header and no rows")
+        raise InvalidInputError(
+            _("{name} has a header and no rows. Nothing was sent.", name=name), error_code="list.empty"
+        )
     records = chain(rows, contacts.records)
     return evolve(contacts, records=records, columns=names, phone_index=place.column)
 
 
-def _say_no_column(header: list[str], phone_column: str | None) -> str:
-    wanted = "that is named like a phone number" if phone_column is None else repr(phone_column)
-    return f"has no column {wanted}: its columns are {_show(header)}. {_ADVICE}"
+def _say_no_column(name: str, header: list[str], phone_column: str | None) -> Message:
+    if phone_column is None:
+        return _(
+            "{name} has no column that is named like a phone number: its columns are {columns}. "
+            "Name it: phone_column=… (`--phone-column`). Nothing was sent.",
+            name=name,
+            columns=_show(header),
+        )
+    return _(
+        "{name} has no column {wanted}: its columns are {columns}. "
+        "Name it: phone_column=… (`--phone-column`). Nothing was sent.",
+        name=name,
+        wanted=repr(phone_column),
+        columns=_show(header),
+    )
 
 
 def _fit(record: list[str], width: int) -> list[str]:
@@ -222,7 +257,7 @@ def _rate(header: list[str], wanted: str | None) -> float:
 def _show(header: list[str]) -> str:
     """List the columns; of a first row that is data, nothing personal."""
     if any(columns.is_data([cell]) for cell in header):
-        return f"{len(header)} without names (its first row is data: give it a header)"
+        return _("{count} without names (its first row is data: give it a header)", count=str(len(header)))
     names = [columns.show_name(name) for name in columns.unique_names(header)]
     more = ", …" if len(names) > _COLUMNS_SHOWN else ""
     return ", ".join(names[:_COLUMNS_SHOWN]) + more

@@ -87,7 +87,8 @@ class Judge:
         try:
             return self._settle(self._parse(text))
         except InvalidNumberError as error:
-            reason, sentence, suggestion = error.reason, str(error), error.suggestion
+            # The message itself, which can be had in English too.
+            reason, sentence, suggestion = error.reason, error.args[0], error.suggestion
         new = None if suggestion is None else Msisdn(suggestion)
         if not self.repair or new is None or not self._is_sure(text):
             return Verdict(fate=Fate.REFUSED, reason=reason, sentence=sentence, suggestion=new)

@@ -19,9 +19,9 @@ from python_calamine import (
     load_workbook,
 )
 
-from vavasms.campaigns.planning.contacts.binary import refusal
 from vavasms.campaigns.planning.contacts.columns import show_name
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 #: From here on a spreadsheet's number, which is a float, may have lost digits.
 _EXACT = 2**53
@@ -62,7 +62,14 @@ def _read_rows(sheet: CalamineSheet, name: str) -> Iterator[tuple[int, list[str]
 
 def _damaged(name: str) -> InvalidInputError:
     # The library seldom tells these apart.
-    return refusal(name, "is locked with a password, damaged, or no spreadsheet: save it as CSV first")
+    return InvalidInputError(
+        _(
+            "{name} is locked with a password, damaged, or no spreadsheet: save it as CSV first. "
+            "Nothing was sent.",
+            name=name,
+        ),
+        error_code="list.format",
+    )
 
 
 def to_text(value: object) -> str:
@@ -106,11 +113,19 @@ def _choose(workbook: CalamineWorkbook, name: str, wanted: str | None) -> Calami
     if wanted is not None:
         shown = ", ".join(map(show_name, names[:_NAMES_SHOWN]))
         more = ", …" if len(names) > _NAMES_SHOWN else ""
-        raise refusal(name, f"has no sheet {wanted!r}: its sheets are {shown}{more}")
+        raise InvalidInputError(
+            _(
+                "{name} has no sheet {sheet}: its sheets are {sheets}. Nothing was sent.",
+                name=name,
+                sheet=repr(wanted),
+                sheets=shown + more,
+            ),
+            error_code="list.sheet",
+        )
     # Nobody has looked at the numbers of a hidden sheet.
     for one in sheets:
         if one.visible == SheetVisibleEnum.Visible:
             sheet = workbook.get_sheet_by_name(one.name)
             if sheet.height:
                 return sheet
-    raise refusal(name, "is empty")
+    raise InvalidInputError(_("{name} is empty. Nothing was sent.", name=name), error_code="list.empty")
