@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -21,7 +22,11 @@ class Addresses:
 
     def __init__(self, allow: Sequence[str] = (), trusted_proxies: Sequence[str] = ()) -> None:
         if isinstance(allow, str) or isinstance(trusted_proxies, str):
-            raise InvalidInputError("allow and trusted_proxies take lists of addresses.", outcome=None)
+            raise InvalidInputError(
+                _("allow and trusted_proxies take lists of addresses."),
+                error_code="inbound.address",
+                outcome=None,
+            )
         self._allowed = _read_networks("allow", allow)
         self._proxies = _read_networks(
             "trusted_proxies", [proxy for proxy in trusted_proxies if proxy != UNIX]
@@ -53,7 +58,11 @@ def _read_networks(name: str, addresses: Sequence[str]) -> tuple[Network, ...]:
             continue
         except ValueError:
             pass
-        raise InvalidInputError(f"{name}: {address!r} is no address and no network.", outcome=None)
+        raise InvalidInputError(
+            _("{name}: {address} is no address and no network.", name=name, address=repr(address)),
+            error_code="inbound.address",
+            outcome=None,
+        )
     return tuple(networks)
 
 

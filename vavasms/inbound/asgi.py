@@ -104,7 +104,7 @@ class InboundApp:
         try:
             await self._receiver.open()
         except VavaSMSError as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await send({"type": "lifespan.startup.failed", "message": error.english})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -14,12 +14,16 @@ from email.utils import collapse_rfc2231_value
 from urllib.parse import parse_qsl
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.models import InboundMessage
 
 Pairs = list[tuple[str, str]]
 
 #: The documentation names four.
 MAX_FIELDS = 20
+_WITHOUT_ID = N_("An inbound SMS without message_id.")
+_WITHOUT_SENDER = N_("An inbound SMS without form (the sender).")
 #: Plainly a date: year first, or the day first as in French. Anything else stays text.
 _DATE_FORMATS = (
     "%Y-%m-%d %H:%M:%S",
@@ -41,8 +45,8 @@ def parse_inbound(body: bytes | bytearray | Mapping[str, str]) -> InboundMessage
     fields = decode_form(body) if isinstance(body, bytes | bytearray) else body
     message = build_message(fields)
     if not message.message_id or not message.sender:
-        missing = "message_id" if not message.message_id else "form (the sender)"
-        raise InvalidInputError(f"An inbound SMS without {missing}.", outcome=None)
+        missing = _WITHOUT_ID if not message.message_id else _WITHOUT_SENDER
+        raise InvalidInputError(_(missing), error_code="inbound.body", outcome=None)
     return message
 
 
@@ -75,7 +79,11 @@ def decode_form(body: bytes | bytearray, charset: str | None = None) -> dict[str
 
 def _as_fields(pairs: Pairs | None) -> dict[str, str]:
     if pairs is None or len(pairs) > MAX_FIELDS:
-        raise InvalidInputError(f"An inbound SMS with more than {MAX_FIELDS} fields.", outcome=None)
+        raise InvalidInputError(
+            _("An inbound SMS with more than {most} fields.", most=MAX_FIELDS),
+            error_code="inbound.body",
+            outcome=None,
+        )
     return dict(reversed(pairs))  # of a field that is there twice, the first counts
 
 
@@ -128,7 +136,9 @@ def _read(reader: Callable[[], Pairs]) -> Pairs:
         return reader()
     except Exception:  # noqa: BLE001, S110  the parsers raise many kinds for what is broken
         pass
-    raise InvalidInputError("The body is not what its Content-Type says.", outcome=None)
+    raise InvalidInputError(
+        _("The body is not what its Content-Type says."), error_code="inbound.body", outcome=None
+    )
 
 
 def _read_multipart(body: bytes, content_type: str, charset: str | None) -> Pairs:

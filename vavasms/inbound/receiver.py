@@ -10,6 +10,9 @@ from hashlib import sha256
 from attrs import evolve
 
 from vavasms.errors import InvalidInputError, VavaSMSError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+from vavasms.i18n import in_english
 from vavasms.inbound import handlers, responses
 from vavasms.inbound.allowlist import Addresses
 from vavasms.inbound.handlers import Handler, HandlerCall
@@ -25,6 +28,8 @@ from vavasms.numbers import Msisdn, parse_msisdn
 
 logger = logging.getLogger("vavasms")
 
+_STOP_OF_NO_NUMBER = N_("The inbound SMS %s asks for no more, but its sender is no number.")
+_START_OF_NO_NUMBER = N_("The inbound SMS %s takes its stop back, but its sender is no number.")
 #: Characters of a message id; the documentation's have 18.
 MAX_ID = 200
 #: Where an opt-out came from, in the list.
@@ -80,7 +85,9 @@ class Receiver:
         if not self._tokens.accept(token):
             return responses.NOT_FOUND
         if not self._addresses.allow(peer, forwarded):
-            logger.warning("An inbound call with the right token came from an address that is not allowed.")
+            logger.warning(
+                N_("An inbound call with the right token came from an address that is not allowed.")
+            )
             return responses.NOT_FOUND
         return None if method == "POST" else responses.ONLY_POST
 
@@ -91,7 +98,8 @@ class Receiver:
         try:
             message, is_named = self._read(read_fields(body, content_type))
         except InvalidInputError as error:
-            return responses.bad_request(str(error))
+            # For the platform's log.
+            return responses.bad_request(error.english)
         try:
             if not is_named:
                 # A digest cannot tell a second STOP from a copy of the first: each of them counts.
@@ -101,8 +109,8 @@ class Receiver:
         except Exception as error:  # noqa: BLE001  whatever it is, the platform must send it again
             # The words of our own errors hold no number and no text.
             known = isinstance(error, VavaSMSError | handlers.HandlerFailedError)
-            why = str(error) if known else handlers.describe(error)
-            logger.error("The inbound SMS %s was not handled: %s", message.message_id, why)  # noqa: TRY400
+            why = in_english(error.args[0]) if known else handlers.describe(error)
+            logger.error(N_("The inbound SMS %s was not handled: %s"), message.message_id, why)  # noqa: TRY400
             return responses.FAILED
         if status is ClaimStatus.BUSY:
             return responses.BUSY
@@ -122,7 +130,10 @@ class Receiver:
             return evolve(draft, message_id=_digest(draft)), False
         if not draft.message_id:
             return parse_inbound(fields), True
-        raise InvalidInputError(f"A message_id has at most {MAX_ID} characters that can be printed.")
+        raise InvalidInputError(
+            _("A message_id has at most {most} characters that can be printed.", most=MAX_ID),
+            error_code="inbound.body",
+        )
 
     async def _handle(self, message: InboundMessage) -> None:
         await self._update_opt_outs(message)
@@ -141,15 +152,18 @@ class Receiver:
         if not stops and not is_start(message.text):
             return
         number, name = self._read_number(message.sender), message.message_id
-        request = "asks for no more" if stops else "takes its stop back"
         if number is None:
-            logger.warning("The inbound SMS %s %s, but its sender is no number.", name, request)
+            logger.warning(_STOP_OF_NO_NUMBER if stops else _START_OF_NO_NUMBER, name)
         elif stops:
             await self._opt_outs.add_opt_outs([number], source=SOURCE, now=time.time())
         elif not isinstance(self._opt_outs, RevocableOptOuts):
-            logger.warning("The inbound SMS %s %s, and nobody can be taken off this list.", name, request)
+            logger.warning(
+                N_("The inbound SMS %s takes its stop back, and nobody can be taken off this list."), name
+            )
         elif await self._opt_outs.remove_opt_outs([number]):
-            logger.info("The inbound SMS %s %s: its sender is off the opt-out list.", name, request)
+            logger.info(
+                N_("The inbound SMS %s takes its stop back: its sender is off the opt-out list."), name
+            )
 
     def _read_number(self, sender: str) -> Msisdn | None:
         try:
@@ -160,7 +174,7 @@ class Receiver:
 
     async def _report_conflict(self, message: InboundMessage) -> None:
         logger.warning(
-            "The inbound SMS %s came again with other content after it was handled: left out.",
+            N_("The inbound SMS %s came again with other content after it was handled: left out."),
             message.message_id,
         )
         if self._on_conflict is None:
@@ -168,4 +182,4 @@ class Receiver:
         try:
             await self._call(self._on_conflict, message)
         except Exception as error:  # noqa: BLE001  it is handled, whatever the report does
-            logger.error("on_conflict failed: %s", handlers.describe(error))  # noqa: TRY400  its words stay out
+            logger.error(N_("on_conflict failed: %s"), handlers.describe(error))  # noqa: TRY400  its words stay out

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.numbers import Msisdn
 
 
@@ -119,7 +120,11 @@ def check_words(words: Iterable[str]) -> tuple[str, ...]:
     """Return a program's own stop words. Raises `InvalidInputError` where one has no letter."""
     own = (words,) if isinstance(words, str) else tuple(words)
     if not all(isinstance(word, str) and _split(_normalize(word)) for word in own):
-        raise InvalidInputError("A stop word is a text with a letter or a digit in it.", outcome=None)
+        raise InvalidInputError(
+            _("A stop word is a text with a letter or a digit in it."),
+            error_code="inbound.stop_word",
+            outcome=None,
+        )
     return own
 
 

@@ -11,6 +11,7 @@ from math import log2
 from typing import Any
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 #: What is shorter could be guessed.
 MIN_BITS = 128
@@ -37,7 +38,11 @@ class Tokens:
     def __init__(self, token: str | Sequence[str]) -> None:
         tokens = (token,) if isinstance(token, str) else tuple(token)
         if not tokens:
-            raise InvalidInputError("An inbound URL needs a token: make_token() draws one.", outcome=None)
+            raise InvalidInputError(
+                _("An inbound URL needs a token: make_token() draws one."),
+                error_code="inbound.token",
+                outcome=None,
+            )
         for valid in tokens:
             _check(valid)
         self._tokens = tuple(valid.encode() for valid in tokens)
@@ -52,12 +57,17 @@ class Tokens:
 
 def _check(token: str) -> None:
     if not isinstance(token, str) or not _URL_SAFE.fullmatch(token):
-        why = "holds a character that a URL would have to quote"
+        sentence = _(
+            "A token holds a character that a URL would have to quote: make_token() draws a good one."
+        )
     elif len(set(token)) < _MIN_DIFFERENT or _bits(token) < MIN_BITS:
-        why = f"is easier to guess than {MIN_BITS} random bits"
+        sentence = _(
+            "A token is easier to guess than {bits} random bits: make_token() draws a good one.",
+            bits=MIN_BITS,
+        )
     else:
         return
-    raise InvalidInputError(f"A token {why}: make_token() draws a good one.", outcome=None)
+    raise InvalidInputError(sentence, error_code="inbound.token", outcome=None)
 
 
 def _bits(token: str) -> float:

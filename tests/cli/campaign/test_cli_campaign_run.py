@@ -261,7 +261,9 @@ def test_a_test_to_somebody_who_opted_out_is_refused_and_keeps_nothing(
     assert inside("optouts", "add", "+2250501000009").returncode == 0
     finished = send(inside, contacts(3), "--test-to", "05 01 00 00 09")
     assert (finished.returncode, finished.stdout) == (2, "")
-    assert finished.stderr == "The number of --test-to is on the opt-out list. Nothing was sent.\n"
+    assert finished.stderr == (
+        "The number of --test-to is on the opt-out list. Nothing was sent. [campaign.test_number]\n"
+    )
     assert kept(inside) == []
     assert len(server.gateway.journal) == 0
 

@@ -237,7 +237,7 @@ def _say_no_column(shown: Sequence[str], name: str) -> Message:
         return _("The list has no column {name}; its columns are: none. Nothing was sent.", name=name)
     columns: str = ", ".join(shown[:_SHOWN_COLUMNS])
     if len(shown) > _SHOWN_COLUMNS:
-        columns = _("{columns} and {n} more", columns=columns, n=len(shown) - _SHOWN_COLUMNS)
+        columns = _("{names} and {n} more", names=columns, n=len(shown) - _SHOWN_COLUMNS)
     # Which was probably meant, if there is one like it.
     folded = {column.casefold(): column for column in reversed(shown)}
     near = get_close_matches(name.casefold(), folded, n=1)

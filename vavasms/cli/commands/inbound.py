@@ -20,6 +20,7 @@ from vavasms.cli.message_input import read_text
 from vavasms.cli.params import JsonFlag, text_option
 from vavasms.config import is_loopback, misconfigured
 from vavasms.errors import InvalidInputError, OutcomeUnknownError
+from vavasms.i18n import gettext as _
 from vavasms.inbound.tokens import Tokens, make_token
 
 TOKEN, URL = "VAVASMS_INBOUND_TOKEN", "VAVASMS_INBOUND_URL"
@@ -29,27 +30,29 @@ _PORTS = range(65536)
 
 def listen(
     *,
-    port: Annotated[int, Parameter(metavar="PORT", help="Where to listen; 0 takes any free port.")] = 8426,
-    host: Annotated[str, Parameter(metavar="HOST", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(metavar="PORT", help=_("Where to listen; 0 takes any free port."))] = 8426,
+    host: Annotated[str, Parameter(metavar=_("HOST"), help=_("The address to listen at."))] = "127.0.0.1",
     seen: Annotated[
         Path | None,
-        Parameter(metavar="PATH", help="Keep what was shown in a file: a restart shows nothing anew."),
+        Parameter(metavar=_("PATH"), help=_("Keep what was shown in a file: a restart shows nothing anew.")),
     ] = None,
     ledger: Annotated[
         str | None,
         Parameter(
-            metavar="PATH|URL", help="Put the senders of stop words on the opt-out list of this ledger."
+            metavar=_("PATH|URL"), help=_("Put the senders of stop words on the opt-out list of this ledger.")
         ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Receive inbound SMS and show them, until Ctrl-C."""
     if port not in _PORTS:
-        raise InvalidInputError("A port is a number from 0 to 65535.", outcome=None)
+        raise InvalidInputError(
+            _("A port is a number from 0 to 65535."), error_code="inbound.port", outcome=None
+        )
     if find_spec("uvicorn") is None:
-        raise misconfigured("Listening needs an extra: pip install 'vavasms[sandbox]'.")
+        raise misconfigured(_("Listening needs an extra: pip install 'vavasms[sandbox]'."), "config.extra")
     if seen is not None and ":/" in str(seen):
-        raise misconfigured("--seen is the path of a file.")
+        raise misconfigured(_("--seen is the path of a file."), "inbound.seen")
     from vavasms.cli.commands.inbound_listen import Listening, receive
 
     token = _find_token()
@@ -69,12 +72,16 @@ def trigger(
     *,
     url: Annotated[
         str | None,
-        Parameter(metavar="URL", show_default=False, help=f"Where the receiver is, with its token [{URL}]."),
+        Parameter(
+            metavar="URL",
+            show_default=False,
+            help=_("Where the receiver is, with its token [{setting}].", setting=URL),
+        ),
     ] = None,
-    sender: Annotated[str, text_option("Who it comes from.", metavar="NUMBER", name="--from")],
-    text: Annotated[str, text_option("What it says; `-` is standard input.")],
-    message_id: Annotated[str | None, text_option("Its id; by default a new one.", metavar="ID")] = None,
-    date: Annotated[str | None, text_option("Its date; by default now.")] = None,
+    sender: Annotated[str, text_option(_("Who it comes from."), metavar=_("NUMBER"), name="--from")],
+    text: Annotated[str, text_option(_("What it says; `-` is standard input."))],
+    message_id: Annotated[str | None, text_option(_("Its id; by default a new one."), metavar="ID")] = None,
+    date: Annotated[str | None, text_option(_("Its date; by default now."))] = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Post an inbound SMS as the platform does."""
@@ -96,24 +103,33 @@ def _find_token() -> str | None:
             Tokens(token)
         return token
     except InvalidInputError as error:
-        why = str(error)
-    raise InvalidInputError(f"{TOKEN}: {why}", outcome=None)
+        # The message itself, which can be had in English too.
+        why = error.args[0]
+    raise InvalidInputError(
+        _("{setting}: {why}", setting=TOKEN, why=why), error_code="inbound.token", outcome=None
+    )
 
 
 def check_url(url: str) -> str:
     """Return a URL of HTTPS, or of plain HTTP on loopback: it holds the token. No error repeats it."""
     if not url:
-        raise misconfigured(f"No URL: pass --url, or set {URL} as `vavasms inbound listen` prints it.")
+        raise misconfigured(
+            _("No URL: pass --url, or set {setting} as `vavasms inbound listen` prints it.", setting=URL),
+            "inbound.url",
+        )
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, _port = parts.hostname, parts.port
     except ValueError:
         host = None
     if host is None or parts.scheme not in {"http", "https"} or not url.isprintable():
-        raise InvalidInputError("The URL must be like http://127.0.0.1:8426/token.", outcome=None)
+        raise InvalidInputError(
+            _("The URL must be like http://127.0.0.1:8426/token."), error_code="inbound.url", outcome=None
+        )
     if parts.scheme == "http" and not is_loopback(host):
         raise InvalidInputError(
-            "The URL must be https://, save on this machine: plain HTTP would show the token on the way.",
+            _("The URL must be https://, save on this machine: plain HTTP would show the token on the way."),
+            error_code="inbound.url",
             outcome=None,
         )
     return url
@@ -132,16 +148,27 @@ async def _post(url: str, fields: Mapping[str, str], *, as_json: bool) -> int:
     try:
         status = await post_form(url, fields)
     except OutcomeUnknownError as error:
-        output.fail(f"{str(error).rstrip('.')}: whether the message was handled is unknown")
+        sentence = str(error).rstrip(".")
+        output.fail(
+            _("{sentence}: whether the message was handled is unknown", sentence=sentence), error.error_code
+        )
         return exit_codes.UNKNOWN
     message_id, receiver = fields["message_id"], mask(url)
     is_taken = HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
     if as_json:
         output.print_json({"message_id": message_id, "status": status})
     elif is_taken:
-        output.say(f"{output.clean(receiver)} took {output.clean(message_id)} ({_name(status)}).")
+        output.say(
+            _(
+                "{receiver} took {message_id} ({status}).",
+                receiver=output.clean(receiver),
+                message_id=output.clean(message_id),
+                status=_name(status),
+            )
+        )
     else:
-        output.fail(f"{receiver} refused {message_id} ({_name(status)})")
+        values = {"receiver": receiver, "message_id": message_id, "status": _name(status)}
+        output.fail(_("{receiver} refused {message_id} ({status})", **values), "inbound.refused")
     return exit_codes.DONE if is_taken else exit_codes.REJECTED
 
 

@@ -24,6 +24,7 @@ from vavasms.cli.ledger_option import open_ledger
 from vavasms.cli.signals import stop_on_signal
 from vavasms.config import is_loopback
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.inbound.asgi import InboundApp
 from vavasms.inbound.seen.open import open_seen
 from vavasms.inbound.stop_words import is_start, is_stop
@@ -72,7 +73,7 @@ class MessagePrinter:
 
     async def report(self, message: InboundMessage) -> None:
         """Show what came under the id of another; the receiver has warned of it already."""
-        output.warn(f"It said, from {message.sender}: {message.text}")
+        output.warn(_("It said, from {sender}: {text}", sender=message.sender, text=message.text))
 
 
 def receive(listening: Listening) -> int:
@@ -140,8 +141,10 @@ def bind(host: str, port: int) -> socket.socket:
         # No name server is asked.
         addresses = socket.getaddrinfo(numeric, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     if not addresses:
-        raise InvalidInputError(f"{host!r} is no IP address.", outcome=None)
-    family, *_, address = addresses[0]
+        raise InvalidInputError(
+            _("{host} is no IP address.", host=repr(host)), error_code="inbound.port", outcome=None
+        )
+    family, _kind, _protocol, _name, address = addresses[0]
     # asyncio turns Nagle's delay off only where the protocol is named: 40 ms a reply otherwise.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":  # pragma: no branch - elsewhere the option lets two programs share a port
@@ -152,8 +155,14 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         taken = error.errno == errno.EADDRINUSE
-    why = "is taken by another program: choose another, or 0 for any free one" if taken else "cannot be used"
-    raise InvalidInputError(f"Port {port} of {host} {why}.", outcome=None)
+    values = {"port": str(port), "host": host}
+    sentence = _("Port {port} of {host} cannot be used.", **values)
+    if taken:
+        sentence = _(
+            "Port {port} of {host} is taken by another program: choose another, or 0 for any free one.",
+            **values,
+        )
+    raise InvalidInputError(sentence, error_code="inbound.port", outcome=None)
 
 
 def make_url(sock: socket.socket, listening: Listening) -> str:
@@ -182,8 +191,10 @@ def describe(message: InboundMessage) -> Text:
     line.append(f"{output.clean(message.sender)}  ", style="cyan")
     line.append(output.clean(message.text), style="default")
     if is_start(message.text):
-        line.append("  (a start word: off the opt-out list)", style="yellow")
-    return line.append("  (a stop word)", style="yellow") if is_stop(message.text) else line
+        line.append("  ").append(_("(a start word: off the opt-out list)"), style="yellow")
+    if is_stop(message.text):
+        line.append("  ").append(_("(a stop word)"), style="yellow")
+    return line
 
 
 def _introduce(listening: Listening, url: str) -> None:
@@ -194,24 +205,31 @@ def _introduce(listening: Listening, url: str) -> None:
             output.say(line)
     if not is_loopback(listening.host):
         output.warn(
-            "Others can reach it by plain HTTP, which shows the token and the texts on the way: put a proxy "
-            "with HTTPS before it"
+            _(
+                "Others can reach it by plain HTTP, which shows the token and the texts on the way: "
+                "put a proxy with HTTPS before it"
+            )
         )
     # Whoever started this as a subprocess waits for these lines.
     sys.stdout.flush()
 
 
 def _introduction(listening: Listening, url: str) -> Iterator[str]:
-    yield "Receiving inbound SMS (Ctrl-C stops it). To register, behind a tunnel or a proxy with HTTPS:\n"
+    head = _("Receiving inbound SMS (Ctrl-C stops it). To register, behind a tunnel or a proxy with HTTPS:")
+    yield f"{head}\n"
     yield f"  {url}\n"
     if not listening.keeps_token:
-        yield "Its token was made for this run; set VAVASMS_INBOUND_TOKEN to keep one. Who knows it can post."
-    yield "To pretend to be the platform, in another terminal:\n"
+        yield _(
+            "Its token was made for this run; set VAVASMS_INBOUND_TOKEN to keep one. Who knows it can post."
+        )
+    pretend = _("To pretend to be the platform, in another terminal:")
+    yield f"{pretend}\n"
     name = "VAVASMS_INBOUND_URL"
     yield f"  $env:{name} = '{url}'" if os.name == "nt" else f"  export {name}={url}"
     yield "  vavasms inbound trigger --from +2250700000001 --text Bonjour\n"
     if listening.ledger is None:
-        yield "Stop words are marked, and fed to no opt-out list: --ledger names one."
+        yield _("Stop words are marked, and fed to no opt-out list: --ledger names one.")
     else:
-        yield "The senders of stop words go to the ledger's opt-out list."
-    yield "Numbers and texts are shown in full: mind who looks on.\n"
+        yield _("The senders of stop words go to the ledger's opt-out list.")
+    end = _("Numbers and texts are shown in full: mind who looks on.")
+    yield f"{end}\n"

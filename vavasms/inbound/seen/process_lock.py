@@ -11,6 +11,7 @@ from anyio import move_on_after, sleep
 from anyio.to_thread import run_sync
 
 from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
 
 try:
     import fcntl
@@ -65,7 +66,10 @@ async def _share(descriptor: int, patience: float) -> None:
                 return
             except BlockingIOError:
                 await sleep(_POLL)
-    raise LedgerError("Another process keeps the seen store to itself: it does not answer.")
+    raise LedgerError(
+        _("Another process keeps the seen store to itself: it does not answer."),
+        error_code="inbound.seen_busy",
+    )
 
 
 def _open(path: Path) -> tuple[int | None, bool]:

@@ -8,17 +8,24 @@ from rich.table import Table
 from rich.text import Text
 
 from vavasms.campaigns.policy import load_policy
+from vavasms.campaigns.wording import in_a_state
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.status_view import count_outcomes, make_object, show_next, show_outcomes
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag, Yes
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import Message, format_number, ngettext
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+from vavasms.i18n.stored import say_stored
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import Campaign, CampaignStatus
 from vavasms.ledger.rows import still_going
 from vavasms.ledger.states import CampaignState
 
+#: Kept in the ledger, as reasons.
+_PAUSED_BY_HAND, _CANCELLED_BY_HAND = N_("paused by hand"), N_("cancelled by hand")
 _ENDED = (CampaignState.DONE, CampaignState.CANCELLED)
 
 
@@ -45,7 +52,7 @@ def list_campaigns(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> N
     elif statuses:
         output.output().print(_table(statuses))
     else:
-        output.say("There is no campaign in this ledger.")
+        output.say(_("There is no campaign in this ledger."))
 
 
 def pause(campaign_id: CampaignId, /, *, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
@@ -54,8 +61,10 @@ def pause(campaign_id: CampaignId, /, *, ledger: LedgerPath = None, as_json: Jso
     if as_json:
         output.print_json(make_object(paused))
         return
-    output.say(f"The campaign {output.clean(paused.id)} is paused: {_left(paused)}.")
-    output.say(f"To go on: vavasms campaign resume {output.clean(paused.id)}{repeat_option(ledger)}")
+    name = output.clean(paused.id)
+    output.say(_("The campaign {id} is paused: {left}.", id=name, left=_left(paused)))
+    purpose = _("To go on:")
+    output.say(f"{purpose} vavasms campaign resume {name}{repeat_option(ledger)}")
 
 
 def cancel(
@@ -66,11 +75,22 @@ def cancel(
     if as_json:
         output.print_json(make_object(cancelled))
         return
-    never = output.count(cancelled.not_sent, "recipient")
-    output.say(f"The campaign {output.clean(cancelled.id)} is cancelled: {never} not sent to.")
+    output.say(
+        ngettext(
+            "The campaign {id} is cancelled: {n} recipient not sent to.",
+            "The campaign {id} is cancelled: {n} recipients not sent to.",
+            cancelled.not_sent,
+            id=output.clean(cancelled.id),
+        )
+    )
     if cancelled.sending:
-        under_way = output.count(cancelled.sending, "recipient")
-        output.say(f"Still under way, and settled when answered: {under_way}.")
+        output.say(
+            ngettext(
+                "Still under way, and settled when answered: {n} recipient.",
+                "Still under way, and settled when answered: {n} recipients.",
+                cancelled.sending,
+            )
+        )
 
 
 def purge(
@@ -81,31 +101,43 @@ def purge(
     if as_json:
         output.print_json(make_object(purged))
     else:
-        output.say(f"The numbers and texts of the campaign {output.clean(purged.id)} are forgotten.")
+        output.say(_("The numbers and texts of the campaign {id} are forgotten.", id=output.clean(purged.id)))
 
 
 async def _pause(ledger: Ledger, campaign_id: str) -> CampaignStatus:
-    paused = await ledger.pause(campaign_id, "paused by hand")
+    paused = await ledger.pause(campaign_id, _PAUSED_BY_HAND)
     progress = await ledger.status(campaign_id)
     if not paused and progress.state is not CampaignState.PAUSED:
-        raise _refusal(progress, "paused")
+        raise InvalidInputError(
+            _(
+                "The campaign {id} {is_state}: it cannot be paused.",
+                id=repr(progress.id),
+                is_state=in_a_state(progress.state),
+            ),
+            error_code="campaign.ended",
+            outcome=None,
+        )
     return progress
 
 
 async def _cancel(ledger: Ledger, campaign_id: str, *, yes: bool) -> CampaignStatus:
     progress = await ledger.status(campaign_id)
     if progress.state in _ENDED:
-        raise _refusal(progress, "cancelled")
+        raise _no_cancelling(progress)
     confirm(
-        f"The campaign {output.clean(progress.id)} is {progress.state.value}: {_left(progress)}. "
-        "They never would be, and it cannot be resumed.",
-        word="yes",
+        _(
+            "The campaign {id} {is_state}: {left}. They never would be, and it cannot be resumed.",
+            id=output.clean(progress.id),
+            is_state=in_a_state(progress.state),
+            left=_left(progress),
+        ),
+        word=_("yes"),
         yes=yes,
     )
-    done = await ledger.cancel(campaign_id, "cancelled by hand")
+    done = await ledger.cancel(campaign_id, _CANCELLED_BY_HAND)
     progress = await ledger.status(campaign_id)
     if not done:
-        raise _refusal(progress, "cancelled")  # pragma: no cover - it ended while the question stood there
+        raise _no_cancelling(progress)  # pragma: no cover - it ended while the question stood there
     return progress
 
 
@@ -113,49 +145,68 @@ async def _purge(ledger: Ledger, campaign_id: str, *, yes: bool) -> CampaignStat
     progress = await ledger.status(campaign_id)
     if progress.state not in _ENDED:
         raise still_going(campaign_id, progress.state, "purged")
-    people = output.count(progress.unknown, "recipient")
-    unknown = f" Of {people} the outcome is unknown: nobody can look it up then."
-    confirm(
-        f"The numbers, texts and message ids of {output.count(progress.recipients, 'recipient')} will be "
-        f"forgotten for good; the counts stay.{unknown if progress.unknown else ''}",
-        word="yes",
-        yes=yes,
+    question: str = ngettext(
+        "The numbers, texts and message ids of {n} recipient will be forgotten for good; the counts stay.",
+        "The numbers, texts and message ids of {n} recipients will be forgotten for good; the counts stay.",
+        progress.recipients,
     )
+    if progress.unknown:
+        unknown = ngettext(
+            "Of {n} recipient the outcome is unknown: nobody can look it up then.",
+            "Of {n} recipients the outcome is unknown: nobody can look it up then.",
+            progress.unknown,
+        )
+        question = f"{question} {unknown}"
+    confirm(question, word=_("yes"), yes=yes)
     await ledger.purge(campaign_id)
     return await ledger.status(campaign_id)
 
 
-def _refusal(progress: CampaignStatus, end: str) -> InvalidInputError:
+def _no_cancelling(progress: CampaignStatus) -> InvalidInputError:
     return InvalidInputError(
-        f"The campaign {progress.id!r} is {progress.state.value}: it cannot be {end}.", outcome=None
+        _(
+            "The campaign {id} {is_state}: it cannot be cancelled.",
+            id=repr(progress.id),
+            is_state=in_a_state(progress.state),
+        ),
+        error_code="campaign.ended",
+        outcome=None,
     )
 
 
-def _left(progress: CampaignStatus) -> str:
-    under_way = f", {progress.sending:,} under way" if progress.sending else ""
-    return f"{output.count(progress.queued, 'recipient')} still to be sent to{under_way}"
+def _left(progress: CampaignStatus) -> Message:
+    left = ngettext(
+        "{n} recipient still to be sent to", "{n} recipients still to be sent to", progress.queued
+    )
+    return _("{left}, {n} under way", left=left, n=progress.sending) if progress.sending else left
 
 
 def _show(campaign: Campaign, progress: CampaignStatus) -> None:
-    why = f": {output.clean(progress.reason)}" if progress.reason else ""
-    output.say(f"Campaign {output.clean(progress.id)} is {progress.state.value}{why}.", style="bold")
+    name, is_state = output.clean(progress.id), in_a_state(progress.state)
+    head = _("Campaign {id} {is_state}.", id=name, is_state=is_state)
+    if progress.reason:
+        why = output.clean(say_stored(progress.reason))
+        head = _("Campaign {id} {is_state}: {why}.", id=name, is_state=is_state, why=why)
+    output.say(head, style="bold")
     show_outcomes(progress, load_policy(campaign.policy))
-    under_way = f"; {output.count(progress.sending, 'recipient')} under way" if progress.sending else ""
-    output.say(f"In {output.count(progress.batches, 'batch')}{under_way}.")
+    batches = ngettext("{n} batch", "{n} batches", progress.batches)
+    if progress.sending:
+        under_way = ngettext("{n} recipient under way", "{n} recipients under way", progress.sending)
+        output.say(_("In {batches}; {under_way}.", batches=batches, under_way=under_way))
+    else:
+        output.say(_("In {batches}.", batches=batches))
 
 
 def _table(statuses: Sequence[CampaignStatus]) -> Table:
     table = Table(box=None, pad_edge=False)
     # An id that is cut is of no use.
     longest = max(len(progress.id) for progress in statuses)
-    table.add_column("Campaign", no_wrap=True, overflow="fold", min_width=longest)
-    table.add_column("State")
-    for name in ("Recipients", "Left", "Accepted", "Rejected", "Not sent", "Unknown"):
+    table.add_column(_("Campaign"), no_wrap=True, overflow="fold", min_width=longest)
+    table.add_column(_("State"))
+    for name in (_("Recipients"), _("Left"), _("Accepted"), _("Rejected"), _("Not sent"), _("Unknown")):
         table.add_column(name, justify="right")
     for progress in statuses:
-        counts = count_outcomes(progress).values()
-        numbers = [
-            f"{count:,}" for count in (progress.recipients, progress.queued + progress.sending, *counts)
-        ]
-        table.add_row(Text(output.clean(progress.id)), progress.state.value, *numbers)
+        counts = (progress.recipients, progress.queued + progress.sending, *count_outcomes(progress).values())
+        numbers = map(format_number, counts)
+        table.add_row(Text(output.clean(progress.id)), _(progress.state.value), *numbers)
     return table

@@ -25,10 +25,11 @@ from vavasms.cli.params import (
 )
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.numbers import check_region
 from vavasms.storage.location import Place
 
-Detach = Annotated[bool, flag("Leave it to workers (PostgreSQL only).")]
+Detach = Annotated[bool, flag(_("Leave it to workers (PostgreSQL only)."))]
 
 
 class ContactOptions(TypedDict):
@@ -50,8 +51,10 @@ class PlanOptions:
     message: Annotated[
         str | None,
         text_option(
-            "The text; {prenom|cher client} is a column and what stands for an empty cell. "
-            "`-` is standard input."
+            _(
+                "The text; {prenom|cher client} is a column and what stands for an empty cell. "
+                "`-` is standard input."
+            )
         ),
     ] = None
     message_file: MessageFile = None
@@ -60,17 +63,19 @@ class PlanOptions:
     encoding: TextEncoding = None
     region: Region = None
     repair: Repair = False
-    fold: Annotated[bool, flag("Spell the texts without the letters that cost (ê as e).")] = False
+    fold: Annotated[bool, flag(_("Spell the texts without the letters that cost (ê as e)."))] = False
     unit_price: Annotated[
-        Decimal | None, Parameter(metavar="XOF", help="What one segment costs: the gateway does not tell.")
+        Decimal | None, Parameter(metavar="XOF", help=_("What one segment costs: the gateway does not tell."))
     ] = None
-    batch_size: Annotated[int, Parameter(metavar="N", help="Numbers a request.")] = 100
-    concurrency: Annotated[int, Parameter(metavar="N", help="Requests under way at once.")] = 16
-    rate: Annotated[float | None, Parameter(metavar="N", help="Messages a second, at most.")] = None
+    batch_size: Annotated[int, Parameter(metavar="N", help=_("Numbers a request."))] = 100
+    concurrency: Annotated[int, Parameter(metavar="N", help=_("Requests under way at once."))] = 16
+    rate: Annotated[float | None, Parameter(metavar="N", help=_("Messages a second, at most."))] = None
     window: Annotated[
-        str | None, Parameter(metavar="HH:MM-HH:MM", help="The hours in which messages may leave.")
+        str | None, Parameter(metavar="HH:MM-HH:MM", help=_("The hours in which messages may leave."))
     ] = None
-    tz: Annotated[str, Parameter(metavar="ZONE", help="The time zone of these hours.")] = "Africa/Abidjan"
+    tz: Annotated[str, Parameter(metavar=_("ZONE"), help=_("The time zone of these hours."))] = (
+        "Africa/Abidjan"
+    )
 
     def policy(self) -> Policy:
         """Return the limits. Raises `InvalidInputError` where one makes no sense."""
@@ -101,21 +106,24 @@ class RunOptions(PlanOptions):
 
     sender_id: SenderId = None
     budget: Annotated[
-        Decimal | None, Parameter(metavar="XOF", help="What the campaign may cost; it pauses before more.")
+        Decimal | None, Parameter(metavar="XOF", help=_("What the campaign may cost; it pauses before more."))
     ] = None
     balance_floor: Annotated[
-        Decimal | None, Parameter(metavar="XOF", help="What must stay on the account; it pauses there.")
+        Decimal | None, Parameter(metavar="XOF", help=_("What must stay on the account; it pauses there."))
     ] = None
     daily_cap: Annotated[
-        int | None, Parameter(metavar="N", help="Messages a recipient may have in 24 hours, all campaigns.")
+        int | None,
+        Parameter(metavar="N", help=_("Messages a recipient may have in 24 hours, all campaigns.")),
     ] = None
     expect: Annotated[
-        str | None, Parameter(name="--plan", metavar="HASH", help="Refuse if the plan is no longer this one.")
+        str | None,
+        Parameter(name="--plan", metavar=_("HASH"), help=_("Refuse if the plan is no longer this one.")),
     ] = None
     test_to: Annotated[
-        str | None, Parameter(metavar="NUMBER", help="Send the first text to your own phone before asking.")
+        str | None,
+        Parameter(metavar=_("NUMBER"), help=_("Send the first text to your own phone before asking.")),
     ] = None
-    again: Annotated[bool, flag("Send the very same a second time, on purpose.")] = False
+    again: Annotated[bool, flag(_("Send the very same a second time, on purpose."))] = False
     detach: Detach = False
     yes: Yes = False
 
@@ -129,7 +137,10 @@ class RunOptions(PlanOptions):
 def read_campaign_text(options: PlanOptions, contacts: str) -> str:
     """Return the message. Raises `InvalidInputError` where the list comes from standard input as well."""
     if contacts == "-" and uses_stdin(options.message, options.message_file):
-        raise InvalidInputError("Standard input holds the list or the text, not both. Nothing was sent.")
+        raise InvalidInputError(
+            _("Standard input holds the list or the text, not both. Nothing was sent."),
+            error_code="usage.standard_input",
+        )
     return read_message(options.message, options.message_file)
 
 
@@ -138,6 +149,7 @@ def find_place(ledger: str | None, *, detach: bool) -> Place:
     place = find_ledger(ledger)
     if detach and isinstance(place, Path):
         raise misconfigured(
-            "--detach needs workers, and they need a ledger in PostgreSQL: --ledger postgresql://…"
+            _("--detach needs workers, and they need a ledger in PostgreSQL: --ledger postgresql://…"),
+            "config.postgresql",
         )
     return place

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import time
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import anyio
 from attrs import evolve, fields
 
+from vavasms.campaigns.planning.contacts import ContactList
 from vavasms.campaigns.planning.loader import Listing, plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan
+from vavasms.campaigns.planning.planner import OnLeftOut
 from vavasms.campaigns.policy import Policy, finishing_time
 from vavasms.cli import output, settings
 from vavasms.cli.commands.campaign.options import PlanOptions, read_campaign_text
@@ -23,6 +26,7 @@ from vavasms.cli.params import Contacts, JsonFlag, open_contacts
 from vavasms.cli.refused import RefusedFile, RefusedPath, open_refused
 from vavasms.cli.shell import quote
 from vavasms.errors import VavaSMSError
+from vavasms.i18n import gettext as _
 from vavasms.storage.location import Place
 
 _WIDTH = 76
@@ -48,7 +52,8 @@ def plan(
         output.print_json(make_object(outlook))
         return
     show_plan(outlook, policy, folded=options.fold)
-    output.say("\nNothing was sent. To send exactly this:", style="bold")
+    head = _("Nothing was sent. To send exactly this:")
+    output.say(f"\n{head}", style="bold")
     output.say(_command(contacts, options, outlook.hash, ledger))
 
 
@@ -70,11 +75,17 @@ async def _plan(
         text,
         batch_size=policy.batch_size,
         opted_out=opted_out,
-        on_left_out=None if refused is None else lambda contacts: refused.begin(contacts).write,
+        on_left_out=None if refused is None else partial(_write_left_out, refused),
     )
     recipients, requests = outlook.recipients, outlook.requests
     ends_at = finishing_time(policy, messages=recipients, requests=requests, starts=time.time())
     return evolve(outlook, cost=policy.cost(outlook.segments), balance=await _balance(), ends_at=ends_at)
+
+
+def _write_left_out(refused: RefusedFile, contacts: ContactList) -> OnLeftOut:
+    """Begin the file; return what writes a row of it, its reason in words for people."""
+    write = refused.begin(contacts).write
+    return lambda contact, reason: write(contact, _(reason))
 
 
 async def _balance() -> Decimal | None:

@@ -16,6 +16,8 @@ from rich.text import Text
 from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import output
+from vavasms.i18n import Message, format_number, ngettext
+from vavasms.i18n import gettext as _
 from vavasms.numbers.faults import NumberFault
 
 #: Reasons to refuse a number of which a repair may make a right one.
@@ -28,28 +30,57 @@ def show_plan(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
     """Show whom a campaign reaches, with what, for how much and until when."""
     show_numbers(plan)
     if repairable := sum(plan.refusals[fault].count for fault in _REPAIRABLE if fault in plan.refusals):
-        options = "--repair, with --region CC if all are of one country"
-        output.say(f"Of the refused, {repairable:,} may be repaired: {options}.")
+        output.say(
+            ngettext(
+                "Of the refused, {n} may be repaired: --repair, with --region CC if all are of one country.",
+                "Of the refused, {n} may be repaired: --repair, with --region CC if all are of one country.",
+                repairable,
+            )
+        )
     output.say()
     show_sending(plan, policy, folded=folded)
 
 
 def show_numbers(plan: CampaignPlan) -> None:
     """Show what becomes of the numbers of the list, with the first example of each repair and refusal."""
-    column = f", the numbers under “{output.clean(plan.phone_column)}”" if plan.phone_column else ""
-    sheet = f" of the sheet “{output.clean(plan.sheet)}”" if plan.sheet else ""
-    output.say(f"A list of {output.count(plan.rows, 'row')}{sheet}{column}", style="bold")
-    table = make_table("Numbers", "", "For example")
-    table.add_row(f"{plan.kept - plan.repaired:,}", "kept", "")
-    _add_reasons(table, plan.repaired, "repaired", plan.repairs)
-    table.add_row(f"{plan.duplicates:,}", "duplicates", "")
+    output.say(_name_list(plan), style="bold")
+    table = make_table(_("Numbers"), "", _("For example"))
+    table.add_row(*part_count(ngettext("{n} kept", "{n} kept", plan.kept - plan.repaired)))
+    table.add_row(*part_count(ngettext("{n} repaired", "{n} repaired", plan.repaired)))
+    _add_reasons(table, plan.repairs)
+    table.add_row(*part_count(ngettext("{n} duplicates", "{n} duplicates", plan.duplicates)))
     if plan.differing is not None:
-        _add_example(table, "another text", plan.differing)
-    table.add_row(f"{plan.opted_out:,}", "opted out", "")
-    _add_reasons(table, plan.refused, "refused", plan.refusals)
+        _add_example(table, _("another text"), plan.differing)
+    table.add_row(*part_count(ngettext("{n} opted out", "{n} opted out", plan.opted_out)))
+    table.add_row(*part_count(ngettext("{n} refused", "{n} refused", plan.refused)))
+    _add_reasons(table, plan.refusals)
     table.add_section()
-    table.add_row(f"{plan.numbers:,}", "in all", "")
+    table.add_row(*part_count(_("{n} in all", n=plan.numbers)))
     output.output().print(table)
+
+
+def part_count(counted: str) -> tuple[str, str]:
+    """Part `12,480 kept` into its number and its word, which agrees with the number."""
+    count, _blank, word = counted.partition(" ")
+    return count, word
+
+
+def _name_list(plan: CampaignPlan) -> Message:
+    rows = ngettext("{n} row", "{n} rows", plan.rows)
+    sheet = None if plan.sheet is None else output.clean(plan.sheet)
+    column = None if plan.phone_column is None else output.clean(plan.phone_column)
+    if sheet and column:
+        return _(
+            "A list of {rows} of the sheet “{sheet}”, the numbers under “{column}”",
+            rows=rows,
+            sheet=sheet,
+            column=column,
+        )
+    if sheet:
+        return _("A list of {rows} of the sheet “{sheet}”", rows=rows, sheet=sheet)
+    if column:
+        return _("A list of {rows}, the numbers under “{column}”", rows=rows, column=column)
+    return _("A list of {rows}", rows=rows)
 
 
 def show_sending(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
@@ -81,146 +112,206 @@ def make_object(plan: CampaignPlan) -> dict[str, Any]:
 
 def write_money(amount: Decimal) -> str:
     """Return an amount: `1,000 XOF`."""
-    return f"{output.number(amount):,} XOF"
+    return _("{amount} XOF", amount=output.number(amount))
 
 
-def _add_reasons(table: Table, count: int, fate: str, examples: Mapping[str, Example]) -> None:
-    table.add_row(f"{count:,}", fate, "")
+def _add_reasons(table: Table, examples: Mapping[str, Example]) -> None:
     for reason, example in sorted(examples.items(), key=lambda item: -item[1].count):
-        _add_example(table, reason.replace("_", " "), example)
+        _add_example(table, _(reason).replace("_", " "), example)
 
 
 def _add_example(table: Table, reason: str, example: Example) -> None:
-    table.add_row(Text(f"{example.count:,}", style="dim"), f"  {reason}", Text(_name_example(example)))
+    count = Text(format_number(example.count), style="dim")
+    table.add_row(count, f"  {reason}", Text(_name_example(example)))
 
 
 def _name_example(example: Example) -> str:
     arrow = f" → +{example.became}" if example.became is not None else ""
-    text = output.clean(example.text).strip() or "(an empty cell)"
-    return f"row {example.row:,}: {text}{arrow}"
+    return _name_row(example) + arrow
+
+
+def _name_row(example: Example) -> Message:
+    text = output.clean(example.text).strip() or _("(an empty cell)")
+    return _("row {row}: {text}", row=example.row, text=text)
 
 
 def _describe(plan: CampaignPlan, policy: Policy, *, folded: bool) -> dict[str, str]:
     return {
-        "Recipients": _name_places(plan),
-        "Requests": _count_requests(plan, policy),
-        "Text": f"“{output.clean(plan.first_text)}”",
-        "Segments": _count_segments(plan),
-        "Costly": "" if folded else _name_letters(plan),
-        "With --fold": "" if folded else _say_saving(plan),
-        "Empty cells": _name_missing(plan),
-        "No values": _name_no_values(plan),
-        "Never filled": ", ".join(f"{{{output.clean(name)}}}" for name in plan.unfilled),
-        "Braces": ", ".join(_explain_braces(output.clean(name)) for name in plan.doubled),
-        "Encoding": _name_strays(plan),
-        "Misread": _name_garbled(plan),
-        "Cost": "" if plan.cost is None else _say_cost(plan, policy),
-        "Balance": _say_balance(plan),
-        "Ends": _say_end(plan, policy),
-        "Plan": plan.hash,
+        _("Recipients"): _name_places(plan),
+        _("Requests"): _count_requests(plan, policy),
+        _("Text"): _("“{text}”", text=output.clean(plan.first_text)),
+        _("Segments"): _count_segments(plan),
+        _("Costly"): "" if folded else _name_letters(plan),
+        _("With --fold"): "" if folded else _say_saving(plan),
+        _("Empty cells"): _name_missing(plan),
+        _("No values"): _name_no_values(plan),
+        _("Never filled"): ", ".join(f"{{{output.clean(name)}}}" for name in plan.unfilled),
+        _("Braces"): ", ".join(_explain_braces(output.clean(name)) for name in plan.doubled),
+        _("Encoding"): _name_strays(plan),
+        _("Misread"): _name_garbled(plan),
+        _("Cost"): "" if plan.cost is None else _say_cost(plan, policy),
+        _("Balance"): _say_balance(plan),
+        _("Ends"): _say_end(plan, policy),
+        _("Plan"): plan.hash,
     }
 
 
 def _name_no_values(plan: CampaignPlan) -> str:
     if not plan.no_values:
         return ""
-    return f"{output.count(plan.no_values, 'cell')} that say NULL, #N/A or the like, and count as empty"
+    return ngettext(
+        "{n} cell that say NULL, #N/A or the like, and count as empty",
+        "{n} cells that say NULL, #N/A or the like, and count as empty",
+        plan.no_values,
+    )
 
 
 def _explain_braces(name: str) -> str:
-    return f"{{{{{name}}}}} is sent as {{{name}}}: write {{{name}}} for what the column holds"
+    single, doubled = f"{{{name}}}", f"{{{{{name}}}}}"
+    return _(
+        "{doubled} is sent as {single}: write {single} for what the column holds",
+        doubled=doubled,
+        single=single,
+    )
 
 
 def _name_strays(plan: CampaignPlan) -> str:
     if plan.strays is None:
         return ""
-    records = output.count(plan.strays.count, "record")
-    return f"{plan.encoding}, but for {records}: {_name_example(plan.strays)}"
+    return ngettext(
+        "{encoding}, but for {n} record: {example}",
+        "{encoding}, but for {n} records: {example}",
+        plan.strays.count,
+        encoding=plan.encoding,
+        example=_name_row(plan.strays),
+    )
 
 
 def _name_garbled(plan: CampaignPlan) -> str:
     if plan.garbled is None:
         return ""
-    texts = output.count(plan.garbled.count, "text")
-    text = output.clean(plan.garbled.text)
-    where = f"row {plan.garbled.row:,}: {text}" if plan.garbled.row else "the message"
-    advice = "; --encoding names the file's" if plan.encoding and plan.garbled.row else ""
-    return f"{texts} with letters that look wrongly decoded: {where}{advice}"
+    where = _name_row(plan.garbled) if plan.garbled.row else _("the message")
+    if plan.encoding and plan.garbled.row:
+        where = _("{where}; --encoding names the file's", where=where)
+    return ngettext(
+        "{n} text with letters that look wrongly decoded: {where}",
+        "{n} texts with letters that look wrongly decoded: {where}",
+        plan.garbled.count,
+        where=where,
+    )
 
 
 def _name_places(plan: CampaignPlan) -> str:
     places = []
     for country, count in plan.countries.items():
         ranges = [
-            f"{name.removeprefix(f'{country} ')} {number:,}"
+            f"{_name_range(name.removeprefix(f'{country} '))} {format_number(number)}"
             for name, number in plan.operators.items()
             if name.startswith(f"{country} ")
         ]
-        places.append(f"{country} {count:,} ({', '.join(ranges[:_SHOWN])})")
-    return f"{plan.recipients:,}: {'; '.join(places)}"
+        places.append(f"{country} {format_number(count)} ({', '.join(ranges[:_SHOWN])})")
+    return _("{n}: {places}", n=plan.recipients, places=_("; ").join(places))
+
+
+def _name_range(name: str) -> str:
+    # Anything else is the name of an operator.
+    return _("other") if name == "other" else name
 
 
 def _count_requests(plan: CampaignPlan, policy: Policy) -> str:
     if plan.is_personal:
-        return (
-            f"{plan.requests:,}: nearly every recipient has a text of their own, and so a request of "
-            "their own. That takes longer than one text for all."
+        return _(
+            "{n}: nearly every recipient has a text of their own, and so a request of "
+            "their own. That takes longer than one text for all.",
+            n=plan.requests,
         )
-    return f"{plan.requests:,} of up to {output.count(policy.batch_size, 'number')}"
+    return ngettext(
+        "{requests} of up to {n} number",
+        "{requests} of up to {n} numbers",
+        policy.batch_size,
+        requests=plan.requests,
+    )
 
 
 def _count_segments(plan: CampaignPlan) -> str:
-    most = f", {plan.segments / plan.recipients:.3g} a recipient"
+    each = Decimal(f"{plan.segments / plan.recipients:.3g}")
     if not plan.ucs2_recipients:
-        return f"{plan.segments:,}{most}, all in GSM-7"
-    share = "all" if plan.ucs2_recipients == plan.recipients else f"{plan.ucs2_recipients:,}"
-    return f"{plan.segments:,}{most}, {share} in UCS-2 (70 characters instead of 160)"
+        return _("{n}, {each} a recipient, all in GSM-7", n=plan.segments, each=each)
+    if plan.ucs2_recipients == plan.recipients:
+        return _(
+            "{n}, {each} a recipient, all in UCS-2 (70 characters instead of 160)",
+            n=plan.segments,
+            each=each,
+        )
+    return _(
+        "{n}, {each} a recipient, {share} in UCS-2 (70 characters instead of 160)",
+        n=plan.segments,
+        each=each,
+        share=plan.ucs2_recipients,
+    )
 
 
 def _name_letters(plan: CampaignPlan) -> str:
-    letters = [f"{output.clean(letter) or '?'} ({count:,})" for letter, count in plan.offending.items()]
-    more = f" and {len(letters) - _SHOWN:,} more" if len(letters) > _SHOWN else ""
-    return ", ".join(letters[:_SHOWN]) + more
+    letters = [
+        f"{output.clean(letter) or '?'} ({format_number(count)})" for letter, count in plan.offending.items()
+    ]
+    shown = ", ".join(letters[:_SHOWN])
+    more = len(letters) - _SHOWN
+    return _("{names} and {n} more", names=shown, n=more) if more > 0 else shown
 
 
 def _say_saving(plan: CampaignPlan) -> str:
     if plan.segments_if_folded >= plan.segments:
         return ""
-    cost = "" if plan.cost_if_folded is None else f", {write_money(plan.cost_if_folded)}"
+    segments = ngettext("{n} segment", "{n} segments", plan.segments_if_folded)
     saved = 100 - 100 * plan.segments_if_folded // plan.segments
-    return f"{output.count(plan.segments_if_folded, 'segment')}{cost}: {saved} % less"
+    if plan.cost_if_folded is None:
+        return _("{segments}: {saved} % less", segments=segments, saved=saved)
+    cost = write_money(plan.cost_if_folded)
+    return _("{segments}, {cost}: {saved} % less", segments=segments, cost=cost, saved=saved)
 
 
 def _name_missing(plan: CampaignPlan) -> str:
-    cells = [f"{{{output.clean(name)}}} of {count:,}" for name, count in plan.missing.items()]
-    return f"{', '.join(cells)}; write {{column|words}} to fill them" if cells else ""
+    cells = [
+        _("{column} of {n}", column="{" + output.clean(name) + "}", n=count)
+        for name, count in plan.missing.items()
+    ]
+    return _("{cells}; write {{column|words}} to fill them", cells=", ".join(cells)) if cells else ""
 
 
 def _say_cost(plan: CampaignPlan, policy: Policy) -> str:
     assert plan.cost is not None and policy.unit_price is not None  # noqa: PT018  one follows the other
-    cost = f"{write_money(plan.cost)}, at {write_money(policy.unit_price)} a segment"
+    price = write_money(policy.unit_price)
+    cost = _("{cost}, at {price} a segment", cost=write_money(plan.cost), price=price)
     if policy.budget is None or plan.cost <= policy.budget:
         return cost
-    return f"{cost}; the budget of {write_money(policy.budget)} pauses it before that"
+    budget = write_money(policy.budget)
+    return _("{cost}; the budget of {budget} pauses it before that", cost=cost, budget=budget)
 
 
 def _say_balance(plan: CampaignPlan) -> str:
     if plan.balance is None:
         return ""
-    after = plan.balance_after
+    after, now = plan.balance_after, write_money(plan.balance)
     if after is None:
-        return f"{write_money(plan.balance)} now"
-    short = " — it does not suffice" if after < 0 else ""
-    return f"{write_money(plan.balance)} now, {write_money(after)} after{short}"
+        return _("{balance} now", balance=now)
+    if after < 0:
+        return _("{balance} now, {after} after — it does not suffice", balance=now, after=write_money(after))
+    return _("{balance} now, {after} after", balance=now, after=write_money(after))
 
 
 def _say_end(plan: CampaignPlan, policy: Policy) -> str:
     if plan.ends_at is None:
         return ""
     if not math.isfinite(plan.ends_at):
-        return "not within a century at this rate"
+        return _("not within a century at this rate")
     zone = None if policy.window is None else policy.window.zone
     ends = datetime.fromtimestamp(plan.ends_at, zone)
-    day = "" if ends.date() == datetime.now(zone).date() else f" on {ends:%Y-%m-%d}"
-    where = "" if zone is None else f" ({zone.key})"
-    return f"about {ends:%H:%M}{day}{where}, if it starts now"
+    when: str = f"{ends:%H:%M}"
+    if ends.date() != datetime.now(zone).date():
+        year, month, day_of_month = ends.strftime("%Y %m %d").split()
+        day = _("{year}-{month}-{day}", year=year, month=month, day=day_of_month)
+        when = _("{time} on {day}", time=when, day=day)
+    if zone is not None:
+        when = f"{when} ({zone.key})"
+    return _("about {when}, if it starts now", when=when)

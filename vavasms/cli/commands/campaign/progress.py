@@ -19,6 +19,8 @@ from rich.text import Text
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.status_view import describe_cost, make_object, settled, tell_outcomes
+from vavasms.i18n import format_number
+from vavasms.i18n import gettext as _
 from vavasms.ledger.models import CampaignStatus
 
 #: Lines elsewhere than on a terminal, about.
@@ -65,7 +67,7 @@ def progress(policy: Policy, *, as_json: bool, quiet: bool = False) -> Iterator[
     """
     console = output.output()
     if quiet:
-        yield _ProgressLines(write=lambda _: None)
+        yield _ProgressLines(write=lambda _status: None)
         return
     if as_json or not console.is_terminal:
         yield _ProgressLines(write=_print_object if as_json else _print_line)
@@ -114,7 +116,13 @@ def draw(status: CampaignStatus, policy: Policy, pace: float) -> Group:
     done = settled(status)
     ahead = Table.grid(padding=(0, 2, 0, 0))
     bar = ProgressBar(total=max(status.recipients, 1), completed=done, width=_BAR)
-    ahead.add_row(" ", bar, f"{done:,}/{status.recipients:,}", f"{pace:,.0f}/s", _say_left(status, pace))
+    ahead.add_row(
+        " ",
+        bar,
+        f"{format_number(done)}/{format_number(status.recipients)}",
+        f"{format_number(round(pace))}/s",
+        _say_left(status, pace),
+    )
     outcomes = Text("   ").append_text(tell_outcomes(status)).append(f"  {describe_cost(status, policy)}")
     return Group(ahead, outcomes)
 
@@ -122,17 +130,19 @@ def draw(status: CampaignStatus, policy: Policy, pace: float) -> Group:
 def _say_left(status: CampaignStatus, pace: float) -> str:
     left = status.queued + status.sending
     if not left:
-        return "done"
+        return _("done")
     if pace <= 0:
-        return "waiting"
+        return _("waiting")
     minutes, seconds = divmod(round(left / pace), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02} left"
+    time_left = f"{hours}:{minutes:02}:{seconds:02}"
+    return _("{time} left", time=time_left)
 
 
 def _print_line(status: CampaignStatus) -> None:
-    head = f"{settled(status):>9,} of {status.recipients:,}: "
-    output.say(Text(head).append_text(tell_outcomes(status)))
+    done = f"{format_number(settled(status)):>9}"
+    head = _("{done} of {total}:", done=done, total=status.recipients)
+    output.say(Text(f"{head} ").append_text(tell_outcomes(status)))
 
 
 def _print_object(status: CampaignStatus) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Annotated, Literal
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,19 +14,28 @@ from vavasms.campaigns.report import (
     RecipientReport,
     csv_line,
     format_csv,
+    format_excel,
     format_json,
     format_text,
     read_report,
 )
 from vavasms.cli import output
+from vavasms.cli.commands.campaign.status_view import count_outcome, count_outcomes
 from vavasms.cli.ledger_option import LedgerPath, run_on_ledger
-from vavasms.cli.params import CampaignId, JsonFlag
+from vavasms.cli.params import CampaignId, JsonFlag, flag
+from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import ngettext
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import CampaignStatus
+
+#: The mark by which Excel knows UTF-8.
+_MARK = "\ufeff"
 
 _FORMATS: dict[str, Callable[[RecipientReport], str]] = {
     "text": format_text,
     "csv": format_csv,
+    "excel": format_excel,
     "json": format_json,
 }
 
@@ -36,16 +46,27 @@ def report(
     *,
     form: Annotated[
         Literal["text", "csv", "json"],
-        Parameter(name="--format", help="For people, for spreadsheets, or an object a line for programs."),
+        Parameter(name="--format", help=_("For people, for spreadsheets, or an object a line for programs.")),
     ] = "text",
+    excel: Annotated[bool, flag(_("Write the CSV as Excel in French opens it: with semicolons."))] = False,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Report what became of the message to each recipient."""
     chosen = "json" if as_json else form
-    status, written = run_on_ledger(ledger, lambda opened: _write(opened, campaign_id, chosen))
+    if excel and chosen != "csv":
+        raise InvalidInputError(
+            _("--excel is for CSV only: add --format csv."), error_code="usage.options", outcome=None
+        )
+    if excel:
+        stream: Any = sys.stdout
+        with suppress(AttributeError):  # a stream that some host program put there
+            stream.reconfigure(encoding="utf-8")
+    status, written = run_on_ledger(
+        ledger, lambda opened: _write(opened, campaign_id, "excel" if excel else chosen)
+    )
     if written < status.recipients:
-        output.warn("The numbers of this campaign are forgotten: only its counts are left")
+        output.warn(_("The numbers of this campaign are forgotten: only its counts are left"))
     if chosen == "text":
         _summarize(status)
 
@@ -55,6 +76,8 @@ async def _write(ledger: Ledger, campaign_id: str, form: str) -> tuple[CampaignS
     await ledger.status(campaign_id)
     if form == "csv":
         out.write(csv_line(COLUMNS))
+    if form == "excel":
+        out.write(_MARK + csv_line(COLUMNS, excel=True))
     async for recipient in read_report(ledger, campaign_id):
         out.write(line(recipient))
         written += 1
@@ -62,8 +85,8 @@ async def _write(ledger: Ledger, campaign_id: str, form: str) -> tuple[CampaignS
 
 
 def _summarize(status: CampaignStatus) -> None:
-    names = ("accepted", "rejected", "not_sent", "unknown")
-    fates = [f"{getattr(status, name):,} {name.replace('_', ' ')}" for name in names]
-    waiting = status.queued + status.sending
-    more = [f"{waiting:,} waiting"] if waiting else []
-    output.say(f"{output.count(status.recipients, 'recipient')}: {', '.join(fates + more)}.")
+    fates: list[str] = [count_outcome(outcome, count) for outcome, count in count_outcomes(status).items()]
+    if waiting := status.queued + status.sending:
+        fates.append(ngettext("{n} waiting", "{n} waiting", waiting))
+    recipients = ngettext("{n} recipient", "{n} recipients", status.recipients)
+    output.say(_("{recipients}: {fates}.", recipients=recipients, fates=", ".join(fates)))

@@ -7,6 +7,7 @@ import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -15,16 +16,22 @@ from cyclopts import Parameter
 
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.cli import exit_codes, output
+from vavasms.cli.commands.campaign.plan_view import write_money
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.output import moment
 from vavasms.cli.params import CampaignId, JsonFlag, Yes, flag
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError, LedgerBusyError
+from vavasms.i18n import current_language, format_moment, format_number, ngettext
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+from vavasms.i18n.stored import say_stored
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import RESEND_GRACE
 from vavasms.ledger.models import StoredBatch
 
-_NOTE = "Marked as sent by hand."
+#: Kept in the ledger.
+_NOTE = N_("Marked as sent by hand.")
 _WIDTH = 76
 
 
@@ -33,14 +40,17 @@ _WIDTH = 76
 class ResolveOptions:
     """What is decided, and about which batches."""
 
-    mark_sent: Annotated[bool, flag("Take them for accepted; nothing is sent.")] = False
-    resend: Annotated[bool, flag("Queue them again: who has it gets a second SMS.")] = False
+    mark_sent: Annotated[bool, flag(_("Take them for accepted; nothing is sent."))] = False
+    resend: Annotated[bool, flag(_("Queue them again: who has it gets a second SMS."))] = False
     batch: Annotated[
         tuple[int, ...],
-        Parameter(metavar="NO", negative=(), show_default=False, help="This batch only; may be repeated."),
+        Parameter(
+            metavar=_("NO"), negative=(), show_default=False, help=_("This batch only; may be repeated.")
+        ),
     ] = ()
     unit_price: Annotated[
-        Decimal | None, Parameter(metavar="XOF", help="What one segment costs, if the campaign does not say.")
+        Decimal | None,
+        Parameter(metavar="XOF", help=_("What one segment costs, if the campaign does not say.")),
     ] = None
     yes: Yes = False
 
@@ -56,7 +66,8 @@ def resolve(
     """Show the batches whose outcome is unknown, and decide on them."""
     if options.mark_sent and options.resend:
         raise InvalidInputError(
-            "--mark-sent and --resend exclude each other: name the batches of each with --batch.",
+            _("--mark-sent and --resend exclude each other: name the batches of each with --batch."),
+            error_code="usage.options",
             outcome=None,
         )
     resolution = _Resolution(
@@ -81,7 +92,9 @@ class _Resolution:
         batches = self._choose(await ledger.unknown(self.campaign_id))
         if deciding and is_purged(batches):
             raise InvalidInputError(
-                "The numbers of this campaign are forgotten: nothing can be decided any more.", outcome=None
+                _("The numbers of this campaign are forgotten: nothing can be decided any more."),
+                error_code="campaign.purged",
+                outcome=None,
             )
         if not (deciding and self.as_json):
             self._list(batches, policy, deciding=deciding)
@@ -100,8 +113,13 @@ class _Resolution:
         wanted = set(self.options.batch)
         if missing := wanted - {batch.number for batch in batches}:
             raise InvalidInputError(
-                f"The outcome of batch {min(missing)} is not unknown: see `vavasms campaign resolve "
-                f"{self.campaign_id}`. Nothing was changed.",
+                _(
+                    "The outcome of batch {number} is not unknown: see `vavasms campaign resolve {id}`. "
+                    "Nothing was changed.",
+                    number=str(min(missing)),
+                    id=self.campaign_id,
+                ),
+                error_code="campaign.batch",
                 outcome=None,
             )
         return [batch for batch in batches if batch.number in wanted] if wanted else batches
@@ -114,8 +132,10 @@ class _Resolution:
         show_unknown(self.campaign_id, batches, policy)
         if batches and not deciding and not is_purged(batches):
             name = f"vavasms campaign resolve {output.clean(self.campaign_id)}"
-            output.say(f"If they were sent:      {name} --mark-sent{self.again}")
-            output.say(f"If they were not sent:  {name} --resend{self.again}")
+            sent, not_sent = _("If they were sent:"), _("If they were not sent:")
+            width = max(len(sent), len(not_sent)) + 2
+            output.say(f"{sent:<{width}}{name} --mark-sent{self.again}")
+            output.say(f"{not_sent:<{width}}{name} --resend{self.again}")
 
     async def _decide(self, ledger: Ledger, batches: Sequence[StoredBatch]) -> int:
         """Decide so that no late answer of a living runner can come in between.
@@ -129,8 +149,10 @@ class _Resolution:
             async with ledger.take_over(time.time()):
                 return await self._change(ledger, batches, sent_before=math.inf)
         raise LedgerBusyError(
-            "A runner is at work on this ledger: wait for its end, or stop it, then decide. "
-            "Nothing was changed."
+            _(
+                "A runner is at work on this ledger: wait for its end, or stop it, then decide. "
+                "Nothing was changed."
+            )
         )
 
     async def _change(self, ledger: Ledger, shown: Sequence[StoredBatch], *, sent_before: float) -> int:
@@ -144,10 +166,18 @@ class _Resolution:
         return await ledger.resend(self.campaign_id, numbers, sent_before=sent_before)
 
     def _question(self, batches: Sequence[StoredBatch]) -> str:
-        people = output.count(sum(map(included, batches)), "recipient")
+        people = sum(map(included, batches))
         if self.options.mark_sent:
-            return f"{people} will be taken for accepted: they are not sent to again."
-        return f"{people} will be sent to again: whoever has the SMS gets a second one, paid again."
+            return ngettext(
+                "{n} recipient will be taken for accepted: they are not sent to again.",
+                "{n} recipients will be taken for accepted: they are not sent to again.",
+                people,
+            )
+        return ngettext(
+            "{n} recipient will be sent to again: whoever has the SMS gets a second one, paid again.",
+            "{n} recipients will be sent to again: whoever has the SMS gets a second one, paid again.",
+            people,
+        )
 
     def _report(self, changed: int, left: int) -> None:
         if self.as_json:
@@ -155,11 +185,16 @@ class _Resolution:
             counts = {"batches": changed, "unknown": left}
             output.print_json({"id": self.campaign_id, "decision": decision, **counts})
             return
-        batches = output.count(changed, "batch")
         if self.options.mark_sent and changed:
-            output.say(f"Marked as sent: {batches}.")
+            output.say(ngettext("Marked as sent: {n} batch.", "Marked as sent: {n} batches.", changed))
         elif changed:
-            output.say(f"Queued again: {batches}. A campaign that does not run waits for you:")
+            output.say(
+                ngettext(
+                    "Queued again: {n} batch. A campaign that does not run waits for you:",
+                    "Queued again: {n} batches. A campaign that does not run waits for you:",
+                    changed,
+                )
+            )
             output.say(f"  vavasms campaign resume {output.clean(self.campaign_id)}{self.again}")
 
 
@@ -180,14 +215,19 @@ def _warn_of_recent(sent_at: Sequence[float], sent_before: float) -> None:
     """Warn of what is left as it is, since a call may still be under way, and until when."""
     recent = [at for at in sent_at if at >= sent_before]
     if recent:
-        batches = output.count(len(recent), "batch")
-        minutes = output.count(int((max(recent) - sent_before) // 60) + 1, "minute")
-        output.warn(f"Too recent to be sent again, an answer may still come: {batches}. Try in {minutes}")
+        minutes = int((max(recent) - sent_before) // 60) + 1
+        output.warn(
+            _(
+                "Too recent to be sent again, an answer may still come: {batches}. Try in {minutes}",
+                batches=ngettext("{n} batch", "{n} batches", len(recent)),
+                minutes=ngettext("{n} minute", "{n} minutes", minutes),
+            )
+        )
 
 
 def included(batch: StoredBatch) -> int:
     """Count the recipients that were sent to, those left out at the claim not."""
-    return sum(exclusion is None for _, exclusion in batch.recipients)
+    return sum(exclusion is None for _number, exclusion in batch.recipients)
 
 
 def is_purged(batches: Sequence[StoredBatch]) -> bool:
@@ -220,40 +260,69 @@ def show_unknown(campaign_id: str, batches: Sequence[StoredBatch], policy: Polic
     """Show each batch with what it may cost and what hints at its fate."""
     name = output.clean(campaign_id)
     if not batches:
-        output.say(f"Nothing of the campaign {name} is unknown.")
+        output.say(_("Nothing of the campaign {id} is unknown.", id=name))
         return
     if is_purged(batches):
-        output.say(f"What is unknown of the campaign {name} stays so: its numbers are forgotten.")
+        output.say(_("What is unknown of the campaign {id} stays so: its numbers are forgotten.", id=name))
         return
-    people = output.count(sum(map(included, batches)), "recipient")
+    head = ngettext(
+        "Of {n} recipient of the campaign {id} it is unknown whether the SMS was sent.",
+        "Of {n} recipients of the campaign {id} it is unknown whether the SMS was sent.",
+        sum(map(included, batches)),
+        id=name,
+    )
+    output.say(head, style="bold")
     price = _price(sum(map(risk, batches)), policy)
-    output.say(f"Of {people} of the campaign {name} it is unknown whether the SMS was sent.", style="bold")
-    output.say(f"At risk, once more if they are sent again: {price}.")
+    output.say(_("At risk, once more if they are sent again: {price}.", price=price))
     for batch in batches:
         _show_batch(batch, policy)
     output.say()
 
 
 def _show_batch(batch: StoredBatch, policy: Policy) -> None:
-    when = "" if batch.sending_at is None else f", sent at {moment(batch.sending_at)}"
-    people = output.count(included(batch), "recipient")
+    values = {
+        "number": str(batch.number),
+        "people": ngettext("{n} recipient", "{n} recipients", included(batch)),
+        "price": _price(risk(batch), policy),
+    }
     output.say()
-    output.say(f"Batch {batch.number}: {people}{when}, {_price(risk(batch), policy)}")
-    error = output.clean(batch.record.error or "No word is kept of what happened.")
+    if batch.sending_at is None:
+        output.say(_("Batch {number}: {people}, {price}", **values))
+    else:
+        when = _show_moment(batch.sending_at)
+        output.say(_("Batch {number}: {people}, sent at {when}, {price}", **values, when=when))
+    kept = batch.record.error
+    error = output.clean(say_stored(kept) if kept else _("No word is kept of what happened."))
     output.say(textwrap.indent(textwrap.fill(error, _WIDTH), "  "))
     if batch.record.lot_id:
-        output.say(f"  The gateway named the lot {output.clean(batch.record.lot_id)}.")
+        lot = _("The gateway named the lot {id}.", id=output.clean(batch.record.lot_id))
+        output.say(f"  {lot}")
     output.say(f"  {_hint(batch.balance_before, batch.balance_after)}")
+
+
+def _show_moment(at: float) -> str:
+    """Return a moment for people: of this machine's zone in French, of UTC in English, as in JSON."""
+    # The clock on the wall is what people compare with; the English one is also read by programs.
+    return (
+        moment(at) if current_language() == "en" else format_moment(datetime.fromtimestamp(at).astimezone())
+    )
 
 
 def _price(segments: int, policy: Policy) -> str:
     cost = policy.cost(segments)
-    counted = output.count(segments, "segment")
-    return counted if cost is None else f"{counted}, {output.number(cost):,} XOF"
+    counted = ngettext("{n} segment", "{n} segments", segments)
+    return counted if cost is None else f"{counted}, {write_money(cost)}"
 
 
 def _hint(before: Decimal | None, after: Decimal | None) -> str:
     if before is None or after is None:
-        return "The balance was not read on both sides of it."
-    change = f"{output.number(before):,} XOF before it, {output.number(after):,} XOF after"
-    return f"Balance: {change} ({output.number(after - before):+,}; other batches count in it)."
+        return _("The balance was not read on both sides of it.")
+    difference = output.number(after - before)
+    sign = "+" if difference >= 0 else ""
+    change = f"{sign}{format_number(difference)}"
+    return _(
+        "Balance: {before} before it, {after} after ({change}; other batches count in it).",
+        before=write_money(before),
+        after=write_money(after),
+        change=change,
+    )

@@ -13,8 +13,9 @@ from cyclopts import Parameter
 
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, load_policy
-from vavasms.campaigns.runner import CampaignRun, CampaignRunner
+from vavasms.campaigns.runner import CampaignRun, CampaignRunner, nothing_left
 from vavasms.campaigns.sending.dispatcher import INTERRUPTED
+from vavasms.campaigns.wording import in_a_state
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign import status_view
 from vavasms.cli.commands.campaign.options import Detach, RunOptions, find_place, read_campaign_text
@@ -26,14 +27,17 @@ from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.params import CampaignId, Contacts, JsonFlag, open_contacts
 from vavasms.cli.prompts import check_terminal
 from vavasms.cli.signals import run_until_signalled, terminable
-from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+from vavasms.i18n import ngettext
+from vavasms.i18n.stored import say_stored
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.states import CampaignEvent, CampaignState, campaign_sources
 
 _NOTICES = (
-    "Interrupted: finishing what is under way. Ctrl-C again does not wait.",
-    "Interrupted again: what is under way and was not answered becomes unknown.",
+    N_("Interrupted: finishing what is under way. Ctrl-C again does not wait."),
+    N_("Interrupted again: what is under way and was not answered becomes unknown."),
 )
 
 
@@ -72,10 +76,10 @@ def resume(
     /,
     *,
     budget: Annotated[
-        Decimal | None, Parameter(metavar="XOF", help="What it may cost in all, what is spent included.")
+        Decimal | None, Parameter(metavar="XOF", help=_("What it may cost in all, what is spent included."))
     ] = None,
     balance_floor: Annotated[
-        Decimal | None, Parameter(metavar="XOF", help="What must stay on the account from now on.")
+        Decimal | None, Parameter(metavar="XOF", help=_("What must stay on the account from now on."))
     ] = None,
     detach: Detach = False,
     ledger: LedgerPath = None,
@@ -96,7 +100,9 @@ def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
     try:
         ended, policy = run_on_ledger(ledger, partial(_send, campaign_id=campaign_id, as_json=as_json))
     except KeyboardInterrupt as interrupt:
-        interrupt.add_note(f"vavasms: to go on, vavasms campaign resume {campaign_id}{option}")
+        command = f"vavasms campaign resume {campaign_id}{option}"
+        note = _("to go on, {command}", command=command)
+        interrupt.add_note(f"vavasms: {note.english if as_json else note}")
         raise
     if as_json:
         output.print_json(_as_object(ended, policy))
@@ -129,7 +135,7 @@ async def run_campaign(
         partial(runner.run, campaign_id, on_progress=display),
         runner.stop,
         note=display.note,
-        sentences=_NOTICES,
+        sentences=(_(_NOTICES[0]), _(_NOTICES[1])),
     )
     if run is None:
         await runner.ledger.pause(campaign_id, INTERRUPTED)
@@ -142,23 +148,34 @@ def _announce(status: CampaignStatus, policy: Policy, *, as_json: bool) -> None:
     if as_json:
         output.print_json({"event": "start", **status_view.make_object(status)})
     else:
-        everybody = output.count(status.recipients, "recipient")
-        output.say(f"\nSending to {status.queued:,} of {everybody}. Ctrl-C pauses it.", style="bold")
+        head = ngettext(
+            "Sending to {queued} of {n} recipient. Ctrl-C pauses it.",
+            "Sending to {queued} of {n} recipients. Ctrl-C pauses it.",
+            status.recipients,
+            queued=status.queued,
+        )
+        output.say(f"\n{head}", style="bold")
         if policy.window is not None and not policy.window.is_open(time.time()):
             window = policy.window
-            output.say(
-                f"  It waits for {window.opens:%H:%M}: the hours are {window.hours} ({window.zone.key})."
+            opens = f"{window.opens:%H:%M}"
+            sentence = _(
+                "It waits for {time}: the hours are {hours} ({zone}).",
+                time=opens,
+                hours=window.hours,
+                zone=window.zone.key,
             )
+            output.say(f"  {sentence}")
     sys.stdout.flush()
 
 
 def _headline(ended: status_view.SignalledRun) -> str:
     status = ended.status
     if ended.interrupted:
-        return "Interrupted. The report so far"
+        return _("Interrupted. The report so far")
     if status.state is CampaignState.DONE:
-        return "The closing report"
-    return f"The campaign is {status.state.value}: {output.clean(status.reason or '')}"
+        return _("The closing report")
+    why = output.clean(say_stored(status.reason or ""))
+    return _("The campaign {is_state}: {why}", is_state=in_a_state(status.state), why=why)
 
 
 def _as_object(ended: status_view.SignalledRun, policy: Policy) -> dict[str, object]:
@@ -168,7 +185,7 @@ def _as_object(ended: status_view.SignalledRun, policy: Policy) -> dict[str, obj
         **status_view.make_object(ended.status),
         "cost": policy.cost(ended.status.segments),
         "interrupted": ended.interrupted,
-        "error": None if error is None else f"{type(error).__name__}: {error}",
+        "error": None if error is None else f"{type(error).__name__}: {error.english}",
     }
 
 
@@ -190,18 +207,20 @@ async def _start(ledger: Ledger, campaign_id: str) -> CampaignStatus:
     status = await ledger.status(campaign_id)
     if started:
         return status
-    raise InvalidInputError(
-        f"The campaign {campaign_id!r} is {status.state.value}: nothing of it is left to send."
-    )
+    raise nothing_left(campaign_id, status.state)
 
 
 def _introduce(status: CampaignStatus, option: str) -> None:
-    waiting = output.count(status.queued, "recipient")
-    output.say(f"\nLeft to the workers: {waiting} to send to.", style="bold")
-    steps = {
-        "To follow it": f"campaign status {status.id}",
-        "To stop it": f"campaign pause {status.id}",
-        "To start a worker": "worker",
-    }
-    for purpose, command in steps.items():
-        output.say(f"{purpose + ':':<26}vavasms {command}{option}")
+    head = ngettext(
+        "Left to the workers: {n} recipient to send to.",
+        "Left to the workers: {n} recipients to send to.",
+        status.queued,
+    )
+    output.say(f"\n{head}", style="bold")
+    status_view.show_steps(
+        {
+            _("To follow it:"): f"campaign status {status.id}{option}",
+            _("To stop it:"): f"campaign pause {status.id}{option}",
+            _("To start a worker:"): f"worker{option}",
+        }
+    )

@@ -10,8 +10,11 @@ from rich.text import Text
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun
 from vavasms.cli import exit_codes, output
-from vavasms.cli.commands.campaign.plan_view import make_table, write_money
+from vavasms.cli.commands.campaign.plan_view import make_table, part_count, write_money
 from vavasms.errors import Outcome
+from vavasms.i18n import Message, ngettext
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.rows import OVER_BUDGET
 from vavasms.ledger.states import CampaignState
@@ -24,11 +27,13 @@ STYLES = {
     Outcome.UNKNOWN: "magenta",
 }
 _MEANINGS = {
-    Outcome.ACCEPTED: "the gateway took the message",
-    Outcome.REJECTED: "the gateway refused it",
-    Outcome.NOT_SENT: "left out or cancelled: nothing was sent to them",
-    Outcome.UNKNOWN: "it left, its fate is not known: a person decides",
+    Outcome.ACCEPTED: N_("the gateway took the message"),
+    Outcome.REJECTED: N_("the gateway refused it"),
+    Outcome.NOT_SENT: N_("left out or cancelled: nothing was sent to them"),
+    Outcome.UNKNOWN: N_("it left, its fate is not known: a person decides"),
 }
+#: Columns before the command, in what can be done next.
+_STEP_WIDTH = 26
 #: The first of these that applies.
 _ORDER = (exit_codes.UNKNOWN, exit_codes.REJECTED, exit_codes.USAGE, exit_codes.NOT_SENT)
 
@@ -59,7 +64,7 @@ def settled(status: CampaignStatus) -> int:
 def tell_outcomes(status: CampaignStatus) -> Text:
     """Return the four outcomes in one line."""
     parts = [
-        Text(f"{count:,} {_name(outcome)}", style=STYLES[outcome] if count else "dim")
+        Text(count_outcome(outcome, count), style=STYLES[outcome] if count else "dim")
         for outcome, count in count_outcomes(status).items()
     ]
     return Text(", ").join(parts)
@@ -68,7 +73,9 @@ def tell_outcomes(status: CampaignStatus) -> Text:
 def describe_cost(status: CampaignStatus, policy: Policy) -> str:
     """Return what was spent so far, the unknown taken for sent."""
     cost = policy.cost(status.segments)
-    return output.count(status.segments, "segment") if cost is None else write_money(cost)
+    if cost is None:
+        return ngettext("{n} segment", "{n} segments", status.segments)
+    return write_money(cost)
 
 
 def make_object(status: CampaignStatus) -> dict[str, object]:
@@ -88,14 +95,17 @@ def make_object(status: CampaignStatus) -> dict[str, object]:
 
 def show_outcomes(status: CampaignStatus, policy: Policy) -> None:
     """Show what became of every recipient, what that means and what it cost."""
-    table = make_table("Recipients", "Outcome", "Which means")
+    table = make_table(_("Recipients"), _("Outcome"), _("Which means"))
     for outcome, count in count_outcomes(status).items():
-        word = Text(_name(outcome), style=STYLES[outcome] if count else "dim")
-        table.add_row(f"{count:,}", word, _MEANINGS[outcome] if count else "")
+        number, word = part_count(count_outcome(outcome, count))
+        style = STYLES[outcome] if count else "dim"
+        table.add_row(number, Text(word, style=style), _(_MEANINGS[outcome]) if count else "")
     if waiting := status.queued + status.sending:
-        table.add_row(f"{waiting:,}", Text("queued", style="cyan"), "still to be sent")
+        number, word = part_count(ngettext("{n} queued", "{n} queued", waiting))
+        table.add_row(number, Text(word, style="cyan"), _("still to be sent"))
     table.add_section()
-    table.add_row(f"{status.recipients:,}", "in all", f"cost: {describe_cost(status, policy)}")
+    cost = _("cost: {cost}", cost=describe_cost(status, policy))
+    table.add_row(*part_count(_("{n} in all", n=status.recipients)), cost)
     output.output().print(table)
 
 
@@ -103,15 +113,24 @@ def show_next(status: CampaignStatus, ledger: str) -> None:
     """Show the commands that go on from here; `ledger` is the option that names it, or nothing."""
     waits = status.queued + status.sending > 0 and status.state is not CampaignState.CANCELLED
     steps = {
-        "To go on": ("resume", waits),
-        "To decide on the unknown": ("resolve", status.unknown > 0),
-        "Recipient by recipient": ("report", True),
+        _("To go on:"): ("resume", waits),
+        _("To decide on the unknown:"): ("resolve", status.unknown > 0),
+        _("Recipient by recipient:"): ("report", True),
     }
-    output.say()
+    commands = {}
     for purpose, (command, applies) in steps.items():
         if applies:
             more = " --budget XOF" if command == "resume" and status.reason == OVER_BUDGET else ""
-            output.say(f"{purpose + ':':<26}vavasms campaign {command} {status.id}{ledger}{more}")
+            commands[purpose] = f"campaign {command} {status.id}{ledger}{more}"
+    output.say()
+    show_steps(commands)
+
+
+def show_steps(commands: Mapping[Message, str]) -> None:
+    """Show commands, each behind its purpose."""
+    width = max(_STEP_WIDTH, *(len(purpose) + 1 for purpose in commands))
+    for purpose, command in commands.items():
+        output.say(f"{purpose:<{width}}vavasms {command}")
 
 
 def choose_code(ended: SignalledRun) -> int:
@@ -126,5 +145,17 @@ def choose_code(ended: SignalledRun) -> int:
     return next((code for code in _ORDER if code in codes), exit_codes.DONE)
 
 
-def _name(outcome: Outcome) -> str:
-    return outcome.value.replace("_", " ")
+def count_outcome(outcome: Outcome, count: int) -> Message:
+    """Return how many recipients have an outcome: `3 not sent`."""
+    if outcome is Outcome.ACCEPTED:
+        return ngettext("{n} accepted", "{n} accepted", count)
+    if outcome is Outcome.REJECTED:
+        return ngettext("{n} rejected", "{n} rejected", count)
+    if outcome is Outcome.NOT_SENT:
+        return ngettext("{n} not sent", "{n} not sent", count)
+    return ngettext("{n} unknown", "{n} unknown", count)
+
+
+def name_outcome(outcome: Outcome) -> Message:
+    """Return what an outcome is called: `not sent`."""
+    return _(outcome.value.replace("_", " "))

@@ -15,10 +15,13 @@ from vavasms.campaigns.runner import CampaignRunner
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign import plan_view
 from vavasms.cli.commands.campaign.options import RunOptions
+from vavasms.cli.commands.campaign.status_view import name_outcome
 from vavasms.cli.ledger_option import open_place
 from vavasms.cli.prompts import ask
 from vavasms.client import AsyncVavaSMS
 from vavasms.errors import InvalidInputError, Outcome, VavaSMSError
+from vavasms.i18n import Message, ngettext
+from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import Campaign
 from vavasms.models import Lot
@@ -47,15 +50,22 @@ class Trial:
         return self.lot.message_ids[0] if self.lot is not None and self.lot.message_ids else None
 
 
-def describe_end(trial: Trial | None) -> str:
+def describe_end(trial: Trial | None) -> Message:
     """Return what was sent where the campaign was not: nothing, or the test."""
     if trial is None:
-        return "nothing was sent, and nothing of it is kept"
-    test = f"the test to {trial.recipient.e164}"
-    fate = f"{test} was {trial.outcome.value.replace('_', ' ')}"
+        return _("nothing was sent, and nothing of it is kept")
+    number = trial.recipient.e164
     if trial.outcome is Outcome.UNKNOWN:
-        fate = f"whether {test} was sent is unknown"
-    return f"the campaign was not sent, and nothing of it is kept; {fate}"
+        return _(
+            "the campaign was not sent, and nothing of it is kept; "
+            "whether the test to {number} was sent is unknown",
+            number=number,
+        )
+    return _(
+        "the campaign was not sent, and nothing of it is kept; the test to {number} was {outcome}",
+        number=number,
+        outcome=name_outcome(trial.outcome),
+    )
 
 
 def code_of_end(trial: Trial | None) -> int:
@@ -82,16 +92,21 @@ def show_trial(trial: Trial, *, as_json: bool) -> None:
                 "recipient": trial.recipient,
                 "outcome": trial.outcome.value,
                 "message_id": trial.message_id,
-                "error": None if trial.error is None else str(trial.error),
+                "error": None if trial.error is None else trial.error.english,
             }
         )
         return
-    head = f"\nThe test to {trial.recipient.e164}: {trial.outcome.value.replace('_', ' ')}"
+    values = {"number": trial.recipient.e164, "outcome": name_outcome(trial.outcome)}
+    sentence = _("The test to {number}: {outcome}.", **values)
     if trial.error is not None:
-        output.say(f"{head}. {output.clean(str(trial.error))}", style="red")
-    else:
-        named = f", message {output.clean(trial.message_id)}" if trial.message_id else ""
-        output.say(f"{head}{named}.")
+        output.say(f"\n{sentence} {output.clean(str(trial.error))}", style="red")
+        return
+    if trial.message_id:
+        message_id = output.clean(trial.message_id)
+        sentence = _(
+            "The test to {number}: {outcome}, message {message_id}.", **values, message_id=message_id
+        )
+    output.say(f"\n{sentence}")
 
 
 @frozen(kw_only=True)
@@ -141,7 +156,8 @@ class Submission:
             go = ask(self._question(submitted))
         except KeyboardInterrupt as interrupt:
             sys.stderr.write("\n")
-            interrupt.add_note(f"vavasms: {describe_end(submitted.trial)}")
+            end = describe_end(submitted.trial)
+            interrupt.add_note(f"vavasms: {end.english if self.as_json else end}")
             raise
         finally:
             if not go:
@@ -154,7 +170,10 @@ class Submission:
             return None
         tester = parse_msisdn(self.options.test_to, default_region=sms.account.region)
         if int(tester) in await ledger.opted_out():
-            raise InvalidInputError("The number of --test-to is on the opt-out list. Nothing was sent.")
+            raise InvalidInputError(
+                _("The number of --test-to is on the opt-out list. Nothing was sent."),
+                error_code="campaign.test_number",
+            )
         return tester
 
     async def _keep(self, runner: CampaignRunner) -> tuple[Campaign, CampaignPlan]:
@@ -188,8 +207,22 @@ class Submission:
 
     def _question(self, submitted: Submitted) -> str:
         plan, sender_id = submitted.plan, output.clean(submitted.campaign.sender_id)
-        cost = "" if plan.cost is None else f" for {plan_view.write_money(plan.cost)}"
-        return f"\nSend {output.count(plan.recipients, 'message')}{cost} as {sender_id}?"
+        if plan.cost is None:
+            question = ngettext(
+                "Send {n} message as {sender_id}?",
+                "Send {n} messages as {sender_id}?",
+                plan.recipients,
+                sender_id=sender_id,
+            )
+        else:
+            question = ngettext(
+                "Send {n} message for {cost} as {sender_id}?",
+                "Send {n} messages for {cost} as {sender_id}?",
+                plan.recipients,
+                cost=plan_view.write_money(plan.cost),
+                sender_id=sender_id,
+            )
+        return f"\n{question}"
 
     async def _discard(self, campaign_id: str) -> None:
         async with open_place(self.ledger) as ledger:

@@ -19,19 +19,22 @@ from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag
 from vavasms.cli.signals import terminable
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import format_number, ngettext
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 
 _CONNECTIONS = 8
 #: Seconds between two plain lines.
 _INTERVAL = 10.0
 _FATES = {
-    "delivered": "delivered",
-    "failed": "failed",
-    "sent": "sent, which is not yet delivered",
-    "pending": "pending",
-    "other": "reported with a word that nobody documented",
-    "not_found": "not known to the gateway",
-    "silent": "without a report",
+    "delivered": N_("delivered"),
+    "failed": N_("failed"),
+    "sent": N_("sent, which is not yet delivered"),
+    "pending": N_("pending"),
+    "other": N_("reported with a word that nobody documented"),
+    "not_found": N_("not known to the gateway"),
+    "silent": N_("without a report"),
 }
 
 
@@ -39,16 +42,18 @@ def track(
     campaign_id: CampaignId,
     /,
     *,
-    rate: Annotated[float, Parameter(metavar="N", help="The most requests a second.")] = 10,
+    rate: Annotated[float, Parameter(metavar="N", help=_("The most requests a second."))] = 10,
     seconds: Annotated[
-        float, Parameter(name="--for", metavar="SECONDS", help="How long at most; it can be run again.")
+        float, Parameter(name="--for", metavar=_("SECONDS"), help=_("How long at most; it can be run again."))
     ] = 3600,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Ask for the delivery reports of a campaign until they are final."""
     if not 0 <= seconds < float("inf"):
-        raise InvalidInputError("--for takes a number of seconds, 0 or more.", outcome=None)
+        raise InvalidInputError(
+            _("--for takes a number of seconds, 0 or more."), error_code="usage.value", outcome=None
+        )
     with terminable(), _progress(quiet=as_json) as show:
 
         async def ask(opened: Ledger) -> TrackSummary:
@@ -70,7 +75,7 @@ def track(
 def _progress(*, quiet: bool) -> Iterator[Callable[[TrackSummary], None]]:
     """Show how far it is: a bar on a terminal, a line now and then elsewhere."""
     if quiet:
-        yield lambda _: None
+        yield lambda _summary: None
         return
     console = output.messages()
     if not console.is_terminal:
@@ -79,7 +84,7 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[TrackSummary], None]]:
     columns = (
         BarColumn(bar_width=40),
         MofNCompleteColumn(),
-        TextColumn("messages final"),
+        TextColumn(_("messages final")),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
@@ -96,25 +101,34 @@ class _TrackLines:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _INTERVAL
-            sys.stderr.write(
-                f"{summary.messages - summary.waiting:,} of {summary.messages:,} messages final\n"
-            )
+            final = summary.messages - summary.waiting
+            line = _("{final} of {n} messages final", final=final, n=summary.messages)
+            sys.stderr.write(f"{line}\n")
 
 
 def _as_json(summary: TrackSummary) -> dict[str, object]:
-    error = None if summary.error is None else f"{type(summary.error).__name__}: {summary.error}"
+    error = None if summary.error is None else f"{type(summary.error).__name__}: {summary.error.english}"
     counts = {name: getattr(summary, name) for name in ("messages", *_FATES, "waiting")}
     return counts | {"error": error}
 
 
 def _describe(name: str, summary: TrackSummary, again: str) -> str:
     if not summary.messages:
-        return f"The campaign {name} has no accepted messages with an id."
-    lines = [f"{output.count(summary.messages, 'message')} of the campaign {name}:"]
-    counts = ((getattr(summary, key), fate) for key, fate in _FATES.items())
-    lines += [f"  {count:>11,}  {fate}" for count, fate in counts if count]
+        return _("The campaign {id} has no accepted messages with an id.", id=name)
+    lines: list[str] = [
+        ngettext(
+            "{n} message of the campaign {id}:",
+            "{n} messages of the campaign {id}:",
+            summary.messages,
+            id=name,
+        )
+    ]
+    counts = ((getattr(summary, key), _(fate)) for key, fate in _FATES.items())
+    lines += [f"  {format_number(count):>11}  {fate}" for count, fate in counts if count]
     if summary.waiting:
         # In vain at last, or only once: either way it says why the rest may be missing.
-        lines += [f"The last failure: {output.clean(str(summary.error))}"] if summary.error else []
-        lines += [f"To ask again: vavasms campaign track {name}{again}"]
+        if summary.error:
+            lines.append(_("The last failure: {error}", error=output.clean(str(summary.error))))
+        purpose = _("To ask again:")
+        lines.append(f"{purpose} vavasms campaign track {name}{again}")
     return "\n".join(lines)
