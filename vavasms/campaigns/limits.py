@@ -7,7 +7,7 @@ from decimal import Decimal
 from attrs import evolve
 
 from vavasms.campaigns.policy import dump_policy, load_policy
-from vavasms.campaigns.wording import in_a_state
+from vavasms.campaigns.words import in_a_state
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger

@@ -13,8 +13,8 @@ from attrs import frozen
 from vavasms.errors import Outcome
 from vavasms.i18n import current_language, language_set
 from vavasms.i18n import gettext as _
-from vavasms.i18n.stored import say_stored
 from vavasms.ledger.base import Ledger
+from vavasms.ledger.kept import say_stored
 from vavasms.ledger.models import Delivery, Exclusion, StoredBatch
 from vavasms.ledger.states import OUTCOMES, BatchState
 from vavasms.models import DeliveryStatus

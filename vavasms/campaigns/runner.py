@@ -22,7 +22,7 @@ from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
-from vavasms.campaigns.wording import in_a_state
+from vavasms.campaigns.words import in_a_state
 from vavasms.config import username_of
 from vavasms.endpoints import HasAccount, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError

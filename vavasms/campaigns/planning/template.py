@@ -155,7 +155,7 @@ def parse_template(text: str) -> Template:
     if has_control(text):
         raise InvalidMessageError(
             _("The message holds a control character other than a line end or a tab; nothing was sent."),
-            error_code="message.control_character",
+            error_code="message.characters",
         )
     if _HALF_CHARACTER.search(text):
         raise InvalidMessageError(
@@ -163,7 +163,7 @@ def parse_template(text: str) -> Template:
                 "The message holds half a character (a lone surrogate), which cannot be sent; "
                 "nothing was sent."
             ),
-            error_code="message.half_character",
+            error_code="message.characters",
         )
     pieces: list[str | Slot] = []
     for piece in _cut(text):

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vavasms.campaigns.policy import load_policy
-from vavasms.campaigns.wording import in_a_state
+from vavasms.campaigns.words import in_a_state
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.status_view import count_outcomes, make_object, show_next, show_outcomes
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
@@ -18,8 +18,8 @@ from vavasms.errors import InvalidInputError
 from vavasms.i18n import Message, format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.i18n.stored import say_stored
 from vavasms.ledger.base import Ledger
+from vavasms.ledger.kept import say_stored
 from vavasms.ledger.models import Campaign, CampaignStatus
 from vavasms.ledger.rows import still_going
 from vavasms.ledger.states import CampaignState
@@ -204,7 +204,8 @@ def _table(statuses: Sequence[CampaignStatus]) -> Table:
     table.add_column(_("Campaign"), no_wrap=True, overflow="fold", min_width=longest)
     table.add_column(_("State"))
     for name in (_("Recipients"), _("Left"), _("Accepted"), _("Rejected"), _("Not sent"), _("Unknown")):
-        table.add_column(name, justify="right")
+        # A word that is cut is of no use either; two break between them.
+        table.add_column(name, justify="right", no_wrap=" " not in name)
     for progress in statuses:
         counts = (progress.recipients, progress.queued + progress.sending, *count_outcomes(progress).values())
         numbers = map(format_number, counts)

@@ -25,8 +25,8 @@ from vavasms.errors import InvalidInputError, LedgerBusyError
 from vavasms.i18n import current_language, format_moment, format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.i18n.stored import say_stored
 from vavasms.ledger.base import Ledger
+from vavasms.ledger.kept import say_stored
 from vavasms.ledger.leases import RESEND_GRACE
 from vavasms.ledger.models import StoredBatch
 

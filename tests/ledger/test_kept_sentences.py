@@ -1,0 +1,78 @@
+"""What a ledger keeps in English is said in the language of the moment, as far as it is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from vavasms.i18n import gettext as _
+from vavasms.i18n import language_set, ngettext
+from vavasms.ledger.kept import find_template, say_stored
+
+FLOOR = "the balance of {balance} XOF comes down to the floor of {floor}"
+
+
+@pytest.fixture
+def in_french() -> Iterator[None]:
+    with language_set("fr"):
+        yield
+
+
+@pytest.mark.parametrize("text", ["", "paused by hand", "NotSentError: Nobody listens there.", "anything"])
+def test_in_english_a_kept_sentence_stays_as_it_is(text: str) -> None:
+    with language_set("en"):
+        assert say_stored(text) == text
+
+
+def test_a_constant_is_said_as_the_catalogue_has_it(in_french: None) -> None:
+    assert say_stored("paused by hand") == _("paused by hand")
+
+
+def test_a_sentence_with_values_is_said_with_the_same_values(in_french: None) -> None:
+    kept = "the balance of 12.5 XOF comes down to the floor of 99"
+    assert say_stored(kept) == _(FLOOR, balance="12.5", floor="99")
+
+
+@pytest.mark.parametrize("n", [1, 2, 1200])
+def test_batches_that_wait_are_counted(in_french: None, n: int) -> None:
+    with language_set("en"):
+        kept = str(ngettext("{n} batch waits to be sent again", "{n} batches wait to be sent again", n))
+    said = ngettext("{n} batch waits to be sent again", "{n} batches wait to be sent again", n)
+    assert say_stored(kept) == said
+
+
+def test_of_an_error_its_sentence_is_said_and_its_name_and_the_gateways_words_stay(in_french: None) -> None:
+    sentence = "There is no campaign in this ledger."
+    kept = f"GatewayError: {sentence} (Expéditeur refusé: done)"
+    assert say_stored(kept) == f"GatewayError\xa0: {_(sentence)} (Expéditeur refusé: done)"
+
+
+def test_what_is_none_of_ours_stays_as_it_is(in_french: None) -> None:
+    assert say_stored("Le crédit est épuisé") == "Le crédit est épuisé"
+    assert say_stored("") == ""
+
+
+def test_the_template_with_most_letters_of_its_own_is_taken() -> None:
+    templates = [
+        "{a} Nothing was sent.",
+        "{name}: {why}",
+        "The file {path} is gone. Nothing was sent.",
+        "{b}",
+    ]
+    found = find_template("The file x.csv is gone. Nothing was sent.", templates)
+    assert found == ("The file {path} is gone. Nothing was sent.", {"path": "x.csv"})
+    assert find_template("The file x.csv is here.", templates) is None
+
+
+def test_a_value_that_comes_twice_is_the_same_both_times() -> None:
+    templates = ["campaign {id}: resume {id} to go on", "a lone { brace", "no values at all here"]
+    found = find_template("campaign 7: resume 7 to go on", templates)
+    assert found == (templates[0], {"id": "7"})
+    assert find_template("campaign 7: resume 8 to go on", templates) is None
+
+
+def test_a_sentence_within_a_sentence_is_said_too(in_french: None) -> None:
+    inner = "--seen is the path of a file."
+    outer = _("The last failure: {error}", error=_(inner))
+    assert say_stored(f"The last failure: {inner}") == outer
