@@ -9,23 +9,31 @@ compiles and checks (`.ci/translate`) and is needed by nobody who only runs the 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
-
-if TYPE_CHECKING:
-    from gettext import NullTranslations
+from typing import Any, Protocol, Self
 
 LANGUAGES = ("en", "fr")
 
 #: The language of the program, where it has chosen one; without it `VAVASMS_LANG` says.
 _program: str | None = None
-#: The language of a block, for a page that serves both.
-_block: ContextVar[str | None] = ContextVar("vavasms_language", default=None)
+#: The languages of blocks, for a page that serves both: one `ContextVar`, made with the first of them.
+_blocks: dict[str, Any] = {}
+
+
+class _Catalogue(Protocol):
+    """What is asked of gettext's."""
+
+    def gettext(self, message: str) -> str:
+        """Return the translation of a sentence."""
+        ...
+
+    def ngettext(self, one: str, many: str, n: int, /) -> str:
+        """Return the translation that fits a number."""
+        ...
 
 
 class Message(str):
@@ -37,17 +45,29 @@ class Message(str):
 
     _parts: tuple[str, str | None, int]
     _values: Mapping[str, Any]
+    #: What it is said without at its end.
+    _dropped: str
 
     @classmethod
-    def make(cls, one: str, many: str | None, n: int, values: Mapping[str, Any]) -> Self:
+    def make(cls, one: str, many: str | None, n: int, values: Mapping[str, Any], dropped: str = "") -> Self:
         """Make a sentence of its English one and its values."""
-        message = cls(_render(one, many, n, values, current_language()))
-        message._parts, message._values = (one, many, n), values
+        parts = one, many, n
+        message = cls(_render(*parts, values, current_language()).rstrip(dropped))
+        message._parts, message._values, message._dropped = parts, values, dropped
         return message
 
     def said_in(self, language: str) -> str:
         """Return the sentence in a language."""
-        return _render(*self._parts, self._values, language)
+        return _render(*self._parts, self._values, language).rstrip(self._dropped)
+
+    def with_values(self, change: Callable[[str], str]) -> Self:
+        """Return the sentence with its texts changed, those of nested ones too; it keeps none of the old."""
+        values = {name: _change(value, change) for name, value in self._values.items()}
+        return self.make(*self._parts, values, self._dropped)
+
+    def without_stop(self) -> Self:
+        """Return the sentence without its full stop."""
+        return self.make(*self._parts, self._values, ".")
 
     @property
     def english(self) -> str:
@@ -75,9 +95,15 @@ def in_english(text: str) -> str:
     return text.english if isinstance(text, Message) else text
 
 
+def without_stop(text: str) -> str:
+    """Return a sentence without its full stop, to stand within another one."""
+    return text.without_stop() if isinstance(text, Message) else text.rstrip(".")
+
+
 def current_language() -> str:
     """Return `en` or `fr`: of the block, of the program, or of `VAVASMS_LANG`; English without them."""
-    return _block.get() or _program or read_language(os.environ.get("VAVASMS_LANG", "")) or "en"
+    block = _blocks["language"].get() if _blocks else None
+    return block or _program or read_language(os.environ.get("VAVASMS_LANG", "")) or "en"
 
 
 def set_language(language: str | None) -> None:
@@ -89,11 +115,16 @@ def set_language(language: str | None) -> None:
 @contextmanager
 def language_set(language: str) -> Iterator[None]:
     """Set the language while the block runs, for this task only."""
-    token = _block.set(language)
+    # Here, since a program that speaks one language needs none.
+    from contextvars import ContextVar
+
+    # In one step: two threads may come to it at once.
+    block = _blocks.setdefault("language", ContextVar("vavasms_language", default=None))
+    token = block.set(language)
     try:
         yield
     finally:
-        _block.reset(token)
+        block.reset(token)
 
 
 def read_language(text: str) -> str | None:
@@ -122,10 +153,17 @@ def _render(one: str, many: str | None, n: int, values: Mapping[str, Any], langu
 
 
 def _find(one: str, many: str | None, n: int, language: str) -> str:
-    if language == "en":
+    # An empty text names the catalogue's own header.
+    if language == "en" or not one:
         return one if many is None or n == 1 else many
     catalogue = _load(language)
     return catalogue.gettext(one) if many is None else catalogue.ngettext(one, many, n)
+
+
+def _change(value: object, change: Callable[[str], str]) -> object:
+    if isinstance(value, Message):
+        return value.with_values(change)
+    return change(value) if isinstance(value, str) else value
 
 
 def _show(value: object, language: str) -> str:
@@ -137,7 +175,7 @@ def _show(value: object, language: str) -> str:
 
 
 @cache
-def _load(language: str) -> NullTranslations:
+def _load(language: str) -> _Catalogue:
     # Here, since whoever reads English needs neither.
     from gettext import GNUTranslations
     from importlib.resources import files
