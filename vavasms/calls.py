@@ -21,6 +21,7 @@ from attrs import define, field, frozen
 
 from vavasms.config import misconfigured
 from vavasms.errors import ConfigurationError, NotSentError, Outcome, OutcomeUnknownError
+from vavasms.i18n import gettext as _
 from vavasms.portal import WAIT_SLICE, Lease, mark_asyncio
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ SETTLE_SECONDS = 5.0
 
 
 def _closed_error() -> Exception:
-    return misconfigured("The client is closed: make a new one.")
+    return misconfigured(_("The client is closed: make a new one."), "config.closed")
 
 
 @define(eq=False)
@@ -48,8 +49,11 @@ class CallGroup:
         """Refuse to wait in the thread that is waited for."""
         if self.lease.thread.is_current:
             raise misconfigured(
-                "This was called in the thread that does its work (by a hook, `on_progress`): "
-                "it would wait for itself, so call it in another thread."
+                _(
+                    "This was called in the thread that does its work (by a hook, `on_progress`): "
+                    "it would wait for itself, so call it in another thread."
+                ),
+                "config.own_thread",
             )
 
     def discard(self, call: PortalCall[T]) -> None:
@@ -148,7 +152,7 @@ class PortalCall(Generic[T]):
         if not self._is_last:
             self._group.running.add(self)
         self._task = asyncio.get_running_loop().create_task(self._run())
-        self._task.add_done_callback(lambda _: self._end(self.error))
+        self._task.add_done_callback(lambda _task: self._end(self.error))
 
     async def _run(self) -> None:
         if self._withdrawn:
@@ -178,7 +182,9 @@ class PortalCall(Generic[T]):
 
     def _cut_off_error(self, error: asyncio.CancelledError) -> Exception:
         cut = OutcomeUnknownError(
-            "The call was cut off before its end: look before doing it again.", outcome=self._outcome
+            _("The call was cut off before its end: look before doing it again."),
+            error_code="outcome.unknown.interrupted",
+            outcome=self._outcome,
         )
         vars(cut).update(vars(error))
         return cut
@@ -207,7 +213,11 @@ def _find_exit(error: BaseException) -> BaseException:
 
 
 def _not_begun_error() -> Exception:
-    return NotSentError("Nothing was sent: the call had not begun.", outcome=Outcome.NOT_SENT)
+    return NotSentError(
+        _("Nothing was sent: the call had not begun."),
+        error_code="not_sent.interrupted",
+        outcome=Outcome.NOT_SENT,
+    )
 
 
 @frozen
@@ -232,7 +242,7 @@ def run(
     call: PortalCall[T],
     steps: Sequence[Step],
     *,
-    annotate: Callable[[BaseException], object] = lambda _: None,
+    annotate: Callable[[BaseException], object] = lambda _error: None,
     serve: Callable[[], object] = lambda: None,
     ready: Callable[[], bool] = lambda: False,
 ) -> T:
@@ -306,7 +316,7 @@ class Session(Generic[T]):
         context: Callable[[], AbstractAsyncContextManager[T]],
         *,
         wakeup: Wakeup | None = None,
-        annotate: Callable[[BaseException], object] = lambda _: None,
+        annotate: Callable[[BaseException], object] = lambda _error: None,
     ) -> None:
         #: Closing the client ended it.
         self.was_closed = False

@@ -15,6 +15,8 @@ from vavasms.bulk.sender import BulkStream, Collector
 from vavasms.config import Timeouts, load_settings, misconfigured, name_account
 from vavasms.endpoints import Account
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
@@ -27,7 +29,7 @@ from vavasms.transport.outcome import OutcomePolicy
 from vavasms.transport.tls import TLS
 from vavasms.wire.requests import build_send_otp, draft_text, parse_code
 
-_NO_LEDGER = "A key, the outbox and the log need a ledger: AsyncVavaSMS(ledger='sms.db')."
+_NO_LEDGER = N_("A key, the outbox and the log need a ledger: AsyncVavaSMS(ledger='sms.db').")
 
 
 class AsyncVavaSMS:
@@ -132,7 +134,7 @@ class AsyncVavaSMS:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -216,7 +218,7 @@ class AsyncVavaSMS:
     @property
     def _sends(self) -> Sends:
         if self._keeper is None:
-            raise misconfigured(_NO_LEDGER)
+            raise misconfigured(_(_NO_LEDGER), "config.no_ledger")
         return self._keeper
 
     @property
@@ -384,22 +386,32 @@ class AsyncVavaSMS:
         if sender_id is None:
             sender_id = self._settings.sender_id
         if sender_id is None:
-            raise misconfigured("No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID.")
+            raise misconfigured(
+                _("No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID."),
+                "sender_id.missing",
+            )
         return sender_id
 
     def _recipients(self, to: str | Iterable[str]) -> tuple[Msisdn, ...]:
         if isinstance(to, bytes) or not isinstance(to, Iterable):
-            raise InvalidInputError("Give the recipient as a text, or several as a list; nothing was sent.")
+            raise InvalidInputError(
+                _("Give the recipient as a text, or several as a list; nothing was sent."),
+                error_code="input.recipients",
+            )
         texts = [to] if isinstance(to, str) else to
         # A dict keeps the order and drops what was given twice.
         recipients = dict.fromkeys([parse_msisdn(text, default_region=self._region) for text in texts])
         if not recipients:
-            raise InvalidInputError("The list of recipients is empty; nothing was sent.")
+            raise InvalidInputError(
+                _("The list of recipients is empty; nothing was sent."), error_code="input.recipients"
+            )
         return tuple(recipients)
 
 
 def _need_none(key: str | None, client: str | None) -> None:
     if key is not None:
-        raise misconfigured(_NO_LEDGER)
+        raise misconfigured(_(_NO_LEDGER), "config.no_ledger")
     if client is not None:
-        raise misconfigured("A caller is counted by limits: AsyncVavaSMS(otp_limits=OtpLimits()).")
+        raise misconfigured(
+            _("A caller is counted by limits: AsyncVavaSMS(otp_limits=OtpLimits())."), "config.no_otp_limits"
+        )

@@ -65,7 +65,10 @@ class Timeouts:
             value = getattr(self, name)
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
             if not (is_number and 0 < value < math.inf):
-                raise misconfigured(f"The timeout {name} must be a finite number of seconds above 0.")
+                raise misconfigured(
+                    _("The timeout {name} must be a finite number of seconds above 0.", name=name),
+                    "config.timeouts",
+                )
 
 
 @frozen(kw_only=True, eq=False)
@@ -95,12 +98,17 @@ def load_settings(
     env = os.environ if environment is None else environment
     username = username or env.get("VAVASMS_USERNAME")
     password = password or env.get("VAVASMS_PASSWORD")
-    if not username or not password:
-        missing = "username" if not username else "password"
-        raise misconfigured(f"No {missing}: pass {missing}=… or set VAVASMS_{missing.upper()}.")
+    if not username:
+        raise misconfigured(
+            _("No username: pass username=… or set VAVASMS_USERNAME."), "config.no_credentials"
+        )
+    if not password:
+        raise misconfigured(
+            _("No password: pass password=… or set VAVASMS_PASSWORD."), "config.no_credentials"
+        )
     # An environment variable that is not UTF-8 reaches Python so. The codec's error would hold the password.
     if any("\ud800" <= character <= "\udfff" for character in username + password):
-        raise misconfigured("The username or the password is not UTF-8 text.")
+        raise misconfigured(_("The username or the password is not UTF-8 text."), "config.bad_credentials")
     return Settings(
         username=username,
         password=Secret(password),
@@ -119,15 +127,18 @@ def check_base_url(url: str) -> str:
     except ValueError:
         host, port_is_fit = None, False
     if host is None or not port_is_fit or parts.scheme not in {"http", "https"}:
-        raise misconfigured("The base URL must be like https://vavasms.com/api.")
+        raise misconfigured(_("The base URL must be like https://vavasms.com/api."), "config.base_url")
     if not url.isascii() or not url.isprintable() or set(url) & set(" \\"):
-        raise misconfigured("The base URL holds a character that no URL has.")
+        raise misconfigured(_("The base URL holds a character that no URL has."), "config.base_url")
     # The characters themselves: an empty query or user is none to urlsplit, and yet what is joined to the
     # URL would go into the query, or the user into the Host header.
     if "@" in parts.netloc or set(url) & set("?#"):
-        raise misconfigured("The base URL must hold no user, no query and no fragment.")
+        raise misconfigured(_("The base URL must hold no user, no query and no fragment."), "config.base_url")
     if parts.scheme == "http" and not is_loopback(host):
-        raise misconfigured("The base URL must be https://: plain HTTP would show the password on the way.")
+        raise misconfigured(
+            _("The base URL must be https://: plain HTTP would show the password on the way."),
+            "config.base_url",
+        )
     return url.rstrip("/")
 
 
@@ -169,5 +180,7 @@ def misconfigured(sentence: str, error_code: str | None = None) -> Configuration
 
 def _check_path(path: str) -> str:
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set(" ?#\\"):
-        raise misconfigured("The status path must begin with / and be made of plain URL characters.")
+        raise misconfigured(
+            _("The status path must begin with / and be made of plain URL characters."), "config.status_path"
+        )
     return path

@@ -250,6 +250,10 @@ class ServerError(VavaSMSError):
     default_code = "gateway.server_error"
 
 
+#: The gateway's numbers that its documentation knows, besides that of a success.
+_DOCUMENTED_CODES = frozenset({709, 901, 902, 903, 913})
+
+
 class GatewayError(VavaSMSError):
     """The gateway understood and said no."""
 
@@ -271,10 +275,13 @@ class GatewayError(VavaSMSError):
         name: str | None = None,
         description: str | None = None,
         http_status: int | None = None,
+        error_code: str | None = None,
         outcome: Outcome | None = None,
         halts: bool = False,
     ) -> None:
-        super().__init__(message, outcome=outcome, halts=halts)
+        if error_code is None and code in _DOCUMENTED_CODES:
+            error_code = f"gateway.{code}"
+        super().__init__(message, error_code=error_code, outcome=outcome, halts=halts)
         self.code = code
         self.name = name
         self.description = description
@@ -284,19 +291,27 @@ class GatewayError(VavaSMSError):
 class AuthenticationError(GatewayError):
     """Wrong username or password (901)."""
 
+    default_code = "gateway.901"
+
 
 class UnknownSenderIdError(GatewayError):
     """The sender ID does not exist on the account (902)."""
+
+    default_code = "gateway.902"
 
 
 class RejectedNumberError(GatewayError):
     """The gateway refuses the format of a number (903)."""
 
+    default_code = "gateway.903"
+
 
 class MessageNotFoundError(GatewayError):
     """No message of this id exists (709 on delivery status)."""
 
+    default_code = "gateway.709"
+
 
 def name_error(error: BaseException) -> str:
     """Return what went wrong in words that may be logged: a ledger's as they stand, else the type only."""
-    return str(error) if isinstance(error, LedgerError) else type(error).__name__
+    return error.english if isinstance(error, LedgerError) else type(error).__name__

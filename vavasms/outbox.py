@@ -14,6 +14,8 @@ from typing import Any
 from attrs import frozen
 
 from vavasms.errors import IdempotencyConflictError, InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.sends import check_key
 from vavasms.numbers import check_region, parse_msisdn
 from vavasms.wire.requests import draft_text
@@ -26,7 +28,7 @@ _SQLALCHEMY_SQL = (
     "SELECT vavasms.enqueue(CAST(:key AS text), CAST(:recipient AS text), CAST(:message AS text), "
     "CAST(:sender_id AS text), CAST(:not_before AS timestamptz), CAST(:account AS text))"
 )
-_KNOWN = (
+_KNOWN = N_(
     "psycopg's Connection and AsyncConnection, psycopg2's connection, SQLAlchemy's Connection, Session, "
     "AsyncConnection and AsyncSession, and Django's connection"
 )
@@ -71,7 +73,10 @@ def enqueue(
     recipient = parse_msisdn(to, default_region=check_region(region))
     draft_text(message, "VavaSMS" if sender_id is None else sender_id)
     if not_before is not None and (not isinstance(not_before, datetime) or not_before.tzinfo is None):
-        raise InvalidInputError("not_before is a datetime with a time zone. Nothing was enqueued.")
+        raise InvalidInputError(
+            _("not_before is a datetime with a time zone. Nothing was enqueued."),
+            error_code="input.not_before",
+        )
     values = [check_key(idempotency_key), str(recipient), message, sender_id, not_before, account]
     return call(connection, _Values(dict(zip(_NAMES, values, strict=True))))
 
@@ -83,8 +88,12 @@ def _find_call(connection: Any) -> Callable[[Any, _Values], Any]:
         if name in _CALLS:
             return _CALLS[name]
     raise InvalidInputError(
-        f"enqueue does not know a connection of the type {type(connection).__name__}: it knows {_KNOWN}. "
-        "Nothing was enqueued.",
+        _(
+            "enqueue does not know a connection of the type {type}: it knows {known}. Nothing was enqueued.",
+            type=type(connection).__name__,
+            known=_(_KNOWN),
+        ),
+        error_code="input.connection",
         argument="connection",
     )
 
@@ -93,7 +102,12 @@ def _call_driver(connection: Any, values: _Values) -> int:
     vendor = getattr(connection, "vendor", "postgresql")
     if vendor != "postgresql":
         raise InvalidInputError(
-            f"enqueue writes into PostgreSQL, and this connection is one of {vendor}. Nothing was enqueued.",
+            _(
+                "enqueue writes into PostgreSQL, and this connection is one of {vendor}. "
+                "Nothing was enqueued.",
+                vendor=vendor,
+            ),
+            error_code="input.connection",
             argument="connection",
         )
     try:
@@ -173,8 +187,10 @@ def _find_conflict(error: Exception) -> IdempotencyConflictError | None:
         detail = getattr(getattr(cause, "diag", None), "message_detail", own)
         if code == _CONFLICT and isinstance(detail, str) and detail.startswith(_FIRST_USED):
             return IdempotencyConflictError(
-                "idempotency_key stands for another text, sender or recipient: one key stands for one "
-                "message. Nothing was enqueued, and this transaction can only be rolled back.",
+                _(
+                    "idempotency_key stands for another text, sender or recipient: one key stands for one "
+                    "message. Nothing was enqueued, and this transaction can only be rolled back."
+                ),
                 first_used_at=float(detail.removeprefix(_FIRST_USED)),
             )
     return None

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from tests.echoes import CODE, LAYERS, NUMBER, PARTS, PASSWORD, RUN, TEXT, WAYS, left_of
 from tests.growth import assert_linear
 from vavasms import AsyncVavaSMS, GatewayError
+from vavasms.i18n import LANGUAGES, Message, language_set
+from vavasms.i18n import gettext as _
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 from vavasms.transport.outcome import Failure, OutcomePolicy, Reply, judge_reply
@@ -42,8 +44,14 @@ def scrubbed(words: str, request: Request, password: str = PASSWORD, name: str =
     body = json.dumps({"code": 950, "message": name, "description": words}).encode()
     envelope = parse_envelope(body)
     assert envelope is not None
-    sentence = f"The gateway refused ({envelope.name}, 950): {envelope.description}."
-    error = GatewayError(sentence, name=envelope.name, description=envelope.description)
+    refusal = _(
+        "The gateway refused ({label}): {words}.", label=f"{envelope.name}, 950", words=envelope.description
+    )
+    error = GatewayError(
+        _("{sentence} Nothing was sent.", sentence=refusal),
+        name=envelope.name,
+        description=envelope.description,
+    )
     scrub(error, request, password)
     return error
 
@@ -52,10 +60,55 @@ def shown(error: BaseException) -> Iterator[str]:
     """Yield all that an error and what hangs on it may show."""
     while True:
         yield from (str(error), repr(error), repr(error.args), repr(vars(error)))
+        yield from kept((error.args, vars(error)))
         yield repr(vars(pickle.loads(pickle.dumps(error))))
         if (cause := error.__cause__ or error.__context__) is None:
             return
         error = cause
+
+
+def kept(value: object) -> Iterator[str]:
+    """Yield every text that a value holds, those that a sentence is made of too."""
+    if isinstance(value, Message):
+        yield from (*map(value.said_in, LANGUAGES), value.english)
+        yield from kept(vars(value))
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from kept([*value.keys(), *value.values()])
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from kept(item)
+    else:
+        yield repr(value)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("part", PARTS)
+def test_a_sentence_is_made_anew_of_what_is_masked(part: str, language: str) -> None:
+    secret = PARTS[part]
+    body = json.dumps(
+        {"code": 902, "message": "INVALID_SENDER_ID", "description": f"Refus : {secret}."}
+    ).encode()
+    with language_set(language):
+        failure = judge_reply(
+            request_with(part), Reply(status=200, retry_after=None, body=body), OutcomePolicy()
+        )
+        assert isinstance(failure, Failure)
+        error = failure.error
+        assert isinstance(error, GatewayError)
+        assert secret in str(error)
+        scrub(error, request_with(part), PASSWORD)
+    assert error.error_code == "gateway.902"
+    assert isinstance(error.args[0], Message)
+    assert "(INVALID_SENDER_ID, 902)" in error.english
+    assert str(error) == error.args[0].said_in(language)
+    for words in shown(error):
+        assert left_of(secret, words) == []
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        for words in kept(vars(pickle.loads(pickle.dumps(error, protocol)).args[0])):
+            assert left_of(secret, words) == []
+        assert secret.encode() not in pickle.dumps(error, protocol)
 
 
 def on_the_wire(echo: str) -> str:
@@ -285,7 +338,7 @@ def test_the_time_of_scrubbing_is_linear_in_the_body() -> None:
 
 def test_escapes_without_end_are_undone_for_a_while_only() -> None:
     text = "%41"
-    for _ in range(20):
+    for _round in range(20):
         text = text.replace("%", "&#37;").replace("&", "%26")
     layers = list(unescaped(text))
     assert len(layers) == 12

@@ -18,6 +18,7 @@ from vavasms.errors import (
     RejectedNumberError,
     VavaSMSError,
 )
+from vavasms.i18n import gettext as _
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import TextDraft
 
@@ -95,8 +96,9 @@ def interrupted(number: int, batch: Batch, outcome: Outcome) -> BatchResult:
     """Build the result of a batch whose sending was cancelled, or broken off by a fault."""
     error: VavaSMSError
     if outcome is Outcome.NOT_SENT:
-        error = NotSentError("Nothing was sent: the send was interrupted before.", outcome=outcome)
+        text = _("Nothing was sent: the send was interrupted before.")
+        error = NotSentError(text, error_code="not_sent.interrupted", outcome=outcome)
     else:
-        text = "The send was interrupted after the request had left: look before sending again."
-        error = OutcomeUnknownError(text, outcome=outcome)
+        text = _("The send was interrupted after the request had left: look before sending again.")
+        error = OutcomeUnknownError(text, error_code="outcome.unknown.interrupted", outcome=outcome)
     return BatchResult(recipients=batch, outcome=outcome, error=error, number=number)

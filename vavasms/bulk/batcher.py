@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from vavasms.bulk.models import Batch, BatchResult, BulkProgress, BulkReport, InvalidRecipient
 from vavasms.errors import InvalidNumberError, Outcome
+from vavasms.i18n import gettext as _
 from vavasms.numbers import Msisdn, NumberFault, parse_msisdn
 
 
@@ -101,7 +102,9 @@ class Batcher:
             # Its frames would keep the number, and a million of them the memory.
             fault = error.with_traceback(None)
         except Exception:  # noqa: BLE001  an item's own methods: the others of its chunk are somebody's too
-            fault = InvalidNumberError("An item of the list is no text.", reason=NumberFault.NOT_TEXT.value)
+            fault = InvalidNumberError(
+                _("An item of the list is no text."), reason=NumberFault.NOT_TEXT.value
+            )
         else:
             return self._deduplicate(number)
         self._counts.invalid.append(InvalidRecipient(index=self._index, text=_to_text(text), error=fault))

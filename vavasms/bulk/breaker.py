@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from vavasms.errors import GatewayError, NotSentError, Outcome, VavaSMSError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import without_stop
 
 #: Codes that nobody documented, alike and in a row, before the rest is not sent.
 MAX_EQUAL_FAILURES = 3
@@ -40,13 +42,17 @@ class CircuitBreaker:
         """Build the error of a batch that was not tried any more."""
         name = type(self.cause).__name__
         if self.cause is None:
-            why = "sending was stopped"
+            text = _("Nothing was sent: sending was stopped.")
         elif self.is_early:
             # The gateway's or the network's own sentence: no batch carries that error itself.
-            why = f"reading the balance first ended in {name} ({str(self.cause).rstrip('.')})"
+            text = _(
+                "Nothing was sent: reading the balance first ended in {name} ({sentence}).",
+                name=name,
+                sentence=without_stop(self.cause.args[0]),
+            )
         else:
-            why = f"an earlier batch ended in {name}"
-        return NotSentError(f"Nothing was sent: {why}.", outcome=Outcome.NOT_SENT)
+            text = _("Nothing was sent: an earlier batch ended in {name}.", name=name)
+        return NotSentError(text, error_code="not_sent.stopped", outcome=Outcome.NOT_SENT)
 
 
 def _undocumented(error: VavaSMSError | None) -> tuple[int | None, str | None] | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from attrs import field, frozen
 
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
+from vavasms.i18n import gettext as _
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn
 
@@ -102,12 +103,16 @@ class BulkOptions:
         for name, value in (("batch_size", batch_size), ("concurrency", concurrency)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InvalidInputError(
-                    f"{name} must be a whole number, 1 or more; nothing was sent.", argument=name
+                    _("{name} must be a whole number, 1 or more; nothing was sent.", name=name),
+                    error_code="input.bulk_option",
+                    argument=name,
                 )
         is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
         if rate is not None and not (is_number and 0 < rate < math.inf):
             raise InvalidInputError(
-                "rate must be a number of messages a second above 0; nothing was sent.", argument="rate"
+                _("rate must be a number of messages a second above 0; nothing was sent."),
+                error_code="input.bulk_option",
+                argument="rate",
             )
         self.batch_size = batch_size
         self.concurrency = concurrency

@@ -10,6 +10,7 @@ from itertools import islice
 import anyio
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 
 class ChunkedRecipients(ABC):
@@ -54,11 +55,14 @@ def check_recipients(recipients: Recipients) -> None:
         recipients, Iterable | AsyncIterable | ChunkedRecipients
     ):
         raise InvalidInputError(
-            "Give the recipients as a list or another iterable of texts; nothing was sent."
+            _("Give the recipients as a list or another iterable of texts; nothing was sent."),
+            error_code="input.recipients",
         )
     # Only of what costs nothing: the length of a queryset loads every row of it.
     if isinstance(recipients, IN_MEMORY) and len(recipients) == 0:
-        raise InvalidInputError("The list of recipients is empty; nothing was sent.")
+        raise InvalidInputError(
+            _("The list of recipients is empty; nothing was sent."), error_code="input.recipients"
+        )
 
 
 async def read_chunks(recipients: Recipients, size: int) -> AsyncGenerator[list[str], None]:

@@ -24,6 +24,8 @@ from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.bulk.recipients import Recipients, read_chunks
 from vavasms.endpoints import Transport
 from vavasms.errors import InvalidInputError, Outcome
+from vavasms.i18n import gettext as _
+from vavasms.i18n import in_english
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import TextDraft
 
@@ -88,7 +90,10 @@ class BulkStream:
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
-            raise InvalidInputError("A bulk send is entered once: call stream_bulk again for another.")
+            raise InvalidInputError(
+                _("A bulk send is entered once: call stream_bulk again for another."),
+                error_code="input.bulk_stream",
+            )
         self._limiter = anyio.CapacityLimiter(min(self._options.concurrency, self._transport.max_connections))
         self._closing, self._cleared, self._counted = anyio.Event(), anyio.Event(), anyio.Event()
         self._preflight = anyio.CancelScope()
@@ -133,7 +138,8 @@ class BulkStream:
         """Return the next result, None after the last; raise what the caller's own iterable raised."""
         if self._tasks is None:
             raise InvalidInputError(
-                "Enter the stream with `async with` (or `with`) before iterating over it."
+                _("Enter the stream with `async with` (or `with`) before iterating over it."),
+                error_code="input.bulk_stream",
             )
         try:
             result = await self._in.receive()
@@ -170,7 +176,7 @@ class BulkStream:
         try:
             async with self._out, anyio.create_task_group() as tasks, aclosing(self._batches()) as batches:
                 with self._reading:
-                    async for _ in batches:
+                    async for _turn in batches:
                         if ready and not self._next_number:
                             tasks.start_soon(self._check_balance)
                         if self._next_number or len(ready) > 1 or (ready and self._batcher.has_rest):
@@ -232,7 +238,7 @@ class BulkStream:
             if anyio.current_effective_deadline() == -math.inf:
                 raise
             # Nobody cancelled us: the iterable awaited something that was cancelled.
-            self._source_error = RuntimeError("What the iterable of recipients waited for was cancelled.")
+            self._source_error = RuntimeError(_("What the iterable of recipients waited for was cancelled."))
         self._batcher.flush()
         yield
 
@@ -335,9 +341,14 @@ def attach(error: BaseException, report: BulkReport) -> None:
     """Attach the account to an exception, as `bulk_report` and in words; a later one takes its place."""
     vars(error)["bulk_report"] = report
     notes = vars(error).get("__notes__", [])
-    notes[:] = [note for note in notes if not note.startswith(_NOTE)]
+    notes[:] = [note for note in notes if not in_english(note).startswith(_NOTE)]
     error.add_note(
-        f"{_NOTE} {report.accepted} recipients are accepted, "
-        f"{report.rejected} rejected, {report.not_sent} not sent, {report.unknown} unknown "
-        "(see the exception's bulk_report)."
+        _(
+            "vavasms: of the bulk send, {accepted} recipients are accepted, {rejected} rejected, "
+            "{not_sent} not sent, {unknown} unknown (see the exception's bulk_report).",
+            accepted=report.accepted,
+            rejected=report.rejected,
+            not_sent=report.not_sent,
+            unknown=report.unknown,
+        )
     )

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from vavasms.errors import GatewayError, Outcome, OutcomeUnknownError, RateLimitedError, VavaSMSError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.leases import SEND_DEADLINE
 from vavasms.ledger.models import LONGEST_DELAY, BatchRecord
 from vavasms.ledger.states import BatchEvent
@@ -48,7 +49,10 @@ async def call_once(
 def _interrupted(outcome: Outcome, name: str) -> tuple[BatchEvent, BatchRecord]:
     if outcome is not Outcome.UNKNOWN:
         return BatchEvent.REQUEUE, BatchRecord()
-    error = OutcomeUnknownError(f"It was interrupted ({name}) while it was being sent.")
+    error = OutcomeUnknownError(
+        _("It was interrupted ({name}) while it was being sent.", name=name),
+        error_code="outcome.unknown.interrupted",
+    )
     return BatchEvent.MARK_UNKNOWN, record_error(error)
 
 
@@ -65,15 +69,15 @@ def record_error(error: VavaSMSError) -> BatchRecord:
 
 
 def describe_error(error: VavaSMSError) -> str:
-    """Return an error as a ledger writes it: its type, its sentence, the gateway's own words."""
+    """Return an error as a ledger writes it: its type, its English sentence, the gateway's own words."""
     description = error.description if isinstance(error, GatewayError) else None
-    added = f" ({description})" if description and description not in str(error) else ""
+    added = f" ({description})" if description and description not in error.english else ""
     return f"{name_reason(error)}{added}"
 
 
 def name_reason(error: VavaSMSError) -> str:
-    """Return an error as the reason of a pause."""
-    return f"{type(error).__name__}: {error}"
+    """Return an error as the reason of a pause, in English."""
+    return f"{type(error).__name__}: {error.english}"
 
 
 def wait_after(attempt: int, error: VavaSMSError | None) -> float:

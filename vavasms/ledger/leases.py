@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vavasms.config import Timeouts, misconfigured
+from vavasms.i18n import gettext as _
 from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER, deadlines_of
 from vavasms.wire.requests import CallKind
 
@@ -27,6 +28,10 @@ def check_timeouts(timeouts: Timeouts) -> None:
     """Raise `ConfigurationError` for calls that could outlive what all who share a ledger reckon with."""
     if timeouts.pool + deadlines_of(timeouts, CallKind.SEND)[1] > _WAITS.pool + _CALL:
         raise misconfigured(
-            "Workers that share a ledger take each other for dead by the default timeouts: leave those for "
-            f"connecting, writing and sending below {_CALL:.0f} seconds together."
+            _(
+                "Workers that share a ledger take each other for dead by the default timeouts: leave those "
+                "for connecting, writing and sending below {seconds} seconds together.",
+                seconds=round(_CALL),
+            ),
+            "config.timeouts",
         )

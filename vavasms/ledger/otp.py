@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from vavasms.errors import OtpLimit, OtpLimitedError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.otp_limits import DAY, HOUR, OtpLimits
 from vavasms.numbers import Msisdn
 
@@ -91,12 +93,13 @@ class Refusal:
     @property
     def error(self) -> OtpLimitedError:
         """What its caller gets."""
-        wait = "" if self.retry_after is None else f" Try again in {ceil(self.retry_after)} s."
-        return OtpLimitedError(
-            f"{_SENTENCES[self.limit]}. Nothing was sent.{wait}",
-            reason=self.limit,
-            retry_after=self.retry_after,
-        )
+        why = _(_SENTENCES[self.limit])
+        if self.retry_after is None:
+            text = _("{why}. Nothing was sent.", why=why)
+        else:
+            seconds = ceil(self.retry_after)
+            text = _("{why}. Nothing was sent. Try again in {seconds} s.", why=why, seconds=seconds)
+        return OtpLimitedError(text, reason=self.limit, retry_after=self.retry_after)
 
 
 class OtpStore(Protocol):
@@ -202,12 +205,14 @@ def _length(refusal: Refusal) -> float:
 
 
 _SENTENCES: Mapping[OtpLimit, str] = {
-    OtpLimit.COOL_DOWN: "This number was sent a code just now",
-    OtpLimit.NUMBER_HOURLY: "This number was sent as many codes as one gets in an hour",
-    OtpLimit.NUMBER_DAILY: "This number was sent as many codes as one gets in a day",
-    OtpLimit.CLIENT_HOURLY: "This caller had as many codes sent as one may in an hour",
-    OtpLimit.RANGE_HOURLY: "Numbers beside this one were sent as many codes as they get together in an hour",
-    OtpLimit.SEGMENTS_DAILY: "The segments that codes may cost in a day are used up",
-    OtpLimit.COUNTRY: "This number is of a country that gets no codes: name it in OtpLimits(countries=…)",
-    OtpLimit.WRONG_CODES: "Too many wrong codes were tried for this number: it needs a new one",
+    OtpLimit.COOL_DOWN: N_("This number was sent a code just now"),
+    OtpLimit.NUMBER_HOURLY: N_("This number was sent as many codes as one gets in an hour"),
+    OtpLimit.NUMBER_DAILY: N_("This number was sent as many codes as one gets in a day"),
+    OtpLimit.CLIENT_HOURLY: N_("This caller had as many codes sent as one may in an hour"),
+    OtpLimit.RANGE_HOURLY: N_(
+        "Numbers beside this one were sent as many codes as they get together in an hour"
+    ),
+    OtpLimit.SEGMENTS_DAILY: N_("The segments that codes may cost in a day are used up"),
+    OtpLimit.COUNTRY: N_("This number is of a country that gets no codes: name it in OtpLimits(countries=…)"),
+    OtpLimit.WRONG_CODES: N_("Too many wrong codes were tried for this number: it needs a new one"),
 }

@@ -8,6 +8,7 @@ from datetime import timedelta
 from attrs import field, frozen
 
 from vavasms.config import misconfigured
+from vavasms.i18n import gettext as _
 from vavasms.numbers import check_region
 
 #: Seconds in which codes are counted.
@@ -21,7 +22,10 @@ def _read_countries(countries: Collection[str] | None) -> tuple[str, ...] | None
     if countries is None:
         return None
     if isinstance(countries, str | bytes) or not isinstance(countries, Collection):
-        raise misconfigured("countries is a list of country codes, such as ('ML', 'BF'), or None for all.")
+        raise misconfigured(
+            _("countries is a list of country codes, such as ('ML', 'BF'), or None for all."),
+            "config.argument",
+        )
     return tuple(check_region(country) for country in countries)
 
 
@@ -56,13 +60,21 @@ class OtpLimits:
         for name in _COUNTED:
             value = getattr(self, name)
             if value is not None and not (type(value) is int and value >= 1):
-                raise misconfigured(f"OtpLimits: {name} is a whole number, 1 or more, or None for no limit.")
+                raise misconfigured(
+                    _("OtpLimits: {name} is a whole number, 1 or more, or None for no limit.", name=name),
+                    "config.argument",
+                )
         for name in _TIMES:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, timedelta) and 0 < value.total_seconds() <= DAY):
-                raise misconfigured(f"OtpLimits: {name} is a timedelta of more than zero and a day at most.")
+                raise misconfigured(
+                    _("OtpLimits: {name} is a timedelta of more than zero and a day at most.", name=name),
+                    "config.argument",
+                )
         if self.longest_cool_down is None or (self.cool_down or timedelta()) > self.longest_cool_down:
-            raise misconfigured("OtpLimits: longest_cool_down is a timedelta, not below cool_down.")
+            raise misconfigured(
+                _("OtpLimits: longest_cool_down is a timedelta, not below cool_down."), "config.argument"
+            )
 
     def cool_down_after(self, codes: int) -> float:
         """Return the seconds between a number's last code and its next, after so many of 24 hours."""

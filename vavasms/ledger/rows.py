@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from attrs import evolve, fields, frozen
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+from vavasms.i18n import ngettext
 from vavasms.ledger.models import (
     LONGEST_DELAY,
     BatchRecord,
@@ -36,21 +39,39 @@ from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 
 #: Of a batch whose worker died while it was sending.
-DIED = BatchRecord(error="OutcomeUnknownError: The process ended while this was being sent.")
+DIED = BatchRecord(error=N_("OutcomeUnknownError: The process ended while this was being sent."))
 #: Of a batch that was queued in a file of which nobody knows what was sent since.
-RECOVERED = BatchRecord(error="The ledger was recovered: this may have been sent.")
+RECOVERED = BatchRecord(error=N_("The ledger was recovered: this may have been sent."))
 #: Of a batch that was queued to be sent again, and was dropped.
-DROPPED = BatchRecord(error="It was to be sent again and was not; the earlier attempt's outcome is unknown.")
+DROPPED = BatchRecord(
+    error=N_("It was to be sent again and was not; the earlier attempt's outcome is unknown.")
+)
 #: Of a batch that was to be sent again, by why one of its recipients may not be sent to.
 HINDERED: Mapping[Exclusion, BatchRecord] = MappingProxyType(
     {
-        Exclusion.OPTED_OUT: BatchRecord(error="A recipient opted out since: decide by hand."),
-        Exclusion.CAPPED: BatchRecord(error="A recipient is over the daily cap: decide by hand."),
+        Exclusion.OPTED_OUT: BatchRecord(error=N_("A recipient opted out since: decide by hand.")),
+        Exclusion.CAPPED: BatchRecord(error=N_("A recipient is over the daily cap: decide by hand.")),
     }
 )
-LOADING_ENDED = "loading was interrupted; nothing was sent"
-LEDGER_RECOVERED = "the ledger was recovered"
-OVER_BUDGET = "the budget does not suffice for the next batch"
+LOADING_ENDED = N_("loading was interrupted; nothing was sent")
+LEDGER_RECOVERED = N_("the ledger was recovered")
+OVER_BUDGET = N_("the budget does not suffice for the next batch")
+_STILL_GOING: Mapping[str, str] = MappingProxyType(
+    {
+        "loaded": N_("The campaign {id} {is_state}: it cannot be loaded."),
+        "purged": N_("The campaign {id} {is_state}: it cannot be purged."),
+    }
+)
+_IS_STATE: Mapping[CampaignState, str] = MappingProxyType(
+    {
+        CampaignState.LOADING: N_("is loading"),
+        CampaignState.QUEUED: N_("is queued"),
+        CampaignState.RUNNING: N_("is running"),
+        CampaignState.PAUSED: N_("is paused"),
+        CampaignState.CANCELLED: N_("is cancelled"),
+        CampaignState.DONE: N_("is done"),
+    }
+)
 #: The seconds of a day, as a recipient's cap counts it: rolling.
 DAY = 86_400.0
 #: Rows that a purge deletes in one transaction: whoever sends meanwhile writes in between.
@@ -183,18 +204,27 @@ def shift_arrival(tat: float, at: float, now: float) -> tuple[float, float]:
 
 def no_resending(campaign_id: str, *, purged: bool) -> InvalidInputError:
     """Build the error of a campaign whose unknown batches can only be marked."""
-    reason = "its numbers are forgotten" if purged else "it is cancelled"
-    return InvalidInputError(f"Nothing of the campaign {campaign_id!r} can be sent again: {reason}.")
+    name = repr(campaign_id)
+    if purged:
+        return InvalidInputError(
+            _("Nothing of the campaign {id} can be sent again: its numbers are forgotten.", id=name),
+            error_code="campaign.purged",
+        )
+    return InvalidInputError(
+        _("Nothing of the campaign {id} can be sent again: it is cancelled.", id=name),
+        error_code="campaign.ended",
+    )
 
 
 def still_going(campaign_id: str, state: CampaignState, what: str) -> InvalidInputError:
-    """Build the error of a campaign that is in no state for it."""
-    return InvalidInputError(f"The campaign {campaign_id!r} is {state.value}: it cannot be {what}.")
+    """Build the error of a campaign that is in no state for it: to be `loaded`, or `purged`."""
+    sentence = _(_STILL_GOING[what], id=repr(campaign_id), is_state=_(_IS_STATE[state]))
+    return InvalidInputError(sentence, error_code="campaign.state")
 
 
 def waiting_again(batches: int) -> str:
-    """Return why a campaign is paused after a person had batches queued again."""
-    return "1 batch waits to be sent again" if batches == 1 else f"{batches:,} batches wait to be sent again"
+    """Return why a campaign is paused after a person had batches queued again, as a ledger keeps it."""
+    return ngettext("{n} batch waits to be sent again", "{n} batches wait to be sent again", batches).english
 
 
 def dump_record(record: BatchRecord) -> str:
@@ -222,7 +252,9 @@ def load_record(text: str | None) -> BatchRecord:
 def read_campaign(campaign_id: str, row: Sequence[Any] | None) -> CampaignRow:
     """Make a campaign of `select_campaign`'s row. Raises `InvalidInputError` where there is none."""
     if row is None:
-        raise InvalidInputError(f"There is no campaign {campaign_id!r}.")
+        raise InvalidInputError(
+            _("There is no campaign {id}.", id=repr(campaign_id)), error_code="campaign.not_found"
+        )
     # Between these the columns are the fields of `Campaign`.
     seq, *columns, max_segments, daily_cap = row
     values = dict(zip([field.name for field in fields(Campaign)], columns, strict=True))

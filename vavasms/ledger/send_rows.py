@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from attrs import evolve, fields, frozen
 
 from vavasms.errors import IdempotencyConflictError, InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.models import BatchRecord
 from vavasms.ledger.rows import dump_record, load_record
 from vavasms.ledger.send_record import SendKind, SendRecord
@@ -28,6 +30,13 @@ COLUMNS = (
 )
 
 
+_NOT_UNKNOWN = {
+    BatchState.QUEUED: N_("The send {key} is queued: only what is unknown is for a person to decide."),
+    BatchState.SENDING: N_("The send {key} is sending: only what is unknown is for a person to decide."),
+    BatchState.ACCEPTED: N_("The send {key} is accepted: only what is unknown is for a person to decide."),
+    BatchState.REJECTED: N_("The send {key} is rejected: only what is unknown is for a person to decide."),
+    BatchState.CANCELLED: N_("The send {key} is cancelled: only what is unknown is for a person to decide."),
+}
 #: From these an answer moves a send on, by its token.
 SETTLED_FROM = (BatchState.SENDING, BatchState.UNKNOWN)
 
@@ -63,8 +72,11 @@ class SendRow(SendRecord):
             return
         at = datetime.fromtimestamp(self.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         raise IdempotencyConflictError(
-            f"idempotency_key was used first at {at}, for another text, sender or recipient: one key stands "
-            "for one message. Nothing was sent.",
+            _(
+                "idempotency_key was used first at {at}, for another text, sender or recipient: one key "
+                "stands for one message. Nothing was sent.",
+                at=at,
+            ),
             first_used_at=self.created_at,
         )
 
@@ -217,10 +229,12 @@ def resolve_values(
     whoever claimed it later might still send.
     """
     if row is None:
-        raise InvalidInputError(f"There is no send with the key {key!r}.")
+        raise InvalidInputError(
+            _("There is no send with the key {key}.", key=repr(key)), error_code="idempotency.not_found"
+        )
     if row.state is not BatchState.UNKNOWN:
         raise InvalidInputError(
-            f"The send {key!r} is {row.state.value}: only what is unknown is for a person to decide."
+            _(_NOT_UNKNOWN[row.state], key=repr(key)), error_code="idempotency.not_unknown"
         )
     record, state = evolve(row.record, error=note), BatchState.ACCEPTED
     if not sent:
@@ -241,12 +255,21 @@ def resolve_values(
 def _unsent_state(row: SendRow, key: str, *, again: bool, sent_before: float) -> BatchState:
     if row.sent_at is not None and row.sent_at >= sent_before:
         raise InvalidInputError(
-            f"The send {key!r} began a moment ago, and whoever began it might still send it: wait some "
-            "minutes."
+            _(
+                "The send {key} began a moment ago, and whoever began it might still send it: wait some "
+                "minutes.",
+                key=repr(key),
+            ),
+            error_code="idempotency.too_early",
         )
     if again and (row.kind is not SendKind.TEXT or not row.text):
         raise InvalidInputError(
-            f"The text of the send {key!r} is not kept: take it for not sent, and send it anew with its key."
+            _(
+                "The text of the send {key} is not kept: take it for not sent, and send it anew with its "
+                "key.",
+                key=repr(key),
+            ),
+            error_code="idempotency.text_gone",
         )
     state = BATCH_TRANSITIONS[row.state, BatchEvent.RESEND]
     return state if again else BATCH_TRANSITIONS[state, BatchEvent.CANCEL]

@@ -13,6 +13,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.models import BatchRecord
 from vavasms.ledger.send_record import SendKind, SendRecord
 from vavasms.ledger.states import BatchEvent, BatchState
@@ -172,14 +173,21 @@ class SendStore(Protocol):
 def check_key(key: str) -> str:
     """Return an idempotency key. Raises `InvalidInputError` for what can be none."""
     if not isinstance(key, str) or not key:
-        reason = "is a text of at least one character"
+        text = _("idempotency_key is a text of at least one character. Nothing was sent.")
     elif len(key) > MAX_KEY:
-        reason = f"has at most {MAX_KEY} characters; this one has {len(key)}"
+        text = _(
+            "idempotency_key has at most {most} characters; this one has {length}. Nothing was sent.",
+            most=MAX_KEY,
+            length=len(key),
+        )
     elif not key.isprintable():
-        reason = "has printable characters only, no line end and no control character"
+        text = _(
+            "idempotency_key has printable characters only, no line end and no control character. "
+            "Nothing was sent."
+        )
     else:
         return key
-    raise InvalidInputError(f"idempotency_key {reason}. Nothing was sent.", argument="idempotency_key")
+    raise InvalidInputError(text, error_code="idempotency.key", argument="idempotency_key")
 
 
 def digest(salt: bytes, content: bytes) -> bytes:

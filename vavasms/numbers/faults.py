@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+
 
 class NumberFault(StrEnum):
     """The reasons of `InvalidNumberError`. Its text is the error's `.reason`."""
@@ -57,32 +60,39 @@ class Reading(NamedTuple):
 
 
 _SENTENCES = {
-    NumberFault.NOT_TEXT: "a phone number must be text: give it as text, such as '+2250709000001'",
-    NumberFault.EMPTY: "no phone number here: give its digits, such as '+2250709000001'",
-    NumberFault.LETTERS: "{shown} holds letters: give digits only",
-    NumberFault.CHARACTERS: "{shown} holds signs that no phone number has: give digits only",
-    NumberFault.EXTENSION: "{shown} has an extension or is a service code: give a mobile number alone",
-    NumberFault.SEVERAL: "{shown} looks like several numbers: give one at a time",
-    NumberFault.SCIENTIFIC: "a spreadsheet rounded this number and lost digits: format its column as text",
-    NumberFault.DECIMAL: "a spreadsheet made {shown} a decimal: remove the '.0' or repair it",
-    NumberFault.SHORT_CODE: "{shown} is a short code: give a full mobile number",
-    NumberFault.TOO_SHORT: "{shown} is too short: give all its digits",
-    NumberFault.TOO_LONG: "{shown} is too long: give one number with its calling code",
-    NumberFault.INVALID: "{shown} is in no numbering plan: check its digits",
-    NumberFault.LANDLINE: "{shown} is a landline, which takes no SMS: give a mobile number",
-    NumberFault.NOT_MOBILE: "{shown} is no mobile number: give a mobile number",
-    NumberFault.OLD_PLAN: "{shown} is of the old numbering plan: use the suggested number or repair it",
-    NumberFault.LOST_ZERO: (
+    NumberFault.NOT_TEXT: N_("a phone number must be text: give it as text, such as '+2250709000001'"),
+    NumberFault.EMPTY: N_("no phone number here: give its digits, such as '+2250709000001'"),
+    NumberFault.LETTERS: N_("{shown} holds letters: give digits only"),
+    NumberFault.CHARACTERS: N_("{shown} holds signs that no phone number has: give digits only"),
+    NumberFault.EXTENSION: N_("{shown} has an extension or is a service code: give a mobile number alone"),
+    NumberFault.SEVERAL: N_("{shown} looks like several numbers: give one at a time"),
+    NumberFault.SCIENTIFIC: N_(
+        "a spreadsheet rounded this number and lost digits: format its column as text"
+    ),
+    NumberFault.DECIMAL: N_("a spreadsheet made {shown} a decimal: remove the '.0' or repair it"),
+    NumberFault.SHORT_CODE: N_("{shown} is a short code: give a full mobile number"),
+    NumberFault.TOO_SHORT: N_("{shown} is too short: give all its digits"),
+    NumberFault.TOO_LONG: N_("{shown} is too long: give one number with its calling code"),
+    NumberFault.INVALID: N_("{shown} is in no numbering plan: check its digits"),
+    NumberFault.LANDLINE: N_("{shown} is a landline, which takes no SMS: give a mobile number"),
+    NumberFault.NOT_MOBILE: N_("{shown} is no mobile number: give a mobile number"),
+    NumberFault.OLD_PLAN: N_("{shown} is of the old numbering plan: use the suggested number or repair it"),
+    NumberFault.LOST_ZERO: N_(
         "{shown} seems to have lost its leading zero: use the suggestion, or repair it with the region named"
     ),
-    NumberFault.AMBIGUOUS: "{shown} reads as a number of several countries: name the region or write the +",
-    NumberFault.NO_REGION: "{shown} has no calling code: name its region or write it as +225...",
+    NumberFault.AMBIGUOUS: N_(
+        "{shown} reads as a number of several countries: name the region or write the +"
+    ),
+    NumberFault.NO_REGION: N_("{shown} has no calling code: name its region or write it as +225..."),
 }
 
 
 def describe(fault: NumberFault, text: object) -> str:
     """Return what is wrong and what to do, showing at most five digits at the front and two at the end."""
-    return _SENTENCES[fault].format(shown=mask(text) if isinstance(text, str) else "")
+    sentence = _SENTENCES[fault]
+    if "{shown}" not in sentence or not isinstance(text, str):
+        return _(sentence)
+    return _(sentence, shown=mask(text))
 
 
 def mask(text: str) -> str:
@@ -90,4 +100,4 @@ def mask(text: str) -> str:
     digits = "".join(c for c in text if c.isdecimal())
     head, tail = min(5, max(0, len(digits) - 6)), 2 if len(digits) >= 6 else 0
     hidden = min(len(digits) - head - tail, 12)
-    return digits[:head] + "•" * hidden + digits[len(digits) - tail :] if digits else "the text"
+    return digits[:head] + "•" * hidden + digits[len(digits) - tail :] if digits else _("the text")

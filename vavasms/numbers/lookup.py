@@ -10,6 +10,7 @@ from phonenumbers import PhoneNumber, ValidationResult
 from phonenumbers import PhoneNumberType as Kind
 
 from vavasms.errors import ConfigurationError, Outcome
+from vavasms.i18n import gettext as _
 from vavasms.numbers.faults import NumberFault, Reading
 from vavasms.numbers.normalize import clean, normalize, split_decimal
 from vavasms.numbers.plans import OLD_LENGTH, RENUMBERED, read_old
@@ -30,7 +31,11 @@ def check_country(region: object) -> str | None:
     known = region.upper() if isinstance(region, str) else ""
     if known not in phonenumbers.SUPPORTED_REGIONS:
         raise ConfigurationError(
-            f"unknown region {region!r}: give an ISO 3166 code of two letters, such as 'CI'",
+            _(
+                "unknown region {region}: give an ISO 3166 code of two letters, such as 'CI'",
+                region=repr(region),
+            ),
+            error_code="config.region",
             outcome=Outcome.NOT_SENT,
             halts=True,
         )

@@ -18,6 +18,8 @@ from vavasms import endpoints
 from vavasms.config import Secret, Timeouts, misconfigured
 from vavasms.endpoints import Transport
 from vavasms.errors import InvalidInputError, LedgerError, Outcome
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import check_timeouts
 from vavasms.ledger.otp import OtpStore
@@ -39,6 +41,10 @@ from vavasms.wire.requests import CallKind, TextDraft
 LedgerPlace: TypeAlias = "str | Path | OpenLedger"
 
 _DAY = 86_400.0
+
+#: What a ledger keeps where a person gives no note.
+_TAKEN_FOR_SENT = N_("A person took it for sent.")
+_TAKEN_FOR_UNSENT = N_("A person took it for not sent.")
 
 
 async def open_ledger(place: Place) -> Ledger:
@@ -69,13 +75,18 @@ class SendOptions:
         if hasattr(self.ledger, "sends"):
             # Any object with the methods of one: whoever passes it says that it is one.
             return cast("Ledger", self.ledger)
-        raise misconfigured("ledger is the path of a file, postgresql://user@host/name, or an open ledger.")
+        raise misconfigured(
+            _("ledger is the path of a file, postgresql://user@host/name, or an open ledger."),
+            "config.ledger_place",
+        )
 
     @property
     def keep_seconds(self) -> float:
         """For how long a send is kept. Raises `ConfigurationError` for what is no time."""
         if not isinstance(self.keep, timedelta) or self.keep < timedelta(days=1):
-            raise misconfigured("keep is a timedelta of a day or more: a key protects for as long.")
+            raise misconfigured(
+                _("keep is a timedelta of a day or more: a key protects for as long."), "config.argument"
+            )
         return self.keep.total_seconds()
 
 
@@ -101,7 +112,7 @@ class ClientSends(Sends):
         self, draft: TextDraft, to: tuple[Msisdn, ...], content: tuple[str, str], key: str | None
     ) -> Lot:
         new = self._new_text(to, content, key)
-        sender, _ = await self.open()
+        sender = (await self.open()).sender
         found = await sender.send(new, partial(endpoints.send_text, self._transport, draft, to))
         lot = found.lot if isinstance(found, SendRecord) else found
         assert lot is not None
@@ -112,18 +123,18 @@ class ClientSends(Sends):
     ) -> SendRecord:
         due = 0.0 if not_before is None else _read_time(not_before)
         new = self._new_text(to, content, key, is_enqueued=True, not_before=due)
-        sender, _ = await self.open()
+        sender = (await self.open()).sender
         return await sender.store.enqueue(new, now=sender.clock())
 
     async def find(self, key: str) -> SendRecord | None:
         _need_text(key)
-        sender, _ = await self.open()
+        sender = (await self.open()).sender
         return await sender.store.find(self._account, key)
 
     async def resolve(self, key: str, *, sent: bool, note: str) -> SendRecord:
         _need_text(key)
-        sender, _ = await self.open()
-        words = note or f"A person took it for {'sent' if sent else 'not sent'}."
+        sender = (await self.open()).sender
+        words = note or (_TAKEN_FOR_SENT if sent else _TAKEN_FOR_UNSENT)
         return await sender.store.resolve(
             self._account, key, sent=sent, again=False, note=words, now=sender.clock()
         )
@@ -165,7 +176,7 @@ class ClientSends(Sends):
         """Return what this loop sends with; its ledger is opened at the first call. Raises what that does."""
         refusal = self._by_loop.refusal()
         if refusal is not None:
-            raise misconfigured(refusal)
+            raise misconfigured(_(refusal), "config.event_loop")
         return await self._by_loop.get().open()
 
     def _make_sender(self, ledger: Ledger) -> SingleSender:
@@ -244,7 +255,9 @@ def _dump_options(options: OtpOptions) -> str:
 def _read_time(at: datetime) -> float:
     if not isinstance(at, datetime) or at.tzinfo is None:
         raise InvalidInputError(
-            "not_before is a datetime with a time zone; nothing was kept.", argument="not_before"
+            _("not_before is a datetime with a time zone; nothing was kept."),
+            error_code="input.not_before",
+            argument="not_before",
         )
     return at.timestamp()
 

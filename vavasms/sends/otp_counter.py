@@ -13,6 +13,7 @@ from typing import TypeVar
 from attrs import define, field, frozen
 
 from vavasms.errors import InvalidInputError, LedgerError, OtpLimit, OtpLimitedError, Outcome, VavaSMSError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.otp import OtpKind, OtpRequest, OtpStore, Refusal
 from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.ledger.pending_writes import PendingWrites
@@ -144,10 +145,13 @@ def read_caller(client: str) -> str:
         case IPv6Address():
             # Without the name of an interface, which some addresses have.
             return str(ip_network((int(address), _PREFIX), strict=False))
-        case _:
+        case _other:
             raise InvalidInputError(
-                "client is the address of who asks for the code, such as 203.0.113.7 or 2001:db8::1; nothing "
-                "was sent.",
+                _(
+                    "client is the address of who asks for the code, such as 203.0.113.7 or 2001:db8::1; "
+                    "nothing was sent."
+                ),
+                error_code="input.client",
                 argument="client",
             )
 

@@ -10,6 +10,7 @@ from vavasms import endpoints
 from vavasms.config import misconfigured
 from vavasms.endpoints import Transport
 from vavasms.errors import LedgerError, Outcome
+from vavasms.i18n import gettext as _
 from vavasms.ledger.otp import OtpStore
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.sends import NewSend
@@ -39,7 +40,7 @@ class KeptOtps(Otps):
         call = partial(endpoints.send_otp, self._transport, draft.request)
         if self._guard is None:
             _need_no_caller(client)
-            sender, _ = await self._sends.open()
+            sender = (await self._sends.open()).sender
         else:
             request = self._guard.count_code(draft, client)
             sender, store = await self._sends.open()
@@ -76,7 +77,9 @@ class UnkeptOtps(Otps):
 
     async def send(self, draft: OtpDraft, key: str | None, client: str | None) -> OtpReceipt:
         if key is not None:
-            raise misconfigured("An idempotency_key needs a ledger: AsyncVavaSMS(ledger='sms.db').")
+            raise misconfigured(
+                _("An idempotency_key needs a ledger: AsyncVavaSMS(ledger='sms.db')."), "config.no_ledger"
+            )
         request = self._guard.count_code(draft, client)
         counted = CountedCall(guard=self._guard, request=request, store=self._store)
         return await counted.send(partial(endpoints.send_otp, self._transport, draft.request), Attempt())
@@ -90,7 +93,9 @@ class UnkeptOtps(Otps):
 
 def _need_no_caller(client: str | None) -> None:
     if client is not None:
-        raise misconfigured("A client is counted by limits: AsyncVavaSMS(otp_limits=OtpLimits()).")
+        raise misconfigured(
+            _("A client is counted by limits: AsyncVavaSMS(otp_limits=OtpLimits())."), "config.no_otp_limits"
+        )
 
 
 async def _stands(sender: SingleSender, new: NewSend) -> bool:

@@ -22,6 +22,7 @@ from vavasms.errors import (
     VavaSMSError,
     name_error,
 )
+from vavasms.i18n import gettext as _
 from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error, wait_after
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
@@ -161,7 +162,9 @@ class OutboxWorker:
         async def call(attempt: Attempt) -> Lot:
             sender_id = claim.sender_id or self._account.sender_id
             if sender_id is None:
-                raise misconfigured("No sender ID: neither the send nor its worker has one.")
+                raise misconfigured(
+                    _("No sender ID: neither the send nor its worker has one."), "sender_id.missing"
+                )
             draft = draft_text(claim.text, sender_id, username=username_of(self._account.name))
             return await send_text(self._account.transport, draft, claim.recipients, attempt)
 
@@ -174,7 +177,7 @@ class OutboxWorker:
             await self._settle_answer(claim, answer)
             await self._report([claim.key])
         except LedgerError as error:
-            logger.warning("The outcome of a send could not be written yet: %s", error)
+            logger.warning("The outcome of a send could not be written yet: %s", error.english)
         except Exception as error:  # noqa: BLE001  raised, it would cut off what else is under way
             logger.warning("An enqueued send failed by a fault of the worker's own (%s).", name_error(error))
         finally:

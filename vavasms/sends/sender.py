@@ -22,6 +22,7 @@ from vavasms.errors import (
     SendInProgressError,
     VavaSMSError,
 )
+from vavasms.i18n import gettext as _
 from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
@@ -109,7 +110,11 @@ class SingleSender:
     ) -> AnswerT:
         if self.ledger.is_shared and time.monotonic() - began > MAX_CLAIM_AGE:
             await self._settle(claim, BatchEvent.REQUEUE, BatchRecord())
-            raise NotSentError("The ledger took too long. Nothing was sent.", outcome=Outcome.NOT_SENT)
+            raise NotSentError(
+                _("The ledger took too long. Nothing was sent."),
+                error_code="not_sent.ledger_slow",
+                outcome=Outcome.NOT_SENT,
+            )
         age = measure_age(claim.at, self.clock)
         answer = await call_once(call, age=age, settle=partial(self._settle, claim))
         if isinstance(answer, VavaSMSError):
@@ -127,7 +132,7 @@ class SingleSender:
                 lambda: self.store.settle(claim, event, record, now=self.clock())
             )
         except LedgerError as error:
-            logger.warning("The outcome of a send could not be written yet: %s", error)
+            logger.warning("The outcome of a send could not be written yet: %s", error.english)
 
     async def _wait_for_others(self, new: NewSend, deadline: float) -> None:
         """Wait until a send that another call has under way moves on; look for a second at most."""
@@ -140,8 +145,10 @@ class SingleSender:
             wait = min(2 * wait, _LAST_LOOK)
         if until == deadline:
             raise SendInProgressError(
-                "Another call is sending under this idempotency_key and has no outcome yet. This one sent "
-                "nothing: ask again with the same key.",
+                _(
+                    "Another call is sending under this idempotency_key and has no outcome yet. This one "
+                    "sent nothing: ask again with the same key."
+                ),
                 outcome=Outcome.UNKNOWN,
             )
 
@@ -196,7 +203,10 @@ def record_answer(answer: Lot | OtpReceipt) -> BatchRecord:
 def _unknown_error() -> OutcomeUnknownError:
     """Build the error of a key whose send may have gone out."""
     return OutcomeUnknownError(
-        "The earlier send under this idempotency_key may have gone out, and nobody knows. This call sent "
-        "nothing: look it up, then `vavasms sends resolve`, or resolve(key, sent=…).",
+        _(
+            "The earlier send under this idempotency_key may have gone out, and nobody knows. This call sent "
+            "nothing: look it up, then `vavasms sends resolve`, or resolve(key, sent=…)."
+        ),
+        error_code="outcome.unknown.earlier_send",
         outcome=Outcome.UNKNOWN,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vavasms.config import misconfigured
 from vavasms.endpoints import Account
+from vavasms.i18n import gettext as _
 from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.sends.base import Otps, Sends
 from vavasms.sends.client import ClientSends
@@ -20,7 +21,7 @@ def set_up(
     Raises `ConfigurationError` for what is no ledger, or no limits.
     """
     if limits is not None and not isinstance(limits, OtpLimits):
-        raise misconfigured("otp_limits is OtpLimits(…), or None.")
+        raise misconfigured(_("otp_limits is OtpLimits(…), or None."), "config.argument")
     guard = None
     if limits is not None:
         guard = OtpGuard(limits=limits, account=account.name, region=account.region)

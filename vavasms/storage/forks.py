@@ -7,6 +7,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from vavasms.config import misconfigured
+from vavasms.i18n import gettext as _
 
 
 class Process:
@@ -23,7 +24,9 @@ class Process:
     def check(self) -> None:
         """Raise `ConfigurationError` in a forked child."""
         if not self.is_this:
-            raise misconfigured("The database was opened before a fork: open it in the child process.")
+            raise misconfigured(
+                _("The database was opened before a fork: open it in the child process."), "config.fork"
+            )
 
 
 class ForkAware(Protocol):

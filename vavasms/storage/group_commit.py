@@ -11,11 +11,10 @@ from anyio import CancelScope
 from attrs import define, field
 
 from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-_INTERRUPTED = "The database did not take it (interrupted): nothing more is sent."
 
 
 @define(eq=False)
@@ -27,18 +26,26 @@ class _Call(Generic[T, R]):
     woken: anyio.Event = field(factory=anyio.Event)
     done: bool = False
     result: R | None = None
-    error: str | None = None
+    #: The sentence of the error, and its code.
+    error: tuple[str, str] | None = None
 
-    def end(self, result: R | None, error: str | None = None) -> None:
+    def end(self, result: R | None, error: LedgerError | None = None) -> None:
         """Wake whoever waits."""
-        self.result, self.error, self.done = result, error, True
+        # Not the error: its traceback holds all of these.
+        self.error = None if error is None else (error.args[0], error.error_code)
+        self.result, self.done = result, True
         self.woken.set()
 
     def take(self) -> R:
         """Return the result, or raise what went wrong."""
         if self.error is not None:
-            raise LedgerError(self.error)
+            sentence, code = self.error
+            raise LedgerError(sentence, error_code=code)
         return self.result  # type: ignore[return-value]  # set where there is no error
+
+
+def _interrupted_error() -> LedgerError:
+    return LedgerError(_("The database did not take it (interrupted): nothing more is sent."))
 
 
 class GroupCommit(Generic[T, R]):
@@ -90,12 +97,12 @@ class GroupCommit(Generic[T, R]):
         calls: list[_Call[T, R]] = []
         try:
             async with self._turn:
-                calls = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+                calls = [self._waiting.popleft() for _call in range(min(self._most, len(self._waiting)))]
                 await self._make_all(calls)
         finally:
             for call in calls:
                 if not call.done:
-                    call.end(None, _INTERRUPTED)
+                    call.end(None, _interrupted_error())
             self._remove(own)
             self._wake_next()
 
@@ -104,7 +111,7 @@ class GroupCommit(Generic[T, R]):
             results = await self._make([call.item for call in calls])
         except LedgerError as error:
             for call in calls:
-                call.end(None, str(error))
+                call.end(None, error)
         else:
             for call, result in zip(calls, results, strict=True):
                 call.end(result)

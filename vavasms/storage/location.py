@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from vavasms.config import Secret, misconfigured
+from vavasms.i18n import gettext as _
 
 Place: TypeAlias = Path | Secret
 
@@ -27,4 +28,6 @@ def read_place(text: str) -> Place:
     if not _OTHER_STRINGS.search(text):
         return Path(text)
     del text
-    raise misconfigured("It is kept at the path of a file, or in postgresql://user@host/name.")
+    raise misconfigured(
+        _("It is kept at the path of a file, or in postgresql://user@host/name."), "config.ledger_place"
+    )

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import NamedTuple
 
 from attrs import frozen
+
+from vavasms.i18n import Message
+from vavasms.i18n import gettext as _
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _MIGRATION = re.compile(r"(\d{4})_\w+\.sql")
@@ -21,19 +25,32 @@ class Migration:
     sql: str
 
 
-def reject_version(version: int, latest: int, *, upgrade: bool) -> str | None:
+class VersionFault(NamedTuple):
+    """Why a schema cannot be used: the end of a sentence, and the code of its error."""
+
+    reason: Message
+    error_code: str
+
+
+def reject_version(version: int, latest: int, *, upgrade: bool) -> VersionFault | None:
     """Return why a schema of this version cannot be used, None where it can."""
     if version > latest:
-        return f"was written by a newer vavasms (version {version}, this one knows {latest}): upgrade vavasms"
+        reason = _(
+            "was written by a newer vavasms (version {version}, this one knows {latest}): upgrade vavasms",
+            version=str(version),
+            latest=str(latest),
+        )
+        return VersionFault(reason, "ledger.newer")
     if 0 < version < latest and not upgrade:
-        return "was written by an older vavasms: run `vavasms ledger migrate` first"
+        reason = _("was written by an older vavasms: run `vavasms ledger migrate` first")
+        return VersionFault(reason, "ledger.older")
     return None
 
 
 def load_queries(package: str, name: str) -> Mapping[str, str]:
     """Read the queries of a file, each below its line `-- name: …`."""
     text = files(package).joinpath(name).read_text(encoding="utf-8")
-    _, *parts = _NAME.split(text)
+    _head, *parts = _NAME.split(text)
     return {key: sql.strip() for key, sql in zip(parts[::2], parts[1::2], strict=True)}
 
 

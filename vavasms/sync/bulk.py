@@ -10,6 +10,7 @@ from vavasms.bulk.models import BatchResult, BulkReport
 from vavasms.bulk.sender import BulkStream, Collector, attach
 from vavasms.calls import CallGroup, PortalCall, Session, Step, Wakeup, cancel_steps, run
 from vavasms.config import misconfigured
+from vavasms.i18n import gettext as _
 from vavasms.sync.caller_thread import CallerThreadReader
 
 
@@ -80,7 +81,9 @@ class BulkResults:
         result = call.result()
         if result is None:
             if self._session.was_closed:
-                raise misconfigured("The client was closed, which stopped the stream: see its report.")
+                raise misconfigured(
+                    _("The client was closed, which stopped the stream: see its report."), "config.closed"
+                )
             raise StopIteration
         self._pending = None
         return result

@@ -21,6 +21,8 @@ from vavasms.calls import CallGroup, PortalCall, Step, cancel_steps, close, fini
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
+from vavasms.errors import VavaSMSError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
@@ -278,10 +280,12 @@ class VavaSMS:
 
     def _open(self) -> CallGroup:
         if os.getpid() != self._pid:
-            raise misconfigured("This VavaSMS was made before a fork: make a new one in the child process.")
+            raise misconfigured(
+                _("This VavaSMS was made before a fork: make a new one in the child process."), "config.fork"
+            )
         with self._lock:
             if self._closed:
-                raise misconfigured("The client is closed: make a new one.")
+                raise misconfigured(_("The client is closed: make a new one."), "config.closed")
             group = self._group = self._group or CallGroup(shared.lease())
         group.check_thread()
         return group
@@ -314,7 +318,10 @@ def open_group(client: VavaSMS) -> CallGroup:
 
 def _add_note(call: PortalCall[T], interrupt: BaseException) -> None:
     if not call.done:
-        ended: object = "not yet, its outcome is unknown: look before sending again."
+        ended: str = _("not yet, its outcome is unknown: look before sending again.")
+    elif isinstance(call.error, VavaSMSError):
+        ended = call.error.args[0]
     else:
-        ended = call.error or "the gateway took it."
-    interrupt.add_note(f"vavasms: the call under way ended: {ended}")
+        # Its words, not the exception: that would keep its frames.
+        ended = str(call.error) if call.error else _("the gateway took it.")
+    interrupt.add_note(_("vavasms: the call under way ended: {ended}", ended=ended))

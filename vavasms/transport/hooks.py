@@ -11,6 +11,7 @@ from attrs import frozen
 
 from vavasms.config import misconfigured
 from vavasms.errors import VavaSMSError
+from vavasms.i18n import gettext as _
 from vavasms.wire.requests import Request
 
 logger = logging.getLogger("vavasms")
@@ -42,7 +43,10 @@ def check_hook(name: str, hook: Hook | None) -> Hook | None:
     functions = (hook, getattr(hook, "__call__", None))  # noqa: B004
     is_async = any(iscoroutinefunction(function) or isasyncgenfunction(function) for function in functions)
     if hook is not None and (is_async or not callable(hook)):
-        raise misconfigured(f"{name} must be a plain function, not an async one: nothing awaits it.")
+        raise misconfigured(
+            _("{name} must be a plain function, not an async one: nothing awaits it.", name=name),
+            "config.argument",
+        )
     return hook
 
 

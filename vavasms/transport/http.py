@@ -19,6 +19,7 @@ import httpx
 
 from vavasms.config import Secret, Settings, Timeouts, misconfigured
 from vavasms.errors import InvalidInputError, NotSentError, Outcome, OutcomeUnknownError, VavaSMSError
+from vavasms.i18n import gettext as _
 from vavasms.transport._httpcore import is_followed, is_quiet, join_writes
 from vavasms.transport.body import Attempt as Attempt
 from vavasms.transport.body import Body
@@ -93,7 +94,7 @@ class HttpTransport:
         on_response: Hook | None = None,
     ) -> None:
         if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
-            raise misconfigured("max_connections must be a whole number, 1 or more.")
+            raise misconfigured(_("max_connections must be a whole number, 1 or more."), "config.argument")
         self.max_connections = max_connections
         self._timeouts = timeouts or Timeouts()
         self._credentials = Secret(encode_credentials(settings.username, settings.password.reveal()))
@@ -148,14 +149,21 @@ class HttpTransport:
 
     def _check(self, kind: CallKind) -> None:
         """Refuse a call that cannot be made; nothing was sent then."""
-        reason = "The client is closed: make a new one." if self._closed else self._pools.refusal()
-        if os.getpid() != self._pid:
-            # Its connections are shared with the parent: each would read the other's replies.
-            reason = "The client was made before a fork: make a new one in the child process."
-        if reason is not None:
-            error = misconfigured(reason)
+        error = self._refusal()
+        if error is not None:
             error.outcome = None if kind is CallKind.READ else Outcome.NOT_SENT
             raise error
+
+    def _refusal(self) -> VavaSMSError | None:
+        if os.getpid() != self._pid:
+            # Its connections are shared with the parent: each would read the other's replies.
+            return misconfigured(
+                _("The client was made before a fork: make a new one in the child process."), "config.fork"
+            )
+        if self._closed:
+            return misconfigured(_("The client is closed: make a new one."), "config.closed")
+        reason = self._pools.refusal()
+        return None if reason is None else misconfigured(_(reason), "config.event_loop")
 
     async def _attempt(self, request: Request, attempt: Attempt) -> Reply | Problem:
         pools = self._pools.get()
@@ -227,11 +235,13 @@ async def post_form(url: str, fields: Mapping[str, str], *, timeout: float = 10.
             await response.aclose()
             return response.status_code
     except (httpx.ConnectError, httpx.ConnectTimeout):
-        failure = NotSentError("Nobody listens there.")
+        failure = NotSentError(_("Nobody listens there."))
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-        failure = InvalidInputError("The URL must be like http://127.0.0.1:8426/token.", outcome=None)
+        failure = InvalidInputError(
+            _("The URL must be like http://127.0.0.1:8426/token."), error_code="input.url", outcome=None
+        )
     except (httpx.HTTPError, TimeoutError) as error:
-        failure = OutcomeUnknownError(f"There was no answer ({type(error).__name__}).")
+        failure = OutcomeUnknownError(_("There was no answer ({name}).", name=type(error).__name__))
     raise failure
 
 
@@ -255,7 +265,7 @@ def _problem(error: BaseException, *, asked: bool) -> Problem:
         tls=is_refusal(error),
         crowded=isinstance(error, httpx.PoolTimeout),
         misconfigured=isinstance(error, _UNUSABLE),
-        barred=str(error) if isinstance(error, BarredError) else None,
+        barred=error.args[0] if isinstance(error, BarredError) else None,
     )
 
 
@@ -265,7 +275,7 @@ def _options(base_url: str, proxy: str | None, tls: TLS, *, trust_env: bool) -> 
     proxy = proxy or (proxy_from_environment(base_url) if trust_env else None)
     context = _build_tls(tls, secure=secure, trust_env=trust_env)
     if proxy is not None and not secure:
-        raise misconfigured("A proxy for a gateway on plain HTTP would see the password.")
+        raise misconfigured(_("A proxy for a gateway on plain HTTP would see the password."), "config.proxy")
     return {"verify": context, "proxy": _proxy(proxy), "trust_env": False, "retries": 0}
 
 
@@ -284,13 +294,16 @@ def _proxy(proxy: str | None) -> httpx.Proxy | None:
         is_fit = False
     if not is_fit:
         # Outside the except block: a proxy's URL may hold a password of its own.
-        raise misconfigured("The proxy must be a URL such as http://proxy.example:3128.")
+        raise misconfigured(_("The proxy must be a URL such as http://proxy.example:3128."), "config.proxy")
     if parsed is not None and parsed.url.scheme.startswith("socks"):
         # Few have such a proxy, and nothing else that is imported needs this module.
         from importlib.util import find_spec
 
         if find_spec("socksio") is None:
-            raise misconfigured("A SOCKS proxy needs one more package: pip install 'httpx[socks]'.")
+            raise misconfigured(
+                _("A SOCKS proxy needs one more package: pip install 'httpx[socks]'."),
+                "config.extra",
+            )
     return parsed
 
 
@@ -307,5 +320,5 @@ def _pool_factory(options: dict[str, Any]) -> Callable[[], httpx.AsyncBaseTransp
 
 def _shared_factory(transport: httpx.AsyncBaseTransport) -> Callable[[], httpx.AsyncBaseTransport]:
     if not isinstance(transport, httpx.AsyncBaseTransport):
-        raise misconfigured("transport must be an httpx.AsyncBaseTransport.")
+        raise misconfigured(_("transport must be an httpx.AsyncBaseTransport."), "config.argument")
     return lambda: transport

@@ -54,14 +54,16 @@ class Gate:
 
     def __init__(self, base_url: str) -> None:
         from vavasms.config import is_loopback
+        from vavasms.i18n import gettext
 
         host = urlsplit(base_url).hostname or ""
         self._is_never_open = base_url == REFUSED_URL
         self._is_real = not (is_loopback(host) or host.lower().endswith(".invalid"))
         named = f" ({host})" if self._is_real else ""
-        self._sentence = (
-            f"This test would have reached the real gateway{named}: use the fixture vavasms_sandbox and make "
-            "the client after it, or mark the test with @pytest.mark.vavasms(real=True)."
+        self._sentence = gettext(
+            "This test would have reached the real gateway{host}: use the fixture vavasms_sandbox and make "
+            "the client after it, or mark the test with @pytest.mark.vavasms(real=True).",
+            host=named,
         )
 
     @property

@@ -21,6 +21,8 @@ from vavasms.errors import (
     UnknownSenderIdError,
     VavaSMSError,
 )
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.wire.requests import Call, CallKind, Request
 from vavasms.wire.responses import Envelope, otp_reason, parse_envelope
 from vavasms.wire.signs import may_hold_success
@@ -43,11 +45,11 @@ _HALTING_CODES = frozenset({901, 902})
 
 _SENTENCES = {
     CallKind.SEND: {
-        Outcome.NOT_SENT: " Nothing was sent.",
-        Outcome.REJECTED: " Nothing was sent.",
-        Outcome.UNKNOWN: " It is unknown whether the SMS was sent: look before sending again.",
+        Outcome.NOT_SENT: N_("{sentence} Nothing was sent."),
+        Outcome.REJECTED: N_("{sentence} Nothing was sent."),
+        Outcome.UNKNOWN: N_("{sentence} It is unknown whether the SMS was sent: look before sending again."),
     },
-    CallKind.VERIFY: {Outcome.UNKNOWN: " It is unknown whether the code was checked."},
+    CallKind.VERIFY: {Outcome.UNKNOWN: N_("{sentence} It is unknown whether the code was checked.")},
 }
 
 
@@ -121,24 +123,33 @@ def judge_problem(request: Request, problem: Problem) -> Failure:
     kind = request.call.kind
     if problem.barred is not None:
         # Whatever the body was asked for, it had no way to go.
-        return _failure(ConfigurationError, problem.barred, kind, Outcome.NOT_SENT, halts=True)
+        return _failure(
+            ConfigurationError,
+            problem.barred,
+            kind,
+            Outcome.NOT_SENT,
+            halts=True,
+            error_code="config.real_gateway",
+        )
     if problem.asked:
-        text = f"The request left, and no answer could be read ({problem.name})."
+        text = _("The request left, and no answer could be read ({name}).", name=problem.name)
         attempts = _for_reads(kind, THRICE)
         return _failure(OutcomeUnknownError, text, kind, Outcome.UNKNOWN, attempts=attempts)
     if problem.misconfigured:
-        text = f"The gateway's address cannot be used ({problem.name})."
-        return _failure(ConfigurationError, text, kind, Outcome.NOT_SENT, halts=True)
+        text = _("The gateway's address cannot be used ({name}).", name=problem.name)
+        return _failure(
+            ConfigurationError, text, kind, Outcome.NOT_SENT, halts=True, error_code="config.base_url"
+        )
     if problem.tls:
-        text = f"The gateway's TLS certificate or handshake was refused ({problem.name})."
-        return _failure(NotSentError, text, kind, Outcome.NOT_SENT, halts=True)
+        text = _("The gateway's TLS certificate or handshake was refused ({name}).", name=problem.name)
+        return _failure(NotSentError, text, kind, Outcome.NOT_SENT, halts=True, error_code="not_sent.tls")
     if problem.crowded:
-        text = "No connection to the gateway came free in time."
+        text, error_code = _("No connection to the gateway came free in time."), "not_sent.crowded"
         attempts = ONCE if kind is CallKind.SEND else THRICE
     else:
-        text = f"The gateway could not be reached ({problem.name})."
-        attempts = THRICE
-    return _failure(NotSentError, text, kind, Outcome.NOT_SENT, attempts=attempts)
+        text = _("The gateway could not be reached ({name}).", name=problem.name)
+        error_code, attempts = None, THRICE
+    return _failure(NotSentError, text, kind, Outcome.NOT_SENT, attempts=attempts, error_code=error_code)
 
 
 def judge_reply(request: Request, reply: Reply, policy: OutcomePolicy) -> Envelope | Failure:
@@ -148,24 +159,31 @@ def judge_reply(request: Request, reply: Reply, policy: OutcomePolicy) -> Envelo
     if envelope is not None and envelope.refuses and (reply.whole or kind is not CallKind.SEND):
         return _judge_refusal(request, envelope, status, policy)
     if 300 <= status < 400:
-        text = (
-            f"The gateway redirects elsewhere (HTTP {status}), which is never followed: check the base URL."
+        text = _(
+            "The gateway redirects elsewhere (HTTP {status}), which is never followed: check the base URL.",
+            status=str(status),
         )
-        return _failure(ConfigurationError, text, kind, Outcome.UNKNOWN, halts=True)
+        return _failure(
+            ConfigurationError, text, kind, Outcome.UNKNOWN, halts=True, error_code="config.redirected"
+        )
     if 200 <= status < 300:
         if envelope is not None and envelope.success and envelope.sound:
             return envelope
-        return _unreadable(kind, f"The gateway's answer (HTTP {status}) cannot be read.", TWICE)
+        text = _("The gateway's answer (HTTP {status}) cannot be read.", status=str(status))
+        return _unreadable(kind, text, TWICE)
     if envelope is not None and envelope.success:
-        return _unreadable(kind, f"The gateway answered a success under HTTP {status}.", ONCE)
+        text = _("The gateway answered a success under HTTP {status}.", status=str(status))
+        return _unreadable(kind, text, ONCE)
     if envelope is not None and status in TURNED_AWAY:
-        return _unreadable(kind, f"The gateway answered an envelope without a name (HTTP {status}).", ONCE)
+        text = _("The gateway answered an envelope without a name (HTTP {status}).", status=str(status))
+        return _unreadable(kind, text, ONCE)
     return _judge_status(kind, reply, policy)
 
 
 def misshapen(kind: CallKind) -> VavaSMSError:
     """Build the error of a success whose data is not of the documented shape."""
-    return _unreadable(kind, "The gateway's answer says success, but its data cannot be read.", ONCE).error
+    text = _("The gateway's answer says success, but its data cannot be read.")
+    return _unreadable(kind, text, ONCE).error
 
 
 def _judge_status(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure:
@@ -173,15 +191,24 @@ def _judge_status(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failur
     if status in TURNED_AWAY:
         if _is_doubtful(reply):
             # It may be a success in disguise, and what is turned away is sent again.
-            return _unreadable(kind, f"The gateway answered HTTP {status} with what may be a success.", ONCE)
+            text = _("The gateway answered HTTP {status} with what may be a success.", status=str(status))
+            return _unreadable(kind, text, ONCE)
         return _judge_turned_away(kind, reply, policy)
     if status in REFUSED:
         return _judge_bare_refusal(kind, reply, policy)
     if status == 408 or 500 <= status < 600:
-        text = f"The gateway, or a proxy before it, failed (HTTP {status})."
+        text = _("The gateway, or a proxy before it, failed (HTTP {status}).", status=str(status))
         cls = OutcomeUnknownError if kind is CallKind.VERIFY else ServerError
-        return _failure(cls, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, THRICE))
-    return _unreadable(kind, f"The gateway answered HTTP {status}, which it does not document.", ONCE)
+        return _failure(
+            cls,
+            text,
+            kind,
+            Outcome.UNKNOWN,
+            attempts=_for_reads(kind, THRICE),
+            error_code=ServerError.default_code,
+        )
+    text = _("The gateway answered HTTP {status}, which it does not document.", status=str(status))
+    return _unreadable(kind, text, ONCE)
 
 
 def _is_doubtful(reply: Reply) -> bool:
@@ -192,10 +219,13 @@ def _judge_bare_refusal(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> 
     """Build the failure of a 4xx without the gateway's own envelope: anybody may have written it."""
     final = policy.refusals_are_final and not _is_doubtful(reply)
     outcome = Outcome.REJECTED if final else Outcome.UNKNOWN
-    text = f"The request was refused without the gateway's own words (HTTP {reply.status})."
+    text = _(
+        "The request was refused without the gateway's own words (HTTP {status}).", status=str(reply.status)
+    )
     error = GatewayError(
         _sentence(text, kind, outcome),
         http_status=reply.status,
+        error_code="gateway.http_refused",
         outcome=_outcome(kind, outcome),
         # A send of which nobody knows is one too many already: the first stops the others.
         halts=reply.status in REFUSED_FOR_ALL or (kind is CallKind.SEND and not final),
@@ -205,8 +235,9 @@ def _judge_bare_refusal(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> 
 
 def _judge_turned_away(kind: CallKind, reply: Reply, policy: OutcomePolicy) -> Failure:
     outcome = Outcome.NOT_SENT if policy.retry_refused else Outcome.UNKNOWN
+    text = _("The gateway asks for a slower pace (HTTP {status}).", status=str(reply.status))
     error = RateLimitedError(
-        _sentence(f"The gateway asks for a slower pace (HTTP {reply.status}).", kind, outcome),
+        _sentence(text, kind, outcome),
         retry_after=reply.retry_after,
         outcome=_outcome(kind, outcome),
     )
@@ -226,9 +257,13 @@ def _judge_refusal(
     if code == 709 and request.call is Call.DELIVERY_STATUS:
         cls = MessageNotFoundError
     label = ", ".join(str(part) for part in (envelope.name, code) if part is not None)
-    description = f": {envelope.description}" if envelope.description else ""
+    if envelope.description:
+        words = envelope.description.rstrip(".")
+        text = _("The gateway refused ({label}): {words}.", label=label, words=words)
+    else:
+        text = _("The gateway refused ({label}).", label=label)
     error = cls(
-        _sentence(f"The gateway refused ({label}){description.rstrip('.')}.", kind, outcome),
+        _sentence(text, kind, outcome),
         code=code,
         name=envelope.name,
         description=envelope.description,
@@ -252,7 +287,14 @@ def _refused_outcome(request: Request, envelope: Envelope, policy: OutcomePolicy
 
 def _unreadable(kind: CallKind, text: str, attempts: int) -> Failure:
     cls = OutcomeUnknownError if kind is CallKind.VERIFY else UnexpectedReplyError
-    return _failure(cls, text, kind, Outcome.UNKNOWN, attempts=_for_reads(kind, attempts))
+    return _failure(
+        cls,
+        text,
+        kind,
+        Outcome.UNKNOWN,
+        attempts=_for_reads(kind, attempts),
+        error_code=UnexpectedReplyError.default_code,
+    )
 
 
 def _failure(
@@ -263,8 +305,14 @@ def _failure(
     *,
     attempts: int = ONCE,
     halts: bool = False,
+    error_code: str | None = None,
 ) -> Failure:
-    error = cls(_sentence(text, kind, outcome), outcome=_outcome(kind, outcome), halts=halts)
+    error = cls(
+        _sentence(text, kind, outcome),
+        error_code=error_code,
+        outcome=_outcome(kind, outcome),
+        halts=halts,
+    )
     return Failure(error=error, attempts=attempts)
 
 
@@ -277,4 +325,5 @@ def _outcome(kind: CallKind, outcome: Outcome) -> Outcome | None:
 
 
 def _sentence(text: str, kind: CallKind, outcome: Outcome) -> str:
-    return text + _SENTENCES.get(kind, {}).get(outcome, "")
+    template = _SENTENCES.get(kind, {}).get(outcome)
+    return text if template is None else _(template, sentence=text)

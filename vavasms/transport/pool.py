@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
+from vavasms.i18n import gettext_noop as N_
+
 PoolT = TypeVar("PoolT")
 
 
@@ -65,8 +67,8 @@ class Pools(Generic[PoolT]):
 
 T = TypeVar("T")
 
-_LIBRARY = "The client was used under another async library (asyncio or trio) before: make one for each."
-_BOUND = "The client's transport belongs to another event loop: make a client for each."
+_LIBRARY = N_("The client was used under another async library (asyncio or trio) before: make one for each.")
+_BOUND = N_("The client's transport belongs to another event loop: make a client for each.")
 
 
 class PerLoop(Generic[T]):
@@ -85,7 +87,7 @@ class PerLoop(Generic[T]):
         self._library: type | None = None
 
     def refusal(self) -> str | None:
-        """Return why there can be none in this loop; None where there can."""
+        """Return why there can be none in this loop, in English; None where there can."""
         token = anyio.lowlevel.current_token()
         if self._library not in (None, token.backend_class):
             return _LIBRARY

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from urllib.parse import quote_plus
 
 from vavasms.errors import GatewayError
+from vavasms.i18n import Message
 from vavasms.transport.request_secrets import FoldedSecrets, fold_secrets, hide_runs
 from vavasms.transport.spellings import spellings, unescaped
 from vavasms.wire.requests import Call, Request
@@ -42,19 +44,24 @@ def scrub(error: GatewayError, request: Request, password: str) -> None:
     if len(code) > _LONGEST_CODE and scrubber.clean(code) != code:
         # It is none: a number or a one-time code in the wrong place.
         cleaned[code], error.code = _MASK, None
-    error.args = (_replace(str(error), cleaned),)
+    sentence = error.args[0]
+    # Made anew of what is masked: a sentence keeps its values, for the other language.
+    if isinstance(sentence, Message):
+        error.args = (sentence.with_values(partial(_replace, cleaned=cleaned)),)
+    else:
+        error.args = (_replace(sentence, cleaned),)
     error.name = None if error.name is None else cleaned[error.name]
     error.description = None if error.description is None else cleaned[error.description]
 
 
-def _replace(sentence: str, cleaned: Mapping[str, str]) -> str:
+def _replace(text: str, cleaned: Mapping[str, str]) -> str:
     """Replace the gateway's words by the masked ones: at once, since one may be a part of the other."""
     # The sentence ends the gateway's words with a full stop of its own.
     masked = {text.rstrip("."): clean.rstrip(".") for text, clean in cleaned.items() if text.rstrip(".")}
     longest_first = sorted(masked, key=len, reverse=True)
     if not longest_first:
-        return sentence
-    return re.sub("|".join(map(re.escape, longest_first)), lambda match: masked[match[0]], sentence)
+        return text
+    return re.sub("|".join(map(re.escape, longest_first)), lambda match: masked[match[0]], text)
 
 
 class _Scrubber:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from os import PathLike
 
 from vavasms.config import misconfigured
+from vavasms.i18n import gettext as _
 
 TLS = ssl.SSLContext | str | PathLike[str] | None
 
@@ -22,7 +23,7 @@ _NO_REFUSAL = (
 
 def is_refusal(error: BaseException | None) -> bool:
     """Return whether a TLS refusal is behind an exception."""
-    for _ in range(20):
+    for _step in range(20):
         if error is None:
             break
         if isinstance(error, ssl.SSLError) and not isinstance(error, _NO_REFUSAL):
@@ -36,14 +37,17 @@ def check_context(tls: TLS) -> ssl.SSLContext:
     if isinstance(tls, ssl.SSLContext):
         if tls.verify_mode is not ssl.CERT_REQUIRED or not tls.check_hostname:
             raise misconfigured(
-                "The given SSLContext checks no certificate, which would give the password away."
+                _("The given SSLContext checks no certificate, which would give the password away."),
+                "config.tls",
             )
         return tls
     if tls is None:
         # Plain HTTP on loopback: trusting nobody costs nothing, reading the trust store 30 ms.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if isinstance(tls, bool):
-        raise misconfigured("tls takes a CA bundle or an SSLContext; the checks cannot be turned off.")
+        raise misconfigured(
+            _("tls takes a CA bundle or an SSLContext; the checks cannot be turned off."), "config.tls"
+        )
     return build_context(lambda: ssl.create_default_context(cafile=tls))
 
 
@@ -53,4 +57,4 @@ def build_context(build: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         return build()
     except (OSError, TypeError, ValueError) as error:
         reason = type(error).__name__
-    raise misconfigured(f"The CA bundle cannot be read ({reason}).")
+    raise misconfigured(_("The CA bundle cannot be read ({reason}).", reason=reason), "config.tls")

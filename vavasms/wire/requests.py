@@ -15,6 +15,7 @@ from vavasms.errors import (
     InvalidOtpTemplateError,
     InvalidSenderIdError,
 )
+from vavasms.i18n import gettext as _
 from vavasms.numbers import Msisdn
 from vavasms.text.visible import has_control, is_visible
 
@@ -115,12 +116,16 @@ def build_delivery_status(message_id: str, *, lot_id: str | None, path: str) -> 
     The documentation lost its path; it holds neither a number nor a text, so it cannot send an SMS.
     """
     if lot_id is not None and not isinstance(lot_id, str):
-        raise InvalidInputError("Give the lot id as text.", outcome=None)
+        raise InvalidInputError(_("Give the lot id as text."), error_code="input.id", outcome=None)
     if not isinstance(message_id, str) or not message_id.strip():
-        raise InvalidInputError("The message id is empty: give one that a send returned.", outcome=None)
+        raise InvalidInputError(
+            _("The message id is empty: give one that a send returned."), error_code="input.id", outcome=None
+        )
     fields = {"message_id": message_id} | ({"lot_id": lot_id} if lot_id else {})
     if not all(_is_encodable(value) for value in fields.values()):
-        raise InvalidInputError("An id holds half a character (a lone surrogate).", outcome=None)
+        raise InvalidInputError(
+            _("An id holds half a character (a lone surrogate)."), error_code="input.id", outcome=None
+        )
     return Request(call=Call.DELIVERY_STATUS, path=path, form=urlencode(fields))
 
 
@@ -149,7 +154,9 @@ def build_send_otp(
         fields["message"] = template
     if language is not None:
         if not isinstance(language, str) or not language.isascii():
-            raise InvalidInputError("The language is a word such as fr; nothing was sent.")
+            raise InvalidInputError(
+                _("The language is a word such as fr; nothing was sent."), error_code="otp.language"
+            )
         fields["lang"] = language
     return Request(call=Call.SEND_OTP, path="/v1/otp/send", form=urlencode(fields), recipients=(to,))
 
@@ -161,7 +168,10 @@ def parse_code(typed: str) -> str | None:
     `InvalidInputError` for what is no text.
     """
     if not isinstance(typed, str):
-        raise InvalidInputError("Give the one-time code as text: a number loses its leading zeros.")
+        raise InvalidInputError(
+            _("Give the one-time code as text: a number loses its leading zeros."),
+            error_code="otp.code_not_text",
+        )
     digits = [c for c in typed if not c.isspace() and unicodedata.category(c) not in {"Pd", "Cf"}]
     if not (4 <= len(digits) <= 9 and all(c.isdecimal() for c in digits)):
         return None
@@ -189,33 +199,49 @@ def _check_sender_id(sender_id: str, username: str | None) -> None:
     if username is not None and sender_id == username:
         return
     if not isinstance(sender_id, str) or not 3 <= len(sender_id) <= 11:
-        raise InvalidSenderIdError("A sender ID has 3 to 11 characters; nothing was sent.")
+        raise InvalidSenderIdError(_("A sender ID has 3 to 11 characters; nothing was sent."))
     if not (sender_id.isascii() and sender_id.isprintable()) or sender_id != sender_id.strip():
         raise InvalidSenderIdError(
-            "A sender ID is made of printable ASCII characters: no accent, no control character, "
-            "no space at its ends; nothing was sent."
+            _(
+                "A sender ID is made of printable ASCII characters: no accent, no control character, "
+                "no space at its ends; nothing was sent."
+            )
         )
 
 
 def _check_message(message: str) -> None:
     if not isinstance(message, str):
-        raise InvalidMessageError("Give the message as text; nothing was sent.")
+        raise InvalidMessageError(
+            _("Give the message as text; nothing was sent."), error_code="message.not_text"
+        )
     # Not raised in an except block: the codec's error holds the text.
     if not _is_encodable(message):
         raise InvalidMessageError(
-            "The message holds half a character (a lone surrogate), which cannot be sent; nothing was sent."
+            _(
+                "The message holds half a character (a lone surrogate), which cannot be sent; "
+                "nothing was sent."
+            ),
+            error_code="message.characters",
         )
     if has_control(message):
         raise InvalidMessageError(
-            "The message holds a control character other than a line end or a tab; nothing was sent."
+            _("The message holds a control character other than a line end or a tab; nothing was sent."),
+            error_code="message.characters",
         )
+    if not message.strip():
+        raise InvalidMessageError(_("The message is empty; nothing was sent."), error_code="message.empty")
     if not is_visible(message):
-        reason = "shows nothing on a phone" if message.strip() else "is empty"
-        raise InvalidMessageError(f"The message {reason}; nothing was sent.")
+        raise InvalidMessageError(
+            _("The message shows nothing on a phone; nothing was sent."), error_code="message.empty"
+        )
     # Counting is not free: below this length no text can have too many segments.
     if len(message) > MAX_SEGMENTS * 33 and _has_too_many_segments(message):
         raise InvalidMessageError(
-            f"The message is longer than {MAX_SEGMENTS} segments, the most a phone joins; nothing was sent."
+            _(
+                "The message is longer than {most} segments, the most a phone joins; nothing was sent.",
+                most=MAX_SEGMENTS,
+            ),
+            error_code="message.too_long",
         )
 
 
@@ -236,20 +262,27 @@ def _is_encodable(text: str) -> bool:
 
 def _check_template(template: str) -> None:
     if not isinstance(template, str) or OTP_TAG not in template:
-        raise InvalidOtpTemplateError(f"The OTP template must hold {OTP_TAG}; nothing was sent.")
+        raise InvalidOtpTemplateError(_("The OTP template must hold {tag}; nothing was sent.", tag=OTP_TAG))
     _check_message(template)
 
 
 def _otp_length(length: int) -> str:
     if isinstance(length, bool) or not isinstance(length, int) or not 4 <= length <= 9:
-        raise InvalidInputError("A one-time code has a length of 4 to 9 digits; nothing was sent.")
+        raise InvalidInputError(
+            _("A one-time code has a length of 4 to 9 digits; nothing was sent."), error_code="otp.length"
+        )
     return str(length)
 
 
 def _whole_minutes(valid_for: timedelta) -> str:
     if not isinstance(valid_for, timedelta):
-        raise InvalidInputError("Give valid_for as a timedelta; nothing was sent.")
+        raise InvalidInputError(
+            _("Give valid_for as a timedelta; nothing was sent."), error_code="otp.validity"
+        )
     minutes, rest = divmod(valid_for, timedelta(minutes=1))
     if rest or minutes < 1:
-        raise InvalidInputError("A one-time code lives for whole minutes, 1 or more; nothing was sent.")
+        raise InvalidInputError(
+            _("A one-time code lives for whole minutes, 1 or more; nothing was sent."),
+            error_code="otp.validity",
+        )
     return str(minutes)

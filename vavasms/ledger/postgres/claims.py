@@ -12,6 +12,7 @@ from typing import Any
 from attrs import evolve
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.models import Claim, Exclusion
 from vavasms.ledger.postgres.jobs import wake
 from vavasms.ledger.rows import (
@@ -43,7 +44,7 @@ async def hold(connection: Connection, campaign_id: str, *, alone: bool = False)
     """Lock a campaign till the end of the transaction, shared or alone, and return it."""
     values = {"id": campaign_id}
     lock = SQL["lock_alone" if alone else "lock_shared"]
-    _, rows = await ask(connection, (lock, values), (SQL["select_campaign"], values))
+    _locked, rows = await ask(connection, (lock, values), (SQL["select_campaign"], values))
     return _read_only(campaign_id, rows)
 
 
@@ -93,7 +94,7 @@ def plain_claims(intents: Sequence[Intent]) -> Step:
 async def claim(connection: Connection, intent: Intent) -> Claim | None:
     """TX1: write the intent, with whom it is for; find out why it cannot be."""
     key = {"id": intent.campaign_id}
-    _, campaigns, due = await ask(
+    _locked, campaigns, due = await ask(
         connection,
         (SQL["lock_shared"], key),
         (SQL["select_campaign"], key),
@@ -176,7 +177,7 @@ async def settle(connection: Connection, answer: Settlement, *, alone: bool = Fa
     (rows,) = await ask(connection, (SQL["select_attempt"], fence))
     if not rows:
         return False
-    _, segments, messages, _, unknown_attempts = rows[0]
+    _message, segments, messages, _at, unknown_attempts = rows[0]
     state, values = answer.settle(campaign, unknown_attempts)
     await change(connection, SQL["settle_batch"], {**fence, **values})
     if answer.is_unspent:
@@ -203,7 +204,10 @@ async def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
         return None
     message, segments, messages, sending_at, unknown_attempts = attempt[0]
     if messages == 1:
-        raise InvalidInputError(f"Batch {claim.number} has one recipient: it cannot be halved.")
+        raise InvalidInputError(
+            _("Batch {number} has one recipient: it cannot be halved.", number=str(claim.number)),
+            error_code="campaign.one_recipient",
+        )
     first, second = last[0][0] + 1, last[0][0] + 2
     copied = {
         "message": message,

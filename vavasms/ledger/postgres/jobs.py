@@ -18,6 +18,7 @@ from itertools import groupby
 
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.models import QueuedBatch
 from vavasms.ledger.rows import CampaignRow, read_queued
 from vavasms.storage.postgres.connection import Connection
@@ -30,7 +31,10 @@ try:
     from procrastinate.jobs import Job
     from procrastinate.manager import JobManager
 except ImportError:
-    raise misconfigured("A ledger on PostgreSQL needs its extra: pip install 'vavasms[postgres]'.") from None
+    raise misconfigured(
+        _("A ledger on PostgreSQL needs its extra: pip install 'vavasms[postgres]'."),
+        "config.extra",
+    ) from None
 
 SQL: Mapping[str, str] = load_queries("vavasms.ledger.postgres", "jobs.sql")
 TASK = "vavasms.send_batches"
@@ -56,14 +60,14 @@ async def wake(connection: Connection, campaign: CampaignRow, numbers: Sequence[
     policy = json.loads(campaign.policy)
     # With a rate they wait for their turn: in one worker's hand nobody else could take them.
     singly = isinstance(policy, dict) and policy.get("rate") is not None
-    for _ in range(_TRIES):
+    for _try in range(_TRIES):
         rows, ((last,),) = await ask(
             connection, (SQL["select_waking"], waking), (SQL["select_last_batch"], waking)
         )
         groups = cut(read_queued(rows), before=0 if singly else last + 1 - _END)
         if await _defer(connection, [_make(campaign, group) for group in groups]):
             return
-    raise LedgerError("Jobs for these batches are made by others all the time: nothing more is sent.")
+    raise LedgerError(_("Jobs for these batches are made by others all the time: nothing more is sent."))
 
 
 async def forget_jobs(connection: Connection, campaign: CampaignRow) -> None:
@@ -114,4 +118,4 @@ async def _defer(connection: Connection, jobs: list[Job]) -> bool:
     except ConnectorException as error:
         cause = error.__cause__
     # PostgreSQL's own error, for whoever runs the transaction.
-    raise cause or LedgerError("The jobs for these batches were not taken: nothing more is sent.")
+    raise cause or LedgerError(_("The jobs for these batches were not taken: nothing more is sent."))

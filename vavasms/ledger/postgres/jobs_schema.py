@@ -7,6 +7,7 @@ from pathlib import Path
 from procrastinate.schema import SchemaManager
 
 from vavasms.config import misconfigured
+from vavasms.i18n import gettext as _
 from vavasms.storage.postgres.connection import Connection
 from vavasms.storage.postgres.schema import lock_schemas
 
@@ -45,12 +46,21 @@ async def _read(connection: Connection) -> str:
 
 def _check(step: str, *, upgrade: bool) -> None:
     if step > _LATEST:
-        reason = "its jobs were made by a newer procrastinate: upgrade it"
-    elif "" < step < _LATEST and not upgrade:
-        reason = "its jobs were made by an older procrastinate: run `vavasms ledger migrate` first"
-    else:
-        return
-    raise misconfigured(f"This database cannot be used as a ledger: {reason}.")
+        raise misconfigured(
+            _(
+                "This database cannot be used as a ledger: its jobs were made by a newer procrastinate: "
+                "upgrade it."
+            ),
+            "ledger.newer",
+        )
+    if "" < step < _LATEST and not upgrade:
+        raise misconfigured(
+            _(
+                "This database cannot be used as a ledger: its jobs were made by an older procrastinate: "
+                "run `vavasms ledger migrate` first."
+            ),
+            "ledger.older",
+        )
 
 
 async def _is_taken(connection: Connection) -> bool:
@@ -64,7 +74,12 @@ async def _migrate(connection: Connection, step: str) -> None:
         return
     if not step and await _is_taken(connection):
         raise misconfigured(
-            f"This database cannot be used as a ledger: its schema `{SCHEMA}` is not ours: name another one."
+            _(
+                "This database cannot be used as a ledger: its schema `{schema}` is not ours: "
+                "name another one.",
+                schema=SCHEMA,
+            ),
+            "ledger.foreign",
         )
     await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
     await connection.execute(f"SET LOCAL search_path TO {SCHEMA}".encode())

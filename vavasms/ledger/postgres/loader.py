@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve
 
 from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.models import NewBatch
 from vavasms.ledger.postgres import claims as tx
 from vavasms.ledger.postgres.claims import SQL
@@ -50,7 +51,7 @@ async def finish_loading(
     campaign = await tx.hold(connection, campaign_id, alone=True)
     if unless_same:
         same = {"campaign": campaign.seq, "plan_hash": plan["plan_hash"]}
-        _, others = await ask(connection, (SQL["lock_account"], same), (SQL["select_same_plan"], same))
+        _locked, others = await ask(connection, (SQL["lock_account"], same), (SQL["select_same_plan"], same))
         if others:
             return str(others[0][0])
     if not await tx.move(connection, campaign, CampaignEvent.LOADED):
@@ -61,13 +62,16 @@ async def finish_loading(
         return None
     except UniqueViolation:
         pass
-    raise LedgerError(f"A recipient is twice in the campaign {campaign_id!r}.")
+    raise LedgerError(
+        _("A recipient is twice in the campaign {id}.", id=repr(campaign_id)),
+        error_code="campaign.duplicate_recipient",
+    )
 
 
 async def discard(connection: Connection, campaign_id: str) -> None:
     """Forget a campaign of which nothing was ever claimed."""
     name = {"id": campaign_id}
-    _, rows = await ask(connection, (SQL["lock_alone"], name), (SQL["select_campaign"], name))
+    _locked, rows = await ask(connection, (SQL["lock_alone"], name), (SQL["select_campaign"], name))
     if not rows:
         return
     key = {"campaign": rows[0][0]}
@@ -97,7 +101,7 @@ async def purge_batches(connection: Connection, campaign_id: str, after: int) ->
         return None
     kept = {
         "numbers": [number for number, _ in rows],
-        "results": [_without_ids(result) for _, result in rows],
+        "results": [_without_ids(result) for _number, result in rows],
     }
     await tx.execute(connection, campaign, "purge_batches", **kept)
     return int(rows[-1][0])

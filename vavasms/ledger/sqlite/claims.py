@@ -7,6 +7,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.models import Claim, Exclusion, NewBatch
 from vavasms.ledger.rows import (
     DROPPED,
@@ -153,7 +154,7 @@ def settle(connection: Connection, answer: Settlement) -> bool:
     rows = select(connection, campaign, "select_attempt", **fence)
     if not rows:
         return False
-    _, segments, messages, _, unknown_attempts = rows[0]
+    _message, segments, messages, _at, unknown_attempts = rows[0]
     state, values = answer.settle(campaign, unknown_attempts)
     execute(connection, campaign, "settle_batch", **fence, **values)
     if answer.is_unspent:
@@ -175,7 +176,10 @@ def split(connection: Connection, claim: Claim) -> tuple[int, int] | None:
         return None
     message, segments, messages, sending_at, unknown_attempts = rows[0]
     if messages == 1:
-        raise InvalidInputError(f"Batch {claim.number} has one recipient: it cannot be halved.")
+        raise InvalidInputError(
+            _("Batch {number} has one recipient: it cannot be halved.", number=str(claim.number)),
+            error_code="campaign.one_recipient",
+        )
     ((middle,),) = select(connection, campaign, "select_middle", number=claim.number, half=messages // 2)
     ((last,),) = select(connection, campaign, "select_last_number")
     execute(connection, campaign, "delete_batch", number=claim.number)

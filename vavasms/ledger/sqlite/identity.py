@@ -30,14 +30,19 @@ from secrets import token_hex
 from attrs import evolve, fields, frozen
 
 from vavasms.errors import LedgerError, Outcome
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.sqlite.claims import SQL
 from vavasms.storage.sqlite.files import file_id
 
-_RECOVER = (
+_RECOVER = N_(
     "Put the folder back as it was, or let `vavasms campaign recover` make unknown what may have been sent. "
     "Nothing was sent."
 )
-OTHER_LOG = "has the log of another file beside it"
+OTHER_LOG = N_("has the log of another file beside it")
+_LOST_LOG = N_("was in use, and what it wrote last is not in the log beside it")
+_COPY = N_("is a copy that was taken while the ledger was in use")
+_OLDER = N_("is older than the one that was used last here")
 #: Bytes of a log without a commit.
 _EMPTY_LOG = 32
 #: A runner that begins or ends between two looks makes them contradict each other.
@@ -86,26 +91,27 @@ def check_file(path: Path) -> None:
     Not beside a connection of this process. Readers are refused as well: closing the last connection writes
     the log into the file and deletes it, right or wrong.
     """
-    for _ in range(_LOOKS):
-        problem = find_problem(path)
-        if problem is None:
+    problem = ""
+    for _look in range(_LOOKS):
+        problem = find_problem(path) or ""
+        if not problem:
             return
-    raise LedgerError(f"The ledger {path} {problem}. {_RECOVER}", outcome=Outcome.NOT_SENT)
+    raise _untrusted(path, problem)
 
 
 def find_problem(path: Path) -> str | None:
-    """Return why a file cannot be trusted, or None. Changes nothing."""
+    """Return why a file cannot be trusted, in English, or None. Changes nothing."""
     file = _read(path, "immutable=1")
     if file is None:
         # New, of an older version, or no ledger.
         return None
     if not has_log(path):
-        return "was in use, and what it wrote last is not in the log beside it" if file.in_use else None
+        return _LOST_LOG if file.in_use else None
     whole = _read(path, "mode=ro")
     if whole is None or not _belongs(file, whole):
         return OTHER_LOG
     if whole.in_use and whole.inode != file_id(path):
-        return "is a copy that was taken while the ledger was in use"
+        return _COPY
     return None
 
 
@@ -132,7 +138,15 @@ def check_latest(path: Path, identity: Identity) -> None:
     """Raise `LedgerError` for the older of two copies, as what is kept beside it tells."""
     problem = find_later(path, identity)
     if problem is not None:
-        raise LedgerError(f"The ledger {path} {problem}. {_RECOVER}", outcome=Outcome.NOT_SENT)
+        raise _untrusted(path, problem)
+
+
+def _untrusted(path: Path, problem: str) -> LedgerError:
+    return LedgerError(
+        _("The ledger {path} {problem}. {recover}", path=path, problem=_(problem), recover=_(_RECOVER)),
+        error_code="ledger.untrusted",
+        outcome=Outcome.NOT_SENT,
+    )
 
 
 def read_beside(path: Path) -> list[str]:
@@ -167,7 +181,11 @@ def write_beside(path: Path, *identities: Identity) -> None:
         return
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    raise LedgerError(f"The file {target} cannot be written: {reason}.", outcome=Outcome.NOT_SENT)
+    raise LedgerError(
+        _("The file {path} cannot be written: {reason}.", path=target, reason=_(reason)),
+        error_code="ledger.file",
+        outcome=Outcome.NOT_SENT,
+    )
 
 
 def _write_durably(path: Path, text: str) -> None:
@@ -196,7 +214,7 @@ def find_later(path: Path, identity: Identity) -> str | None:
     # A later one was used elsewhere meanwhile, as where the file alone is mounted, and is whole.
     if identity.name in beside or identity.generation > latest_of(beside):
         return None
-    return "is older than the one that was used last here"
+    return _OLDER
 
 
 def _beside(path: Path) -> Path:

@@ -13,6 +13,7 @@ from anyio.to_thread import run_sync
 from attrs import asdict, evolve
 
 from vavasms.errors import LedgerError, Outcome, VavaSMSError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.rows import LEDGER_RECOVERED, RECOVERED, dump_record
 from vavasms.ledger.sqlite.claims import SQL
 from vavasms.ledger.sqlite.identity import (
@@ -32,11 +33,6 @@ from vavasms.ledger.sqlite.lock import runner_lock
 from vavasms.ledger.sqlite.sends import recover_sends
 from vavasms.storage.sqlite.database import Database
 from vavasms.storage.sqlite.locks import FileHandle, hold_file
-
-_BUSY = (
-    "Somebody reads the ledger {path} all the time, so that it cannot be marked as in use: close what reads "
-    "it. Nothing was sent."
-)
 
 
 @asynccontextmanager
@@ -103,7 +99,7 @@ async def unmark_abandoned(database: Database, handle: FileHandle) -> None:
 
 
 def examine(path: Path) -> str | None:
-    """Return why a ledger's file cannot be trusted, or None. Changes nothing."""
+    """Return why a ledger's file cannot be trusted, in English, or None. Changes nothing."""
     with _hold_unopened(path):
         return find_problem(path) or find_older(path)
 
@@ -123,7 +119,10 @@ def _hold_unopened(path: Path) -> Iterator[FileHandle]:
     handle = hold_file(path)
     try:
         if handle.users > 1:
-            raise LedgerError(f"The ledger {path} is open in this program: close it first.")
+            raise LedgerError(
+                _("The ledger {path} is open in this program: close it first.", path=path),
+                error_code="ledger.being_read",
+            )
         yield handle
     finally:
         handle.release()
@@ -158,4 +157,12 @@ def _rename_log(path: Path) -> None:
 
 
 def _too_busy(path: Path) -> LedgerError:
-    return LedgerError(_BUSY.format(path=path), outcome=Outcome.NOT_SENT)
+    return LedgerError(
+        _(
+            "Somebody reads the ledger {path} all the time, so that it cannot be marked as in use: close "
+            "what reads it. Nothing was sent.",
+            path=path,
+        ),
+        error_code="ledger.being_read",
+        outcome=Outcome.NOT_SENT,
+    )

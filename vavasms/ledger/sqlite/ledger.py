@@ -18,6 +18,7 @@ from anyio.to_thread import run_sync
 from attrs import asdict
 
 from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import (
     RESERVE_AHEAD,
@@ -117,7 +118,7 @@ class SqliteLedger(Ledger):
 
     @classmethod
     async def examine(cls, path: str | Path) -> str | None:
-        """Return why a ledger's file is refused, the end of a sentence, or None. Changes nothing.
+        """Return why a ledger's file is refused, the end of an English sentence, or None. Changes nothing.
 
         Raises `LedgerError` where it is not there, or open in this process.
         """
@@ -191,7 +192,10 @@ class SqliteLedger(Ledger):
                 return None
             except IntegrityError:
                 pass
-            raise LedgerError(f"A recipient is twice in the campaign {campaign_id!r}.")
+            raise LedgerError(
+                _("A recipient is twice in the campaign {id}.", id=repr(campaign_id)),
+                error_code="campaign.duplicate_recipient",
+            )
 
         return await self._write(campaign_id, work)
 
@@ -453,4 +457,4 @@ def reap_orphans(connection: Connection) -> Mapping[str, Sequence[int]]:
     connection.execute(SQL["orphan_sending"], {"result": dump_record(DIED)})
     connection.execute(SQL["cancel_loading"], {"reason": LOADING_ENDED})
     connection.execute(SQL["cancel_queued_of_cancelled"])
-    return {key: [number for _, number in group] for key, group in groupby(rows, key=itemgetter(0))}
+    return {key: [number for _key, number in group] for key, group in groupby(rows, key=itemgetter(0))}

@@ -13,6 +13,7 @@ from anyio.to_thread import run_sync
 
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerBusyError, LedgerError, Outcome
+from vavasms.i18n import gettext as _
 from vavasms.storage.sqlite.locks import FileHandle
 
 
@@ -37,7 +38,10 @@ async def runner_lock(path: Path, handle: FileHandle) -> AsyncIterator[None]:
     Raises `LedgerBusyError` at once where another runner holds either, in this process or another.
     """
     if find_spec("filelock") is None:
-        raise misconfigured("Campaigns in a file need one more library: pip install 'vavasms[campaigns]'.")
+        raise misconfigured(
+            _("Campaigns in a file need one more library: pip install 'vavasms[campaigns]'."),
+            "config.extra",
+        )
     from filelock import FileLock
 
     beside = FileLock(path.with_name(f"{path.name}.lock"), mode=0o600, thread_local=False, is_singleton=False)
@@ -58,10 +62,17 @@ async def _acquire(path: Path, beside: BaseFileLock, handle: FileHandle) -> None
         reason = error.strerror or type(error).__name__
     if reason is None:
         raise LedgerBusyError(
-            f"Another runner is at work on the ledger {path}: wait for its end. Nothing was sent.",
+            _(
+                "Another runner is at work on the ledger {path}: wait for its end. Nothing was sent.",
+                path=path,
+            ),
             outcome=Outcome.NOT_SENT,
         )
-    raise LedgerError(f"The lock of the ledger {path} cannot be taken: {reason}.", outcome=Outcome.NOT_SENT)
+    raise LedgerError(
+        _("The lock of the ledger {path} cannot be taken: {reason}.", path=path, reason=_(reason)),
+        error_code="ledger.file",
+        outcome=Outcome.NOT_SENT,
+    )
 
 
 def _acquire_both(beside: BaseFileLock, handle: FileHandle) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from vavasms.errors import LedgerBusyError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.sqlite.ledger import APPLICATION_ID, MIGRATIONS, SqliteLedger, reap_orphans
 from vavasms.storage.sqlite.database import Database
 
@@ -21,7 +22,7 @@ class MemoryLedger(SqliteLedger):
     async def take_over(self, now: float) -> AsyncIterator[Mapping[str, Sequence[int]]]:
         del now
         if self._is_taken:
-            raise LedgerBusyError("Another runner works on this ledger.")
+            raise LedgerBusyError(_("Another runner works on this ledger."))
         self._is_taken = True
         try:
             yield await self._database.write(reap_orphans)

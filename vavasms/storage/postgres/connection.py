@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from vavasms.config import Secret, misconfigured
 from vavasms.errors import ConfigurationError, LedgerError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 
 try:
     import psycopg
@@ -22,7 +24,9 @@ try:
     from psycopg_pool import AsyncConnectionPool as AsyncConnectionPool
     from psycopg_pool import PoolTimeout
 except ImportError:
-    raise misconfigured("PostgreSQL needs more libraries: pip install 'vavasms[postgres]'.") from None
+    raise misconfigured(
+        _("PostgreSQL needs more libraries: pip install 'vavasms[postgres]'."), "config.extra"
+    ) from None
 
 Error = psycopg.Error
 
@@ -36,24 +40,29 @@ _BOUNDS = {
 }
 #: By the words of the server or of libpq; they have no code before there is a connection.
 _REFUSALS = {
-    "authentication failed": "it does not take this name and password",
-    "no password supplied": "it asks for a password",
-    "does not exist": "it knows no such user or database",
-    "no pg_hba.conf entry": "it does not let this user in from here",
-    "permission denied for database": "it does not let this user in",
-    "certificate verify failed": "its certificate is not trusted",
-    "does not support ssl": "it does not speak TLS",
+    "authentication failed": N_("it does not take this name and password"),
+    "no password supplied": N_("it asks for a password"),
+    "does not exist": N_("it knows no such user or database"),
+    "no pg_hba.conf entry": N_("it does not let this user in from here"),
+    "permission denied for database": N_("it does not let this user in"),
+    "certificate verify failed": N_("its certificate is not trusted"),
+    "does not support ssl": N_("it does not speak TLS"),
 }
 _WHY = {
-    "08": "the connection was lost",
-    "40": "another transaction was in the way",
-    "42501": "the user may not do this",
-    "25": "it cannot be written to",
-    "53": "the server is out of room or of connections",
-    "57014": "it took too long",
-    "57": "the server was stopped",
-    "23505": "it is there already",
+    "08": N_("the connection was lost"),
+    "40": N_("another transaction was in the way"),
+    "42501": N_("the user may not do this"),
+    "25": N_("it cannot be written to"),
+    "53": N_("the server is out of room or of connections"),
+    "57014": N_("it took too long"),
+    "57": N_("the server was stopped"),
+    "23505": N_("it is there already"),
 }
+
+_UNREACHABLE = N_("it cannot be reached")
+_LATE = N_("no answer in time")
+_LOST = N_("the connection was lost")
+_NO_VALUE = N_("no valid value")
 
 _connecting: ContextVar[bool] = ContextVar("vavasms_connecting", default=False)
 
@@ -89,7 +98,7 @@ logging.getLogger("psycopg").addFilter(_unnamed)
 
 def _refusal(text: str) -> str:
     reasons = (reason for phrase, reason in _REFUSALS.items() if phrase in text.lower())
-    return next(reasons, "it cannot be reached")
+    return next(reasons, _UNREACHABLE)
 
 
 def is_alive(connection: Connection) -> bool:
@@ -113,32 +122,43 @@ def read_url(url: Secret) -> Secret:
         return Secret(make_conninfo(**{**_BOUNDS, **{name: str(value) for name, value in options.items()}}))
     except (psycopg.Error, ValueError):
         pass
-    raise misconfigured("The connection string cannot be read: postgresql://user@host/name.")
+    raise misconfigured(
+        _("The connection string cannot be read: postgresql://user@host/name."), "config.ledger_place"
+    )
 
 
 def refuse(error: psycopg.Error) -> ConfigurationError | LedgerError:
     """Return why a database was not opened."""
     if isinstance(error, InsufficientPrivilege):
         return misconfigured(
-            "The user of this database may not use or make its tables: run `vavasms ledger migrate` as their "
-            "owner."
+            _(
+                "The user of this database may not use or make its tables: run `vavasms ledger migrate` as "
+                "their owner."
+            ),
+            "ledger.no_rights",
         )
     why = str(error) if error.sqlstate is None else _why(error)
     if why in _REFUSALS.values():
-        return misconfigured(f"The PostgreSQL server turned us away: {why}.")
-    known = "it cannot be reached" if error.sqlstate is None else why
-    return LedgerError(f"The PostgreSQL server is not at hand ({known}): nothing was sent.")
+        return misconfigured(
+            _("The PostgreSQL server turned us away: {why}.", why=_(why)), "ledger.turned_away"
+        )
+    known = _UNREACHABLE if error.sqlstate is None else why
+    return LedgerError(
+        _("The PostgreSQL server is not at hand ({why}): nothing was sent.", why=_(known)),
+        error_code="ledger.unreachable",
+    )
 
 
 def explain(error: Exception) -> LedgerError:
     """Return one sentence on what PostgreSQL could not do, without a word of its own."""
-    return LedgerError(f"The database did not take it ({_why(error)}): nothing more is sent.")
+    return LedgerError(_("The database did not take it ({why}): nothing more is sent.", why=_(_why(error))))
 
 
 def _why(error: Exception) -> str:
+    """Return what went wrong, in English."""
     if isinstance(error, TimeoutError | PoolTimeout):
-        return "no answer in time"
+        return _LATE
     code = getattr(error, "sqlstate", None)
     if code is None:
-        return "the connection was lost" if isinstance(error, psycopg.OperationalError) else "no valid value"
+        return _LOST if isinstance(error, psycopg.OperationalError) else _NO_VALUE
     return next((reason for prefix, reason in _WHY.items() if code.startswith(prefix)), f"SQLSTATE {code}")

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from vavasms.config import Secret, misconfigured
 from vavasms.errors import VavaSMSError
+from vavasms.i18n import gettext as _
 from vavasms.storage.forks import Process
 from vavasms.storage.postgres.connection import (
     AsyncConnectionPool,
@@ -225,7 +226,7 @@ def _need_asyncio() -> None:
         return
     except RuntimeError:
         pass
-    raise misconfigured("PostgreSQL needs asyncio, not trio.")
+    raise misconfigured(_("PostgreSQL needs asyncio, not trio."), "config.asyncio_only")
 
 
 async def _prepare(conninfo: Secret, work: Callable[[Connection], Awaitable[None]]) -> None:

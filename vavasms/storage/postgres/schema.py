@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vavasms.config import misconfigured
+from vavasms.i18n import gettext as _
 from vavasms.storage.postgres.connection import Connection
 from vavasms.storage.queries import Migration, reject_version
 
@@ -43,7 +44,10 @@ async def prepare_schema(
     version = await _read(connection, schema)
     _check(version, latest, schema, upgrade=upgrade)
     if not (version or create):
-        raise misconfigured("There is no ledger in this database yet: `vavasms ledger migrate` makes one.")
+        raise misconfigured(
+            _("There is no ledger in this database yet: `vavasms ledger migrate` makes one."),
+            "ledger.missing",
+        )
     if version < latest:
         await lock_schemas(connection)
         # Another process may have been quicker.
@@ -60,11 +64,17 @@ async def lock_schemas(connection: Connection) -> None:
 def _check(version: int, latest: int, schema: str, *, upgrade: bool) -> None:
     if version < 0:
         raise misconfigured(
-            f"This database cannot be used: its schema `{schema}` is not ours: name another one."
+            _(
+                "This database cannot be used: its schema `{schema}` is not ours: name another one.",
+                schema=schema,
+            ),
+            "ledger.foreign",
         )
-    reason = reject_version(version, latest, upgrade=upgrade)
-    if reason is not None:
-        raise misconfigured(f"This database cannot be used: it {reason}.")
+    fault = reject_version(version, latest, upgrade=upgrade)
+    if fault is not None:
+        raise misconfigured(
+            _("This database cannot be used: it {reason}.", reason=fault.reason), fault.error_code
+        )
 
 
 async def _read(connection: Connection, schema: str) -> int:

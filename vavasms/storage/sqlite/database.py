@@ -23,6 +23,7 @@ from attrs import define
 
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
 from vavasms.storage.forks import Process
 from vavasms.storage.queries import Migration
 from vavasms.storage.sqlite.files import make_private
@@ -35,7 +36,6 @@ T = TypeVar("T")
 BUSY_SECONDS = 10.0
 #: Between two tries at what SQLite does not wait for.
 _PAUSE = 0.02
-_STILL_LOGGED = "It is forgotten, but still in the log: close what reads the ledger and purge again."
 
 
 @define(eq=False)
@@ -134,7 +134,7 @@ class Database:
         """Raise `ConfigurationError` in a forked child, `LedgerError` where it was closed."""
         self._process.check()
         if self._closed:
-            raise LedgerError("The ledger is closed: nothing more is sent.")
+            raise LedgerError(_("The ledger is closed: nothing more is sent."), error_code="ledger.closed")
 
     def _check_loop(self) -> None:
         """Raise `ConfigurationError` in a forked child, and beside another event loop that uses it.
@@ -145,7 +145,9 @@ class Database:
         loop = current_token().native_token
         if loop is not self._loop:
             if getattr(self._loop, "is_running", bool)():
-                raise misconfigured("The ledger is used in another event loop: open one for each.")
+                raise misconfigured(
+                    _("The ledger is used in another event loop: open one for each."), "config.event_loop"
+                )
             self._loop = loop
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -186,7 +188,10 @@ class Database:
         Raises `LedgerError` where someone who reads keeps the log from being cut.
         """
         if not await self.checkpoint("TRUNCATE"):
-            raise LedgerError(_STILL_LOGGED)
+            raise LedgerError(
+                _("It is forgotten, but still in the log: close what reads the ledger and purge again."),
+                error_code="ledger.being_read",
+            )
 
     async def checkpoint(self, mode: Literal["FULL", "TRUNCATE"], *, wait: bool = True) -> bool:
         """Move everything from the log into the file itself, durably; `TRUNCATE` also cuts the log.
@@ -234,7 +239,7 @@ class Database:
 
     def _run_waiting(self) -> None:
         with self._guard:
-            jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            jobs = [self._waiting.popleft() for _job in range(len(self._waiting))]
             if not jobs:
                 return
             try:
@@ -266,7 +271,7 @@ class Database:
 def explain(error: Exception) -> LedgerError:
     """Return one sentence on what SQLite could not do."""
     why = str(error) or type(error).__name__
-    return LedgerError(f"The database did not take it ({why}): nothing more is sent.")
+    return LedgerError(_("The database did not take it ({why}): nothing more is sent.", why=_(why)))
 
 
 def _run(writer: sqlite3.Connection, job: _Job[Any]) -> None:

@@ -14,10 +14,32 @@ from pathlib import Path
 
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 
 logger = logging.getLogger("vavasms")
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+#: What systems and SQLite say most often, for the catalogue: `_` finds the French of what they say.
+SYSTEM_WORDS = (
+    N_("Permission denied"),
+    N_("No such file or directory"),
+    N_("Not a directory"),
+    N_("Is a directory"),
+    N_("No space left on device"),
+    N_("Read-only file system"),
+    N_("Disk quota exceeded"),
+    N_("File name too long"),
+    N_("Input/output error"),
+    N_("Too many open files"),
+    N_("database is locked"),
+    N_("database or disk is full"),
+    N_("database disk image is malformed"),
+    N_("disk I/O error"),
+    N_("attempt to write a readonly database"),
+    N_("unable to open database file"),
+    N_("file is not a database"),
+)
 
 
 def resolve(path: str | Path) -> Path:
@@ -26,12 +48,14 @@ def resolve(path: str | Path) -> Path:
     Raises `ConfigurationError` for what names no file, `LedgerError` for links that lead nowhere.
     """
     if str(path) in ("", ".", ":memory:"):
-        raise misconfigured(f"{str(path)!r} names no file.")
+        raise misconfigured(_("{name} names no file.", name=repr(str(path))), "config.ledger_place")
     try:
         return Path(path).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         why = type(error).__name__
-    raise LedgerError(f"The file {str(path)!r} cannot be found: {why}.")
+    raise LedgerError(
+        _("The file {name} cannot be found: {why}.", name=repr(str(path)), why=why), error_code="ledger.file"
+    )
 
 
 def make_private(path: Path) -> None:
@@ -50,7 +74,9 @@ def make_private(path: Path) -> None:
         why = error.strerror or type(error).__name__
     else:
         return
-    raise LedgerError(f"The file {path} cannot be made: {why}.")
+    raise LedgerError(
+        _("The file {path} cannot be made: {why}.", path=path, why=_(why)), error_code="ledger.file"
+    )
 
 
 def _warn_of_others(path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from secrets import randbelow
 
 from vavasms.errors import LedgerError, Outcome
+from vavasms.i18n import gettext as _
 from vavasms.storage.sqlite.files import file_id
 
 #: In SQLite's lock-byte page, which never holds data, behind the bytes that SQLite locks itself.
@@ -124,10 +125,17 @@ def hold_file(path: Path) -> FileHandle:
                 del _HANDLES[handle.key]
                 os.close(handle._descriptor)  # noqa: SLF001
     except OSError as error:
-        why = f"cannot be opened: {error.strerror or type(error).__name__}"
+        reason = _(error.strerror or type(error).__name__)
+        text = _("The file {path} cannot be opened: {reason}.", path=path, reason=reason)
+        failure = LedgerError(text, error_code="ledger.file", outcome=Outcome.NOT_SENT)
     else:
-        why = "has more than one name, and each would have its own log: keep one name, in a folder of its own"
-    raise LedgerError(f"The file {path} {why}.", outcome=Outcome.NOT_SENT)
+        text = _(
+            "The file {path} has more than one name, and each would have its own log: keep one name, in a "
+            "folder of its own.",
+            path=path,
+        )
+        failure = LedgerError(text, error_code="ledger.several_names", outcome=Outcome.NOT_SENT)
+    raise failure
 
 
 def _drop_inherited() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vavasms.errors import ConfigurationError, Outcome
+from vavasms.i18n import gettext as _
 from vavasms.storage.queries import Migration, reject_version
 
 
@@ -33,11 +34,20 @@ def check_schema(
     finally:
         connection.execute("ROLLBACK")
     if owner != application_id and not (owner == 0 and empty):
-        reason: str | None = "holds something else: name another one"
-    else:
-        reason = reject_version(version, migrations[-1].version, upgrade=upgrade)
-    if reason is not None:
-        raise ConfigurationError(f"The file {path} {reason}.", outcome=Outcome.NOT_SENT, halts=True)
+        raise ConfigurationError(
+            _("The file {path} holds something else: name another one.", path=path),
+            error_code="ledger.foreign",
+            outcome=Outcome.NOT_SENT,
+            halts=True,
+        )
+    fault = reject_version(version, migrations[-1].version, upgrade=upgrade)
+    if fault is not None:
+        raise ConfigurationError(
+            _("The file {path} {reason}.", path=path, reason=fault.reason),
+            error_code=fault.error_code,
+            outcome=Outcome.NOT_SENT,
+            halts=True,
+        )
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], application_id: int) -> None:
