@@ -87,7 +87,7 @@ class Database:
         """Open a file, or make it where there is none.
 
         `check` is called before the first connection of this process; what it raises leaves the file as it
-        is. `on_commit` is a statement for every commit.
+        is. `on_commit` is a statement for every commit that changes anything.
 
         Raises `ConfigurationError` for a file of something else, of a newer version, or, without
         `upgrade`, of an older one; `LedgerError` where it cannot be read or made, or has two names.
@@ -255,10 +255,12 @@ class Database:
     def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
         writer = self._writer
         writer.execute("BEGIN IMMEDIATE")
+        changes = writer.total_changes
         try:
             for job in jobs:
                 _run(writer, job)
-            if self._on_commit is not None:
+            # A key that is decided changes nothing: without a write its commit waits for no disk.
+            if self._on_commit is not None and writer.total_changes != changes:
                 writer.execute(self._on_commit)
             writer.execute("COMMIT")
         except BaseException:
