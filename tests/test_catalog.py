@@ -35,7 +35,11 @@ def is_plain(node: ast.expr) -> bool:
 
 
 def has_words(value: object) -> bool:
-    return isinstance(value, str) and value not in WORDLESS and any(len(word) > 1 and word.isalpha() for word in value.split())
+    return (
+        isinstance(value, str)
+        and value not in WORDLESS
+        and any(len(word) > 1 and word.isalpha() for word in value.split())
+    )
 
 
 def untranslated() -> Iterator[str]:

@@ -67,7 +67,9 @@ def test_each_error_in_the_code_can_be_looked_up() -> None:
     assert [place for place in places if place[1] not in explanations()] == []
 
 
-@pytest.mark.parametrize("code", [*(f"number.{x}" for x in NumberFault), *(f"otp_limit.{x.value}" for x in OtpLimit)])
+@pytest.mark.parametrize(
+    "code", [*(f"number.{x}" for x in NumberFault), *(f"otp_limit.{x.value}" for x in OtpLimit)]
+)
 def test_each_code_that_is_made_of_a_value_can_be_looked_up(code: str) -> None:
     assert code in explanations()
 

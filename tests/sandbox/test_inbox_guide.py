@@ -43,7 +43,13 @@ def test_every_link_and_picture_of_the_guide_is_there(sandbox: SandboxServer, la
 
 
 @pytest.mark.parametrize(
-    "path", ["/guide/de/start.md", "/guide/en/nothing.md", "/guide/en/..%2f..%2fversion.md", "/guide/pictures/no.png"]
+    "path",
+    [
+        "/guide/de/start.md",
+        "/guide/en/nothing.md",
+        "/guide/en/..%2f..%2fversion.md",
+        "/guide/pictures/no.png",
+    ],
 )
 def test_what_is_no_chapter_is_not_found(sandbox: SandboxServer, path: str) -> None:
     assert fetch(sandbox, path).status_code == 404

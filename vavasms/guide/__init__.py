@@ -37,7 +37,9 @@ def read_chapter(name: str, language: str) -> str:
 
 def read_picture(name: str) -> bytes:
     """Return a picture of the guide, a PNG. Raises `KeyError` for a name that is none."""
-    picture = next((file for file in (files("vavasms.guide") / "pictures").iterdir() if file.name == name), None)
+    picture = next(
+        (file for file in (files("vavasms.guide") / "pictures").iterdir() if file.name == name), None
+    )
     if picture is None:
         raise KeyError(name)
     return picture.read_bytes()

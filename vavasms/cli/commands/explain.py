@@ -19,7 +19,9 @@ def explain(
     code: Annotated[
         str | None,
         Parameter(
-            name="CODE", help=_("What stands in brackets after an error; without it all of them."), show_default=False
+            name="CODE",
+            help=_("What stands in brackets after an error; without it all of them."),
+            show_default=False,
         ),
     ] = None,
     /,
@@ -47,7 +49,9 @@ def _find(code: str) -> Explanation:
     else:
         hint = _("`vavasms explain` lists those there are.")
     raise InvalidInputError(
-        _("No error has the code {code}: {hint}", code=repr(code), hint=hint), outcome=None, error_code="usage.words"
+        _("No error has the code {code}: {hint}", code=repr(code), hint=hint),
+        outcome=None,
+        error_code="usage.words",
     )
 
 

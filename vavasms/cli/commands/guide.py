@@ -48,5 +48,7 @@ def _name_chapters(topic: str) -> str:
             close=close[0],
         )
     return _(
-        "The guide has no chapter {topic}; it has {chapters}.", topic=repr(topic), chapters=", ".join(CHAPTERS)
+        "The guide has no chapter {topic}; it has {chapters}.",
+        topic=repr(topic),
+        chapters=", ".join(CHAPTERS),
     )
