@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from html.parser import HTMLParser
 from importlib.resources import files
 
@@ -12,8 +13,10 @@ import httpx
 import pytest
 
 from tests.sandbox.inbox import OTHER, PHONE, SCRIPT, send, send_otp
-from vavasms.sandbox import MAGIC_NUMBERS, FaultKind, Gateway, Inbound, Moment, SandboxServer
-from vavasms.sandbox.inbox.translations import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
+from vavasms.i18n import language_set, set_language
+from vavasms.sandbox import FaultKind, Gateway, Inbound, Moment, SandboxServer
+from vavasms.sandbox.inbox.translations import choose_language
+from vavasms.sandbox.inbox.words import FAULTS, MOMENTS, make_script_words
 
 STATIC = sorted(one.name for one in files("vavasms.sandbox.inbox").joinpath("static").iterdir())
 
@@ -25,6 +28,7 @@ class Reader(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.said = ""
+        self.texts: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -32,6 +36,7 @@ class Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.said += data
+        self.texts.append(data)
 
     def tested(self, name: str) -> list[dict[str, str | None]]:
         return [attributes for _, attributes in self.tags if attributes.get("data-testid") == name]
@@ -198,14 +203,91 @@ def test_a_chosen_language_is_kept(browser: httpx.Client) -> None:
     assert browser.get("/", params={"lang": "de"}).headers["content-language"] == "fr"
 
 
-def test_both_languages_say_the_same_things() -> None:
-    assert WORDS["fr"].keys() == WORDS["en"].keys()
-    assert not {word for word in WORDS["en"] if hasattr({}, word)}
-    for language in ("fr", "en"):
-        assert set(FAULTS[language]) == set(FaultKind)
-        assert set(MOMENT_WORDS[language]) == set(Moment)
-        assert set(MAGIC_WORDS[language]) == set(MAGIC_NUMBERS)
+def test_every_fault_and_moment_has_its_words() -> None:
+    assert set(FAULTS) == set(FaultKind)
+    assert set(MOMENTS) == set(Moment)
+    assert not {word for word in make_script_words() if hasattr({}, word)}
     assert choose_language("xx", "fr") == "fr"
+
+
+#: What both languages say alike, and what is none of ours to say.
+_ALIKE = re.compile(
+    r"· vavasms|vavasms|FR|EN|Messages|Conversations|Code|1 segment · (Unicode|GSM-7)"
+    r"|sandbox|sandbox@example\.com|SANDBOX|ACME|VAVASMS_\w+=|http:.*|vavasms sandbox --inbound-url .*"
+    r"|(LOT|OTP)-.*|Votre code OTP est : \d+|[\d,]+ XOF"
+)
+
+
+def test_no_word_of_english_is_left_in_the_french_page(browser: httpx.Client, gateway: Gateway) -> None:
+    send(gateway, message="ê")
+    send_otp(gateway)
+    said = {}
+    for language in ("en", "fr"):
+        # The patterns at its end are filled by the script.
+        html = browser.get("/", params={"to": PHONE, "lang": language}).text.partition("<template")[0]
+        reader = Reader(html)
+        names = {"aria-label", "title", "placeholder"}
+        named = [value or "" for _, found in reader.tags for name, value in found.items() if name in names]
+        texts = {line.strip() for text in [*reader.texts, *named] for line in text.splitlines()}
+        said[language] = {text for text in texts if re.search("[A-Za-z]{2}", text)}
+    # The buttons that choose a language name it in its own.
+    alike = (said["en"] & said["fr"]) - {"English", "Français"}
+    assert [text for text in alike if not _ALIKE.fullmatch(text)] == []
+
+
+def test_the_script_of_the_french_page_speaks_no_english() -> None:
+    with language_set("fr"):
+        french = _flatten(make_script_words())
+    english = _flatten(make_script_words())
+    alike = {text for name, text in english.items() if french[name] == text}
+    assert alike <= {
+        "Messages", "GSM-7", "Unicode", "{count} message", "{count} messages", "{count} segment", "{count} segments",
+    }  # fmt: skip
+
+
+def _flatten(value: object, name: str = "") -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {name: str(value)}
+    return {
+        key: text for inner, one in value.items() for key, text in _flatten(one, f"{name}.{inner}").items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("1,200 messages · 1,200 numbers", "2026-07-01", "1,000,000.50 XOF")),
+        ("fr", ("1\u00a0200 messages · 1\u00a0200 numéros", "01/07/2026", "1\u00a0000\u00a0000,50 XOF")),
+    ],
+)
+def test_numbers_and_dates_are_written_as_the_language_does(language: str, words: tuple[str, ...]) -> None:
+    gateway = Gateway(balance=10**7, clock=lambda: 1_782_907_200.0)
+    send(gateway, ",".join(f"22507{number:08}" for number in range(1, 1201)))
+    gateway.set_balance(Decimal("1000000.5"))
+    with SandboxServer(gateway) as server:
+        html = httpx.get(server.origin, params={"lang": language}, trust_env=False).text
+    for word in words:
+        assert word in html
+
+
+@pytest.mark.parametrize(
+    ("language", "count"), [("en", "0 messages · 0 numbers"), ("fr", "0 message · 0 numéro")]
+)
+def test_none_is_many_in_english_and_one_in_french(browser: httpx.Client, language: str, count: str) -> None:
+    assert count in browser.get("/", params={"lang": language}).text
+
+
+def test_what_programs_read_is_english_whatever_the_program_speaks(browser: httpx.Client) -> None:
+    body = {"when": "rate", "kind": "reset", "rate": 2}
+    set_language("fr")
+    try:
+        refused = browser.post("/sandbox/faults", json=body, headers={"Accept-Language": "fr"})
+    finally:
+        set_language(None)
+    assert (refused.status_code, refused.json()) == (
+        400,
+        {"error": "rates are probabilities: none below 0, together 1 at most", "code": "sandbox.rates"},
+    )
 
 
 def test_the_script_finds_every_word_it_uses(browser: httpx.Client) -> None:

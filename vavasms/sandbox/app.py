@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from vavasms.i18n import gettext as _
 from vavasms.sandbox import middleware
 from vavasms.sandbox.connection import CONNECTION, ConnectionControl, ConnectionGoneError
 from vavasms.sandbox.control import control_routes
@@ -77,8 +78,11 @@ def _possible(fault: Fault | None, connection: ConnectionControl | None) -> Faul
     """Refuse a fault of the socket where there is no socket, before anything is accepted."""
     if connection is None and fault is not None and fault.kind in NEEDS_SERVER:
         raise SandboxError(
-            f"the fault {fault.kind.value!r} happens to a connection, and in-process there is none: "
-            "use SandboxServer"
+            _(
+                "the fault {kind} happens to a connection, and in-process there is none: use SandboxServer",
+                kind=repr(fault.kind.value),
+            ),
+            error_code="sandbox.needs_server",
         )
     return fault
 

@@ -9,11 +9,26 @@ from enum import Enum
 
 from attrs import Attribute, field, frozen
 
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+from vavasms.i18n import in_english
 from vavasms.sandbox.signals import Signal
 
 
 class SandboxError(Exception):
     """Something was asked of the sandbox that it cannot do."""
+
+    #: The stable name of what went wrong, such as `sandbox.rates`.
+    error_code: str
+
+    def __init__(self, message: str, *, error_code: str = "sandbox.request") -> None:
+        super().__init__(message)
+        self.error_code = error_code
+
+    @property
+    def english(self) -> str:
+        """The sentence in English, whatever the language of the moment."""
+        return in_english(self.args[0])
 
 
 class Moment(Enum):
@@ -98,6 +113,8 @@ MOMENTS: Mapping[FaultKind, tuple[Moment, ...]] = {
     FaultKind.RESET: _ANY,
     FaultKind.RAW: _REPLIED,
 }
+#: What the page says too.
+WRONG_RATES = N_("rates are probabilities: none below 0, together 1 at most")
 _STATUSES = {FaultKind.STATUS: 503, FaultKind.RATE_LIMIT: 429, FaultKind.REDIRECT: 307}
 
 
@@ -106,13 +123,24 @@ def _check_moment(fault: Fault, _attribute: Attribute[Moment], moment: Moment) -
     allowed = MOMENTS[fault.kind]
     if moment not in allowed:
         names = ", ".join(other.value for other in allowed)
-        raise SandboxError(f"a {fault.kind.value} fault strikes {names}, not {moment.value}")
+        raise SandboxError(
+            _(
+                "a {kind} fault strikes {moments}, not {moment}",
+                kind=fault.kind.value,
+                moments=names,
+                moment=moment.value,
+            ),
+            error_code="sandbox.fault",
+        )
 
 
 def _check_status(_fault: Fault, _attribute: Attribute[int], status: int) -> None:
     """Refuse a status that is no final reply."""
     if not 200 <= status <= 599:
-        raise SandboxError(f"a reply has an HTTP status from 200 to 599, not {status}")
+        raise SandboxError(
+            _("a reply has an HTTP status from 200 to 599, not {status}", status=str(status)),
+            error_code="sandbox.fault",
+        )
 
 
 @frozen(kw_only=True)
@@ -193,7 +221,7 @@ class FaultPlan:
     def set_rates(self, rates: Mapping[Fault, float], *, seed: int | None = None) -> None:
         """Set the probability of each fault (0 to 1, 1 together at most) where the script says nothing."""
         if any(not 0 <= rate <= 1 for rate in rates.values()) or sum(rates.values()) > 1:
-            raise SandboxError("rates are probabilities: none below 0, together 1 at most")
+            raise SandboxError(_(WRONG_RATES), error_code="sandbox.rates")
         with self._changed:
             self._rates = dict(rates)
             if seed is not None:

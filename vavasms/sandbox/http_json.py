@@ -55,7 +55,7 @@ def _guarded(handler: Handler, *, changes: bool) -> Handler:
         try:
             return await handler(request)
         except SandboxError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            return JSONResponse({"error": error.english, "code": error.error_code}, 400)
 
     return guarded
 

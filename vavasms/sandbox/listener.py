@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from vavasms.i18n import gettext as _
 from vavasms.sandbox.connection import CONNECTION, ConnectionControl, abort
 from vavasms.sandbox.faults import SandboxError
 
@@ -34,7 +35,11 @@ def bind(host: str, port: int) -> socket.socket:
         address = None
     if address is None or not address.is_loopback:
         raise SandboxError(
-            f"the sandbox listens on loopback addresses only (127.0.0.1, ::1), not on {host!r}"
+            _(
+                "the sandbox listens on loopback addresses only (127.0.0.1, ::1), not on {host}",
+                host=repr(host),
+            ),
+            error_code="sandbox.host",
         )
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     # asyncio turns Nagle's delay off only where the protocol is named: 40 ms a reply otherwise.
@@ -45,16 +50,18 @@ def bind(host: str, port: int) -> socket.socket:
         sock.bind((str(address), port))
     except (OSError, OverflowError) as error:
         sock.close()
-        raise SandboxError(_why(error, host, port)) from None
+        raise SandboxError(_why(error, host, port), error_code="sandbox.port") from None
     return sock
 
 
 def _why(error: OSError | OverflowError, host: str, port: int) -> str:
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return (
-            f"port {port} of {host} is taken by another program: choose another port, or 0 for any free one"
+        return _(
+            "port {port} of {host} is taken by another program: choose another port, or 0 for any free one",
+            port=str(port),
+            host=host,
         )
-    return f"port {port} of {host} cannot be used: {error}"
+    return _("port {port} of {host} cannot be used: {why}", port=str(port), host=host, why=str(error))
 
 
 def make_config(app: ASGIApp, *, certfile: str | None, keyfile: str | None) -> uvicorn.Config:
@@ -147,7 +154,7 @@ class Listener:
         """
         self._server = None
         asyncio.get_running_loop().remove_reader(server.sockets[0].fileno())
-        for _ in range(_TURNS):
+        for _turn in range(_TURNS):
             await asyncio.sleep(0)
         server.close()
         self.drop()

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
+from vavasms.i18n import gettext_noop as N_
 from vavasms.sandbox.faults import Fault, FaultKind, Moment
 
 _STEM = "2250700000"
@@ -21,7 +22,7 @@ class MagicNumber:
 
     #: The number, digits without `+`.
     phone: str
-    #: What it does.
+    #: What it does, in English; the catalogue has it in French.
     sentence: str
     #: What goes wrong with the whole request that names it; None: see the others.
     fault: Fault | None = None
@@ -43,45 +44,52 @@ def _faulty(suffix: str, sentence: str, kind: FaultKind, **details: Any) -> Magi
 
 _ACCEPTED = Moment.AFTER_ACCEPTING
 _TABLE = (
-    _magic("100", "Accepted; its delivery status stays `pending` for ever.", status="pending"),
-    _magic("404", "Accepted; its delivery status is the undocumented word `failed`.", status="failed"),
-    _magic("709", "Accepted; asking for its delivery status answers 709 EXECUTION_ERROR.", status="709"),
-    _magic("901", "Refused with 901 INVALID_CREDENTIALS.", code=901),
-    _magic("902", "Refused with 902 INVALID_SENDER_ID.", code=902),
-    _magic("903", "Refused with 903 INVALID_PHONE_NUMBER.", code=903),
-    _magic("920", "Refused with 920 INSUFFICIENT_CREDIT, the sandbox's own code.", code=920),
-    _magic("999", "Refused with 999 UNEXPECTED_ERROR, a code nobody knows.", code=999),
-    _magic("913", "Its OTP is sent; every verification answers 913 INVALID_OTP.", otp_code=913),
+    _magic("100", N_("Accepted; its delivery status stays `pending` for ever."), status="pending"),
+    _magic("404", N_("Accepted; its delivery status is the undocumented word `failed`."), status="failed"),
+    _magic("709", N_("Accepted; asking for its delivery status answers 709 EXECUTION_ERROR."), status="709"),
+    _magic("901", N_("Refused with 901 INVALID_CREDENTIALS."), code=901),
+    _magic("902", N_("Refused with 902 INVALID_SENDER_ID."), code=902),
+    _magic("903", N_("Refused with 903 INVALID_PHONE_NUMBER."), code=903),
+    _magic("920", N_("Refused with 920 INSUFFICIENT_CREDIT, the sandbox's own code."), code=920),
+    _magic("999", N_("Refused with 999 UNEXPECTED_ERROR, a code nobody knows."), code=999),
+    _magic("913", N_("Its OTP is sent; every verification answers 913 INVALID_OTP."), otp_code=913),
     _magic(
         "914",
-        "Its OTP is sent; every verification answers EXPIRED_OTP (914, the sandbox's code).",
+        N_("Its OTP is sent; every verification answers EXPIRED_OTP (914, the sandbox's code)."),
         otp_code=914,
     ),
     _magic(
         "915",
-        "Its OTP is sent; every verification answers OTP_NOT_FOUND (915, the sandbox's code).",
+        N_("Its OTP is sent; every verification answers OTP_NOT_FOUND (915, the sandbox's code)."),
         otp_code=915,
     ),
-    _faulty("408", "HTTP 408, not accepted.", FaultKind.STATUS, status=408),
-    _faulty("429", "HTTP 429 with `Retry-After: 1`, not accepted.", FaultKind.RATE_LIMIT, retry_after="1"),
-    _faulty("500", "HTTP 500 with a page of HTML, not accepted.", FaultKind.STATUS, status=500),
-    _faulty("503", "HTTP 503 with a page of HTML, not accepted.", FaultKind.STATUS, status=503),
+    _faulty("408", N_("HTTP 408, not accepted."), FaultKind.STATUS, status=408),
     _faulty(
-        "504", "Accepted, then HTTP 504 as from a proxy.", FaultKind.STATUS, status=504, moment=_ACCEPTED
+        "429", N_("HTTP 429 with `Retry-After: 1`, not accepted."), FaultKind.RATE_LIMIT, retry_after="1"
     ),
-    _faulty("200", "HTTP 200 with a page of HTML, not accepted.", FaultKind.HTML),
-    _faulty("204", "Accepted, then an empty body under HTTP 200.", FaultKind.EMPTY, moment=_ACCEPTED),
-    _faulty("302", "HTTP 302 to another host, not accepted.", FaultKind.REDIRECT, status=302),
-    _faulty("207", "Accepted, with one message id too few.", FaultKind.TOO_FEW_IDS),
-    _faulty("206", "Accepted, the reply cut after 10 bytes (needs the server).", FaultKind.CUT, at=10),
+    _faulty("500", N_("HTTP 500 with a page of HTML, not accepted."), FaultKind.STATUS, status=500),
+    _faulty("503", N_("HTTP 503 with a page of HTML, not accepted."), FaultKind.STATUS, status=503),
     _faulty(
-        "444", "Accepted, then closed without a reply (needs the server).", FaultKind.CLOSE_AFTER_ACCEPTING
+        "504", N_("Accepted, then HTTP 504 as from a proxy."), FaultKind.STATUS, status=504, moment=_ACCEPTED
+    ),
+    _faulty("200", N_("HTTP 200 with a page of HTML, not accepted."), FaultKind.HTML),
+    _faulty("204", N_("Accepted, then an empty body under HTTP 200."), FaultKind.EMPTY, moment=_ACCEPTED),
+    _faulty("302", N_("HTTP 302 to another host, not accepted."), FaultKind.REDIRECT, status=302),
+    _faulty("207", N_("Accepted, with one message id too few."), FaultKind.TOO_FEW_IDS),
+    _faulty("206", N_("Accepted, the reply cut after 10 bytes (needs the server)."), FaultKind.CUT, at=10),
+    _faulty(
+        "444",
+        N_("Accepted, then closed without a reply (needs the server)."),
+        FaultKind.CLOSE_AFTER_ACCEPTING,
     ),
     _faulty(
-        "104", "Accepted, then reset without a reply (needs the server).", FaultKind.RESET, moment=_ACCEPTED
+        "104",
+        N_("Accepted, then reset without a reply (needs the server)."),
+        FaultKind.RESET,
+        moment=_ACCEPTED,
     ),
     _faulty(
-        "110", "Accepted, answered only after 90 seconds.", FaultKind.STALL, moment=_ACCEPTED, seconds=90
+        "110", N_("Accepted, answered only after 90 seconds."), FaultKind.STALL, moment=_ACCEPTED, seconds=90
     ),
 )
 

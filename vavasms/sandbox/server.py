@@ -14,6 +14,7 @@ from typing import Self
 
 from starlette.routing import BaseRoute
 
+from vavasms.i18n import gettext as _
 from vavasms.sandbox.app import BASE_PATH, create_app
 from vavasms.sandbox.faults import FaultPlan, SandboxError
 from vavasms.sandbox.gateway import Gateway
@@ -95,7 +96,9 @@ class SandboxServer:
             self._ready.result(_DEADLINE)
         except (OSError, ssl.SSLError) as error:
             self._sock.close()
-            raise SandboxError(f"the sandbox cannot start: {error}") from None
+            raise SandboxError(
+                _("the sandbox cannot start: {why}", why=str(error)), error_code="sandbox.start"
+            ) from None
         return self
 
     def __exit__(
@@ -127,7 +130,10 @@ class SandboxServer:
 
     def _running(self) -> Listener:
         if self._listener is None:
-            raise SandboxError("the sandbox is not running: enter its `with` block first")
+            raise SandboxError(
+                _("the sandbox is not running: enter its `with` block first"),
+                error_code="sandbox.not_running",
+            )
         return self._listener
 
     def _run(self, work: Coroutine[None, None, None]) -> None:

@@ -10,22 +10,25 @@ from cyclopts import Parameter
 from vavasms.cli.params import JsonFlag, flag
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 _PORTS = range(65536)
 
 
 def sandbox(
     *,
-    port: Annotated[int, Parameter(metavar="PORT", help="Where to listen; 0 takes any free port.")] = 8425,
+    port: Annotated[int, Parameter(metavar="PORT", help=_("Where to listen; 0 takes any free port."))] = 8425,
     inbound_url: Annotated[
-        str | None, Parameter(metavar="URL", help="Where replies written in the inbox page are posted to.")
+        str | None, Parameter(metavar="URL", help=_("Where replies written in the inbox page are posted to."))
     ] = None,
-    allow_remote_inbound: Annotated[bool, flag("Let that URL be on another machine.")] = False,
+    allow_remote_inbound: Annotated[bool, flag(_("Let that URL be on another machine."))] = False,
     as_json: JsonFlag = False,
 ) -> int:
     """Stand in for the gateway on this machine, until Ctrl-C."""
     if port not in _PORTS:
-        raise InvalidInputError("A port is a number from 0 to 65535.")
+        raise InvalidInputError(
+            _("A port is a number from 0 to {most}.", most=str(_PORTS[-1])), error_code="sandbox.port"
+        )
     need_sandbox()
     from vavasms.cli.commands.sandbox_serve import serve
 
@@ -35,10 +38,10 @@ def sandbox(
 def need_sandbox() -> None:
     """Raise `ConfigurationError` where the extra that the sandbox needs is not installed."""
     if any(find_spec(name) is None for name in ("jinja2", "starlette", "uvicorn")):
-        raise misconfigured("The sandbox needs its extra: pip install 'vavasms[sandbox]'.")
+        raise misconfigured(_("The sandbox needs its extra: pip install 'vavasms[sandbox]'."), "config.extra")
 
 
-MAGIC_HELP = """Magic numbers, +2250700000 and three digits, always come to the same end:
+MAGIC_HELP = _("""Magic numbers, +2250700000 and three digits, always come to the same end:
 
 901 902 903 920 999: refused with that code.
 
@@ -49,4 +52,4 @@ MAGIC_HELP = """Magic numbers, +2250700000 and three digits, always come to the 
 104 110 204 206 207 444 504: accepted, then a reset, 90 seconds of silence,
 an empty body, a cut one, an id too few, a close, HTTP 504.
 
-100 404 709: accepted; its status stays pending, is failed, is unknown."""
+100 404 709: accepted; its status stays pending, is failed, is unknown.""")

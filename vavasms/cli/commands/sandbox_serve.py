@@ -11,6 +11,9 @@ from rich.text import Text
 
 from vavasms.cli import exit_codes, output
 from vavasms.cli.signals import stop_on_signal
+from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import ngettext
 from vavasms.sandbox import Entry, Gateway, Inbound, MagicNumber, SandboxError, SandboxServer
 from vavasms.transport.http import post_form
 
@@ -31,8 +34,7 @@ def serve(port: int, *, as_json: bool, inbound_url: str | None = None, allow_rem
             _introduce(server, as_json=as_json)
             _follow(server, stop, quiet=as_json)
     except SandboxError as error:
-        output.fail(str(error))
-        return exit_codes.USAGE
+        raise InvalidInputError(error.args[0], error_code=error.error_code, outcome=None) from None
     return exit_codes.DONE
 
 
@@ -51,12 +53,20 @@ def _introduce(server: SandboxServer, *, as_json: bool) -> None:
     if as_json:
         output.print_json({name.removeprefix("VAVASMS_").lower(): value for name, value in settings.items()})
     else:
-        output.say(f"The sandbox stands in for the gateway at {server.url} (Ctrl-C stops it).")
-        output.say(f"Its inbox, to look at in a browser: {server.origin}/")
-        output.say("In another terminal:\n")
+        output.say(_("The sandbox stands in for the gateway at {url} (Ctrl-C stops it).", url=server.url))
+        output.say(_("Its inbox, to look at in a browser: {url}", url=server.origin + "/"))
+        output.say(_("In another terminal:") + "\n")
         for name, value in settings.items():
             output.say(f"  $env:{name} = '{value}'" if os.name == "nt" else f"  export {name}={value}")
-        output.say(f"\nIts one-time codes are {CODE[:4]}, or the first digits of {CODE} if longer.\n")
+        output.say()
+        output.say(
+            _(
+                "Its one-time codes are {short}, or the first digits of {long} if longer.",
+                short=CODE[:4],
+                long=CODE,
+            )
+        )
+        output.say()
     # Whoever started this as a subprocess waits for these lines.
     sys.stdout.flush()
 
@@ -79,11 +89,13 @@ def _follow(server: SandboxServer, stop: threading.Event, *, quiet: bool) -> Non
 
 def _describe_magic(magic: MagicNumber) -> Text:
     line = Text(f"{time.strftime('%H:%M:%S')}  ", style="dim")
-    return line.append(f"+{magic.phone} is a magic number: {magic.sentence}", style="yellow")
+    sentence = _("{number} is a magic number: {end}", number="+" + magic.phone, end=_(magic.sentence))
+    return line.append(sentence, style="yellow")
 
 
 def _describe(entry: Entry) -> Text:
-    more = f" and {entry.recipients - 1:,} more" if entry.recipients > 1 else ""
+    more, number = entry.recipients - 1, f"+{entry.phones[0]}"
+    to = ngettext("{number} and {n} more", "{number} and {n} more", more, number=number) if more else number
     line = Text(f"{time.strftime('%H:%M:%S', time.localtime(entry.time))}  ", style="dim")
-    line.append(f"{output.clean(entry.sender_id)} → +{entry.phones[0]}{more}  ", style="cyan")
+    line.append(f"{output.clean(entry.sender_id)} → {to}  ", style="cyan")
     return line.append(output.clean(entry.message)[:_TEXT_SHOWN], style="default")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
+from vavasms.i18n import gettext as _
 from vavasms.sandbox.faults import SandboxError
 
 #: Posts a form to a URL, gives the HTTP status, raises where no answer came.
@@ -30,7 +31,9 @@ def _plain(_inbound: Inbound, _attribute: Attribute[str], url: str) -> None:
     except ValueError:
         # A broken address in brackets, a port beyond 65535.
         pass
-    raise SandboxError("the inbound URL is like http://127.0.0.1:8426/token")
+    raise SandboxError(
+        _("the inbound URL is like http://127.0.0.1:8426/token"), error_code="sandbox.inbound_url"
+    )
 
 
 @frozen(kw_only=True)
@@ -48,7 +51,8 @@ class Inbound:
         """Refuse other machines unless they are allowed."""
         if not self.allow_remote and not _is_loopback(urlsplit(self.url).hostname or ""):
             raise SandboxError(
-                "the inbound URL is on loopback (127.0.0.1, ::1, localhost), unless others are allowed"
+                _("the inbound URL is on loopback (127.0.0.1, ::1, localhost), unless others are allowed"),
+                error_code="sandbox.inbound_url",
             )
 
     @property
@@ -105,7 +109,10 @@ class Handset:
     async def reply(self, phone: str, text: str, *, after: int, generation: int) -> SentReply:
         """Post a reply; whatever came of it is told, not raised."""
         if self.inbound is None:
-            raise SandboxError("there is no inbound URL to post to: vavasms sandbox --inbound-url URL")
+            raise SandboxError(
+                "there is no inbound URL to post to: vavasms sandbox --inbound-url URL",
+                error_code="sandbox.inbound_url",
+            )
         # Ids must differ between two runs of the sandbox: a receiver remembers them.
         message_id, now = f"MO-{secrets.token_hex(8).upper()}", time.time()
         # The form of the date is not documented.

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 
-from attrs import define, field
+from attrs import define
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from vavasms.i18n import format_moment, format_number, gettext, language_set, ngettext
+from vavasms.i18n import gettext as _
 from vavasms.sandbox.faults import MOMENTS, FaultKind, FaultPlan
 from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.inbox.api import data_routes, is_phone
 from vavasms.sandbox.inbox.handset import Inbound
 from vavasms.sandbox.inbox.inbox import Inbox
-from vavasms.sandbox.inbox.translations import FAULTS, MAGIC_WORDS, MOMENT_WORDS, WORDS, choose_language
-from vavasms.sandbox.inbox.views import show_time
+from vavasms.sandbox.inbox.translations import COOKIE, request_language
+from vavasms.sandbox.inbox.words import FAULTS, make_script_words, say_count
+from vavasms.sandbox.magic import MAGIC_NUMBERS
 
-_COOKIE = "vavasms_language"
 _YEAR = 365 * 24 * 3600
 # Which fields of the panel mean something for a kind.
 _FIELDS: Mapping[FaultKind, str] = {
@@ -31,74 +35,85 @@ _FIELDS: Mapping[FaultKind, str] = {
 }
 
 
-def _environment() -> Environment:
+def _make_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("vavasms.sandbox.inbox"),
         autoescape=True,
         undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"amount": _amount, "when": show_time}
+    # Ours fills `{names}`, which jinja2's own newer way would do with `%`.
+    environment.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
+    environment.filters |= {"amount": _amount, "when": _show_time}
+    environment.globals["say_count"] = say_count
     return environment
 
 
-def _amount(value: str, language: str) -> str:
+def _amount(value: str) -> str:
     """Group the thousands as the language does."""
     amount = Decimal(value)
-    text = f"{amount:,.0f}" if amount == amount.to_integral_value() else f"{amount:,.2f}"
-    return text.translate({ord(","): "\u202f", ord("."): ","}) if language == "fr" else text
+    whole = amount == amount.to_integral_value()
+    return format_number(int(amount) if whole else amount.quantize(Decimal("0.01")))
 
 
-def _kinds(language: str) -> list[dict[str, str]]:
+def _show_time(seconds: float) -> str:
+    """Return a time of today as hours and minutes, any other with its date, in this machine's zone."""
+    then, now = (datetime.fromtimestamp(at, UTC).astimezone() for at in (seconds, time.time()))
+    return f"{then:%H:%M}" if then.date() == now.date() else format_moment(then)
+
+
+def _kinds() -> list[dict[str, str]]:
     """Return the kinds of faults with what can be chosen for each."""
     return [
         {
             "value": kind.value,
-            "words": words,
+            "words": _(said),
             "moments": " ".join(moment.value for moment in MOMENTS[kind]),
             "field": _FIELDS.get(kind, ""),
         }
-        for kind, words in FAULTS[language].items()
+        for kind, said in FAULTS.items()
     ]
+
+
+def _words() -> dict[str, object]:
+    words = make_script_words()
+    return {
+        "words": words,
+        "script_words": json.dumps(words),
+        "kinds": _kinds(),
+        "magic_numbers": {phone: _(magic.sentence) for phone, magic in MAGIC_NUMBERS.items()},
+    }
 
 
 @define(eq=False)
 class _Page:
     inbox: Inbox
-    environment: Environment = field(factory=_environment)
+    environment: Environment
 
     async def show(self, request: Request) -> Response:
         """Return the page for `?to=` (a conversation), `?q=` (a search), `?lang=`."""
         query = request.query_params
-        language = choose_language(
-            query.get("lang", ""),
-            request.cookies.get(_COOKIE, ""),
-            accepted=request.headers.get("accept-language", ""),
-        )
+        language = request_language(request)
         to = query.get("to", "").strip().removeprefix("+")
-        context = await self._context(language, query.get("q", ""), to if is_phone(to) else "")
+        data = await self._read(query.get("q", ""), to if is_phone(to) else "")
         settings = self.inbox.gateway.client_settings(f"{request.base_url}api")
-        html = self.environment.get_template("inbox.html").render(settings=settings, **context)
+        template = self.environment.get_template("inbox.html")
+        with language_set(language):
+            html = template.render(language=language, settings=settings, **_words(), **data)
         response = HTMLResponse(html, headers={"Cache-Control": "no-store", "Content-Language": language})
         if query.get("lang") == language:
-            response.set_cookie(_COOKIE, language, max_age=_YEAR, httponly=True, samesite="strict")
+            response.set_cookie(COOKIE, language, max_age=_YEAR, httponly=True, samesite="strict")
         return response
 
-    async def _context(self, language: str, wanted: str, to: str) -> dict[str, object]:
+    async def _read(self, wanted: str, to: str) -> dict[str, object]:
+        """Return what the page shows, the same in every language."""
         inbox = self.inbox
         listed = await inbox.conversations(wanted)
         thread = await inbox.thread(to) if to else None
         inbound = inbox.handset.inbound
-        kinds = {kind.value: label for kind, label in FAULTS[language].items()}
-        moments = {moment.value: label for moment, label in MOMENT_WORDS[language].items()}
         return {
-            "language": language,
-            "words": WORDS[language],
-            "script_words": json.dumps({**WORDS[language], "kinds": kinds, "moments": moments}),
-            "kinds": _kinds(language),
-            "moments": moments,
-            "magic_numbers": MAGIC_WORDS[language],
             "wanted": wanted,
             "to": to,
             "thread": thread,
@@ -115,7 +130,7 @@ def inbox_routes(gateway: Gateway, faults: FaultPlan, inbound: Inbound | None) -
     inbox = Inbox(gateway, faults, inbound)
     static = StaticFiles(packages=[("vavasms.sandbox.inbox", "static")])
     return [
-        Route("/", _Page(inbox).show, methods=["GET"]),
+        Route("/", _Page(inbox, _make_environment()).show, methods=["GET"]),
         *data_routes(inbox),
         Mount("/sandbox/inbox/static", static),
     ]

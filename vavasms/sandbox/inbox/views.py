@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
@@ -70,12 +69,6 @@ def show_thread(
     ]
     items.sort(key=lambda item: item[:2])
     return {"items": [item[2] for item in items], "older": older}
-
-
-def show_time(seconds: float) -> str:
-    """Return a time of today as hours and minutes, any other with its date, in this machine's zone."""
-    then, now = time.localtime(seconds), time.localtime()
-    return time.strftime("%H:%M" if then[:3] == now[:3] else "%Y-%m-%d %H:%M", then)
 
 
 def split_by_cost(text: str) -> list[tuple[str, str]]:

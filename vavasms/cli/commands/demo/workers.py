@@ -24,6 +24,7 @@ from vavasms.cli.commands.demo.gateway import MIN_FAULTY_REQUESTS, SlowFaults, m
 from vavasms.cli.commands.demo.processes import CONCURRENCY, Worker, run_workers, serve_database
 from vavasms.cli.commands.demo.single import submit
 from vavasms.cli.signals import terminable, undisturbed
+from vavasms.i18n import gettext as _
 from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.states import CampaignState
@@ -46,7 +47,7 @@ def run_shared(rows: int, workers: int, *, as_json: bool) -> int:
             folder = Path(stack.enter_context(temporary))
         write_contacts(folder / "contacts.csv", rows, refused=False)
         if not as_json:
-            output.say(report.STARTING_DATABASE)
+            output.say(_("Starting a PostgreSQL server for the workers, for as long as this lasts.") + "\n")
         url = stack.enter_context(serve_database(folder / "postgres"))
         faults = SlowFaults()
         server = stack.enter_context(SandboxServer(make_gateway(rows), faults))
@@ -91,6 +92,9 @@ class _WorkersDemonstration:
     async def _perform(self, count: int) -> report.Result:
         """Start the campaign, kill a worker while the others go on; then audit."""
         environment = {**self.server.settings, "VAVASMS_LEDGER": self.url}
+        if self.quiet:
+            # Its last words would be in our own error.
+            environment["VAVASMS_LANG"] = "en"
         contacts = self.folder / "contacts.csv"
         async with (
             await PostgresLedger.open(self.url) as self.ledger,
@@ -136,10 +140,12 @@ class _WorkersDemonstration:
         # What was sent before is answered meanwhile; whoever waits now has been accepted.
         await anyio.sleep(_SETTLED)
         at = settled(await self.ledger.status(self.campaign_id))
-        busy = [pid for pid, _, _ in await self._ask("select_under_way")]
+        busy = [pid for pid, _number, _count in await self._ask("select_under_way")]
         worker = max(self.workers, key=lambda worker: busy.count(worker.process.pid))
         worker.kill()
-        held = [count for pid, _, count in await self._ask("select_under_way") if pid == worker.process.pid]
+        held = [
+            count for pid, _number, count in await self._ask("select_under_way") if pid == worker.process.pid
+        ]
         self.faults.hold_at = math.inf
         killed = report.KilledWorker(
             number=worker.number, pid=worker.process.pid, at=at, requests=len(held), recipients=sum(held)
@@ -172,7 +178,7 @@ class _WorkersDemonstration:
         may still have been committing its last claim.
         """
         dead = {worker.process.pid for worker in self.workers if worker.is_killed}
-        for pid, number, _ in await self._ask("select_under_way"):
+        for pid, number, _count in await self._ask("select_under_way"):
             if pid in dead:
                 await self.ledger.maintenance.reap_orphan(self.campaign_id, number, sent_before=math.inf)
 

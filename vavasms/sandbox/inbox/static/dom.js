@@ -4,19 +4,30 @@ export const root = document.documentElement;
 export const words = JSON.parse(root.dataset.words);
 
 const amounts = new Intl.NumberFormat(root.lang, { maximumFractionDigits: 2 });
+const plurals = new Intl.PluralRules(root.lang);
 const full = new Intl.DateTimeFormat(root.lang, { dateStyle: "full", timeStyle: "medium" });
 
 export const byId = (id) => document.getElementById(id);
 export const slot = (node, name) => node.querySelector(`[data-slot="${name}"]`);
-export const amount = (value) => amounts.format(Number(value));
+// As Python groups: not by the narrow space.
+export const amount = (value) => amounts.format(Number(value)).replaceAll("\u202f", "\u00a0");
 export const pattern = (name) => byId(`${name}-pattern`).content.firstElementChild.cloneNode(true);
+
+export const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+// A number with its noun.
+export function counted(what, number) {
+  const forms = words.counts[what];
+  return fill(forms[plurals.select(number)] ?? forms.other, { count: amount(number) });
+}
 
 const two = (number) => String(number).padStart(2, "0");
 
 export function setTime(node, seconds) {
   const time = new Date(seconds * 1000);
   const clock = `${two(time.getHours())}:${two(time.getMinutes())}`;
-  const date = `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`;
+  const [year, month, day] = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())];
+  const date = root.lang === "fr" ? `${day}/${month}/${year}` : `${year}-${month}-${day}`;
   node.textContent = time.toDateString() === new Date().toDateString() ? clock : `${date} ${clock}`;
   node.dateTime = time.toISOString();
   node.title = full.format(time);
@@ -27,16 +38,20 @@ export function say(sentence) {
   byId("said").textContent = sentence;
 }
 
+export const failed = (error) => fill(words.error, { why: error.message });
+
 export async function call(method, path, body) {
   const init = { method, cache: "no-store" };
   if (method !== "GET") {
     init.headers = { "Content-Type": "application/json" };
     init.body = JSON.stringify(body ?? {});
   }
-  const response = await fetch(`/sandbox/${path}`, init);
+  const response = await fetch(`/sandbox/${path}`, init).catch(() => {
+    throw new Error(words.unreachable);
+  });
   const value = await response.json();
   if (!response.ok) {
-    throw new Error(value.error ?? `HTTP ${response.status}`);
+    throw new Error(words.errors[value.code] ?? value.error ?? `HTTP ${response.status}`);
   }
   return value;
 }
@@ -52,7 +67,7 @@ export function whenSeen(button, scroll, load) {
     try {
       await load();
     } catch (error) {
-      say(`${words.error} ${error.message}`);
+      say(failed(error));
     } finally {
       busy = false;
     }

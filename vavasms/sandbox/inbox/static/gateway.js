@@ -1,6 +1,6 @@
 // The gateway's own panel: its balance, and what shall go wrong.
 
-import { amount, byId, call, words } from "./dom.js";
+import { amount, byId, call, failed, fill, words } from "./dom.js";
 
 const kind = byId("chaos-kind");
 const moment = byId("chaos-moment");
@@ -63,19 +63,19 @@ function name(fault) {
   return [words.kinds[fault.kind], ...details].join(" · ");
 }
 
-function line(head, text) {
+function line(head, text = "") {
   const item = document.createElement("li");
   const strong = document.createElement("strong");
   strong.textContent = head;
-  item.append(strong, ` ${text}`);
+  item.append(strong, text && ` ${text}`);
   return item;
 }
 
 export function showFaults(faults) {
   const script = faults.script.map((one, place) => line(place ? `${place + 1}.` : words.next, name(one)));
-  const rates = faults.rates.map((one) => line(one.rate === 1 ? words.always : `${amount(one.rate * 100)} %`, name(one)));
+  const rates = faults.rates.map((one) => line(one.rate === 1 ? words.always : fill(words.percent, { n: amount(one.rate * 100) }), name(one)));
   const rest = faults.pending - faults.script.length;
-  const lines = [...script, ...(rest > 0 ? [line(`+ ${amount(rest)}`, words.more_steps)] : []), ...rates];
+  const lines = [...script, ...(rest > 0 ? [line(fill(words.more_steps, { n: amount(rest) }))] : []), ...rates];
   const empty = document.createElement("li");
   empty.className = "empty";
   empty.textContent = words.no_faults;
@@ -97,7 +97,7 @@ export function showBalance(balance) {
 }
 
 function tell(error) {
-  byId("chaos-error").textContent = error ? `${words.error} ${error.message}` : "";
+  byId("chaos-error").textContent = error ? failed(error) : "";
 }
 
 export function start() {

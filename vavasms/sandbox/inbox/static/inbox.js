@@ -1,7 +1,7 @@
 // The page: wires its parts together and listens to what changes.
 
 import * as conversations from "./conversations.js";
-import { amount, byId, call, root, say, whenSeen, words } from "./dom.js";
+import { byId, call, counted, failed, fill, root, say, whenSeen, words } from "./dom.js";
 import * as gateway from "./gateway.js";
 import "./reply.js";
 import * as thread from "./thread.js";
@@ -18,7 +18,7 @@ function view(name) {
   }
 }
 
-const complain = (error) => say(`${words.error} ${error.message}`);
+const complain = (error) => say(failed(error));
 
 async function open(phone, { push = true } = {}) {
   conversations.choose(phone);
@@ -54,8 +54,7 @@ async function lookAtAll() {
 }
 
 function count(totals) {
-  byId("total-messages").textContent = amount(totals.messages);
-  byId("total-conversations").textContent = amount(totals.conversations);
+  byId("totals").textContent = `${counted("messages", totals.messages)} · ${counted("numbers", totals.conversations)}`;
 }
 
 function arrive({ messages, more, totals }) {
@@ -63,7 +62,7 @@ function arrive({ messages, more, totals }) {
   unseen += document.hidden ? messages.length : 0;
   document.title = unseen ? `(${unseen}) ${title}` : title;
   const last = messages[messages.length - 1];
-  say(`${words.new_message} +${last.phone}: ${last.preview}`);
+  say(fill(words.new_message, { phone: `+${last.phone}`, text: last.preview }));
   if (more) {
     lookAtAll().catch(complain);
     return;

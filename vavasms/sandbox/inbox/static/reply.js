@@ -1,6 +1,6 @@
 // Answer as the handset: the sandbox posts it to the inbound URL and tells what came back.
 
-import { byId, call, words } from "./dom.js";
+import { byId, call, failed, fill, words } from "./dom.js";
 import * as thread from "./thread.js";
 
 const form = byId("reply");
@@ -21,11 +21,11 @@ async function send() {
   }
   thread.arrive([sent]);
   if (sent.status === null) {
-    tell(`${words.reply_failed} ${sent.error}`, false);
+    tell(fill(words.reply_failed, { why: sent.error }), false);
     return;
   }
   const good = sent.status >= 200 && sent.status < 300;
-  tell(`${words.reply_status} ${sent.status}`, good);
+  tell(fill(words.reply_status, { status: sent.status }), good);
   if (good) {
     text.value = "";
   }
@@ -33,7 +33,7 @@ async function send() {
 
 form?.addEventListener("submit", (event) => {
   event.preventDefault();
-  send().catch((error) => tell(`${words.error} ${error.message}`, false));
+  send().catch((error) => tell(failed(error), false));
 });
 
 text?.addEventListener("keydown", (event) => {

@@ -1,6 +1,6 @@
 // The messages of one handset, and its answers.
 
-import { amount, byId, call, pattern, say, setTime, slot, words } from "./dom.js";
+import { amount, byId, call, counted, failed, fill, pattern, say, setTime, slot, words } from "./dom.js";
 
 const section = byId("thread");
 const list = byId("messages");
@@ -29,9 +29,8 @@ function showMessage(one) {
   slot(node, "otp").hidden = !one.otp;
   slot(node, "code").textContent = one.otp ?? "";
   slot(node, "why").hidden = one.costly.length === 0;
-  slot(node, "why").textContent = `${one.encoding === "ucs2" ? words.why_ucs2 : words.why_double} ${one.costly.join(" ")}`;
-  const segments = one.segments === 1 ? words.segment : words.segments;
-  slot(node, "segments").textContent = `${one.segments} ${segments} · ${words[one.encoding]}`;
+  slot(node, "why").textContent = fill(words.costly[one.encoding], { letters: one.costly.join(" ") });
+  slot(node, "segments").textContent = `${counted("segments", one.segments)} · ${words.encodings[one.encoding]}`;
   slot(node, "price").textContent = `${amount(one.price)} XOF`;
   slot(node, "lot").textContent = one.lot_id || one.message_id;
   setStatus(node, one.status);
@@ -44,7 +43,7 @@ function showPart([text, cost]) {
   }
   const mark = document.createElement("mark");
   mark.className = cost;
-  mark.title = words[`mark_${cost}`];
+  mark.title = words.marks[cost];
   mark.textContent = text;
   return mark;
 }
@@ -53,7 +52,7 @@ function setStatus(node, status) {
   const place = slot(node, "status");
   const name = status ?? "unknown";
   place.dataset.status = name;
-  place.textContent = words[name] ?? name;
+  place.textContent = words.statuses[name] ?? name;
 }
 
 function showReply(one) {
@@ -188,7 +187,9 @@ async function look() {
 
 async function copy(button) {
   const code = slot(button.parentElement, "code").textContent;
-  await navigator.clipboard.writeText(code);
+  await navigator.clipboard.writeText(code).catch(() => {
+    throw new Error(words.not_copied);
+  });
   button.textContent = words.copied;
   say(`${words.copied} ${code}`);
   setTimeout(() => {
@@ -199,7 +200,7 @@ async function copy(button) {
 list.addEventListener("click", (event) => {
   const button = event.target.closest('[data-testid="otp-copy"]');
   if (button) {
-    copy(button).catch((error) => say(`${words.error} ${error.message}`));
+    copy(button).catch((error) => say(failed(error)));
   }
 });
 
