@@ -100,6 +100,21 @@ def test_elsewhere_than_on_a_terminal_it_prints_plain_lines_of_80_columns(inside
         assert words in finished.stdout
 
 
+def test_in_french_too_it_keeps_within_80_columns(inside: Run) -> None:
+    finished = inside("--lang", "fr", "demo", "--rows", "900")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert [line for line in finished.stdout.splitlines() if len(line) > 80] == []
+    for words in (
+        "Interrompue exprès",
+        "campaign resume",
+        "Le rapport final",
+        "Journal de la passerelle",
+        "0 deux fois",
+        "Le compte est bon",
+    ):
+        assert words in finished.stdout
+
+
 def test_a_list_of_one_row_adds_up(inside: Run) -> None:
     finished = inside("demo", "--rows", "1", "--json")
     assert finished.returncode == 0

@@ -21,6 +21,7 @@ from tests.cli.processes import start
 from vavasms.cli.commands.demo.processes import Worker, run_workers, serve_database, stop_workers
 from vavasms.cli.signals import terminable, undisturbed
 from vavasms.errors import ConfigurationError, VavaSMSError
+from vavasms.i18n import language_set
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +99,14 @@ def test_a_newcomer_reads_who_was_killed_and_what_it_held(outside: Run, theater:
         assert words in finished.stdout
 
 
+def test_workers_are_told_of_in_french(outside: Run, theater: Path) -> None:
+    finished = outside("--lang", "fr", "demo", "--workers", "2", "--rows", "300", timeout=WITHIN)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert [line for line in finished.stdout.splitlines() if len(line) > 80] == []
+    for words in ("2 workers se la partagent", "Tué exprès à", "L'autre continue", "il a été tué."):
+        assert words in finished.stdout
+
+
 def test_on_a_short_list_nobody_is_killed(outside: Run, theater: Path) -> None:
     value = read(outside("demo", "--workers", "2", "--rows", "30", "--json", timeout=WITHIN))
     assert (value["killed_worker"], value["unknown"], value["adds_up"]) == (None, 0, True)
@@ -141,7 +150,7 @@ def test_an_interrupt_before_anything_was_sent_leaves_nothing_either(theater: Pa
         assert "Starting a PostgreSQL" in process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=WITHIN)
-    assert (process.returncode, errors) == (130, "Interrupted.\n")
+    assert (process.returncode, errors) == (130, "Interrupted. [interrupted]\n")
     assert left_in(theater) == []
 
 
@@ -183,10 +192,21 @@ async def test_a_worker_that_ends_by_itself_is_named_with_its_last_words(
         with pytest.raises(VavaSMSError, match=r"Worker 1 .*\(exit code 2\): No credentials"):
             await worker.wait_ready()
         worker.messages.write_text("")
-        with pytest.raises(VavaSMSError, match=r"\(exit code 2\)$"):
+        with pytest.raises(VavaSMSError, match=r"\(exit code 2\)$") as raised:
             worker.check()
+        assert raised.value.error_code == "sandbox.demo_worker"
         worker.kill()
         worker.check()
+
+
+@pytest.mark.anyio
+async def test_a_worker_speaks_the_language_of_the_demonstration(
+    bare_environment: dict[str, str], tmp_path: Path
+) -> None:
+    with language_set("fr"), run_workers(tmp_path, {}, 1) as (worker,):
+        assert psutil.Process(worker.process.pid).environ()["VAVASMS_LANG"] == "fr"
+        with pytest.raises(VavaSMSError, match=r"Le worker 1 .*\(code de sortie 2\)"):
+            await worker.wait_ready()
 
 
 @posix

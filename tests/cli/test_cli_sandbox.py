@@ -63,6 +63,22 @@ def test_its_lines_can_be_copied_into_a_shell_and_what_is_sent_is_shown(
 
 
 @posix
+def test_its_lines_are_in_the_language_that_was_chosen(
+    started: Callable[..., subprocess.Popen[str]], inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = started("--lang", "fr")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("Le bac à sable remplace la passerelle à http://127.0.0.1:")
+    take_settings(process.stdout, monkeypatch)
+    inside("send", "+2250700000001", "+2250700000002", "--message", "x")
+    inside("send", "+2250700000903", "--message", "x")
+    while "→" not in (line := process.stdout.readline()):
+        assert line
+    assert "SANDBOX → +2250700000001 et 1 autre  x" in line
+    assert "est un numéro magique\u00a0: Refusé par 903 INVALID_PHONE_NUMBER." in process.stdout.readline()
+
+
+@posix
 def test_json_is_one_object_and_ctrl_c_stops_it_cleanly(
     started: Callable[..., subprocess.Popen[str]], inside: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +101,18 @@ def test_a_busy_port_is_one_sentence(inside: Run) -> None:
         finished = inside("sandbox", "--port", str(taken.getsockname()[1]))
     assert (finished.returncode, finished.stdout) == (2, "")
     assert "is taken by another program" in finished.stderr
+    assert finished.stderr.endswith(" [sandbox.port]\n")
     assert finished.stderr.count("\n") == 1
+
+
+def test_an_error_for_programs_is_english_json(inside: Run) -> None:
+    finished = inside("--lang", "fr", "sandbox", "--inbound-url", "ftp://127.0.0.1/token", "--json")
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert json.loads(finished.stderr) == {
+        "error": "The inbound URL is like http://127.0.0.1:8426/token.",
+        "code": "sandbox.inbound_url",
+        "outcome": None,
+    }
 
 
 def test_a_port_beyond_all_ports_is_one_sentence(inside: Run) -> None:
