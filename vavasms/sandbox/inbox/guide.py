@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from attrs import define, field
 from jinja2 import Environment
@@ -67,7 +68,7 @@ async def _show_picture(request: Request) -> Response:
 
 def _anchor_headings(tokens: list[Token]) -> None:
     """Give headings the anchors that they have where the repository is browsed."""
-    for heading, inline in zip(tokens, tokens[1:], strict=False):
+    for heading, inline in pairwise(tokens):
         if heading.type == "heading_open":
             heading.attrSet("id", _is_no_word("", inline.content.casefold()).replace(" ", "-"))
 

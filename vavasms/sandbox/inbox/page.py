@@ -20,6 +20,7 @@ from vavasms.i18n import gettext as _
 from vavasms.sandbox.faults import MOMENTS, FaultKind, FaultPlan
 from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.inbox.api import data_routes, is_phone
+from vavasms.sandbox.inbox.guide import guide_routes
 from vavasms.sandbox.inbox.handset import Inbound
 from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.inbox.translations import COOKIE, request_language
@@ -126,8 +127,9 @@ class _Page:
 
 
 def inbox_routes(gateway: Gateway, faults: FaultPlan, inbound: Inbound | None) -> list[BaseRoute]:
-    """Return the routes: the page at `/`, its static files and its data under `/sandbox/inbox/`."""
+    """Return the routes: the page at `/`, the guide at `/guide`, its static files and its data under `/sandbox/inbox/`."""
     inbox = Inbox(gateway, faults, inbound)
+    page = _Page(inbox)
     static = StaticFiles(packages=[("vavasms.sandbox.inbox", "static")])
     return [
         Route("/", _Page(inbox, _make_environment()).show, methods=["GET"]),
