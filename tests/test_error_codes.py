@@ -83,7 +83,7 @@ def test_no_explanation_is_of_an_error_that_nobody_raises() -> None:
         path.read_text(encoding="utf-8") for path in ROOT.rglob("*.py") if path.parent.name != "explanations"
     )
     made = {f"number.{x}" for x in NumberFault} | {f"otp_limit.{x.value}" for x in OtpLimit}
-    made |= {code for code in explanations() if code.startswith("gateway.9") or code.startswith("gateway.7")}
+    made |= {code for code in explanations() if code.startswith(("gateway.9", "gateway.7"))}
     assert [code for code in explanations() if code not in made and f'"{code}"' not in source] == []
 
 
@@ -92,7 +92,7 @@ def test_each_explanation_says_what_happened_what_was_sent_and_what_to_do(langua
     with language_set(language):
         for entry in explanations().values():
             for sentence in (entry.what, entry.sent, entry.do):
-                assert _(sentence).endswith((".", "?")), (entry.code, sentence)
+                assert _(sentence).endswith((".", "?", "…")), (entry.code, sentence)
                 assert language == "en" or _(sentence) != sentence, (entry.code, sentence)
             assert entry.example
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin
 
 import httpx
 import pytest
@@ -36,7 +36,7 @@ def test_every_link_and_picture_of_the_guide_is_there(sandbox: SandboxServer, la
         for link in re.findall(r'(?:href|src)="([^"]+)"', page.text):
             if "://" in link:
                 continue
-            path, _, anchor = urljoin(f"/guide/{language}/{name}.md", link).partition("#")
+            path, _, anchor = unquote(urljoin(f"/guide/{language}/{name}.md", link)).partition("#")
             target = fetch(sandbox, path)
             assert target.status_code == 200, (name, link)
             assert not anchor or f'id="{anchor}"' in target.text, (name, link)

@@ -75,4 +75,87 @@ EXPLANATIONS = (
         do=N_("404: the token is wrong; 400: the fields are; 500: its handler failed, see its log."),
         example="vavasms inbound trigger --from +2250700000001 --text Bonjour",
     ),
+    Explanation(
+        code="sandbox.port",
+        what=N_("The port is no number from 0 to 65535."),
+        sent=N_("No: the sandbox did not start."),
+        do=N_("Name a free port, or 0 for any."),
+        example="vavasms sandbox --port 0",
+    ),
+    Explanation(
+        code="sandbox.demo_worker",
+        what=N_("A process of the demo ended by itself."),
+        sent=N_("No: the demo only ever sends to its own sandbox."),
+        do=N_("Run the demo again; if it happens again, VAVASMS_DEBUG=1 shows why."),
+        example="VAVASMS_DEBUG=1 vavasms demo --workers 3",
+    ),
+    Explanation(
+        code="sandbox.demo_database",
+        what=N_("The database of the demo does not start on this machine."),
+        sent=N_("No: the demo did not begin."),
+        do=N_("Run the demo without workers, or name a PostgreSQL of your own."),
+        example="vavasms demo",
+    ),
+    Explanation(
+        code="sandbox.host",
+        what=N_("The sandbox listens on this machine only, and was given another address."),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_("Leave the host out, or give 127.0.0.1 or ::1."),
+        example="SandboxServer(host='127.0.0.1')",
+    ),
+    Explanation(
+        code="sandbox.start",
+        what=N_("The sandbox could not start, mostly for its certificate or key."),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_("Check that both files are there and belong together, or leave TLS out."),
+        example="SandboxServer(ssl_certfile='cert.pem', ssl_keyfile='key.pem')",
+    ),
+    Explanation(
+        code="sandbox.inbound_url",
+        what=N_(
+            "The URL that a handset's replies are posted to is missing, is none, or is on another machine."
+        ),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_(
+            "Give the URL of your receiver on this machine; for another machine add --allow-remote-inbound."
+        ),
+        example="vavasms sandbox --inbound-url http://127.0.0.1:8426/TOKEN",
+    ),
+    Explanation(
+        code="sandbox.not_running",
+        what=N_("Something was asked of a sandbox that does not run."),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_("Do it inside its with block."),
+        example="with SandboxServer() as server: server.drop_connections()",
+    ),
+    Explanation(
+        code="sandbox.needs_server",
+        what=N_("The fault happens to a connection, and the application was called without one."),
+        sent=N_("No: the request was refused before anything was accepted."),
+        do=N_("Run the sandbox as a server."),
+        example="with SandboxServer() as server: print(server.url)",
+    ),
+    Explanation(
+        code="sandbox.fault",
+        what=N_(
+            "A fault was described that cannot be: a moment that its kind does not know, or no HTTP status."
+        ),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_("Read the sentence: it names what fits."),
+        example="Fault(kind=FaultKind.STATUS, status=503)",
+    ),
+    Explanation(
+        code="sandbox.rates",
+        what=N_("The rates of the faults are no probabilities, or come to more than 1 together."),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_("Lower them, or clear the faults first."),
+        example="faults.set_rates({Fault(kind=FaultKind.STALL): 0.1})",
+    ),
+    Explanation(
+        code="sandbox.request",
+        what=N_("A request to the sandbox's own interface, under /sandbox/, cannot be read."),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_("Read the sentence: it names the field and what fits."),
+        example="curl http://127.0.0.1:8425/sandbox/faults",
+    ),
 )

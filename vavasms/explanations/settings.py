@@ -198,6 +198,13 @@ EXPLANATIONS = (
         example="vavasms --lang fr balance",
     ),
     Explanation(
+        code="usage.demo",
+        what=N_("The demo was asked for too many rows or workers."),
+        sent=N_("No: the demo only ever sends to its own sandbox."),
+        do=N_("Choose a number between the two that the sentence names."),
+        example="vavasms demo --rows 500",
+    ),
+    Explanation(
         code="fault",
         what=N_("A fault of vavasms itself."),
         sent=N_("It is not known: look at the report of the campaign, or at the sends of the key."),

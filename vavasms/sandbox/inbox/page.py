@@ -127,12 +127,13 @@ class _Page:
 
 
 def inbox_routes(gateway: Gateway, faults: FaultPlan, inbound: Inbound | None) -> list[BaseRoute]:
-    """Return the routes: the page at `/`, the guide at `/guide`, its static files and its data under `/sandbox/inbox/`."""
+    """Return the routes: the page, the guide, and the page's files and data under `/sandbox/inbox/`."""
     inbox = Inbox(gateway, faults, inbound)
-    page = _Page(inbox)
+    page = _Page(inbox, _make_environment())
     static = StaticFiles(packages=[("vavasms.sandbox.inbox", "static")])
     return [
-        Route("/", _Page(inbox, _make_environment()).show, methods=["GET"]),
+        Route("/", page.show, methods=["GET"]),
         *data_routes(inbox),
+        *guide_routes(page.environment),
         Mount("/sandbox/inbox/static", static),
     ]
