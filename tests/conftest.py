@@ -19,6 +19,9 @@ from anyio.lowlevel import checkpoint
 
 from vavasms.sandbox import SandboxServer
 
+# Sentences are asserted in English, on whatever machine; the processes that tests start inherit it.
+os.environ.setdefault("VAVASMS_LANG", "en")
+
 # `nohup … &` and some CI runners start it with these ignored, and so would every process that a test starts and
 # ends by one of them.
 for _name, _handler in (

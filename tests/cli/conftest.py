@@ -13,6 +13,7 @@ import pytest
 
 from vavasms.cli import run
 from vavasms.cli.commands.sandbox_serve import draw
+from vavasms.i18n import set_language
 from vavasms.sandbox import Gateway, SandboxServer
 
 Finished = subprocess.CompletedProcess[str]
@@ -28,9 +29,10 @@ def server() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    """No account, no `.env`, no keyring, no colours; `vavasms` on the path."""
+    """English, no account, no `.env`, no keyring, no colours; `vavasms` on the path."""
     for name in [name for name in os.environ if name.startswith("VAVASMS_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("VAVASMS_LANG", "en")
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("COLUMNS", "80")
@@ -63,7 +65,9 @@ def database(postgres: str) -> str:
 
 
 @pytest.fixture
-def inside(bare_environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
+def inside(
+    bare_environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Finished]]:
     """Run a command in this process."""
 
     def call(*arguments: str) -> Finished:
@@ -72,7 +76,9 @@ def inside(bare_environment: dict[str, str], capsys: pytest.CaptureFixture[str])
         printed = capsys.readouterr()
         return Finished(arguments, code, printed.out, printed.err)
 
-    return call
+    yield call
+    # Other tests go by the environment.
+    set_language(None)
 
 
 @pytest.fixture

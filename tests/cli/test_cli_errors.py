@@ -99,7 +99,9 @@ def boom() -> Iterator[None]:
 def test_a_fault_of_our_own_is_one_line_without_its_words_and_exit_1(inside: Run) -> None:
     finished = inside("boom")
     assert finished.returncode == 1
-    assert finished.stderr == "A fault of vavasms itself (RuntimeError); VAVASMS_DEBUG=1 shows where.\n"
+    assert (
+        finished.stderr == "A fault of vavasms itself (RuntimeError); VAVASMS_DEBUG=1 shows where. [fault]\n"
+    )
 
 
 @pytest.mark.usefixtures("boom")
@@ -121,7 +123,7 @@ def test_an_interrupted_send_says_what_became_of_it_and_exits_130(server: Sandbo
     assert process.returncode == 130
     assert errors.splitlines() == [
         "Interrupted: waiting for what is under way. Ctrl-C again does not wait.",
-        "Interrupted: the call under way ended: the gateway took it.",
+        "Interrupted: the call under way ended: the gateway took it. [interrupted]",
     ]
 
 

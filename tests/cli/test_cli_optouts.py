@@ -65,7 +65,7 @@ def test_one_wrong_number_changes_nothing(inside: Run, command: str) -> None:
 
 @pytest.mark.parametrize("words", [("list",), ("remove", A), ("export",)])
 def test_a_ledger_that_is_not_there_is_not_made(inside: Run, words: tuple[str, ...]) -> None:
-    assert call(inside, *words, code=2) == "There is no ledger at ledger.db yet.\n"
+    assert call(inside, *words, code=2) == "There is no ledger at ledger.db yet. [ledger.missing]\n"
     assert not LEDGER.exists()
 
 

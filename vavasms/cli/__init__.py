@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from cyclopts import CycloptsError
 
 from vavasms.cli import exit_codes, output
-from vavasms.cli.language import choose_language
+from vavasms.cli.language import find_language, take_language
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
 from vavasms.i18n import Message, current_language, language_set, set_language
 from vavasms.i18n import gettext as _
@@ -39,8 +39,11 @@ def _run(words: list[str]) -> int:
     for name in ("procrastinate", "psycopg", "vavasms"):
         logging.getLogger(name).addHandler(_silence)
     try:
-        language, words = choose_language(words, os.environ)
-        set_language(language)
+        # First, since what is said of a wrong `--lang` is said in a language too.
+        set_language(find_language(os.environ))
+        language, words = take_language(words)
+        if language is not None:
+            set_language(language)
         # Here, since the help of each command is made in the language as its module is read.
         from vavasms.cli.app import app
 
@@ -106,7 +109,8 @@ def describe(error: VavaSMSError) -> str:
         sentence = sentence.replace(error.argument, option, 1)
         sentence = sentence.replace(_("a Decimal"), _("an amount"))
     if isinstance(error, InvalidNumberError) and error.suggestion is not None:
-        sentence += ". " + _("The suggestion is {number}", number=f"+{error.suggestion}")
+        number = f"+{error.suggestion}"
+        sentence += ". " + _("The suggestion is {number}", number=number)
     if error.outcome is Outcome.NOT_SENT and "nothing was sent" not in error.english.lower():
         sentence += ". " + _("Nothing was sent")
     return sentence
@@ -114,4 +118,4 @@ def describe(error: VavaSMSError) -> str:
 
 def _interrupted(error: KeyboardInterrupt) -> str:
     notes = [note.removeprefix("vavasms: ") for note in getattr(error, "__notes__", ())]
-    return ": ".join([_("Interrupted"), *notes[:1]])
+    return _("Interrupted: {note}", note=notes[0]) if notes else _("Interrupted")

@@ -13,27 +13,26 @@ _OPTION = "--lang"
 _LOCALE = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
-def choose_language(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Return the language, and the words of the command without `--lang`, which may stand anywhere.
+def find_language(environment: Mapping[str, str]) -> str:
+    """Return the language of the environment; one that we do not speak is English, without a word."""
+    names = ("VAVASMS_LANG", *_LOCALE)
+    return read_language(next(filter(None, map(environment.get, names)), "")) or "en"
 
-    A language of the environment that we do not speak is English, without a word.
 
-    Raises `InvalidInputError` where `--lang` names none.
+def take_language(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return what `--lang` names, and the words of the command without it, which may stand anywhere.
+
+    Raises `InvalidInputError` where it names no language that we speak.
     """
-    words = list(arguments)
-    named = _take_option(words)
-    if named is not None:
-        language = read_language(named)
-        if language is None:
-            raise InvalidInputError(
-                _("--lang is one of {languages}. Nothing was sent.", languages=", ".join(LANGUAGES)),
-                error_code="usage.language",
-            )
-        return language, words
-    if named := environment.get("VAVASMS_LANG"):
-        return read_language(named) or "en", words
-    locale = next(filter(None, map(environment.get, _LOCALE)), "")
-    return read_language(locale) or "en", words
+    rest = list(words)
+    named = _take_option(rest)
+    language = None if named is None else read_language(named)
+    if named is not None and language is None:
+        raise InvalidInputError(
+            _("--lang is one of {languages}. Nothing was sent.", languages=", ".join(LANGUAGES)),
+            error_code="usage.language",
+        )
+    return language, rest
 
 
 def _take_option(words: list[str]) -> str | None:

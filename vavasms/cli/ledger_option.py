@@ -16,6 +16,7 @@ from vavasms.cli import settings
 from vavasms.cli.secrets import check_option
 from vavasms.cli.shell import quote
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.storage.location import Place, read_place
@@ -29,8 +30,10 @@ LedgerPath = Annotated[
         name="--ledger",
         metavar="PATH|URL",
         show_default=False,
-        help="The file or postgresql:// database of campaigns and sends [VAVASMS_LEDGER]. "
-        "A file has others beside it: mount, move and back up its folder.",
+        help=_(
+            "The file or postgresql:// database of campaigns and sends [VAVASMS_LEDGER]. "
+            "A file has others beside it: mount, move and back up its folder."
+        ),
     ),
 ]
 
@@ -50,7 +53,11 @@ async def open_place(place: Place, *, upgrade: bool = False, create: bool = True
     """Open the ledger; make it where there is none, unless `create` is False."""
     if isinstance(place, Path):
         if not (create or place.exists()):
-            raise InvalidInputError(f"There is no ledger at {place} yet.", outcome=None)
+            raise InvalidInputError(
+                _("There is no ledger at {place} yet.", place=str(place)),
+                error_code="ledger.missing",
+                outcome=None,
+            )
         opened: AbstractAsyncContextManager[Ledger] = await SqliteLedger.open(place, upgrade=upgrade)
     else:
         # It needs an extra, and says so.

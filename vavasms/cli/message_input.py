@@ -10,6 +10,7 @@ from typing import Annotated
 from vavasms.cli import output
 from vavasms.cli.params import text_option
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 #: Bytes; far beyond the longest text that a phone joins.
 MAX_SIZE = 1_000_000
@@ -17,7 +18,7 @@ MAX_SIZE = 1_000_000
 MessageFile = Annotated[
     str | None,
     text_option(
-        "A file with the text, in UTF-8; `-` is standard input.", metavar="FILE", name="--message-file"
+        _("A file with the text, in UTF-8; `-` is standard input."), metavar="FILE", name="--message-file"
     ),
 ]
 
@@ -28,12 +29,18 @@ def read_message(message: str | None, message_file: str | None) -> str:
     Raises `InvalidInputError` where there is none or both, or where it is no UTF-8.
     """
     if message is not None and message_file is not None:
-        raise InvalidInputError("Give --message or --message-file, not both. Nothing was sent.")
+        raise InvalidInputError(
+            _("Give --message or --message-file, not both. Nothing was sent."), error_code="usage.exclusive"
+        )
     if message_file is not None and message_file != "-":
         return _read_file(Path(message_file))
     if message is None and message_file is None:
         raise InvalidInputError(
-            "Give the text: --message TEXT (`-` is standard input) or --message-file FILE. Nothing was sent."
+            _(
+                "Give the text: --message TEXT (`-` is standard input) or --message-file FILE. "
+                "Nothing was sent."
+            ),
+            error_code="message.missing",
         )
     return read_text("-" if message is None else message)
 
@@ -43,10 +50,13 @@ def read_text(text: str) -> str:
     if text != "-":
         return text
     if sys.stdin is None:
-        raise InvalidInputError("There is no standard input to read the text from. Nothing was sent.")
+        raise InvalidInputError(
+            _("There is no standard input to read the text from. Nothing was sent."),
+            error_code="usage.no_input",
+        )
     if sys.stdin.isatty():
-        output.warn("Type the text, and Ctrl-D at the end.")
-    return _decode(sys.stdin.buffer.read(MAX_SIZE + 1), "The text on standard input")
+        output.warn(_("Type the text, and Ctrl-D at the end."))
+    return _decode(sys.stdin.buffer.read(MAX_SIZE + 1), _("The text on standard input"))
 
 
 def uses_stdin(message: str | None, message_file: str | None) -> bool:
@@ -59,8 +69,11 @@ def _read_file(path: Path) -> str:
     with suppress(OSError, ValueError), path.open("rb") as file:
         raw = file.read(MAX_SIZE + 1)
     if raw is None:
-        raise InvalidInputError(f"The file {str(path)!r} of --message-file cannot be read. Nothing was sent.")
-    return _decode(raw, f"The file {str(path)!r}")
+        raise InvalidInputError(
+            _("The file {path} of --message-file cannot be read. Nothing was sent.", path=repr(str(path))),
+            error_code="message.unreadable",
+        )
+    return _decode(raw, _("The file {path}", path=repr(str(path))))
 
 
 def _decode(raw: bytes, source: str) -> str:
@@ -69,7 +82,13 @@ def _decode(raw: bytes, source: str) -> str:
     with suppress(UnicodeDecodeError):
         text = raw.decode("utf-8-sig")
     if len(raw) > MAX_SIZE:
-        raise InvalidInputError(f"{source} is longer than any SMS. Nothing was sent.")
+        raise InvalidInputError(
+            _("{source} is longer than any SMS. Nothing was sent.", source=source),
+            error_code="message.unreadable",
+        )
     if text is None:
-        raise InvalidInputError(f"{source} is not UTF-8: save it as UTF-8. Nothing was sent.")
+        raise InvalidInputError(
+            _("{source} is not UTF-8: save it as UTF-8. Nothing was sent.", source=source),
+            error_code="message.unreadable",
+        )
     return text.removesuffix("\n").removesuffix("\r")

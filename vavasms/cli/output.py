@@ -7,25 +7,45 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import unicodedata
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
+
+from vavasms.i18n import current_language, format_moment
 
 # Control characters, marks that turn the direction of text, surrogates, line and paragraph separators.
 _UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+# All but the no-break spaces, which French sets before its colons and in its numbers.
+_SPACES = re.compile(r"[^\S\xa0\u202f]+")
+#: What stands in a sentence where a word of another style comes; no text that was cleaned holds it.
+PLACE = "\0"
+
+
+# rich breaks lines at no-break spaces too: it is passed this letter for one, which it takes for none.
+_UNBROKEN = "\ue000"
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> NoReturn:
         # rich would end the program with our own fault's code.
         raise BrokenPipeError
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        if isinstance(renderable, Text) and "\xa0" in renderable.plain:
+            renderable = renderable.copy()
+            renderable.plain = renderable.plain.replace("\xa0", _UNBROKEN)
+        for segment in super().render(renderable, options):
+            yield Segment(segment.text.replace(_UNBROKEN, "\xa0"), segment.style, segment.control)
 
 
 def output() -> Console:
@@ -54,7 +74,7 @@ def clean(text: str) -> str:
     """Return a text from outside as one harmless line."""
     if text.isascii() and text.isprintable():
         return text
-    spaced = " ".join(text.split())
+    spaced = _SPACES.sub(" ", text.strip())
     return "".join(letter for letter in spaced if unicodedata.category(letter) not in _UNPRINTABLE)
 
 
@@ -127,6 +147,18 @@ def _plain(value: object) -> Any:
     # The only values of ours that JSON does not know.
     assert isinstance(value, Decimal)
     return number(value)
+
+
+def fill(sentence: str, word: Text, *, style: str = "") -> Text:
+    """Return a sentence with a word in its place, in a style of its own."""
+    head, _place, tail = sentence.partition(PLACE)
+    return Text(head, style=style).append_text(word).append(tail)
+
+
+def write_moment(at: float) -> str:
+    """Return a moment for people: as for programs in English, `01/07/2026 12:00` in French."""
+    # Abidjan lives by UTC.
+    return moment(at) if current_language() == "en" else format_moment(datetime.fromtimestamp(at, UTC))
 
 
 def moment(at: float) -> str:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from vavasms.cli import output
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 
 def flag(description: str, *, name: str | None = None) -> Parameter:
@@ -24,33 +25,37 @@ def text_option(description: str, *, metavar: str = "TEXT", name: str | None = N
     )
 
 
-JsonFlag = Annotated[bool, flag("Print JSON for programs.", name="--json")]
-Yes = Annotated[bool, flag("Do not ask.")]
+JsonFlag = Annotated[bool, flag(_("Print JSON for programs."), name="--json")]
+Yes = Annotated[bool, flag(_("Do not ask."))]
 SenderId = Annotated[
-    str | None, text_option("Who it comes from [VAVASMS_SENDER_ID].", metavar="ID", name="--sender-id")
+    str | None, text_option(_("Who it comes from [VAVASMS_SENDER_ID]."), metavar="ID", name="--sender-id")
 ]
 #: A list, and how the commands that take one read it.
 Contacts = Annotated[
     str,
     Parameter(
-        help="CSV, XLSX, or one number a line; `-` is standard input.",
+        help=_("CSV, XLSX, or one number a line; `-` is standard input."),
         show_default=False,
         allow_leading_hyphen=True,
     ),
 ]
 Region = Annotated[
     str | None,
-    Parameter(metavar="CC", help="The country of all numbers, such as CI: makes old 8-digit ones readable."),
+    Parameter(
+        metavar="CC", help=_("The country of all numbers, such as CI: makes old 8-digit ones readable.")
+    ),
 ]
-Repair = Annotated[bool, flag("Take the new number in place of an old or spoiled one.")]
+Repair = Annotated[bool, flag(_("Take the new number in place of an old or spoiled one."))]
 PhoneColumn = Annotated[
     str | None,
-    Parameter(name="--phone-column", metavar="NAME", help="The name of the column that holds the numbers."),
+    Parameter(
+        name="--phone-column", metavar="NAME", help=_("The name of the column that holds the numbers.")
+    ),
 ]
 SheetName = Annotated[
     str | None,
     Parameter(
-        name="--sheet", metavar="NAME", help="The sheet, where it is not the first that holds anything."
+        name="--sheet", metavar="NAME", help=_("The sheet, where it is not the first that holds anything.")
     ),
 ]
 TextEncoding = Annotated[
@@ -58,7 +63,7 @@ TextEncoding = Annotated[
     Parameter(
         name="--encoding",
         metavar="NAME",
-        help="The encoding of a text that is not UTF-8, cp1252 or marked, such as mac_roman.",
+        help=_("The encoding of a text that is not UTF-8, cp1252 or marked, such as mac_roman."),
     ),
 ]
 
@@ -68,10 +73,12 @@ def open_contacts(contacts: str) -> Path | BinaryIO:
     if contacts != "-":
         return Path(contacts)
     if sys.stdin is None:
-        raise InvalidInputError("There is no standard input: name a file. Nothing was sent.")
+        raise InvalidInputError(
+            _("There is no standard input: name a file. Nothing was sent."), error_code="usage.no_input"
+        )
     if sys.stdin.isatty():
-        output.warn("Type one number a line, and Ctrl-D at the end.")
+        output.warn(_("Type one number a line, and Ctrl-D at the end."))
     return sys.stdin.buffer
 
 
-CampaignId = Annotated[str, Parameter(name="ID", help="The id that `vavasms campaign run` printed.")]
+CampaignId = Annotated[str, Parameter(name="ID", help=_("The id that `vavasms campaign run` printed."))]

@@ -14,7 +14,10 @@ from cyclopts import Parameter
 
 from vavasms.campaigns.planning.contacts import ContactList
 from vavasms.campaigns.planning.contacts.reader import Line
+from vavasms.cli.excel import DELIMITER, keep_digits
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 
 RefusedPath = Annotated[
     str | None,
@@ -22,9 +25,20 @@ RefusedPath = Annotated[
         name="--refused",
         metavar="FILE",
         show_default=False,
-        help="Write the rows that are left out to a CSV file, each with its line and the reason.",
+        help=_("Write the rows that are left out to a CSV file, each with its line and the reason."),
     ),
 ]
+#: Why a file cannot be opened, as systems have it.
+_FAULTS = (
+    N_("No such file or directory"),
+    N_("Permission denied"),
+    N_("Is a directory"),
+    N_("Not a directory"),
+    N_("Read-only file system"),
+    N_("No space left on device"),
+    N_("File name too long"),
+    N_("Invalid argument"),
+)
 #: First, for a row may have more cells than its header.
 _OWN = ("line", "reason")
 #: What a spreadsheet takes for a formula, and is no number.
@@ -34,8 +48,9 @@ _is_formula = re.compile(r"[=@\t\r]|[+-](?![\d .()-]*$)").match
 class RefusedFile:
     """A file of rows that are left out."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._writer = csv.writer(file, lineterminator="\n")
+    def __init__(self, file: IO[str], *, excel: bool = False) -> None:
+        self._writer = csv.writer(file, delimiter=DELIMITER if excel else ",", lineterminator="\n")
+        self._excel = excel
         self._skipped = 0
         self._phone: int | None = None
 
@@ -49,34 +64,45 @@ class RefusedFile:
     def write(self, contact: Line, reason: str) -> None:
         """Write one row; of a cell with several numbers only the one that is left out."""
         row, phone, cells = contact
-        whole = list(cells) or [phone]
-        if self._phone is not None:
-            whole[self._phone] = phone
-        self._writer.writerow([row, reason, *map(_guard, whole[self._skipped :])])
+        whole = list(map(_guard, cells or (phone,)))
+        whole[self._phone or 0] = keep_digits(_guard(phone)) if self._excel else _guard(phone)
+        self._writer.writerow([row, reason, *whole[self._skipped :]])
 
 
 @contextmanager
-def open_refused(path: str | None, contacts: str) -> Iterator[RefusedFile | None]:
+def open_refused(path: str | None, contacts: str, *, excel: bool = False) -> Iterator[RefusedFile | None]:
     """Open the file while the block runs, which only its owner may read; None where nobody asked for it.
 
-    What it held is gone. Raises `InvalidInputError` where it cannot be written, or is the list itself.
+    What it held is gone. Raises `InvalidInputError` where it cannot be written, or is the list itself, or
+    where `--excel` says how a file is written that nobody named.
     """
+    if path is None and excel:
+        raise InvalidInputError(
+            _("--excel says how --refused is written: add --refused FILE. Nothing was sent."),
+            error_code="usage.words",
+        )
     if path is None:
         yield None
         return
     if contacts != "-" and _is_same(path, contacts):
-        raise InvalidInputError("The file of --refused is the list itself: name another. Nothing was sent.")
+        raise InvalidInputError(
+            _("The file of --refused is the list itself: name another. Nothing was sent."),
+            error_code="list.refused_file",
+        )
     # Excel takes a CSV for UTF-8 by its mark only.
     with os.fdopen(_create(path), "w", encoding="utf-8-sig", errors="replace", newline="") as file:
-        yield RefusedFile(file)
+        yield RefusedFile(file, excel=excel)
 
 
 def _create(path: str) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "no name of a file"
-    raise InvalidInputError(f"The file of --refused cannot be written ({why}). Nothing was sent.")
+        why = _(getattr(error, "strerror", None) or N_("no name of a file"))
+    raise InvalidInputError(
+        _("The file of --refused cannot be written ({why}). Nothing was sent.", why=why),
+        error_code="list.refused_file",
+    )
 
 
 def _is_same(path: str, contacts: str) -> bool:

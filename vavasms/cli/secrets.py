@@ -6,6 +6,7 @@ import re
 from urllib.parse import parse_qsl
 
 from vavasms.config import misconfigured
+from vavasms.i18n import gettext as _
 
 # Of libpq's parameters, and of those that other programs have.
 _SECRETS = re.compile(r"pass(?!file)|secret|scram|pwd", re.IGNORECASE)
@@ -17,8 +18,11 @@ def check_option(text: str) -> str:
         return text
     del text
     raise misconfigured(
-        "The process list would show the password that --ledger holds: put the connection string in "
-        "VAVASMS_LEDGER, or leave the password to PGPASSWORD or ~/.pgpass."
+        _(
+            "The process list would show the password that --ledger holds: put the connection string in "
+            "VAVASMS_LEDGER, or leave the password to PGPASSWORD or ~/.pgpass."
+        ),
+        "config.password_shown",
     )
 
 

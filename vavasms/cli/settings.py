@@ -13,6 +13,7 @@ from vavasms.cli import output
 from vavasms.cli.secrets import holds_password
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import KEYRING_SERVICE, Secret, misconfigured
+from vavasms.i18n import gettext as _
 from vavasms.storage.location import Place
 from vavasms.sync.client import VavaSMS
 from vavasms.tracebacks import hide_frames
@@ -68,7 +69,12 @@ def find_settings(
             _check_origin(settings, nearby)
         return settings
     raise misconfigured(
-        f"No credentials: set {_USERNAME} and {_PASSWORD}, or try without an account: `vavasms sandbox`."
+        _(
+            "No credentials: set {username} and {password}, or try without an account: `vavasms sandbox`.",
+            username=_USERNAME,
+            password=_PASSWORD,
+        ),
+        "config.no_credentials",
     )
 
 
@@ -81,7 +87,11 @@ def _check_origin(settings: Mapping[str, str], nearby: Mapping[str, str]) -> Non
         and nearby.get(_PASSWORD) != settings[_PASSWORD]
     ):
         raise misconfigured(
-            f"The file .env names a gateway ({_BASE_URL}) but not its password: keep both in one place."
+            _(
+                "The file .env names a gateway ({name}) but not its password: keep both in one place.",
+                name=_BASE_URL,
+            ),
+            "config.dotenv",
         )
 
 
@@ -104,13 +114,17 @@ def _read_dotenv(path: Path) -> dict[str, str | None]:
         if secret and os.name == "posix" and path.stat().st_mode & 0o044:
             _warn_of_readers(path, path.resolve())
         return settings
-    raise misconfigured(f"The file {path} cannot be read ({why}).")
+    raise misconfigured(
+        _("The file {path} cannot be read ({why}).", path=str(path), why=why), "config.dotenv"
+    )
 
 
 @cache
 def _warn_of_readers(path: Path, _resolved: Path) -> None:
     """Warn once of a file, however often a command looks into it."""
-    output.warn(f"Warning: others on this machine can read the secrets in {path}: chmod 600 {path}")
+    output.warn(
+        _("Warning: others on this machine can read the secrets in {path}: chmod 600 {path}", path=str(path))
+    )
 
 
 def _ask_keyring(username: str | None) -> dict[str, str]:

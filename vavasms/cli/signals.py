@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,11 +17,12 @@ from typing import TypeVar
 import anyio
 from attrs import define, field
 
+from vavasms.i18n import gettext as _
+
 T = TypeVar("T")
 
 #: Seconds. `timeout` and supervisors signal a process and then its group: that is one request, not two.
 _ONE_REQUEST = 0.3
-_NOTICE = b"Interrupted: waiting for what is under way. Ctrl-C again does not wait.\n"
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
@@ -85,11 +87,13 @@ def terminable() -> Iterator[None]:
 @contextmanager
 def announced() -> Iterator[None]:
     """Answer the first Ctrl-C with a line before it interrupts; the second interrupts as ever."""
+    sentence = _("Interrupted: waiting for what is under way. Ctrl-C again does not wait.")
+    notice = f"{sentence}\n".encode(getattr(sys.stderr, "encoding", None) or "ascii", "replace")
 
     def announce(_signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # Past all buffers and locks, which this thread may be holding.
-        os.write(2, _NOTICE)
+        os.write(2, notice)
         _interrupt()
 
     with _handled(announce, (signal.SIGINT,)):
@@ -101,7 +105,7 @@ def undisturbed() -> Iterator[None]:
     """Defer signals to the end of the block: no process that it starts is left behind."""
     received: list[int] = []
     try:
-        with _handled(lambda number, _: received.append(number), ending_signals()):
+        with _handled(lambda number, _frame: received.append(number), ending_signals()):
             yield
     finally:
         if received:

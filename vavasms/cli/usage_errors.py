@@ -10,18 +10,21 @@ from cyclopts import CycloptsError
 from cyclopts.exceptions import (
     CoercionError,
     MissingArgumentError,
+    RepeatArgumentError,
     UnknownCommandError,
     UnknownOptionError,
     UnusedCliTokensError,
 )
 
 from vavasms.cli.secrets import holds_password
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 
 
 def explain(error: CycloptsError) -> str:
     """Return what is wrong with the words of a command, and where its help is."""
     sentence = _explain(error)
-    return sentence + (" Nothing was sent" if sentence.endswith(("?", ".")) else ". Nothing was sent")
+    return sentence + ("" if sentence.endswith("?") else ".") + " " + _("Nothing was sent")
 
 
 def _explain(error: CycloptsError) -> str:
@@ -32,22 +35,29 @@ def _explain(error: CycloptsError) -> str:
         return _unknown(error, command)
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         word = _show(error.unused_tokens[0])
-        return f"{word} is one word too many for `{command}`: quote a text that has spaces"
-    if isinstance(error, CoercionError) and error.token is not None and error.msg is None:
-        name = error.token.keyword or (error.argument.name if error.argument else "it")
-        return f"{name} takes {_kind_of(error.target_type)}, not {_show(error.token.value)}"
+        return _(
+            "{word} is one word too many for `{command}`: quote a text that has spaces",
+            word=word,
+            command=command,
+        )
+    if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
+        name, kind = error.token.keyword or error.argument.name, _kind_of(error.target_type)
+        return _("{name} takes {kind}, not {word}", name=_(name), kind=_(kind), word=_show(error.token.value))
     if isinstance(error, UnknownOptionError):
         # Without its value, which may be a password somebody hoped to give here.
         name = (error.token.keyword or error.token.value).partition("=")[0]
-        return f"`{command}` has no option {name}: see `{command} --help`"
-    return str(error)
+        return _("`{command}` has no option {name}: see `{command} --help`", command=command, name=name)
+    if isinstance(error, RepeatArgumentError):
+        return _("Parameter {name} specified multiple times", name=error.token.keyword)
+    return _("The words of `{command}` cannot be read: see `{command} --help`", command=command)
 
 
 def _kind_of(kind: object) -> str:
     """Return the name that people have for a type."""
-    names = {int: "a whole number", float: "a number", Decimal: "an amount"}
+    names = {int: N_("a whole number"), float: N_("a number"), Decimal: N_("an amount")}
     return next(
-        (name for known, name in names.items() if known is kind or known in get_args(kind)), "another word"
+        (name for known, name in names.items() if known is kind or known in get_args(kind)),
+        N_("another word"),
     )
 
 
@@ -55,8 +65,11 @@ def _unknown(error: UnknownCommandError, command: str) -> str:
     # cyclopts' own words would import every command.
     word = (error.unused_tokens or [""])[0]
     close = get_close_matches(word, list(error.app or ()), n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"see `{command} --help`"
-    return f"{command!r} has no command {_show(word)}: {hint}"
+    names = {"command": repr(command), "word": _show(word)}
+    if close:
+        return _("{command} has no command {word}: did you mean {close}?", close=repr(close[0]), **names)
+    names["help"] = " ".join((command, "--help"))
+    return _("{command} has no command {word}: see `{help}`", **names)
 
 
 def _show(word: str) -> str:
@@ -66,6 +79,11 @@ def _show(word: str) -> str:
 
 def _missing(error: MissingArgumentError, command: str) -> str:
     assert error.argument is not None
-    name = error.argument.name if error.argument.name.startswith("-") else error.argument.name.upper()
-    missing = f"a value after {error.keyword}" if error.keyword else name
-    return f"`{command}` needs {missing}: see `{command} --help`"
+    if error.keyword:
+        return _(
+            "`{command}` needs a value after {name}: see `{command} --help`",
+            command=command,
+            name=error.keyword,
+        )
+    name = error.argument.name if error.argument.name.startswith("-") else _(error.argument.name.upper())
+    return _("`{command}` needs {name}: see `{command} --help`", command=command, name=name)

@@ -9,6 +9,7 @@ import anyio
 from vavasms.cli import output
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_place
 from vavasms.cli.params import JsonFlag
+from vavasms.i18n import gettext as _
 
 
 def migrate(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
@@ -23,5 +24,7 @@ def migrate(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
     path = str(place) if isinstance(place, Path) else None
     if as_json:
         output.print_json({"ledger": path or "postgresql"})
+    elif path is not None:
+        output.say(_("The ledger {path} is of this version.", path=path))
     else:
-        output.say(f"The ledger {path or 'in the PostgreSQL database'} is of this version.")
+        output.say(_("The ledger in the PostgreSQL database is of this version."))

@@ -10,8 +10,10 @@ from rich.text import Text
 
 from vavasms.cli import output, settings, signals
 from vavasms.cli.message_input import MessageFile, read_message
-from vavasms.cli.output import moment
+from vavasms.cli.output import write_moment
 from vavasms.cli.params import JsonFlag, SenderId, flag, text_option
+from vavasms.i18n import format_number, ngettext
+from vavasms.i18n import gettext as _
 from vavasms.ledger.send_record import SendRecord
 from vavasms.models import DeliveryReport, Lot
 from vavasms.storage.location import Place
@@ -25,18 +27,18 @@ def balance(*, as_json: JsonFlag = False) -> None:
     if as_json:
         output.print_json({"amount": credit.amount, "currency": credit.currency})
     else:
-        output.say(f"{output.number(credit.amount):,} {output.clean(credit.currency)}")
+        output.say(f"{format_number(output.number(credit.amount))} {output.clean(credit.currency)}")
 
 
 def send(
-    *to: Annotated[str, Parameter(help="The numbers: +2250700000001, or 0700000001 in Côte d'Ivoire.")],
-    message: Annotated[str | None, text_option("The text of the SMS; `-` is standard input.")] = None,
+    *to: Annotated[str, Parameter(help=_("The numbers: +2250700000001, or 0700000001 in Côte d'Ivoire."))],
+    message: Annotated[str | None, text_option(_("The text of the SMS; `-` is standard input."))] = None,
     message_file: MessageFile = None,
     sender_id: SenderId = None,
     idempotency_key: Annotated[
         str | None,
         text_option(
-            "Of calls with this key one is sent: the command may be run again.",
+            _("Of calls with this key one is sent: the command may be run again."),
             metavar="KEY",
             name="--idempotency-key",
         ),
@@ -47,10 +49,10 @@ def send(
             name="--ledger",
             metavar="PATH|URL",
             show_default=False,
-            help="Where what is sent is kept, a file or postgresql:// [VAVASMS_LEDGER, with a key].",
+            help=_("Where what is sent is kept, a file or postgresql:// [VAVASMS_LEDGER, with a key]."),
         ),
     ] = None,
-    quiet: Annotated[bool, flag("Print the message ids only, one a line.")] = False,
+    quiet: Annotated[bool, flag(_("Print the message ids only, one a line."))] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Send one text to one number or a few, in one request."""
@@ -66,16 +68,16 @@ def send(
             output.say(output.clean(message_id))
     else:
         if lot.replayed:
-            output.say(f"Sent already{_tell_time(earlier)}: nothing was sent now.")
+            output.say(_tell_replay(earlier))
         _show_lot(lot, text)
 
 
 def status(
-    message_id: Annotated[str, Parameter(help="The id that `vavasms send` gave.")],
+    message_id: Annotated[str, Parameter(help=_("The id that `vavasms send` gave."))],
     /,
     *,
     lot_id: Annotated[
-        str | None, Parameter(name="--lot-id", metavar="ID", help="The lot it was part of.")
+        str | None, Parameter(name="--lot-id", metavar="ID", help=_("The lot it was part of."))
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -88,7 +90,7 @@ def status(
     elif reports:
         output.output().print(_report_table(reports))
     else:
-        output.say("The gateway reports nothing of this message.")
+        output.say(_("The gateway reports nothing of this message."))
 
 
 def _find_place(key: str | None, ledger: str | None) -> Place | None:
@@ -113,24 +115,41 @@ def _lot_as_json(lot: Lot) -> dict[str, object]:
     }
 
 
-def _tell_time(earlier: SendRecord | None) -> str:
-    # One that was forgotten in between has none.
-    return f" on {moment(earlier.sent_at)}" if earlier is not None and earlier.sent_at is not None else ""
+def _tell_replay(earlier: SendRecord | None) -> str:
+    # One that was forgotten in between has no time.
+    if earlier is None or earlier.sent_at is None:
+        return _("Sent already: nothing was sent now.")
+    return _("Sent already on {moment}: nothing was sent now.", moment=write_moment(earlier.sent_at))
 
 
 def _show_lot(lot: Lot, message: str) -> None:
-    segments = output.count(count_segments(message).segments, "segment")
-    name = f" as lot {output.clean(lot.lot_id)}" if lot.lot_id else ""
-    output.say(f"Accepted{name}: {output.count(len(lot.recipients), 'message')} of {segments}.")
+    segments = ngettext("{n} segment", "{n} segments", count_segments(message).segments)
+    if lot.lot_id:
+        line = ngettext(
+            "Accepted as lot {lot}: {n} message of {segments}.",
+            "Accepted as lot {lot}: {n} messages of {segments}.",
+            len(lot.recipients),
+            lot=output.clean(lot.lot_id),
+            segments=segments,
+        )
+    else:
+        line = ngettext(
+            "Accepted: {n} message of {segments}.",
+            "Accepted: {n} messages of {segments}.",
+            len(lot.recipients),
+            segments=segments,
+        )
+    output.say(line)
     pairs = lot.by_recipient
     if pairs is not None:
         for recipient, message_id in pairs.items():
             output.say(f"  {recipient.e164}  {output.clean(message_id)}")
         return
     numbers = ", ".join(recipient.e164 for recipient in lot.recipients)
-    ids = ", ".join(map(output.clean, lot.message_ids)) or "none"
+    ids = ", ".join(map(output.clean, lot.message_ids)) or _("none")
     output.say(f"  {numbers}")
-    output.say(f"  Message ids, which cannot be told apart by number: {ids}.")
+    sentence = _("Message ids, which cannot be told apart by number: {ids}.", ids=ids)
+    output.say(f"  {sentence}")
 
 
 def _report_as_json(report: DeliveryReport) -> dict[str, str]:
@@ -144,7 +163,8 @@ def _report_as_json(report: DeliveryReport) -> dict[str, str]:
 
 
 def _report_table(reports: tuple[DeliveryReport, ...]) -> Table:
-    table = Table("Message", "Lot", "Status", "In the gateway's words", box=None, pad_edge=False)
+    heads = (_("Message"), _("Lot"), _("Status"), _("In the gateway's words"))
+    table = Table(*heads, box=None, pad_edge=False)
     for report in reports:
         cells = (report.message_id, report.lot_id, report.raw_status, report.description)
         table.add_row(*(Text(output.clean(cell)) for cell in cells))

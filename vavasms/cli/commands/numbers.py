@@ -7,12 +7,22 @@ from collections import Counter
 
 from vavasms.campaigns.planning.contacts import Contact, Fate, Judge, Verdict, read_contacts
 from vavasms.cli import output, params
+from vavasms.cli.excel import Excel
 from vavasms.cli.refused import RefusedPath, open_refused
+from vavasms.i18n import format_number, ngettext
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.numbers.faults import mask
 from vavasms.numbers.lookup import check_country
 
 #: Fates by their colours; no opt-out list is asked here.
 _STYLES = {Fate.KEPT: "green", Fate.REPAIRED: "cyan", Fate.DUPLICATE: "yellow", Fate.REFUSED: "red"}
+_WORDS = {
+    Fate.KEPT: N_("kept"),
+    Fate.REPAIRED: N_("repaired"),
+    Fate.DUPLICATE: N_("duplicate"),
+    Fate.REFUSED: N_("refused"),
+}
 _LEFT_OUT = (Fate.DUPLICATE, Fate.REFUSED)
 
 
@@ -26,6 +36,7 @@ def check(
     sheet: params.SheetName = None,
     encoding: params.TextEncoding = None,
     refused: RefusedPath = None,
+    excel: Excel = False,
     as_json: params.JsonFlag = False,
 ) -> None:
     """Check each number of a list: kept, repaired, a duplicate, or refused and why."""
@@ -33,7 +44,7 @@ def check(
     fates: Counter[Fate] = Counter()
     source = params.open_contacts(file)
     with (
-        open_refused(refused, file) as left_out,
+        open_refused(refused, file, excel=excel) as left_out,
         read_contacts(source, phone_column=phone_column, sheet=sheet, encoding=encoding) as contacts,
     ):
         write = _write_json if as_json else _NumberLines(phone_column=contacts.phone_column).write
@@ -53,7 +64,7 @@ def check(
 def _judge(judge: Judge, contact: Contact) -> Verdict:
     if contact.fault is None:
         return judge.judge(contact.phone)
-    sentence = f"{mask(contact.phone)} stands in a row with more cells than the header"
+    sentence = _("{number} stands in a row with more cells than the header", number=mask(contact.phone))
     return Verdict(fate=Fate.REFUSED, reason=contact.fault, sentence=sentence)
 
 
@@ -63,12 +74,14 @@ class _NumberLines:
     def __init__(self, *, phone_column: str | None) -> None:
         self._console = output.output() if sys.stdout.isatty() else None
         if phone_column is not None:
-            sys.stdout.write(f"The numbers are in the column {output.clean(phone_column)!r}.\n")
+            name = repr(output.clean(phone_column))
+            sys.stdout.write(_("The numbers are in the column {name}.", name=name) + "\n")
+        self._words = {fate: f"{_(word):<9}" for fate, word in _WORDS.items()}
 
     def write(self, contact: Contact, verdict: Verdict) -> None:
         """Write the verdict on one number."""
-        head, tail = f"{contact.row:>7,}  ", _explain(contact.phone, verdict)
-        fate = f"{verdict.fate.value:<9}"
+        head, tail = f"{format_number(contact.row):>7}  ", _explain(contact.phone, verdict)
+        fate = self._words[verdict.fate]
         if self._console is None:
             sys.stdout.write(f"{head}{fate}  {tail}\n")
             return
@@ -82,12 +95,13 @@ def _explain(text: str, verdict: Verdict) -> str:
     if verdict.fate is Fate.REFUSED:
         # Its own words begin with the number, masked; here it stands there in full.
         why = verdict.sentence.removeprefix(mask(text))
-        joint = ": " if why == verdict.sentence else ""
         use = f" (+{verdict.suggestion})" if verdict.suggestion else ""
-        return f"{raw}{joint}{why}{use}" if raw else why
+        if not raw:
+            return why
+        return (_("{text}: {why}", text=raw, why=why) if why == verdict.sentence else f"{raw}{why}") + use
     assert verdict.recipient is not None
-    was = f" was {raw}" if verdict.fate is Fate.REPAIRED else ""
-    return f"{verdict.recipient.e164}{was}"
+    number = verdict.recipient.e164
+    return _("{number} was {text}", number=number, text=raw) if verdict.fate is Fate.REPAIRED else number
 
 
 def _write_json(contact: Contact, verdict: Verdict) -> None:
@@ -104,5 +118,11 @@ def _write_json(contact: Contact, verdict: Verdict) -> None:
 
 
 def _summarize(fates: Counter[Fate]) -> None:
-    parts = ", ".join(f"{fates[fate]:,} {fate.value}" for fate in _STYLES)
-    output.say(f"{output.count(fates.total(), 'number')}: {parts}.")
+    output.say(
+        ngettext(
+            "{n} number: {kept} kept, {repaired} repaired, {duplicate} duplicate, {refused} refused.",
+            "{n} numbers: {kept} kept, {repaired} repaired, {duplicate} duplicate, {refused} refused.",
+            fates.total(),
+            **{fate.value: fates[fate] for fate in _WORDS},
+        )
+    )

@@ -13,6 +13,8 @@ from vavasms.campaigns.planning.contacts.reader import TOO_MANY_CELLS, Line
 from vavasms.cli import output
 from vavasms.cli.ledger_option import open_ledger
 from vavasms.cli.refused import RefusedFile
+from vavasms.i18n import gettext as _
+from vavasms.i18n import ngettext
 from vavasms.numbers import Msisdn
 
 #: Numbers written at a time.
@@ -20,7 +22,7 @@ _PAGE = 1000
 #: Refused rows that are explained one by one; the others are listed.
 _SHOWN = 10
 #: What becomes of a number of an imported file.
-FATES = {"added": "added", "known": "known already", "duplicates": "duplicate", "refused": "refused"}
+FATES = ("added", "known", "duplicates", "refused")
 
 
 @define(kw_only=True)
@@ -48,11 +50,19 @@ class Import:
 
     def summarize(self) -> None:
         """Show the counts, and which rows were not read."""
-        parts = ", ".join(f"{self.counts[key]:,} {fate}" for key, fate in FATES.items())
-        output.say(f"{output.count(self.counts.total(), 'number')}: {parts}.")
+        output.say(
+            ngettext(
+                "{n} number: {added} added, {known} known already, {duplicates} duplicate, "
+                "{refused} refused.",
+                "{n} numbers: {added} added, {known} known already, {duplicates} duplicate, "
+                "{refused} refused.",
+                self.counts.total(),
+                **{fate: self.counts[fate] for fate in FATES},
+            )
+        )
         if self.counts["refused"] > _SHOWN:
             rows = ", ".join(write_ranges(self.refused_rows))
-            output.warn(f"Not read, and so not on the list: row {rows}")
+            output.warn(_("Not read, and so not on the list: row {rows}", rows=rows))
 
     def _read(self, chunk: Iterable[Line]) -> Iterator[Msisdn]:
         """Return the numbers to be put on the list; count and name the others."""
@@ -69,7 +79,7 @@ class Import:
     def _judge(self, line: Line) -> Verdict:
         if len(line[2]) <= len(self.contacts.columns):
             return self.judge.judge(line[1])
-        sentence = "the row has more cells than the header"
+        sentence = _("the row has more cells than the header")
         return Verdict(fate=Fate.REFUSED, reason=TOO_MANY_CELLS, sentence=sentence)
 
     def _refuse(self, line: Line, verdict: Verdict) -> None:
@@ -79,8 +89,12 @@ class Import:
         if self.left_out is not None:
             self.left_out.write(line, verdict.reason or "")
         if not self.is_quiet and self.counts["refused"] <= _SHOWN:
-            use = "" if verdict.suggestion is None else f" (--repair takes {verdict.suggestion.e164})"
-            output.warn(f"Row {line[0]:,}: {verdict.sentence.rstrip('.')}{use}")
+            row, why = str(line[0]), verdict.sentence.rstrip(".")
+            if verdict.suggestion is None:
+                output.warn(_("Row {row}: {why}", row=row, why=why))
+            else:
+                use = verdict.suggestion.e164
+                output.warn(_("Row {row}: {why} (--repair takes {number})", row=row, why=why, number=use))
 
 
 def write_ranges(rows: Iterable[int]) -> list[str]:

@@ -16,10 +16,13 @@ from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.report import csv_line
 from vavasms.cli import exit_codes, output, params
 from vavasms.cli.commands.optout_import import FATES, Import
+from vavasms.cli.excel import Excel, print_mark, write_line
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_ledger, run_on_ledger
-from vavasms.cli.output import moment
+from vavasms.cli.output import moment, write_moment
 from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import ngettext
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import OptOut
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
@@ -28,14 +31,15 @@ from vavasms.numbers import Msisdn, check_region, parse_msisdn
 _PAGE = 1000
 _HOME = "CI"
 
-Numbers = Annotated[str, Parameter(name="NUMBER", help="+2250700000001, or 0700000001 in Côte d'Ivoire.")]
+Numbers = Annotated[str, Parameter(name="NUMBER", help=_("+2250700000001, or 0700000001 in Côte d'Ivoire."))]
 
 
 def list_opt_outs(*, ledger: LedgerPath = None, as_json: params.JsonFlag = False) -> None:
     """List the numbers that want no messages."""
     count = run_on_ledger(ledger, partial(_print, _show_json if as_json else _show_text))
     if not as_json:
-        output.say(f"{output.count(count, 'number')}." if count else "The opt-out list is empty.")
+        end = ngettext("{n} number.", "{n} numbers.", count) if count else _("The opt-out list is empty.")
+        output.say(end)
 
 
 def add(
@@ -52,8 +56,16 @@ def add(
     if as_json:
         output.print_json({"added": added, "known": known})
         return
-    more = f"; {known:,} on the list already" if known else ""
-    output.say(f"Added {output.count(added, 'number')}{more}.")
+    if known:
+        sentence = ngettext(
+            "Added {n} number; {known} on the list already.",
+            "Added {n} numbers; {known} on the list already.",
+            added,
+            known=known,
+        )
+    else:
+        sentence = ngettext("Added {n} number.", "Added {n} numbers.", added)
+    output.say(sentence)
 
 
 def remove(
@@ -70,8 +82,16 @@ def remove(
     if as_json:
         output.print_json({"removed": removed, "absent": absent})
         return
-    more = f"; {absent:,} not on the list" if absent else ""
-    output.say(f"Removed {output.count(removed, 'number')}{more}.")
+    if absent:
+        sentence = ngettext(
+            "Removed {n} number; {absent} not on the list.",
+            "Removed {n} numbers; {absent} not on the list.",
+            removed,
+            absent=absent,
+        )
+    else:
+        sentence = ngettext("Removed {n} number.", "Removed {n} numbers.", removed)
+    output.say(sentence)
 
 
 def import_file(
@@ -84,6 +104,7 @@ def import_file(
     sheet: params.SheetName = None,
     encoding: params.TextEncoding = None,
     refused: RefusedPath = None,
+    excel: Excel = False,
     ledger: LedgerPath = None,
     as_json: params.JsonFlag = False,
 ) -> int:
@@ -96,7 +117,7 @@ def import_file(
     find_ledger(ledger)
     stream = params.open_contacts(file)
     with (
-        open_refused(refused, file) as left_out,
+        open_refused(refused, file, excel=excel) as left_out,
         read_contacts(stream, phone_column=phone_column, sheet=sheet, encoding=encoding) as contacts,
     ):
         if left_out is not None:
@@ -117,19 +138,27 @@ def import_file(
     return exit_codes.USAGE if work.refused_rows else exit_codes.DONE
 
 
-def export(*, ledger: LedgerPath = None) -> None:
+def export(*, excel: Excel = False, ledger: LedgerPath = None) -> None:
     """Print the list as CSV."""
 
+    def show(*cells: str) -> None:
+        line = csv_line(cells)
+        sys.stdout.write(write_line(line) if excel else line)
+
     async def write(opened: Ledger) -> None:
-        sys.stdout.write(csv_line(("phone", "source", "at")))
-        await _print(_show_csv, opened)
+        if excel:
+            print_mark()
+        show("phone", "source", "at")
+        await _print(lambda one: show(str(one.recipient), one.source, moment(one.at)), opened)
 
     run_on_ledger(ledger, write)
 
 
 def _parse(numbers: Sequence[str], region: str | None, *, repair: bool) -> frozenset[Msisdn]:
     if not numbers:
-        raise InvalidInputError("Name one number or more. Nothing was changed.", outcome=None)
+        raise InvalidInputError(
+            _("Name one number or more. Nothing was changed."), error_code="usage.words", outcome=None
+        )
     return frozenset(
         parse_msisdn(number, region=region, default_region=_HOME, repair=repair) for number in numbers
     )
@@ -153,12 +182,8 @@ async def _print(show: Callable[[OptOut], None], ledger: Ledger) -> int:
 
 def _show_text(opt_out: OptOut) -> None:
     source = output.clean(opt_out.source)
-    sys.stdout.write(f"{opt_out.recipient.e164:<16}  {moment(opt_out.at)}  {source}\n")
+    sys.stdout.write(f"{opt_out.recipient.e164:<16}  {write_moment(opt_out.at)}  {source}\n")
 
 
 def _show_json(opt_out: OptOut) -> None:
     output.print_json({"phone": opt_out.recipient, "source": opt_out.source, "at": moment(opt_out.at)})
-
-
-def _show_csv(opt_out: OptOut) -> None:
-    sys.stdout.write(csv_line((str(opt_out.recipient), opt_out.source, moment(opt_out.at))))

@@ -12,30 +12,36 @@ from vavasms.cli import exit_codes, output, settings, signals
 from vavasms.cli.message_input import read_text
 from vavasms.cli.params import JsonFlag, SenderId, text_option
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.models import OtpReason
 from vavasms.numbers import parse_msisdn
 
+#: What is said of a code that does not pass, and what that is called.
 _REASONS = {
-    OtpReason.INVALID: "The code is wrong.",
-    OtpReason.EXPIRED: "The code has expired.",
-    OtpReason.NOT_FOUND: "There is no code to check for this number: none was sent, or it was used up.",
-    OtpReason.MALFORMED: "A one-time code has 4 to 9 digits; nothing was sent.",
-    None: "The code did not pass; the gateway says no more.",
+    OtpReason.INVALID: (N_("The code is wrong."), "otp.wrong"),
+    OtpReason.EXPIRED: (N_("The code has expired."), "otp.expired"),
+    OtpReason.NOT_FOUND: (
+        N_("There is no code to check for this number: none was sent, or it was used up."),
+        "otp.not_found",
+    ),
+    OtpReason.MALFORMED: (N_("A one-time code has 4 to 9 digits; nothing was sent."), "otp.malformed"),
+    None: (N_("The code did not pass; the gateway says no more."), "otp.not_passed"),
 }
 
 
 def send(
-    to: Annotated[str, Parameter(help="The number: +2250700000001.")],
+    to: Annotated[str, Parameter(help=_("The number: +2250700000001."))],
     /,
     *,
     length: Annotated[
-        int | None, Parameter(metavar="DIGITS", help="How long the code is, 4 to 9 [4].")
+        int | None, Parameter(metavar="DIGITS", help=_("How long the code is, 4 to 9 [4]."))
     ] = None,
     valid_for: Annotated[
-        int | None, Parameter(name="--valid-for", metavar="MINUTES", help="How long the code lives [60].")
+        int | None, Parameter(name="--valid-for", metavar="MINUTES", help=_("How long the code lives [60]."))
     ] = None,
     template: Annotated[
-        str | None, text_option("The text, with ##OTP## where the code goes; `-` is standard input.")
+        str | None, text_option(_("The text, with ##OTP## where the code goes; `-` is standard input."))
     ] = None,
     sender_id: SenderId = None,
     as_json: JsonFlag = False,
@@ -52,12 +58,18 @@ def send(
         )
     else:
         message_id = output.clean(receipt.message_id) or "?"
-        output.say(f"Accepted: a one-time code to {recipient.e164}, message {message_id}.")
+        output.say(
+            _(
+                "Accepted: a one-time code to {number}, message {message_id}.",
+                number=recipient.e164,
+                message_id=message_id,
+            )
+        )
 
 
 def verify(
-    to: Annotated[str, Parameter(help="The number the code was sent to.")],
-    code: Annotated[str, Parameter(help="The code, with its leading zeros.")],
+    to: Annotated[str, Parameter(help=_("The number the code was sent to."))],
+    code: Annotated[str, Parameter(help=_("The code, with its leading zeros."))],
     /,
     *,
     as_json: JsonFlag = False,
@@ -77,10 +89,14 @@ def verify(
             }
         )
     elif verification.valid:
-        output.say("The code is right.")
+        output.say(_("The code is right."))
     if verification.valid:
         return exit_codes.DONE
-    output.fail(_REASONS[reason])
+    sentence, code_of_reason = _REASONS[reason]
+    if as_json:
+        output.fail_json(sentence, code_of_reason, None)
+    else:
+        output.fail(_(sentence), code_of_reason)
     # Of what can be no code the gateway was not asked.
     return exit_codes.USAGE if reason is OtpReason.MALFORMED else exit_codes.REJECTED
 
@@ -88,4 +104,6 @@ def verify(
 def _minutes(number: int) -> timedelta:
     with suppress(OverflowError):
         return timedelta(minutes=number)
-    raise InvalidInputError("No one-time code lives that long; nothing was sent.")
+    raise InvalidInputError(
+        _("No one-time code lives that long; nothing was sent."), error_code="usage.value"
+    )

@@ -10,18 +10,19 @@ from cyclopts import Parameter
 from vavasms.cli import output
 from vavasms.cli.message_input import read_text
 from vavasms.cli.params import JsonFlag
+from vavasms.i18n import current_language, ngettext
+from vavasms.i18n import gettext as _
 from vavasms.text.folding import fold_to_gsm7
 from vavasms.text.segments import Encoding, Segmentation, count_segments
 
 _NAMES = {Encoding.GSM7: "GSM-7", Encoding.UCS2: "UCS-2"}
-_UNITS = {Encoding.GSM7: "septet", Encoding.UCS2: "code unit"}
 _SHOWN = 8
 
 
 def segments(
     text: Annotated[
         str,
-        Parameter(help="The text of an SMS, in quotes; `-` is standard input.", allow_leading_hyphen=True),
+        Parameter(help=_("The text of an SMS, in quotes; `-` is standard input."), allow_leading_hyphen=True),
     ],
     /,
     *,
@@ -34,25 +35,50 @@ def segments(
     if as_json:
         output.print_json(_as_json(counted, folded))
         return
-    units = output.count(counted.units, _UNITS[counted.encoding])
-    left = f"{counted.units_left:,} left in the last"
-    output.say(f"{output.count(counted.segments, 'segment')} in {_NAMES[counted.encoding]}: {units}, {left}.")
+    if counted.encoding is Encoding.GSM7:
+        units = ngettext("{n} septet", "{n} septets", counted.units)
+    else:
+        units = ngettext("{n} code unit", "{n} code units", counted.units)
+    output.say(
+        ngettext(
+            "{n} segment in {encoding}: {units}, {left} left in the last.",
+            "{n} segments in {encoding}: {units}, {left} left in the last.",
+            counted.segments,
+            encoding=_NAMES[counted.encoding],
+            units=units,
+            left=counted.units_left,
+        )
+    )
     if counted.offending:
         _show_offending(counted, folded)
 
 
 def _show_offending(counted: Segmentation, folded: str) -> None:
-    output.say("These characters force UCS-2, which takes 70 characters where GSM-7 takes 160:")
+    output.say(_("These characters force UCS-2, which takes 70 characters where GSM-7 takes 160:"))
     for index, character in counted.offending[:_SHOWN]:
-        name = unicodedata.name(character, "a character without a name").lower()
-        output.say(f"  {output.clean(character) or '?'}  {name}, at {index + 1}")
+        place = _("{name}, at {position}", name=_name(character), position=str(index + 1))
+        output.say(f"  {output.clean(character) or '?'}  {place}")
     if len(counted.offending) > _SHOWN:
-        output.say(f"  … and {len(counted.offending) - _SHOWN:,} more")
+        more = ngettext("… and {n} more", "… and {n} more", len(counted.offending) - _SHOWN)
+        output.say(f"  {more}")
     after = count_segments(folded)
     if after.segments < counted.segments or after.encoding is not counted.encoding:
-        cost = output.count(after.segments, "segment")
-        output.say(f"Spelt without them it takes {cost} in {_NAMES[after.encoding]}:")
+        output.say(
+            ngettext(
+                "Spelt without them it takes {n} segment in {encoding}:",
+                "Spelt without them it takes {n} segments in {encoding}:",
+                after.segments,
+                encoding=_NAMES[after.encoding],
+            )
+        )
         output.say(f"  {output.clean(folded)}")
+
+
+def _name(character: str) -> str:
+    """Return Unicode's name of a character: it has English ones only, so elsewhere its number."""
+    if current_language() == "en":
+        return unicodedata.name(character, "a character without a name").lower()
+    return f"U+{ord(character):04X}"
 
 
 def _as_json(counted: Segmentation, folded: str) -> dict[str, object]:

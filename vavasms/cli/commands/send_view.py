@@ -10,12 +10,25 @@ from rich.text import Text
 
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.status_view import STYLES
-from vavasms.cli.output import moment
+from vavasms.cli.output import moment, write_moment
 from vavasms.cli.shell import quote
+from vavasms.i18n import format_number, ngettext
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.states import OUTCOMES, BatchState
 
 _WIDTH = 76
+_WORDS = {
+    BatchState.QUEUED: N_("queued"),
+    BatchState.SENDING: N_("sending"),
+    BatchState.ACCEPTED: N_("accepted"),
+    BatchState.REJECTED: N_("rejected"),
+    BatchState.CANCELLED: N_("not sent"),
+    BatchState.UNKNOWN: N_("unknown"),
+}
+#: What a ledger keeps of who decided; kept in English, shown in the language of the moment.
+MARKED, TAKEN_BACK = N_("Marked as sent by hand."), N_("Taken for not sent by hand.")
 
 
 def name_state(state: BatchState) -> str:
@@ -54,28 +67,33 @@ def make_event(record: SendRecord) -> dict[str, object]:
 
 def tell_outcome(record: SendRecord) -> Text:
     """Return what became of a send, for a log: in one line, without its numbers."""
-    people = output.count(len(record.recipients), "recipient")
-    word = Text(_word(record), style=_style(record))
-    detail = f"lot {record.lot_id}" if record.lot_id and not record.error else record.error
-    end = f": {output.clean(detail)}" if detail else "."
-    return Text(f"The send {output.clean(record.key)} to {people} is ").append_text(word).append(end)
+    people = ngettext("{n} recipient", "{n} recipients", len(record.recipients))
+    names = {"key": output.clean(record.key), "people": people, "state": output.PLACE}
+    if record.error:
+        detail = output.clean(_(record.error))
+        line = _("The send {key} to {people} is {state}: {detail}", detail=detail, **names)
+    elif record.lot_id:
+        line = _("The send {key} to {people} is {state}: lot {lot}", lot=output.clean(record.lot_id), **names)
+    else:
+        line = _("The send {key} to {people} is {state}.", **names)
+    return output.fill(line, _styled_state(record))
 
 
 def list_records(records: Sequence[SendRecord]) -> None:
     """List sends, one a line: the key is last, since it may be long and is to be copied."""
     several = len({record.account for record in records}) > 1
+    width = max(len(_(word)) for word in _WORDS.values())
     for record in records:
-        more = f" and {len(record.recipients) - 1:,} more" if len(record.recipients) > 1 else ""
-        people = f"{record.recipients[0].e164}{more}" if record.recipients else ""
-        line = Text(f"{moment(record.created_at)}  ").append(f"{_word(record):<8}", style=_style(record))
-        line.append(f"  {people:<14}  {output.clean(record.key)}")
+        line = Text(f"{write_moment(record.created_at)}  ")
+        line.append(f"{tell_state(record):<{width}}", style=_style(record))
+        line.append(f"  {_tell_people(record):<14}  {output.clean(record.key)}")
         output.say(line.append(f"  ({output.clean(record.account)})" if several else ""))
 
 
 def show_record(record: SendRecord) -> None:
     """Show all that is kept of a send."""
-    head = Text(f"The send {output.clean(record.key)} is ", style="bold")
-    output.say(head.append(_word(record), style=_style(record)).append("."))
+    head = _("The send {key} is {state}.", key=output.clean(record.key), state=output.PLACE)
+    output.say(output.fill(head, _styled_state(record), style="bold"))
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="dim", no_wrap=True)
     lines.add_column(overflow="fold")
@@ -91,34 +109,54 @@ def show_choice(unknown: Sequence[SendRecord], options: str) -> None:
         return
     one = len(unknown) == 1
     name = quote(unknown[0].key) if one else "KEY"
-    head = "It" if one else f"Of {output.count(len(unknown), 'send')} it"
-    sentence = f"{head} is unknown whether the SMS was sent: look at the handset, or ask the gateway."
+    sentence = ngettext(
+        "It is unknown whether the SMS was sent: look at the handset, or ask the gateway.",
+        "Of {n} sends it is unknown whether the SMS was sent: look at the handset, or ask the gateway.",
+        len(unknown),
+    )
     output.say()
     output.say(textwrap.fill(sentence, _WIDTH))
-    output.say(f"If it was sent:      vavasms sends resolve {name} --mark-sent{options}")
-    output.say(f"If it was not sent:  vavasms sends resolve {name} --resend{options}")
+    sent, not_sent = _("If it was sent:"), _("If it was not sent:")
+    width = max(len(sent), len(not_sent))
+    output.say(f"{sent:<{width}}  vavasms sends resolve {name} --mark-sent{options}")
+    output.say(f"{not_sent:<{width}}  vavasms sends resolve {name} --resend{options}")
 
 
 def _describe(record: SendRecord) -> Iterable[tuple[str, str | None]]:
-    yield "What", "a one-time code" if record.kind.value == "otp" else "a text"
-    yield "To", ", ".join(recipient.e164 for recipient in record.recipients)
-    yield "From", record.sender_id
-    yield "Text", record.text
-    yield "Segments", f"{record.segments:,} for each recipient" if record.segments else None
-    yield "Account", record.account
-    yield "First asked", moment(record.created_at)
-    yield "Not before", _moment(record.not_before or None)
-    yield "Sent", _moment(record.sent_at)
-    yield "Settled", _moment(record.settled_at)
-    yield "Attempts", f"{record.attempts:,}, by a worker" if record.is_enqueued else f"{record.attempts:,}"
-    yield "Lot", record.lot_id
-    yield "Message ids", ", ".join(record.message_ids)
-    yield "Gateway", record.description
-    yield "Error", record.error
+    yield _("What"), _("a one-time code") if record.kind.value == "otp" else _("a text")
+    yield _("To"), ", ".join(recipient.e164 for recipient in record.recipients)
+    yield _("From"), record.sender_id
+    yield _("Text"), record.text
+    yield _("Segments"), _("{n} for each recipient", n=record.segments) if record.segments else None
+    yield _("Account"), record.account
+    yield _("First asked"), write_moment(record.created_at)
+    yield _("Not before"), _write_moment(record.not_before or None)
+    yield _("Sent"), _write_moment(record.sent_at)
+    yield _("Settled"), _write_moment(record.settled_at)
+    attempts = format_number(record.attempts)
+    yield _("Attempts"), _("{n}, by a worker", n=attempts) if record.is_enqueued else attempts
+    yield _("Lot"), record.lot_id
+    yield _("Message ids"), ", ".join(record.message_ids)
+    yield _("Gateway"), record.description
+    yield _("Error"), _(record.error) if record.error else None
 
 
-def _word(record: SendRecord) -> str:
-    return name_state(record.state).replace("_", " ")
+def _tell_people(record: SendRecord) -> str:
+    numbers = [recipient.e164 for recipient in record.recipients[:1]]
+    if len(record.recipients) < 2:
+        return "".join(numbers)
+    return ngettext(
+        "{number} and {n} more", "{number} and {n} more", len(record.recipients) - 1, number=numbers[0]
+    )
+
+
+def tell_state(record: SendRecord) -> str:
+    """Return the word of a send's state for people."""
+    return _(_WORDS[record.state])
+
+
+def _styled_state(record: SendRecord) -> Text:
+    return Text(tell_state(record), style=_style(record))
 
 
 def _style(record: SendRecord) -> str:
@@ -127,3 +165,7 @@ def _style(record: SendRecord) -> str:
 
 def _moment(at: float | None) -> str | None:
     return None if at is None else moment(at)
+
+
+def _write_moment(at: float | None) -> str | None:
+    return None if at is None else write_moment(at)

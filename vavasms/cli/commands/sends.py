@@ -9,13 +9,24 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from vavasms.cli import exit_codes, output
-from vavasms.cli.commands.send_view import list_records, make_object, name_state, show_choice, show_record
+from vavasms.cli.commands.send_view import (
+    MARKED,
+    TAKEN_BACK,
+    list_records,
+    make_object,
+    name_state,
+    show_choice,
+    show_record,
+    tell_state,
+)
 from vavasms.cli.durations import read_duration
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.params import JsonFlag, Yes, flag
 from vavasms.cli.prompts import confirm
 from vavasms.cli.shell import quote
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import ngettext
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.states import BatchState
@@ -26,7 +37,7 @@ _STATES = {name_state(state): state for state in BatchState}
 
 StateName = Literal["queued", "sending", "accepted", "rejected", "not_sent", "unknown"]
 Key = Annotated[
-    str, Parameter(name="KEY", help="The idempotency key it was sent with.", allow_leading_hyphen=True)
+    str, Parameter(name="KEY", help=_("The idempotency key it was sent with."), allow_leading_hyphen=True)
 ]
 AccountName = Annotated[
     str | None,
@@ -34,24 +45,28 @@ AccountName = Annotated[
         name="--account",
         metavar="NAME",
         show_default=False,
-        help="Whose it is, where several accounts have such a key; `vavasms sends list` names them.",
+        help=_("Whose it is, where several accounts have such a key; `vavasms sends list` names them."),
     ),
 ]
 
 
 def list_sends(
     *,
-    state: Annotated[StateName | None, Parameter(help="Those of this state only.")] = None,
+    state: Annotated[StateName | None, Parameter(help=_("Those of this state only."))] = None,
     since: Annotated[
-        str | None, Parameter(metavar="TIME", help="Those of the last 24h, 7d and so on.")
+        str | None, Parameter(metavar="TIME", help=_("Those of the last 24h, 7d and so on."))
     ] = None,
-    limit: Annotated[int, Parameter(metavar="N", help="How many at most.")] = 50,
+    limit: Annotated[int, Parameter(metavar="N", help=_("How many at most."))] = 50,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List the single sends of the ledger, the latest first."""
     if limit < 1:
-        raise InvalidInputError("--limit is a whole number, 1 or more.", outcome=None)
+        raise InvalidInputError(
+            _("{option} is a whole number, 1 or more.", option="--limit"),
+            error_code="usage.value",
+            outcome=None,
+        )
     states = tuple(BatchState) if state is None else (_STATES[state],)
     seconds = None if since is None else read_duration(since, "--since")
 
@@ -67,9 +82,9 @@ def list_sends(
         return
     list_records(records[:limit])
     if len(records) > limit:
-        output.say(f"There are more than {limit:,}: --limit N shows more.")
+        output.say(_("There are more than {limit}: --limit N shows more.", limit=limit))
     if not records:
-        output.say("There is no such send in this ledger.")
+        output.say(_("There is no such send in this ledger."))
     unknown = [record for record in records[:limit] if record.state is BatchState.UNKNOWN]
     show_choice(unknown, repeat_option(ledger))
 
@@ -86,8 +101,8 @@ def resolve(
     key: Key,
     /,
     *,
-    mark_sent: Annotated[bool, flag("Take it for accepted; nothing is sent.")] = False,
-    resend: Annotated[bool, flag("Take it for not sent: who has it gets a second SMS.")] = False,
+    mark_sent: Annotated[bool, flag(_("Take it for accepted; nothing is sent."))] = False,
+    resend: Annotated[bool, flag(_("Take it for not sent: who has it gets a second SMS."))] = False,
     account: AccountName = None,
     yes: Yes = False,
     ledger: LedgerPath = None,
@@ -96,7 +111,9 @@ def resolve(
     """Decide on a send whose outcome is unknown, or show it."""
     if mark_sent and resend:
         raise InvalidInputError(
-            "--mark-sent and --resend exclude each other. Nothing was changed.", outcome=None
+            _("--mark-sent and --resend exclude each other. Nothing was changed."),
+            error_code="usage.exclusive",
+            outcome=None,
         )
 
     async def decide(opened: Ledger) -> SendRecord:
@@ -118,7 +135,7 @@ def resolve(
 def purge(
     *,
     older_than: Annotated[
-        str, Parameter(name="--older-than", metavar="TIME", help="Those that ended before that.")
+        str, Parameter(name="--older-than", metavar="TIME", help=_("Those that ended before that."))
     ] = "30d",
     yes: Yes = False,
     ledger: LedgerPath = None,
@@ -129,8 +146,11 @@ def purge(
 
     async def forget(opened: Ledger) -> int:
         confirm(
-            f"What was sent, rejected or not sent longer ago than {older_than} will be forgotten for good: "
-            "its keys are free, and a call that is repeated with one sends again.",
+            _(
+                "What was sent, rejected or not sent longer ago than {older_than} will be forgotten for "
+                "good: its keys are free, and a call that is repeated with one sends again.",
+                older_than=older_than,
+            ),
             word="yes",
             yes=yes,
         )
@@ -143,7 +163,7 @@ def purge(
     if as_json:
         output.print_json({"purged": forgotten})
     else:
-        output.say(f"Forgotten: {output.count(forgotten, 'send')}.")
+        output.say(ngettext("Forgotten: {n} send.", "Forgotten: {n} sends.", forgotten))
 
 
 async def _reap(ledger: Ledger) -> float:
@@ -162,18 +182,30 @@ async def _find(ledger: Ledger, key: str, account: str | None) -> SendRecord:
     if len(owners) > 1:
         names = ", ".join(map(quote, owners))
         raise InvalidInputError(
-            f"Several accounts have a send with the key {key!r}: choose one by --account, of {names}.",
+            _(
+                "Several accounts have a send with the key {key}: choose one by --account, of {names}.",
+                key=repr(key),
+                names=names,
+            ),
+            error_code="idempotency.several_accounts",
             outcome=None,
         )
     record = await ledger.sends.find(owners[0], key) if owners else None
     if record is None:
-        whose = "" if account is None else f" of the account {account!r}"
-        raise InvalidInputError(f"There is no send{whose} with the key {key!r} in this ledger.", outcome=None)
+        if account is None:
+            sentence = _("There is no send with the key {key} in this ledger.", key=repr(key))
+        else:
+            sentence = _(
+                "There is no send of the account {account} with the key {key} in this ledger.",
+                account=repr(account),
+                key=repr(key),
+            )
+        raise InvalidInputError(sentence, error_code="idempotency.no_send", outcome=None)
     return record
 
 
 async def _resolve(ledger: Ledger, record: SendRecord, *, mark_sent: bool) -> SendRecord:
-    note = "Marked as sent by hand." if mark_sent else "Taken for not sent by hand."
+    note = MARKED if mark_sent else TAKEN_BACK
     return await ledger.sends.resolve(
         record.account,
         record.key,
@@ -187,10 +219,14 @@ async def _resolve(ledger: Ledger, record: SendRecord, *, mark_sent: bool) -> Se
 
 def _check_unknown(record: SendRecord) -> None:
     if record.state is not BatchState.UNKNOWN:
-        word = name_state(record.state).replace("_", " ")
         raise InvalidInputError(
-            f"The send {record.key!r} is {word}: only what is unknown is for a person to decide. "
-            "Nothing was changed.",
+            _(
+                "The send {key} is {state}: only what is unknown is for a person to decide. "
+                "Nothing was changed.",
+                key=repr(record.key),
+                state=tell_state(record),
+            ),
+            error_code="idempotency.not_unknown",
             outcome=None,
         )
 
@@ -204,23 +240,45 @@ def _show(record: SendRecord, options: str, *, as_json: bool) -> None:
 
 
 def _question(record: SendRecord, *, mark_sent: bool) -> str:
-    people = output.count(len(record.recipients), "recipient")
-    name = f"The send {output.clean(record.key)} to {people}"
+    n, key = len(record.recipients), output.clean(record.key)
     if mark_sent:
-        return f"{name} will be taken for accepted: it is not sent again."
-    when = "a worker sends it again" if record.is_enqueued else "its key may be used again"
-    return (
-        f"{name} will be taken for not sent, and {when}: whoever has the SMS gets a second one, paid again."
+        return ngettext(
+            "The send {key} to {n} recipient will be taken for accepted: it is not sent again.",
+            "The send {key} to {n} recipients will be taken for accepted: it is not sent again.",
+            n,
+            key=key,
+        )
+    if record.is_enqueued:
+        return ngettext(
+            "The send {key} to {n} recipient will be taken for not sent, and a worker sends it again: "
+            "whoever has the SMS gets a second one, paid again.",
+            "The send {key} to {n} recipients will be taken for not sent, and a worker sends it again: "
+            "whoever has the SMS gets a second one, paid again.",
+            n,
+            key=key,
+        )
+    return ngettext(
+        "The send {key} to {n} recipient will be taken for not sent, and its key may be used again: "
+        "whoever has the SMS gets a second one, paid again.",
+        "The send {key} to {n} recipients will be taken for not sent, and its key may be used again: "
+        "whoever has the SMS gets a second one, paid again.",
+        n,
+        key=key,
     )
 
 
 def _tell_decision(record: SendRecord, options: str) -> str:
-    name = f"The send {output.clean(record.key)}"
+    key = output.clean(record.key)
     if record.state is BatchState.ACCEPTED:
-        return f"{name} is taken for accepted: whoever asks with its key is answered so."
+        return _("The send {key} is taken for accepted: whoever asks with its key is answered so.", key=key)
     if record.is_enqueued:
-        return f"{name} is queued again: a worker sends it (vavasms worker{options})."
-    return f"{name} is taken for not sent. To send it, run the same command or call with the same key again."
+        worker = f"vavasms worker{options}"
+        return _("The send {key} is queued again: a worker sends it ({command}).", key=key, command=worker)
+    return _(
+        "The send {key} is taken for not sent. To send it, run the same command or call with the same key "
+        "again.",
+        key=key,
+    )
 
 
 def _repeat(ledger: str | None, account: str | None) -> str:

@@ -24,19 +24,33 @@ from vavasms.cli.params import JsonFlag
 from vavasms.cli.signals import run_until_signalled, terminable
 from vavasms.config import Secret
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+from vavasms.i18n import ngettext
 from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.send_record import SendRecord
+from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import SLOTS, OutboxWorker
 
 _NOTICES = (
-    "Stopping: finishing what is under way. Another signal does not wait.",
-    "Stopped at once: what is under way and was not answered becomes unknown.",
+    N_("Stopping: finishing what is under way. Another signal does not wait."),
+    N_("Stopped at once: what is under way and was not answered becomes unknown."),
 )
+_STATES = {
+    CampaignState.LOADING: N_("loading"),
+    CampaignState.QUEUED: N_("queued"),
+    CampaignState.RUNNING: N_("running"),
+    CampaignState.PAUSED: N_("paused"),
+    CampaignState.CANCELLED: N_("cancelled"),
+    CampaignState.DONE: N_("done"),
+}
 
 
 def worker(
     *,
-    concurrency: Annotated[int, Parameter(metavar="N", help="Requests of campaigns under way at once.")] = 16,
+    concurrency: Annotated[
+        int, Parameter(metavar="N", help=_("Requests of campaigns under way at once."))
+    ] = 16,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> int:
@@ -46,7 +60,11 @@ def worker(
     interruptions.
     """
     if concurrency < 1:
-        raise InvalidInputError("--concurrency is a whole number, 1 or more.", outcome=None)
+        raise InvalidInputError(
+            _("{option} is a whole number, 1 or more.", option="--concurrency"),
+            error_code="usage.value",
+            outcome=None,
+        )
     place, printer = find_ledger(ledger), ProgressPrinter(as_json=as_json)
     if isinstance(place, Path):
         work = partial(_carry_outbox, place, printer)
@@ -64,17 +82,31 @@ class ProgressPrinter:
 
     def begin(self, concurrency: int, file: Path | None = None) -> None:
         """Print that the worker is at work; on a file it only sends what is enqueued."""
-        work = "Carrying the campaigns of the PostgreSQL database"
-        if file is not None:
-            work = f"Sending what is enqueued in {output.clean(str(file))}"
-        line = f"{work}, {output.count(concurrency, 'request')} at once. Ctrl-C stops it."
+        if file is None:
+            line = ngettext(
+                "Carrying the campaigns of the PostgreSQL database, {n} request at once. Ctrl-C stops it.",
+                "Carrying the campaigns of the PostgreSQL database, {n} requests at once. Ctrl-C stops it.",
+                concurrency,
+            )
+        else:
+            line = ngettext(
+                "Sending what is enqueued in {path}, {n} request at once. Ctrl-C stops it.",
+                "Sending what is enqueued in {path}, {n} requests at once. Ctrl-C stops it.",
+                concurrency,
+                path=output.clean(str(file)),
+            )
         self._print({"event": "start", "concurrency": concurrency}, Text(line))
 
     def end(self, status: CampaignStatus) -> None:
         """Print what became of a campaign."""
-        why = f" ({output.clean(status.reason)})" if status.reason else ""
-        head = Text(f"The campaign {output.clean(status.id)} is {status.state.value}{why}: ")
-        self._print({"event": "end", **make_object(status)}, head.append_text(tell_outcomes(status)))
+        names = {"id": output.clean(status.id), "state": _(_STATES[status.state])}
+        names["outcomes"] = output.PLACE
+        if status.reason:
+            why = output.clean(_(status.reason))
+            line = _("The campaign {id} is {state} ({why}): {outcomes}", why=why, **names)
+        else:
+            line = _("The campaign {id} is {state}: {outcomes}", **names)
+        self._print({"event": "end", **make_object(status)}, output.fill(line, tell_outcomes(status)))
 
     def settle(self, record: SendRecord) -> None:
         """Print what became of a send that was enqueued."""
@@ -126,7 +158,8 @@ async def _run(
         begin()
         await work()
 
-    _, signals = await run_until_signalled(run, stop, note=warn, sentences=_NOTICES)
+    first, second = map(_, _NOTICES)
+    _result, signals = await run_until_signalled(run, stop, note=warn, sentences=(first, second))
     return exit_codes.INTERRUPTED if len(signals) > 1 or signal.SIGINT in signals else exit_codes.DONE
 
 
@@ -134,7 +167,9 @@ class _Warnings(logging.Handler):
     """Show what a worker goes on after: a server that is away, a fault beside the sending."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        warn(record.getMessage())
+        # What a log says in English has its French where it was marked.
+        sentence = _(str(record.msg))
+        warn(sentence % record.args if record.args else sentence)
 
 
 @contextmanager
