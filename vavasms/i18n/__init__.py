@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol, Self
 
 LANGUAGES = ("en", "fr")
@@ -127,6 +127,7 @@ def language_set(language: str) -> Iterator[None]:
         block.reset(token)
 
 
+@lru_cache(maxsize=32)
 def read_language(text: str) -> str | None:
     """Return the language that a locale names (`fr`, `fr_CI.UTF-8`, `C`), or None for one we do not speak."""
     code = text.replace("-", "_").partition("_")[0].partition(".")[0].casefold()
@@ -167,6 +168,8 @@ def _change(value: object, change: Callable[[str], str]) -> object:
 
 
 def _show(value: object, language: str) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, Message):
         return value.said_in(language)
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
