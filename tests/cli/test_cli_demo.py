@@ -107,7 +107,7 @@ def test_in_french_too_it_keeps_within_80_columns(inside: Run) -> None:
     for words in (
         "Interrompue exprès",
         "campaign resume",
-        "Le rapport final",
+        "Le bilan final",
         "Journal de la passerelle",
         "0 deux fois",
         "Le compte est bon",

@@ -18,6 +18,8 @@ from typing import IO
 import pytest
 
 from tests.cli import processes
+from vavasms.guide import read_chapter
+from vavasms.i18n import LANGUAGES
 from vavasms.sandbox import MAGIC_NUMBERS
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -197,11 +199,13 @@ def test_an_error_that_a_magic_number_caused_names_it_in_the_log(
         assert f"{number} is a magic number: {sentence}" in line
 
 
-def test_the_help_and_the_readme_name_every_magic_number_and_readme_uses_none(inside: Run) -> None:
+def test_the_help_and_the_guide_name_every_magic_number_and_readme_uses_none(inside: Run) -> None:
     endings = {phone.removeprefix("2250700000") for phone in MAGIC_NUMBERS}
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    section = readme[readme.index("Magic numbers") :].partition("\n\n")[0]
-    for text in (inside("sandbox", "--help").stdout, section):
+    sections = [
+        re.split(r"^## ", read_chapter("testing", language), flags=re.MULTILINE)[3] for language in LANGUAGES
+    ]
+    for text in (inside("sandbox", "--help").stdout, *sections):
         assert endings <= set(re.findall(r"\b\d{3}\b", text))
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     used = {f"225{number[-10:]}" for number in re.findall(r"\b(?:225)?0[157]\d{8}\b", readme)}
     assert used.isdisjoint(MAGIC_NUMBERS)
