@@ -14,7 +14,7 @@ import pytest
 
 from vavasms.i18n import (
     LANGUAGES,
-    Message,
+    Sentence,
     current_language,
     format_moment,
     format_number,
@@ -41,7 +41,7 @@ def undecided(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     set_language(None)
 
 
-def waiting(n: int) -> Message:
+def waiting(n: int) -> Sentence:
     return ngettext("{n} batch waits to be sent again", "{n} batches wait to be sent again", n)
 
 
@@ -137,13 +137,13 @@ def test_a_sentence_that_no_catalogue_has_is_said_as_it_is() -> None:
 def test_a_sentence_survives_pickling_in_both_languages(protocol: int) -> None:
     with language_set("fr"):
         sentence = without_stop(_(UNSENT, sentence=_(CLOSED)))
-    assert isinstance(sentence, Message)
+    assert isinstance(sentence, Sentence)
     for twin in (
         pickle.loads(pickle.dumps(sentence, protocol)),
         copy.copy(sentence),
         copy.deepcopy(sentence),
     ):
-        assert type(twin) is Message
+        assert type(twin) is Sentence
         assert twin == sentence
         assert [twin.said_in(language) for language in LANGUAGES] == [
             sentence.said_in(language) for language in LANGUAGES

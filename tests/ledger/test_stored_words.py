@@ -12,7 +12,7 @@ import pytest
 
 from vavasms import AsyncVavaSMS, GatewayError, LedgerError, NotSentError, Outcome, UnexpectedReplyError
 from vavasms.errors import name_error
-from vavasms.i18n import Message, language_set
+from vavasms.i18n import Sentence, language_set
 from vavasms.i18n import gettext as _
 from vavasms.ledger.attempts import describe_error, name_reason, record_error
 from vavasms.ledger.rows import (
@@ -64,7 +64,7 @@ def test_an_error_of_the_ledger_is_logged_in_english() -> None:
 def test_reasons_are_kept_in_english_and_can_be_shown_in_french() -> None:
     assert waiting_again(1) == "1 batch waits to be sent again"
     assert waiting_again(1200) == "1,200 batches wait to be sent again"
-    assert not isinstance(waiting_again(2), Message)
+    assert not isinstance(waiting_again(2), Sentence)
     records = (DIED, RECOVERED, DROPPED, *HINDERED.values())
     for stored in (*(record.error for record in records), LEDGER_RECOVERED, LOADING_ENDED, OVER_BUDGET):
         assert stored is not None

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from vavasms.errors import GatewayError, MessageNotFoundError, VavaSMSError
-from vavasms.i18n import LANGUAGES, Message, language_set
+from vavasms.i18n import LANGUAGES, Sentence, language_set
 from vavasms.numbers import Msisdn
 from vavasms.transport.outcome import (
     Failure,
@@ -118,7 +118,7 @@ def test_the_gateways_own_words_are_never_translated() -> None:
     assert isinstance(error, GatewayError)
     assert (error.name, error.description) == ("NAME", "Non.")
     message = error.args[0]
-    assert isinstance(message, Message)
+    assert isinstance(message, Sentence)
     for language in LANGUAGES:
         assert "(NAME, 950)" in message.said_in(language)
         assert "Non." in message.said_in(language)

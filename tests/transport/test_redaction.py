@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.echoes import CODE, LAYERS, NUMBER, PARTS, PASSWORD, RUN, TEXT, WAYS, left_of
 from tests.growth import assert_linear
 from vavasms import AsyncVavaSMS, GatewayError
-from vavasms.i18n import LANGUAGES, Message, language_set
+from vavasms.i18n import LANGUAGES, Sentence, language_set
 from vavasms.i18n import gettext as _
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
@@ -69,7 +69,7 @@ def shown(error: BaseException) -> Iterator[str]:
 
 def kept(value: object) -> Iterator[str]:
     """Yield every text that a value holds, those that a sentence is made of too."""
-    if isinstance(value, Message):
+    if isinstance(value, Sentence):
         yield from (*map(value.said_in, LANGUAGES), value.english)
         yield from kept(vars(value))
     elif isinstance(value, str):
@@ -100,7 +100,7 @@ def test_a_sentence_is_made_anew_of_what_is_masked(part: str, language: str) -> 
         assert secret in str(error)
         scrub(error, request_with(part), PASSWORD)
     assert error.error_code == "gateway.902"
-    assert isinstance(error.args[0], Message)
+    assert isinstance(error.args[0], Sentence)
     assert "(INVALID_SENDER_ID, 902)" in error.english
     assert str(error) == error.args[0].said_in(language)
     for words in shown(error):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vavasms.i18n import Message
+from vavasms.i18n import Sentence
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.states import CampaignState
@@ -62,6 +62,6 @@ REASONS = (
 )
 
 
-def in_a_state(state: CampaignState) -> Message:
+def in_a_state(state: CampaignState) -> Sentence:
     """Return a campaign's state as it stands in a sentence: `is paused`."""
     return _(_IN_A_STATE[state])

@@ -13,7 +13,7 @@ from cyclopts import CycloptsError
 from vavasms.cli import exit_codes, output
 from vavasms.cli.language import find_language, take_language
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
-from vavasms.i18n import Message, current_language, language_set, set_language
+from vavasms.i18n import Sentence, current_language, language_set, set_language
 from vavasms.i18n import gettext as _
 
 __all__ = ["run"]
@@ -101,7 +101,7 @@ def _code_of(error: BaseException) -> str:
 def describe(error: VavaSMSError) -> str:
     """Return what went wrong and, of a send, whether something was sent."""
     message = error.args[0]
-    sentence = message.said_in(current_language()) if isinstance(message, Message) else str(message)
+    sentence = message.said_in(current_language()) if isinstance(message, Sentence) else str(message)
     sentence = sentence.rstrip(".")
     if isinstance(error, InvalidInputError) and error.argument is not None:
         option = f"--{error.argument.replace('_', '-')}"

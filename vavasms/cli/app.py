@@ -340,6 +340,22 @@ COMMANDS = (
         example="vavasms demo --rows 500",
         group=_TRYING,
     ),
+    Command(
+        name="guide",
+        path="vavasms.cli.commands.guide:guide",
+        usage="[TOPIC]",
+        sentence=_("Read the guide, a chapter at a time."),
+        example="vavasms guide start",
+        group=_OTHER,
+    ),
+    Command(
+        name="explain",
+        path="vavasms.cli.commands.explain:explain",
+        usage=_("[CODE] [OPTIONS]"),
+        sentence=_("Explain an error by its code: what happened, what was sent, what to do."),
+        example="vavasms explain gateway.902",
+        group=_OTHER,
+    ),
 )
 
 

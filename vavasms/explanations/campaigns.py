@@ -199,4 +199,11 @@ EXPLANATIONS = (
         do=N_("See why each number is refused, and mend the list."),
         example="vavasms numbers check contacts.csv --refused refused.csv",
     ),
+    Explanation(
+        code="list.refused_file",
+        what=N_("The file of --refused cannot be written, or is the list itself."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Name another file, in a folder that you may write to."),
+        example="vavasms numbers check contacts.csv --refused refused.csv",
+    ),
 )

@@ -52,7 +52,7 @@ EXPLANATIONS = (
             "Take the URL that `vavasms inbound listen` prints; elsewhere than on this machine it "
             "begins with https://."
         ),
-        example="vavasms inbound trigger --url http://127.0.0.1:8426/token --from +2250700000001 --text Bonjour",
+        example="vavasms inbound trigger --url http://127.0.0.1:8426/t --from +2250700000001 --text Bonjour",
     ),
     Explanation(
         code="inbound.seen",
@@ -77,24 +77,10 @@ EXPLANATIONS = (
     ),
     Explanation(
         code="sandbox.port",
-        what=N_("The port is no number from 0 to 65535."),
-        sent=N_("No: the sandbox did not start."),
-        do=N_("Name a free port, or 0 for any."),
+        what=N_("The port that the sandbox should listen on is no port, is taken, or may not be used."),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_("Choose another port, or 0 for any free one."),
         example="vavasms sandbox --port 0",
-    ),
-    Explanation(
-        code="sandbox.demo_worker",
-        what=N_("A process of the demo ended by itself."),
-        sent=N_("No: the demo only ever sends to its own sandbox."),
-        do=N_("Run the demo again; if it happens again, VAVASMS_DEBUG=1 shows why."),
-        example="VAVASMS_DEBUG=1 vavasms demo --workers 3",
-    ),
-    Explanation(
-        code="sandbox.demo_database",
-        what=N_("The database of the demo does not start on this machine."),
-        sent=N_("No: the demo did not begin."),
-        do=N_("Run the demo without workers, or name a PostgreSQL of your own."),
-        example="vavasms demo",
     ),
     Explanation(
         code="sandbox.host",
@@ -157,5 +143,19 @@ EXPLANATIONS = (
         sent=N_("No: the sandbox sends nothing to anybody."),
         do=N_("Read the sentence: it names the field and what fits."),
         example="curl http://127.0.0.1:8425/sandbox/faults",
+    ),
+    Explanation(
+        code="sandbox.demo_database",
+        what=N_("The PostgreSQL that the demo brings does not start on this machine."),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_("Run the demo without workers; VAVASMS_DEBUG=1 shows more."),
+        example="vavasms demo --rows 500",
+    ),
+    Explanation(
+        code="sandbox.demo_worker",
+        what=N_("A worker of the demo ended before its time; its last words follow."),
+        sent=N_("No: the sandbox sends nothing to anybody."),
+        do=N_("Run the demo with VAVASMS_DEBUG=1, which shows all that the worker said."),
+        example="VAVASMS_DEBUG=1 vavasms demo --workers 3",
     ),
 )

@@ -21,6 +21,20 @@ EXPLANATIONS = (
         example="vavasms campaign run contacts.csv --message Bonjour --detach --ledger postgresql://localhost/sms",
     ),
     Explanation(
+        code="config.password_shown",
+        what=N_("The value of --ledger holds a password, which every user of the machine could read."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Put the connection string in VAVASMS_LEDGER, or the password in PGPASSWORD or ~/.pgpass."),
+        example="export VAVASMS_LEDGER=postgresql://user:…@host/name",
+    ),
+    Explanation(
+        code="config.dotenv",
+        what=N_("The file .env cannot be read, or names a gateway without the password that goes there."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Save it as UTF-8, and keep VAVASMS_BASE_URL and VAVASMS_PASSWORD in one place."),
+        example="ls -l .env",
+    ),
+    Explanation(
         code="config.invalid",
         what=N_("A setting is wrong."),
         sent=N_("No: nothing was sent."),
@@ -182,6 +196,27 @@ EXPLANATIONS = (
         example="vavasms campaign plan - --message-file text.txt",
     ),
     Explanation(
+        code="usage.no_input",
+        what=N_("The text or the list was to come from standard input, and there is none."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Name a file, or run the command in a terminal or behind a pipe."),
+        example="vavasms send +2250700000001 --message-file text.txt",
+    ),
+    Explanation(
+        code="usage.nobody_to_ask",
+        what=N_("The command asks before it goes on, and there is no terminal to answer on."),
+        sent=N_("No: nothing was sent, and nothing was changed."),
+        do=N_("Run it in a terminal, or add --yes, which answers beforehand."),
+        example="vavasms campaign run contacts.csv --message Bonjour --yes",
+    ),
+    Explanation(
+        code="usage.not_confirmed",
+        what=N_("The word that was asked for was not typed."),
+        sent=N_("No: nothing was sent, and nothing was changed."),
+        do=N_("Run it again and type the word: yes and oui are the same."),
+        example="vavasms sends purge --older-than 90d",
+    ),
+    Explanation(
         code="usage.words",
         what=N_(
             "The words of the command are wrong: an unknown command or option, or one too many or too few."
@@ -199,10 +234,10 @@ EXPLANATIONS = (
     ),
     Explanation(
         code="usage.demo",
-        what=N_("The demo was asked for too many rows or workers."),
-        sent=N_("No: the demo only ever sends to its own sandbox."),
-        do=N_("Choose a number between the two that the sentence names."),
-        example="vavasms demo --rows 500",
+        what=N_("The demo was asked for a list or a number of workers that it does not do."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Ask for 1 to 1,000,000 rows and, if any, 2 to 16 workers."),
+        example="vavasms demo --rows 500 --workers 3",
     ),
     Explanation(
         code="fault",

@@ -36,7 +36,7 @@ class _Catalogue(Protocol):
         ...
 
 
-class Message(str):
+class Sentence(str):
     """A sentence in the language of the moment in which it was made; it can be had in the other one.
 
     Whole numbers among its values are grouped, amounts get the language's comma, moments its date: what is
@@ -75,14 +75,14 @@ class Message(str):
         return self.said_in("en")
 
 
-def gettext(message: str, **values: Any) -> Message:
+def gettext(message: str, **values: Any) -> Sentence:
     """Return a sentence in the language of the moment, its `{names}` filled with the values."""
-    return Message.make(message, None, 1, values)
+    return Sentence.make(message, None, 1, values)
 
 
-def ngettext(one: str, many: str, n: int, **values: Any) -> Message:
+def ngettext(one: str, many: str, n: int, **values: Any) -> Sentence:
     """Return the sentence that fits the number `n`, which is one of its values: 0 is one in French."""
-    return Message.make(one, many, n, {"n": n, **values})
+    return Sentence.make(one, many, n, {"n": n, **values})
 
 
 def gettext_noop(message: str) -> str:
@@ -92,12 +92,12 @@ def gettext_noop(message: str) -> str:
 
 def in_english(text: str) -> str:
     """Return a sentence in English, or a text that is none of ours as it is."""
-    return text.english if isinstance(text, Message) else text
+    return text.english if isinstance(text, Sentence) else text
 
 
 def without_stop(text: str) -> str:
     """Return a sentence without its full stop, to stand within another one."""
-    return text.without_stop() if isinstance(text, Message) else text.rstrip(".")
+    return text.without_stop() if isinstance(text, Sentence) else text.rstrip(".")
 
 
 def current_language() -> str:
@@ -162,7 +162,7 @@ def _find(one: str, many: str | None, n: int, language: str) -> str:
 
 
 def _change(value: object, change: Callable[[str], str]) -> object:
-    if isinstance(value, Message):
+    if isinstance(value, Sentence):
         return value.with_values(change)
     return change(value) if isinstance(value, str) else value
 
@@ -170,7 +170,7 @@ def _change(value: object, change: Callable[[str], str]) -> object:
 def _show(value: object, language: str) -> str:
     if type(value) is str:
         return value
-    if isinstance(value, Message):
+    if isinstance(value, Sentence):
         return value.said_in(language)
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return format_number(value, language)

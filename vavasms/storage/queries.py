@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from attrs import frozen
 
-from vavasms.i18n import Message
+from vavasms.i18n import Sentence
 from vavasms.i18n import gettext as _
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -28,7 +28,7 @@ class Migration:
 class VersionFault(NamedTuple):
     """Why a schema cannot be used: the end of a sentence, and the code of its error."""
 
-    reason: Message
+    reason: Sentence
     error_code: str
 
 

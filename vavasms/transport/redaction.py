@@ -13,7 +13,7 @@ from itertools import islice
 from urllib.parse import quote_plus
 
 from vavasms.errors import GatewayError
-from vavasms.i18n import Message
+from vavasms.i18n import Sentence
 from vavasms.transport.request_secrets import FoldedSecrets, fold_secrets, hide_runs
 from vavasms.transport.spellings import spellings, unescaped
 from vavasms.wire.requests import Call, Request
@@ -46,7 +46,7 @@ def scrub(error: GatewayError, request: Request, password: str) -> None:
         cleaned[code], error.code = _MASK, None
     sentence = error.args[0]
     # Made anew of what is masked: a sentence keeps its values, for the other language.
-    if isinstance(sentence, Message):
+    if isinstance(sentence, Sentence):
         error.args = (sentence.with_values(partial(_replace, cleaned=cleaned)),)
     else:
         error.args = (_replace(sentence, cleaned),)

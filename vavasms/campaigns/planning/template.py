@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from vavasms.campaigns.planning.contacts.columns import NO_VALUES, find_named_column, show_name
 from vavasms.errors import InvalidMessageError
-from vavasms.i18n import Message
+from vavasms.i18n import Sentence
 from vavasms.i18n import gettext as _
 from vavasms.text.folding import fold_to_gsm7
 from vavasms.text.visible import has_control
@@ -232,7 +232,7 @@ def _find(names: Sequence[str], name: str) -> int:
     raise InvalidMessageError(_say_no_column(shown, show_name(name)), error_code="message.column")
 
 
-def _say_no_column(shown: Sequence[str], name: str) -> Message:
+def _say_no_column(shown: Sequence[str], name: str) -> Sentence:
     if not shown:
         return _("The list has no column {name}; its columns are: none. Nothing was sent.", name=name)
     columns: str = ", ".join(shown[:_SHOWN_COLUMNS])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from vavasms.errors import InvalidInputError
-from vavasms.i18n import Message
+from vavasms.i18n import Sentence
 from vavasms.i18n import gettext as _
 
 _CHUNK = 1 << 20
@@ -58,9 +58,9 @@ def read_chunk(stream: BinaryIO, name: str, size: int = _CHUNK) -> bytes:
     raise InvalidInputError(_unreadable(name, reason), error_code="list.unreadable")
 
 
-def _is_folder(name: str) -> Message:
+def _is_folder(name: str) -> Sentence:
     return _("{name} is a folder, not a file. Nothing was sent.", name=name)
 
 
-def _unreadable(name: str, reason: str | None) -> Message:
+def _unreadable(name: str, reason: str | None) -> Sentence:
     return _("{name} cannot be read ({reason}). Nothing was sent.", name=name, reason=str(reason))

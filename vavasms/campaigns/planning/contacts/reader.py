@@ -19,7 +19,7 @@ from vavasms.campaigns.planning.contacts.encodings import decode, find_encoding
 from vavasms.campaigns.planning.contacts.header import find_place, is_header
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
-from vavasms.i18n import Message
+from vavasms.i18n import Sentence
 from vavasms.i18n import gettext as _
 
 Records = Iterator[tuple[int, list[str]]]
@@ -217,7 +217,7 @@ def _arrange(contacts: ContactList, name: str, phone_column: str | None) -> Cont
     return evolve(contacts, records=records, columns=names, phone_index=place.column)
 
 
-def _say_no_column(name: str, header: list[str], phone_column: str | None) -> Message:
+def _say_no_column(name: str, header: list[str], phone_column: str | None) -> Sentence:
     if phone_column is None:
         return _(
             "{name} has no column that is named like a phone number: its columns are {columns}. "

@@ -15,7 +15,7 @@ from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag, Yes
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError
-from vavasms.i18n import Message, format_number, ngettext
+from vavasms.i18n import Sentence, format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
@@ -174,7 +174,7 @@ def _no_cancelling(progress: CampaignStatus) -> InvalidInputError:
     )
 
 
-def _left(progress: CampaignStatus) -> Message:
+def _left(progress: CampaignStatus) -> Sentence:
     left = ngettext(
         "{n} recipient still to be sent to", "{n} recipients still to be sent to", progress.queued
     )

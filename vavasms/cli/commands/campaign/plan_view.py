@@ -16,7 +16,7 @@ from rich.text import Text
 from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import output
-from vavasms.i18n import Message, format_number, ngettext
+from vavasms.i18n import Sentence, format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.numbers.faults import NumberFault
 
@@ -65,7 +65,7 @@ def part_count(counted: str) -> tuple[str, str]:
     return count, word
 
 
-def _name_list(plan: CampaignPlan) -> Message:
+def _name_list(plan: CampaignPlan) -> Sentence:
     rows = ngettext("{n} row", "{n} rows", plan.rows)
     sheet = None if plan.sheet is None else output.clean(plan.sheet)
     column = None if plan.phone_column is None else output.clean(plan.phone_column)
@@ -130,7 +130,7 @@ def _name_example(example: Example) -> str:
     return _name_row(example) + arrow
 
 
-def _name_row(example: Example) -> Message:
+def _name_row(example: Example) -> Sentence:
     text = output.clean(example.text).strip() or _("(an empty cell)")
     return _("row {row}: {text}", row=example.row, text=text)
 

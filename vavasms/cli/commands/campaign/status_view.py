@@ -12,7 +12,7 @@ from vavasms.campaigns.runner import CampaignRun
 from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.campaign.plan_view import make_table, part_count, write_money
 from vavasms.errors import Outcome
-from vavasms.i18n import Message, ngettext
+from vavasms.i18n import Sentence, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.models import CampaignStatus
@@ -126,7 +126,7 @@ def show_next(status: CampaignStatus, ledger: str) -> None:
     show_steps(commands)
 
 
-def show_steps(commands: Mapping[Message, str]) -> None:
+def show_steps(commands: Mapping[Sentence, str]) -> None:
     """Show commands, each behind its purpose."""
     width = max(_STEP_WIDTH, *(len(purpose) + 1 for purpose in commands))
     for purpose, command in commands.items():
@@ -145,7 +145,7 @@ def choose_code(ended: SignalledRun) -> int:
     return next((code for code in _ORDER if code in codes), exit_codes.DONE)
 
 
-def count_outcome(outcome: Outcome, count: int) -> Message:
+def count_outcome(outcome: Outcome, count: int) -> Sentence:
     """Return how many recipients have an outcome: `3 not sent`."""
     if outcome is Outcome.ACCEPTED:
         return ngettext("{n} accepted", "{n} accepted", count)
@@ -156,6 +156,6 @@ def count_outcome(outcome: Outcome, count: int) -> Message:
     return ngettext("{n} unknown", "{n} unknown", count)
 
 
-def name_outcome(outcome: Outcome) -> Message:
+def name_outcome(outcome: Outcome) -> Sentence:
     """Return what an outcome is called: `not sent`."""
     return _(outcome.value.replace("_", " "))

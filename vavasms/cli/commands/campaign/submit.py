@@ -20,7 +20,7 @@ from vavasms.cli.ledger_option import open_place
 from vavasms.cli.prompts import ask
 from vavasms.client import AsyncVavaSMS
 from vavasms.errors import InvalidInputError, Outcome, VavaSMSError
-from vavasms.i18n import Message, ngettext
+from vavasms.i18n import Sentence, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import Campaign
@@ -50,7 +50,7 @@ class Trial:
         return self.lot.message_ids[0] if self.lot is not None and self.lot.message_ids else None
 
 
-def describe_end(trial: Trial | None) -> Message:
+def describe_end(trial: Trial | None) -> Sentence:
     """Return what was sent where the campaign was not: nothing, or the test."""
     if trial is None:
         return _("nothing was sent, and nothing of it is kept")
