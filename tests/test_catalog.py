@@ -18,9 +18,9 @@ ROOT = Path(vavasms.__file__).parent
 SAYERS = {"say": 1, "warn": 1, "fail": 1, "confirm": 1, "flag": 1, "text_option": 1, "misconfigured": 1}
 SAYERS |= dict.fromkeys(CLASSES, 1)
 #: Options of `Parameter` and of a command that help shows.
-SHOWN = {"help", "metavar", "sentence", "notes", "help_epilogue"}
+SHOWN = {"help", "sentence", "notes", "help_epilogue"}
 #: Nothing of these is words.
-WORDLESS = {"N", "ID", "CC", "XOF", "URL", "-"}
+WORDLESS = {"export", "XOF"}
 
 
 def is_plain(node: ast.expr) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,12 @@ def test_each_snippet_of_the_readme_runs(snippet: str, sandbox: SandboxServer) -
     assert (len(sandbox.gateway.journal) > before) is sends
 
 
-def test_each_error_that_the_readme_names_exists() -> None:
-    named = set(re.findall(r"`(\w+Error)`", README.text))
-    assert len(named) >= 8
-    assert named - {"ValueError"} <= set(vavasms.__all__)
+def test_it_is_short_and_greets_in_french() -> None:
+    assert len(README.text.splitlines()) <= 150
+    assert "Jamais deux fois" in README.text
+
+
+def test_each_file_that_it_names_is_there() -> None:
+    links = [link for link in README.links() if "://" not in link and not link.startswith("#")]
+    assert len(links) > 15
+    assert [link for link in links if not (README.path.parent / link.partition("#")[0]).exists()] == []

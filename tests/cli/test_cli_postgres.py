@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from tests.cli import processes
+from vavasms.guide import read_chapter
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
 pytestmark = pytest.mark.slow
@@ -26,7 +27,6 @@ pytestmark = pytest.mark.slow
 Finished = subprocess.CompletedProcess[str]
 Run = Callable[..., Finished]
 UNKNOWN = "+2250700000444"
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 RUN = ("campaign", "run", "contacts.csv", "--message", "Bonjour", "--yes")
 NEED_ONE = (
     ("campaign", "list"),
@@ -207,8 +207,8 @@ def test_a_person_decides_on_a_single_send_that_is_unknown(
     assert len(server.gateway.journal) == 2
 
 
-def test_the_outbox_of_the_readme_is_part_of_its_callers_transaction(inside: Run, ledger: str) -> None:
-    (example,) = re.findall(r"^BEGIN;\n.*?COMMIT;$", README, re.MULTILINE | re.DOTALL)
+def test_the_outbox_of_the_guide_is_part_of_its_callers_transaction(inside: Run, ledger: str) -> None:
+    (example,) = re.findall(r"^BEGIN;\n.*?COMMIT;$", read_chapter("sends", "en"), re.MULTILINE | re.DOTALL)
     good(inside, "ledger", "migrate")
     with psycopg.connect(ledger, autocommit=True) as connection:
         connection.execute("CREATE TEMPORARY TABLE orders (id integer, shipped_at timestamptz)")

@@ -340,8 +340,10 @@ def test_a_csv_for_excel_is_utf8_whatever_the_output_is(
     environment = {**bare_environment, "PYTHONIOENCODING": "ascii"}
     words = ("optouts", "export", "--excel", "--ledger", "a.db")
     finished = outside(*words, env=environment, text=False, encoding=None)
-    assert "Liste d'été.csv".encode() in finished.stdout
-    assert finished.stdout.startswith(b"\xef\xbb\xbf")
+    printed: object = finished.stdout
+    assert isinstance(printed, bytes)
+    assert "Liste d'été.csv".encode() in printed
+    assert printed.startswith(b"\xef\xbb\xbf")
 
 
 @pytest.mark.usefixtures("files")

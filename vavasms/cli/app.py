@@ -5,7 +5,7 @@ It is read after the language was chosen.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from attrs import frozen
 from cyclopts import App, Group
@@ -13,10 +13,6 @@ from cyclopts import App, Group
 from vavasms.cli.commands.sandbox import MAGIC_HELP
 from vavasms.i18n import gettext as _
 from vavasms.version import __version__
-
-if TYPE_CHECKING:
-    from cyclopts.help import HelpPanel
-    from rich.console import Console, ConsoleOptions
 
 _EPILOGUE = (
     _(
@@ -70,12 +66,12 @@ def _tell_usage(*words: str) -> str:
 class _HelpFormatter:
     """How help is printed; what prints it is imported when it does."""
 
-    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
+    def __call__(self, console: Any, options: Any, panel: Any) -> None:
         from vavasms.cli.help import show_panel
 
         show_panel(console, options, panel)
 
-    def render_usage(self, console: Console, _options: ConsoleOptions, usage: str) -> None:
+    def render_usage(self, console: Any, _options: Any, usage: str) -> None:
         from vavasms.cli.help import show_usage
 
         show_usage(console, usage)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from cyclopts.help import DefaultFormatter, DescriptionRenderer, HelpEntry, HelpPanel
 from cyclopts.help.specs import ColumnSpec, DefaultStyled, get_default_parameter_columns
+from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import Console, ConsoleOptions
 
 #: What stands for a value. The names of arguments, which cyclopts makes of Python's, are among them.
 PLACEHOLDERS = (

@@ -30,7 +30,7 @@ def read_message(message: str | None, message_file: str | None) -> str:
     """
     if message is not None and message_file is not None:
         raise InvalidInputError(
-            _("Give --message or --message-file, not both. Nothing was sent."), error_code="usage.exclusive"
+            _("Give --message or --message-file, not both. Nothing was sent."), error_code="usage.options"
         )
     if message_file is not None and message_file != "-":
         return _read_file(Path(message_file))

@@ -112,7 +112,7 @@ def resolve(
     if mark_sent and resend:
         raise InvalidInputError(
             _("--mark-sent and --resend exclude each other. Nothing was changed."),
-            error_code="usage.exclusive",
+            error_code="usage.options",
             outcome=None,
         )
 
@@ -200,7 +200,7 @@ async def _find(ledger: Ledger, key: str, account: str | None) -> SendRecord:
                 account=repr(account),
                 key=repr(key),
             )
-        raise InvalidInputError(sentence, error_code="idempotency.no_send", outcome=None)
+        raise InvalidInputError(sentence, error_code="idempotency.not_found", outcome=None)
     return record
 
 

@@ -67,7 +67,7 @@ async def _show_picture(request: Request) -> Response:
 
 
 def _anchor_headings(tokens: list[Token]) -> None:
-    """Give headings the anchors that they have where the repository is browsed."""
+    """Set the anchors that headings have where the repository is browsed."""
     for heading, inline in pairwise(tokens):
         if heading.type == "heading_open":
             heading.attrSet("id", _is_no_word("", inline.content.casefold()).replace(" ", "-"))
