@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 
 import vavasms
 from tests.test_error_codes import CLASSES, calls
+from tests.words_english import english_words
 
 ROOT = Path(vavasms.__file__).parent
 #: Calls whose words a person reads; the number of their leading arguments that are sentences.
@@ -67,3 +70,30 @@ def test_what_is_made_of_the_code_is_what_the_code_says(script: str) -> None:
     run = [sys.executable, f".ci/{script}", "--check"]
     made = subprocess.run(run, cwd=ROOT.parent, capture_output=True, text=True, check=False, env=None)
     assert made.returncode == 0, made.stdout + made.stderr
+
+
+#: What a sentence in French names as it is called: values, arguments, functions, the words of a program.
+NAMES = re.compile(r"\{\w+\}|\w*_\w*|\w+\([^)]*\)|\w+=\S*|\xab[^\xbb]*\xbb|^\w+(?= est )")
+#: Python's, and what is typed.
+CALLED_SO = {"with", "yes"}
+
+
+def test_no_english_word_is_left_in_the_french() -> None:
+    with (ROOT / "i18n/fr.po").open("rb") as file:
+        catalogue = read_po(file, locale="fr")
+    said = [text for entry in catalogue if entry.id for text in as_list(entry.string)]
+    assert len(said) > 1_400
+    left = {text: set(english_words(NAMES.sub(" ", text))) - CALLED_SO for text in said}
+    assert {text: words for text, words in left.items() if words} == {}
+
+
+def test_french_has_its_spaces() -> None:
+    """A no-break space stands before `: ; ! ? %` and within guillemets."""
+    with (ROOT / "i18n/fr.po").open("rb") as file:
+        catalogue = read_po(file, locale="fr")
+    said = [text for entry in catalogue if entry.id for text in as_list(entry.string)]
+    assert [text for text in said if re.search(r"\w [:;!?%](?!\w)|\xab | \xbb", text)] == []
+
+
+def as_list(string: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (string,) if isinstance(string, str) else string
