@@ -36,7 +36,7 @@ _SAME = (
     re.compile(r"[│╭╰╮╯─]"),
     # What is typed: an example, the values of an option.
     re.compile(r"^Exemple\s: .*$", re.MULTILINE),
-    re.compile(r"\[(?:--[a-z-]+ |choix\s: )[^]]*\]"),
+    re.compile(r"\[(?:--[a-z-]+ |choix\s: |par\s+défaut\s: )[^]]*\]"),
     re.compile(r"`[^`]*`"),
     re.compile(r"##\w+##"),
     re.compile(rf"\bvavasms(?:\s+(?:{_COMMANDS})\b)*"),

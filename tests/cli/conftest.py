@@ -13,7 +13,6 @@ import pytest
 
 from vavasms.cli import run
 from vavasms.cli.commands.sandbox_serve import draw
-from vavasms.i18n import set_language
 from vavasms.sandbox import Gateway, SandboxServer
 
 Finished = subprocess.CompletedProcess[str]
@@ -65,9 +64,7 @@ def database(postgres: str) -> str:
 
 
 @pytest.fixture
-def inside(
-    bare_environment: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Finished]]:
+def inside(bare_environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
     """Run a command in this process."""
 
     def call(*arguments: str) -> Finished:
@@ -76,9 +73,7 @@ def inside(
         printed = capsys.readouterr()
         return Finished(arguments, code, printed.out, printed.err)
 
-    yield call
-    # Other tests go by the environment.
-    set_language(None)
+    return call
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 READING = {"--phone-column", "--sheet", "--encoding", "--region", "--repair"}
 #: Commands that lack an option of their sisters, each with its reason.
 EXCEPTIONS = {
+    ("guide", "--json"): "it prints Markdown",
     ("optouts export", "--json"): "it prints CSV; `optouts list --json` prints the same",
     ("campaign run", "--refused"): "`campaign plan` writes the file, before anything is sent",
 }

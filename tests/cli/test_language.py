@@ -11,11 +11,17 @@ from pathlib import Path
 
 import anyio
 import pytest
+from cyclopts import CycloptsError
+from cyclopts.help import HelpEntry, HelpPanel, InlineText
+from rich.console import Console
+from rich.text import Text
 
 from tests.words_english import WORDS, english_words
 from vavasms.cli import output, prompts
 from vavasms.cli.app import COMMANDS
+from vavasms.cli.help import show_panel
 from vavasms.cli.language import find_language, take_language
+from vavasms.cli.usage_errors import explain
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import language_set
 from vavasms.ledger.models import BatchRecord
@@ -138,6 +144,30 @@ def test_the_whole_help_in_french_holds_no_english_word(bare_environment: dict[s
 
 
 @pytest.mark.parametrize(
+    ("language", "row"),
+    [
+        ("en", "--x TEXT  Was. [choices: a, b] [env var: A_B] [default: 1] [required]"),
+        ("fr", "--x TEXTE  Was. [choix\xa0: a, b] [variable\xa0: A_B] [par défaut\xa0: 1] [obligatoire]"),
+    ],
+)
+def test_the_brackets_of_an_option_are_said_in_both(language: str, row: str) -> None:
+    entry = HelpEntry(
+        positive_names=("--x",),
+        metavar="TEXT",
+        description=InlineText(Text("Was.")),
+        choices=("a", "b"),
+        env_var=("A_B",),
+        default="1",
+        required=True,
+    )
+    console = Console(file=io.StringIO(), width=120)
+    with language_set(language):
+        show_panel(console, console.options, HelpPanel(format="parameter", title="T", entries=[entry]))
+    assert isinstance(console.file, io.StringIO)
+    assert row in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("Nothing was sent.", ["nothing", "was", "sent"]),
@@ -195,6 +225,16 @@ def files(bare_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("VAVASMS_LEDGER", "none.db")
     Path("list.csv").write_text("tel;nom\n0700000001;A\n0700000001;B\n0700000002;C;D\n", encoding="utf-8")
     Path("latin.txt").write_bytes("Théo".encode("latin-1"))
+
+
+def test_a_mistake_of_a_kind_that_we_do_not_know_is_told_all_the_same() -> None:
+    error = CycloptsError(msg="a password", command_chain=["sends", "list"])
+    command = "`vavasms sends list`"
+    assert explain(error) == (
+        f"The words of {command} cannot be read: see `vavasms sends list --help`. Nothing was sent"
+    )
+    with language_set("fr"):
+        assert explain(error).startswith(f"Les mots de {command} ne peuvent pas être lus")
 
 
 @pytest.mark.usefixtures("files")

@@ -339,7 +339,7 @@ COMMANDS = (
     Command(
         name="guide",
         path="vavasms.cli.commands.guide:guide",
-        usage="[TOPIC]",
+        usage=_("[TOPIC]"),
         sentence=_("Read the guide, a chapter at a time."),
         example="vavasms guide start",
         group=_OTHER,

@@ -13,7 +13,7 @@ from vavasms.cli.params import flag
 from vavasms.i18n import gettext as _
 
 Excel = Annotated[
-    bool, flag(_("Write the CSV for Excel in French: semicolons, decimal comma, UTF-8."), name="--excel")
+    bool, flag(_("Write the CSV as Excel in French opens it: with semicolons."), name="--excel")
 ]
 DELIMITER = ";"
 

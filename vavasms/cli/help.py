@@ -34,6 +34,7 @@ PLACEHOLDERS = (
     N_("TEXT"),
     N_("TIME"),
     N_("TO"),
+    N_("TOPIC"),
     N_("URL"),
     N_("XOF"),
     N_("ZONE"),

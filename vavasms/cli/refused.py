@@ -66,7 +66,8 @@ class RefusedFile:
         row, phone, cells = contact
         whole = list(map(_guard, cells or (phone,)))
         whole[self._phone or 0] = keep_digits(_guard(phone)) if self._excel else _guard(phone)
-        self._writer.writerow([row, reason, *whole[self._skipped :]])
+        # For people: who reads this file mends it.
+        self._writer.writerow([row, _(reason), *whole[self._skipped :]])
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def open_refused(path: str | None, contacts: str, *, excel: bool = False) -> Ite
     if path is None and excel:
         raise InvalidInputError(
             _("--excel says how --refused is written: add --refused FILE. Nothing was sent."),
-            error_code="usage.words",
+            error_code="usage.options",
         )
     if path is None:
         yield None

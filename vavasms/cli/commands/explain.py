@@ -28,7 +28,7 @@ def explain(
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Explain an error: what happened, whether anything was sent, what to do."""
+    """Explain an error by its code: what happened, what was sent, what to do."""
     entries = list(explanations().values()) if code is None else [_find(code)]
     if as_json:
         for entry in entries:

@@ -25,7 +25,10 @@ def guide(
     ] = INDEX,
     /,
 ) -> None:
-    """Show a chapter of the guide; as Markdown where it is not read on a terminal."""
+    """Read the guide, a chapter at a time.
+
+    It is Markdown where it is not read on a terminal.
+    """
     try:
         text = read_chapter(topic, current_language())
     except KeyError:

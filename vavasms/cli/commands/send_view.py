@@ -15,6 +15,7 @@ from vavasms.cli.shell import quote
 from vavasms.i18n import format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
+from vavasms.ledger.kept import say_stored
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.states import OUTCOMES, BatchState
 
@@ -70,7 +71,7 @@ def tell_outcome(record: SendRecord) -> Text:
     people = ngettext("{n} recipient", "{n} recipients", len(record.recipients))
     names = {"key": output.clean(record.key), "people": people, "state": output.PLACE}
     if record.error:
-        detail = output.clean(_(record.error))
+        detail = output.clean(say_stored(record.error))
         line = _("The send {key} to {people} is {state}: {detail}", detail=detail, **names)
     elif record.lot_id:
         line = _("The send {key} to {people} is {state}: lot {lot}", lot=output.clean(record.lot_id), **names)
@@ -118,8 +119,9 @@ def show_choice(unknown: Sequence[SendRecord], options: str) -> None:
     output.say(textwrap.fill(sentence, _WIDTH))
     sent, not_sent = _("If it was sent:"), _("If it was not sent:")
     width = max(len(sent), len(not_sent))
-    output.say(f"{sent:<{width}}  vavasms sends resolve {name} --mark-sent{options}")
-    output.say(f"{not_sent:<{width}}  vavasms sends resolve {name} --resend{options}")
+    command = f"vavasms sends resolve {name}"
+    output.say(f"{sent:<{width}}  {command} --mark-sent{options}")
+    output.say(f"{not_sent:<{width}}  {command} --resend{options}")
 
 
 def _describe(record: SendRecord) -> Iterable[tuple[str, str | None]]:
@@ -138,7 +140,7 @@ def _describe(record: SendRecord) -> Iterable[tuple[str, str | None]]:
     yield _("Lot"), record.lot_id
     yield _("Message ids"), ", ".join(record.message_ids)
     yield _("Gateway"), record.description
-    yield _("Error"), _(record.error) if record.error else None
+    yield _("Error"), say_stored(record.error) if record.error else None
 
 
 def _tell_people(record: SendRecord) -> str:

@@ -27,23 +27,15 @@ from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import ngettext
+from vavasms.ledger.kept import say_stored
 from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.send_record import SendRecord
-from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import SLOTS, OutboxWorker
 
 _NOTICES = (
     N_("Stopping: finishing what is under way. Another signal does not wait."),
     N_("Stopped at once: what is under way and was not answered becomes unknown."),
 )
-_STATES = {
-    CampaignState.LOADING: N_("loading"),
-    CampaignState.QUEUED: N_("queued"),
-    CampaignState.RUNNING: N_("running"),
-    CampaignState.PAUSED: N_("paused"),
-    CampaignState.CANCELLED: N_("cancelled"),
-    CampaignState.DONE: N_("done"),
-}
 
 
 def worker(
@@ -99,13 +91,14 @@ class ProgressPrinter:
 
     def end(self, status: CampaignStatus) -> None:
         """Print what became of a campaign."""
-        names = {"id": output.clean(status.id), "state": _(_STATES[status.state])}
-        names["outcomes"] = output.PLACE
+        # Marked where the states are.
+        is_state = "is " + status.state.value
+        names = {"id": output.clean(status.id), "is_state": _(is_state), "outcomes": output.PLACE}
         if status.reason:
-            why = output.clean(_(status.reason))
-            line = _("The campaign {id} is {state} ({why}): {outcomes}", why=why, **names)
+            why = output.clean(say_stored(status.reason))
+            line = _("The campaign {id} {is_state} ({why}): {outcomes}", why=why, **names)
         else:
-            line = _("The campaign {id} is {state}: {outcomes}", **names)
+            line = _("The campaign {id} {is_state}: {outcomes}", **names)
         self._print({"event": "end", **make_object(status)}, output.fill(line, tell_outcomes(status)))
 
     def settle(self, record: SendRecord) -> None:
