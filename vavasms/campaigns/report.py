@@ -108,15 +108,9 @@ def format_csv(report: RecipientReport) -> str:
     return csv_line(_cells(report))
 
 
-def format_excel(report: RecipientReport) -> str:
-    """Write a recipient as one line of CSV as Excel in French reads it: with semicolons."""
-    return csv_line(_cells(report), excel=True)
-
-
-def csv_line(cells: Collection[str | None], *, excel: bool = False) -> str:
+def csv_line(cells: Collection[str | None]) -> str:
     """Write a line of CSV that no spreadsheet and no terminal obeys; None is an empty cell."""
-    writer = _excel_writer if excel else _writer
-    line: str = writer.writerow([_guard(cell or "") for cell in cells])
+    line: str = _writer.writerow([_guard(cell or "") for cell in cells])
     return line
 
 
@@ -170,4 +164,3 @@ class _Echo:
 
 
 _writer = csv.writer(_Echo(str), lineterminator="\n")
-_excel_writer = csv.writer(_Echo(str), delimiter=";", lineterminator="\n")

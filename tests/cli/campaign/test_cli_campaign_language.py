@@ -103,13 +103,15 @@ def test_a_report_as_csv_and_as_json_is_the_same_in_both_languages(inside: Run, 
     assert in_french("accepted") in shown
 
 
-def test_excel_gets_semicolons_and_a_mark_and_the_very_values(inside: Run, ledger: Path) -> None:
+def test_excel_gets_semicolons_a_mark_and_all_digits_of_a_number(inside: Run, ledger: Path) -> None:
     name = send(inside)
     plain = inside("campaign", "report", name, "--format", "csv").stdout
     excel = inside("campaign", "report", name, "--format", "csv", "--excel").stdout
     assert excel.startswith("\ufeffrecipient;outcome;message_id;lot_id;error;delivery\n")
     rows = list(csv.reader(io.StringIO(excel.removeprefix("\ufeff")), delimiter=";"))
-    assert rows == list(csv.reader(io.StringIO(plain)))
+    (_, *plain_rows) = csv.reader(io.StringIO(plain))
+    # Else Excel makes 2,25E+12 of a number, and its digits are gone.
+    assert rows[1:] == [[f'="{number}"', *cells] for number, *cells in plain_rows]
 
 
 @pytest.mark.parametrize("form", [(), ("--format", "json"), ("--format", "csv", "--json")])

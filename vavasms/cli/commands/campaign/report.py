@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -14,28 +13,24 @@ from vavasms.campaigns.report import (
     RecipientReport,
     csv_line,
     format_csv,
-    format_excel,
     format_json,
     format_text,
     read_report,
 )
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.status_view import count_outcome, count_outcomes
+from vavasms.cli.excel import Excel, print_mark, write_line
 from vavasms.cli.ledger_option import LedgerPath, run_on_ledger
-from vavasms.cli.params import CampaignId, JsonFlag, flag
+from vavasms.cli.params import CampaignId, JsonFlag
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import ngettext
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import CampaignStatus
 
-#: The mark by which Excel knows UTF-8.
-_MARK = "\ufeff"
-
 _FORMATS: dict[str, Callable[[RecipientReport], str]] = {
     "text": format_text,
     "csv": format_csv,
-    "excel": format_excel,
     "json": format_json,
 }
 
@@ -48,7 +43,7 @@ def report(
         Literal["text", "csv", "json"],
         Parameter(name="--format", help=_("For people, for spreadsheets, or an object a line for programs.")),
     ] = "text",
-    excel: Annotated[bool, flag(_("Write the CSV as Excel in French opens it: with semicolons."))] = False,
+    excel: Excel = False,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -58,28 +53,23 @@ def report(
         raise InvalidInputError(
             _("--excel is for CSV only: add --format csv."), error_code="usage.options", outcome=None
         )
-    if excel:
-        stream: Any = sys.stdout
-        with suppress(AttributeError):  # a stream that some host program put there
-            stream.reconfigure(encoding="utf-8")
-    status, written = run_on_ledger(
-        ledger, lambda opened: _write(opened, campaign_id, "excel" if excel else chosen)
-    )
+    status, written = run_on_ledger(ledger, lambda opened: _write(opened, campaign_id, chosen, excel=excel))
     if written < status.recipients:
         output.warn(_("The numbers of this campaign are forgotten: only its counts are left"))
     if chosen == "text":
         _summarize(status)
 
 
-async def _write(ledger: Ledger, campaign_id: str, form: str) -> tuple[CampaignStatus, int]:
+async def _write(ledger: Ledger, campaign_id: str, form: str, *, excel: bool) -> tuple[CampaignStatus, int]:
     line, written, out = _FORMATS[form], 0, sys.stdout
+    adapt = write_line if excel else str
     await ledger.status(campaign_id)
+    if excel:
+        print_mark()
     if form == "csv":
-        out.write(csv_line(COLUMNS))
-    if form == "excel":
-        out.write(_MARK + csv_line(COLUMNS, excel=True))
+        out.write(adapt(csv_line(COLUMNS)))
     async for recipient in read_report(ledger, campaign_id):
-        out.write(line(recipient))
+        out.write(adapt(line(recipient)))
         written += 1
     return await ledger.status(campaign_id), written
 
