@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[1]
 GUIDE = Path(vavasms.__file__).parent / "guide"
 PAGES = sorted(GUIDE.glob("*/*.md"))
 NAMES = sorted(page.name for page in PAGES if page.parent.name == "en")
-#: The same in both languages, byte for byte; `text` is what a command prints, or a figure with words in it.
+#: The same in both languages, byte for byte; `text` is what a command prints in the language of its reader,
+#: or a figure with words in it.
 SAME = {"python", "sh", "csv", "sql"}
 #: Why a block is not run. Whatever can be run is.
 REASONS = {"installs", "runs until Ctrl-C", "needs PostgreSQL", "asks a person", "needs an account"}
@@ -53,8 +54,8 @@ def read(language: str, name: str) -> Document:
 
 
 def is_checked(block: Block) -> bool:
-    """Whether a block has to be the same in both languages: text only where it is held against an output."""
-    return block.language in SAME or block.mark == "output" or block.marked("file") is not None
+    """Whether a block has to be the same in both languages: text only where it is a file."""
+    return block.language in SAME or block.marked("file") is not None
 
 
 def test_both_languages_have_the_same_chapters() -> None:
@@ -217,8 +218,8 @@ def server() -> Iterator[SandboxServer]:
 @pytest.fixture
 def make_reader(
     server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[bool], Reader]:
-    """Return what makes a reader, with the sandbox's account or with none yet."""
+) -> Callable[[str, bool], Reader]:
+    """Return what makes a reader of a language, with the sandbox's account or with none yet."""
     folder, home, programs = (tmp_path / name for name in ("folder", "home", "programs"))
     for path in (folder, home, programs):
         path.mkdir()
@@ -240,7 +241,8 @@ def make_reader(
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
-    def make(has_account: bool) -> Reader:
+    def make(language: str, has_account: bool) -> Reader:
+        monkeypatch.setenv("VAVASMS_LANG", language)
         bare = dict(os.environ)
         for name, value in server.settings.items():
             monkeypatch.setenv(name, value)
@@ -256,11 +258,12 @@ def make_reader(
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="the chapters are written for a POSIX shell")
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_chapter_can_be_followed_from_top_to_bottom(
-    name: str, make_reader: Callable[[bool], Reader]
+    language: str, name: str, make_reader: Callable[[str, bool], Reader]
 ) -> None:
-    blocks = list(read("en", name).blocks())
+    blocks = list(read(language, name).blocks())
     gets_account = any("export VAVASMS_BASE_URL=" in block.code for block in blocks)
-    reader = make_reader(not gets_account)
+    reader = make_reader(language, not gets_account)
     for block in blocks:
         reader.follow(block)
