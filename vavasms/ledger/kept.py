@@ -14,7 +14,7 @@ from vavasms.i18n import _load, current_language, gettext, ngettext
 _FEWEST_LETTERS = 10
 #: The gateway's own words come after ours.
 _match_added = re.compile(r"(.*[.?!]) \((.*)\)", re.DOTALL).fullmatch
-_match_error = re.compile(r"([A-Z]\w*): (.*)", re.DOTALL).fullmatch
+_match_error = re.compile(r"([A-Z]\w*Error): (.*)", re.DOTALL).fullmatch
 _match_waiting = re.compile(r"([\d,]+) batch(?:es)? waits? to be sent again").fullmatch
 
 
@@ -29,15 +29,14 @@ def say_stored(text: str) -> str:
 
 @lru_cache(maxsize=256)
 def _say_in(text: str, _language: str) -> str:
-    # A list of thousands has few such sentences.
-    known = _say(text)
-    if known is not None:
-        return known
+    # A list of thousands has few such sentences. What is put around ours comes off first: a template of few
+    # letters would fit the whole.
     if named := _match_error(text):
         return f"{named[1]}\xa0: {say_stored(named[2])}"
     if added := _match_added(text):
         return f"{say_stored(added[1])} ({added[2]})"
-    return text
+    known = _say(text)
+    return text if known is None else known
 
 
 def _say(text: str) -> str | None:
@@ -48,8 +47,10 @@ def _say(text: str) -> str | None:
         n = int(waiting[1].replace(",", ""))
         return ngettext("{n} batch waits to be sent again", "{n} batches wait to be sent again", n)
     # gettext finds by whole sentences only.
-    sentences = getattr(_load(current_language()), "_catalog", {})
-    found = find_template(text, (sentence for sentence in sentences if isinstance(sentence, str)))
+    sentences = [text for text in getattr(_load(current_language()), "_catalog", {}) if isinstance(text, str)]
+    # What follows a sentence first: the one before it may end with anybody's words.
+    added = [template for template in sentences if template.startswith("{sentence} ")]
+    found = find_template(text, added) or find_template(text, sentences)
     if found is None:
         return None
     template, values = found
