@@ -17,12 +17,13 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.words_english import WORDS, english_words
-from vavasms.cli import output, prompts
+from vavasms.cli import _interrupted, output, prompts
 from vavasms.cli.app import COMMANDS
 from vavasms.cli.help import show_panel
 from vavasms.cli.language import find_language, take_language
 from vavasms.cli.usage_errors import explain
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 from vavasms.i18n import language_set
 from vavasms.ledger.models import BatchRecord
 from vavasms.ledger.sends import NewSend, SendClaim
@@ -349,10 +350,21 @@ def test_any_other_word_is_a_no(monkeypatch: pytest.MonkeyPatch, word: str, type
         prompts.confirm("?", word=word, yes=False)
 
 
-def test_a_word_of_its_own_is_typed_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_word_of_its_own_is_typed_as_it_stands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("recover\n"))
     with language_set("fr"):
         prompts.confirm("?", word="recover", yes=False)
+    assert "recover" in capsys.readouterr().err
+
+
+def test_a_note_made_in_french_is_told_to_programs_in_english() -> None:
+    interrupt = KeyboardInterrupt()
+    with language_set("fr"):
+        interrupt.add_note(_("vavasms: the call under way ended: {ended}", ended=_("the gateway took it.")))
+    with language_set("en"):
+        assert _interrupted(interrupt) == "Interrupted: the call under way ended: the gateway took it."
 
 
 def test_a_no_break_space_stays_one() -> None:

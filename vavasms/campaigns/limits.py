@@ -7,10 +7,10 @@ from decimal import Decimal
 from attrs import evolve
 
 from vavasms.campaigns.policy import dump_policy, load_policy
-from vavasms.campaigns.words import in_a_state
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
+from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignState
 
 

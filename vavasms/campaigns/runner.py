@@ -22,7 +22,6 @@ from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
-from vavasms.campaigns.words import in_a_state
 from vavasms.config import username_of
 from vavasms.endpoints import HasAccount, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
@@ -33,6 +32,7 @@ from vavasms.ledger.clock import SharedClock
 from vavasms.ledger.leases import check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, NewCampaign
 from vavasms.ledger.pending_writes import PendingWrites
+from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import OutboxWorker
 from vavasms.tracebacks import hide_frames_async

@@ -1,22 +1,10 @@
-"""Words for people that several places use: the states of a campaign, and why a row is left out. Pure."""
+"""Words that stand in several places, for the catalogue: states, outcomes, why a row is left out. Pure."""
 
 from __future__ import annotations
 
-from vavasms.i18n import Sentence
-from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.ledger.states import CampaignState
 
-#: Within a sentence, behind the campaign's name: French has to agree with it.
-_IN_A_STATE = {
-    CampaignState.LOADING: N_("is loading"),
-    CampaignState.QUEUED: N_("is queued"),
-    CampaignState.RUNNING: N_("is running"),
-    CampaignState.PAUSED: N_("is paused"),
-    CampaignState.CANCELLED: N_("is cancelled"),
-    CampaignState.DONE: N_("is done"),
-}
-#: The same, and the outcomes, standing alone.
+#: The states of a campaign, and the outcomes, standing alone.
 WORDS = (
     N_("loading"),
     N_("queued"),
@@ -60,8 +48,3 @@ REASONS = (
     N_("opted_out"),
     N_("capped"),
 )
-
-
-def in_a_state(state: CampaignState) -> Sentence:
-    """Return a campaign's state as it stands in a sentence: `is paused`."""
-    return _(_IN_A_STATE[state])

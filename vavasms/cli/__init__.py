@@ -100,9 +100,7 @@ def _code_of(error: BaseException) -> str:
 
 def describe(error: VavaSMSError) -> str:
     """Return what went wrong and, of a send, whether something was sent."""
-    message = error.args[0]
-    sentence = message.said_in(current_language()) if isinstance(message, Sentence) else str(message)
-    sentence = sentence.rstrip(".")
+    sentence = _say(error.args[0]).rstrip(".")
     if isinstance(error, InvalidInputError) and error.argument is not None:
         option = f"--{error.argument.replace('_', '-')}"
         # Whoever types an option knows no Decimal.
@@ -117,5 +115,10 @@ def describe(error: VavaSMSError) -> str:
 
 
 def _interrupted(error: KeyboardInterrupt) -> str:
-    notes = [note.removeprefix("vavasms: ") for note in getattr(error, "__notes__", ())]
+    notes = [_say(note).removeprefix("vavasms: ") for note in getattr(error, "__notes__", ())]
     return _("Interrupted: {note}", note=notes[0]) if notes else _("Interrupted")
+
+
+def _say(text: str) -> str:
+    """Return a sentence in the language of the moment: it may have been made in another."""
+    return text.said_in(current_language()) if isinstance(text, Sentence) else text

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from attrs import evolve, fields, frozen
 
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import Sentence, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.i18n import ngettext
 from vavasms.ledger.models import (
     LONGEST_DELAY,
     BatchRecord,
@@ -62,7 +62,8 @@ _STILL_GOING: Mapping[str, str] = MappingProxyType(
         "purged": N_("The campaign {id} {is_state}: it cannot be purged."),
     }
 )
-_IS_STATE: Mapping[CampaignState, str] = MappingProxyType(
+#: Within a sentence, behind the campaign's name: French has to agree with it.
+_IN_A_STATE: Mapping[CampaignState, str] = MappingProxyType(
     {
         CampaignState.LOADING: N_("is loading"),
         CampaignState.QUEUED: N_("is queued"),
@@ -216,9 +217,14 @@ def no_resending(campaign_id: str, *, purged: bool) -> InvalidInputError:
     )
 
 
+def in_a_state(state: CampaignState) -> Sentence:
+    """Return a campaign's state as it stands in a sentence: `is paused`."""
+    return _(_IN_A_STATE[state])
+
+
 def still_going(campaign_id: str, state: CampaignState, what: str) -> InvalidInputError:
     """Build the error of a campaign that is in no state for it: to be `loaded`, or `purged`."""
-    sentence = _(_STILL_GOING[what], id=repr(campaign_id), is_state=_(_IS_STATE[state]))
+    sentence = _(_STILL_GOING[what], id=repr(campaign_id), is_state=in_a_state(state))
     return InvalidInputError(sentence, error_code="campaign.state")
 
 

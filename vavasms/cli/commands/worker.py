@@ -29,6 +29,7 @@ from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import ngettext
 from vavasms.ledger.kept import say_stored
 from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.send_record import SendRecord
 from vavasms.sends.outbox_worker import SLOTS, OutboxWorker
 
@@ -91,9 +92,11 @@ class ProgressPrinter:
 
     def end(self, status: CampaignStatus) -> None:
         """Print what became of a campaign."""
-        # Marked where the states are.
-        is_state = "is " + status.state.value
-        names = {"id": output.clean(status.id), "is_state": _(is_state), "outcomes": output.PLACE}
+        names = {
+            "id": output.clean(status.id),
+            "is_state": in_a_state(status.state),
+            "outcomes": output.PLACE,
+        }
         if status.reason:
             why = output.clean(say_stored(status.reason))
             line = _("The campaign {id} {is_state} ({why}): {outcomes}", why=why, **names)

@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from vavasms.campaigns.policy import load_policy
-from vavasms.campaigns.words import in_a_state
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.status_view import count_outcomes, make_object, show_next, show_outcomes
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
@@ -21,7 +20,7 @@ from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.kept import say_stored
 from vavasms.ledger.models import Campaign, CampaignStatus
-from vavasms.ledger.rows import still_going
+from vavasms.ledger.rows import in_a_state, still_going
 from vavasms.ledger.states import CampaignState
 
 #: Kept in the ledger, as reasons.

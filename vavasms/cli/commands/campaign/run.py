@@ -15,7 +15,6 @@ from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner, nothing_left
 from vavasms.campaigns.sending.dispatcher import INTERRUPTED
-from vavasms.campaigns.words import in_a_state
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign import status_view
 from vavasms.cli.commands.campaign.options import Detach, RunOptions, find_place, read_campaign_text
@@ -33,6 +32,7 @@ from vavasms.i18n import ngettext
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.kept import say_stored
 from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignEvent, CampaignState, campaign_sources
 
 _NOTICES = (
