@@ -426,7 +426,8 @@ async def test_a_compressed_reply_is_read_and_one_that_is_not_whole_is_unknown(
         (OK, "utf-8"),
         (OK, "identity"),
         (OK, ""),
-        (gzip.compress(zlib.compress(OK)), "deflate, gzip"),
+        # The time in its header is part of the test's name, and each worker compresses at another second.
+        (gzip.compress(zlib.compress(OK), mtime=0), "deflate, gzip"),
         (zlib.compress(OK)[2:-4], "deflate"),
     ],
 )
