@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from urllib.parse import unquote, urljoin
 
 import httpx
@@ -29,15 +30,16 @@ def test_the_guide_opens_in_the_language_of_the_browser(sandbox: SandboxServer, 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_link_and_picture_of_the_guide_is_there(sandbox: SandboxServer, language: str) -> None:
+    open_page = cache(lambda path: fetch(sandbox, path))
     for name in ("index", *CHAPTERS):
-        page = fetch(sandbox, f"/guide/{language}/{name}.md")
+        page = open_page(f"/guide/{language}/{name}.md")
         assert page.status_code == 200, name
         assert "<!--" not in page.text
         for link in re.findall(r'(?:href|src)="([^"]+)"', page.text):
             if "://" in link:
                 continue
             path, _, anchor = unquote(urljoin(f"/guide/{language}/{name}.md", link)).partition("#")
-            target = fetch(sandbox, path)
+            target = open_page(path)
             assert target.status_code == 200, (name, link)
             assert not anchor or f'id="{anchor}"' in target.text, (name, link)
 

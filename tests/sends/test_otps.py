@@ -243,7 +243,9 @@ async def test_not_sent_is_given_back_and_rejected_and_unknown_count(
             await sms.send_otp("2250700000905")
 
 
-async def test_no_network_costs_no_code(sandbox: SandboxServer, ledger: Path | None) -> None:
+async def test_no_network_costs_no_code(
+    sandbox: SandboxServer, ledger: Path | None, no_backoff: None
+) -> None:
     async with opened(
         sandbox, base_url="http://127.0.0.1:9/api", ledger=ledger, otp_limits=OtpLimits()
     ) as sms:

@@ -14,6 +14,7 @@ import anyio
 from attrs import define, field
 
 from vavasms.errors import (
+    ConfigurationError,
     InvalidInputError,
     LedgerError,
     NotSentError,
@@ -94,8 +95,8 @@ class SingleSender:
         token = token_hex(16)
         try:
             return await self.store.begin(new, token=token, now=self.clock())
-        except InvalidInputError:
-            # The ledger answered: nothing was claimed.
+        except (ConfigurationError, InvalidInputError):
+            # Refused before anything was written, or by the ledger's answer: nothing was claimed.
             raise
         except BaseException as error:
             # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
