@@ -16,6 +16,8 @@ from anyio.to_thread import run_sync
 from attrs import define, field
 
 from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import language_set
 from vavasms.storage.queries import Migration
 from vavasms.storage.sqlite.database import Database
 
@@ -170,8 +172,35 @@ async def test_a_commit_that_fails_fails_for_all_and_nothing_of_it_is_there(
                 tasks.start_soon(attempt, work)
             await anyio.wait_all_tasks_blocked()
             gate.go.set()
-    assert len(failed) == 3
+    # Each has one of its own: what one caller notes in it is not said to another.
+    assert len({id(error) for error in failed}) == 3
     assert await texts(database) == ["gate"]
+
+
+async def test_each_error_is_in_the_language_of_the_task_that_wrote(
+    database: Database, disk: Disk, gate: Gate
+) -> None:
+    said: dict[str, list[str]] = {"en": [], "fr": []}
+
+    def refuse(connection: sqlite3.Connection) -> None:
+        raise LedgerError(_("The ledger is closed: nothing more is sent."))
+
+    async def attempt(language: str, work: Callable[[sqlite3.Connection], object]) -> None:
+        with language_set(language), pytest.raises(LedgerError) as caught:
+            await database.write(work)
+        said[language].append(str(caught.value))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(database.write, gate)
+            await gate.wait()
+            for work in (refuse, insert("gate")):
+                for language in ("fr", "en"):
+                    tasks.start_soon(attempt, language, work)
+            await anyio.wait_all_tasks_blocked()
+            gate.go.set()
+    assert sorted(sentence.partition(" ")[0] for sentence in said["en"]) == ["The", "The"]
+    assert sorted(sentence.partition(" ")[0] for sentence in said["fr"]) == ["La", "Le"]
 
 
 async def test_after_a_failed_commit_the_next_one_is_taken(database: Database, disk: Disk) -> None:

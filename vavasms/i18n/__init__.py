@@ -95,6 +95,11 @@ def in_english(text: str) -> str:
     return text.english if isinstance(text, Sentence) else text
 
 
+def translate(text: str) -> str:
+    """Return a sentence in the language of the moment; it may have been made in another."""
+    return text.said_in(current_language()) if isinstance(text, Sentence) else text
+
+
 def without_stop(text: str) -> str:
     """Return a sentence without its full stop, to stand within another one."""
     return text.without_stop() if isinstance(text, Sentence) else text.rstrip(".")
@@ -106,15 +111,23 @@ def current_language() -> str:
     return block or _program or read_language(os.environ.get("VAVASMS_LANG", "")) or "en"
 
 
-def set_language(language: str | None) -> None:
-    """Set the language of this program; None leaves it to `VAVASMS_LANG` again."""
+def set_language(language: str | None) -> str | None:
+    """Set the language of this program and return the one before; None leaves it to `VAVASMS_LANG`.
+
+    Raises `ValueError` for one that we do not speak.
+    """
     global _program
-    _program = language
+    before, _program = _program, None if language is None else _check_language(language)
+    return before
 
 
 @contextmanager
 def language_set(language: str) -> Iterator[None]:
-    """Set the language while the block runs, for this task only."""
+    """Set the language while the block runs, for this task only.
+
+    Raises `ValueError` for one that we do not speak.
+    """
+    language = _check_language(language)
     # Here, since a program that speaks one language needs none.
     from contextvars import ContextVar
 
@@ -127,11 +140,24 @@ def language_set(language: str) -> Iterator[None]:
         block.reset(token)
 
 
+def _check_language(text: str) -> str:
+    # Here, and not when a sentence is made: that would come in place of the error that it speaks of.
+    language = read_language(text)
+    if language is None:
+        raise ValueError(f"{text!r} is none of {', '.join(LANGUAGES)}")
+    return language
+
+
 @lru_cache(maxsize=32)
 def read_language(text: str) -> str | None:
     """Return the language that a locale names (`fr`, `fr_CI.UTF-8`, `C`), or None for one we do not speak."""
     code = text.replace("-", "_").partition("_")[0].partition(".")[0].casefold()
     return code if code in LANGUAGES else None
+
+
+def known_sentences(language: str) -> list[str]:
+    """Return the English sentences that a language has a translation of, plurals not among them."""
+    return [text for text in getattr(_load(language), "_catalog", {}) if isinstance(text, str)]
 
 
 def format_number(value: float | Decimal, language: str | None = None) -> str:

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from vavasms.errors import LedgerError
 from vavasms.i18n import gettext as _
+from vavasms.i18n import translate
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,7 +41,8 @@ class _Call(Generic[T, R]):
         """Return the result, or raise what went wrong."""
         if self.error is not None:
             sentence, code = self.error
-            raise LedgerError(sentence, error_code=code)
+            # It was made in the language of the task that wrote for all.
+            raise LedgerError(translate(sentence), error_code=code)
         return self.result  # type: ignore[return-value]  # set where there is no error
 
 

@@ -13,13 +13,14 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
 from anyio.to_thread import run_sync
-from attrs import define
+from attrs import define, field
 
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
@@ -43,6 +44,8 @@ class _Job(Generic[T]):
     """One piece of work that waits for a commit."""
 
     work: Callable[[sqlite3.Connection], T]
+    #: The one that gave it: its errors speak the language of that task, whichever task commits.
+    context: Context = field(factory=copy_context)
     done: bool = False
     result: T | None = None
     error: Exception | None = None
@@ -245,9 +248,9 @@ class Database:
             try:
                 self._commit(jobs)
             except Exception as error:  # noqa: BLE001  MemoryError too: nothing may pass for committed
-                failure = explain(error)
                 for job in jobs:
-                    job.error = job.error or failure
+                    # One for each: who catches it says of its own send what became of it.
+                    job.error = job.error or job.context.run(explain, error)
             finally:
                 for job in jobs:
                     job.done = True
@@ -279,13 +282,13 @@ def explain(error: Exception) -> LedgerError:
 def _run(writer: sqlite3.Connection, job: _Job[Any]) -> None:
     writer.execute("SAVEPOINT job")
     try:
-        job.result = job.work(writer)
+        job.result = job.context.run(job.work, writer)
     except Exception as error:
         if not writer.in_transaction:
             # The disk is full: SQLite took back the whole transaction, other jobs' work too.
             raise
         writer.execute("ROLLBACK TO job")
-        job.error = explain(error) if isinstance(error, sqlite3.Error) else error
+        job.error = job.context.run(explain, error) if isinstance(error, sqlite3.Error) else error
     writer.execute("RELEASE job")
 
 
