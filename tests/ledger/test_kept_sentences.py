@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from vavasms.i18n import gettext as _
-from vavasms.i18n import language_set, ngettext
-from vavasms.ledger.kept import find_template, say_stored
+from vavasms.i18n import known_sentences, language_set, ngettext
+from vavasms.ledger.kept import find_template, say_error, say_reason
 
 FLOOR = "the balance of {balance} XOF comes down to the floor of {floor}"
 
@@ -22,16 +22,16 @@ def in_french() -> Iterator[None]:
 @pytest.mark.parametrize("text", ["", "paused by hand", "NotSentError: Nobody listens there.", "anything"])
 def test_in_english_a_kept_sentence_stays_as_it_is(text: str) -> None:
     with language_set("en"):
-        assert say_stored(text) == text
+        assert say_reason(text) == text
 
 
 def test_a_constant_is_said_as_the_catalogue_has_it(in_french: None) -> None:
-    assert say_stored("paused by hand") == _("paused by hand")
+    assert say_reason("paused by hand") == _("paused by hand")
 
 
 def test_a_sentence_with_values_is_said_with_the_same_values(in_french: None) -> None:
     kept = "the balance of 12.5 XOF comes down to the floor of 99"
-    assert say_stored(kept) == _(FLOOR, balance="12.5", floor="99")
+    assert say_reason(kept) == _(FLOOR, balance="12.5", floor="99")
 
 
 @pytest.mark.parametrize("n", [1, 2, 1200])
@@ -39,18 +39,36 @@ def test_batches_that_wait_are_counted(in_french: None, n: int) -> None:
     with language_set("en"):
         kept = str(ngettext("{n} batch waits to be sent again", "{n} batches wait to be sent again", n))
     said = ngettext("{n} batch waits to be sent again", "{n} batches wait to be sent again", n)
-    assert say_stored(kept) == said
+    assert say_reason(kept) == said
 
 
 def test_of_an_error_its_sentence_is_said_and_its_name_and_the_gateways_words_stay(in_french: None) -> None:
     sentence = "There is no campaign in this ledger."
     kept = f"GatewayError: {sentence} (Expéditeur refusé: done)"
-    assert say_stored(kept) == f"GatewayError\xa0: {_(sentence)} (Expéditeur refusé: done)"
+    assert say_reason(kept) == f"GatewayError\xa0: {_(sentence)} (Expéditeur refusé: done)"
 
 
 def test_what_is_none_of_ours_stays_as_it_is(in_french: None) -> None:
-    assert say_stored("Le crédit est épuisé") == "Le crédit est épuisé"
-    assert say_stored("") == ""
+    assert say_reason("Le crédit est épuisé") == "Le crédit est épuisé"
+    assert say_reason("") == ""
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["sent", "Called Awa and 3 more", "Asked Awa, 3 under way", "Looked. " + "Nothing was sent. " * 500],
+)
+def test_a_persons_note_stays_as_it_was_written(in_french: None, note: str) -> None:
+    assert say_error(note) == note
+
+
+@pytest.mark.parametrize("text", ["AnError: " * 500 + "x", "AnError: {a|b} is a column", "AnError: 50 % {"])
+def test_whatever_was_kept_can_be_said(in_french: None, text: str) -> None:
+    assert say_error(text).replace("\xa0:", ":") == text
+
+
+def test_no_sentence_of_the_catalogue_stops_the_search(in_french: None) -> None:
+    for sentence in known_sentences("fr"):
+        assert say_reason(f"Error: {sentence} (its own words)")
 
 
 def test_the_template_with_most_letters_of_its_own_is_taken() -> None:
@@ -75,4 +93,4 @@ def test_a_value_that_comes_twice_is_the_same_both_times() -> None:
 def test_a_sentence_within_a_sentence_is_said_too(in_french: None) -> None:
     inner = "--seen is the path of a file."
     outer = _("The last failure: {error}", error=_(inner))
-    assert say_stored(f"The last failure: {inner}") == outer
+    assert say_reason(f"The last failure: {inner}") == outer

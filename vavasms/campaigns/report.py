@@ -14,7 +14,7 @@ from vavasms.errors import Outcome
 from vavasms.i18n import current_language, language_set
 from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.kept import say_stored
+from vavasms.ledger.kept import say_error
 from vavasms.ledger.models import Delivery, Exclusion, StoredBatch
 from vavasms.ledger.states import OUTCOMES, BatchState
 from vavasms.models import DeliveryStatus
@@ -118,7 +118,7 @@ def format_text(report: RecipientReport) -> str:
     """Write a recipient as one line for a person."""
     outcome, delivery, error = report.outcome, report.delivery, report.error
     cells = (f"{report.recipient.e164:<16}", _name_fates(current_language())[outcome], report.message_id)
-    details = (None if delivery is None else _(delivery.value), error and say_stored(error))
+    details = (None if delivery is None else _(delivery.value), error and say_error(error))
     return "  ".join([text for cell in (*cells, *details) if (text := _to_line(cell))]).rstrip() + "\n"
 
 

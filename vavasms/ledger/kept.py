@@ -1,4 +1,8 @@
-"""Sentences of ours that a ledger keeps in English, said in the language of the moment."""
+"""Sentences of ours that a ledger keeps in English, said in the language of the moment.
+
+A person's note is kept in the same place: a sentence of ours with values is looked for only where it is known
+to be ours, behind the name of an error, or as the reason of a campaign's state.
+"""
 
 from __future__ import annotations
 
@@ -8,46 +12,64 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from vavasms.i18n import _load, current_language, gettext, ngettext
+from vavasms.i18n import current_language, gettext, known_sentences, language_set, ngettext
 
 #: A template that is nearly all values fits any sentence.
 _FEWEST_LETTERS = 10
+#: None of ours is as long: a person's note may be, and is peeled like one of ours.
+_LONGEST = 1_000
 #: The gateway's own words come after ours.
 _match_added = re.compile(r"(.*[.?!]) \((.*)\)", re.DOTALL).fullmatch
 _match_error = re.compile(r"([A-Z]\w*Error): (.*)", re.DOTALL).fullmatch
 _match_waiting = re.compile(r"([\d,]+) batch(?:es)? waits? to be sent again").fullmatch
 
 
-def say_stored(text: str) -> str:
-    """Return a kept sentence in the language of the moment; what is none of ours, or has no French, as it is.
+def say_error(text: str) -> str:
+    """Return what is kept of an outcome in the language of the moment; what is none of ours as it is.
 
     An error is kept as `TypeOfError: its sentence (the gateway's own words)`: only the middle is ours.
     """
+    named = _match_error(text)
+    if named is None:
+        return _say_whole(text)
+    if current_language() == "en" or len(text) > _LONGEST:
+        return text
+    return f"{named[1]}\xa0: {say_reason(named[2])}"
+
+
+def say_reason(text: str) -> str:
+    """Return the kept reason of a state in the language of the moment; what is none of ours as it is."""
     language = current_language()
-    return text if not text or language == "en" else _say_in(text, language)
+    return text if not text or len(text) > _LONGEST or language == "en" else _say_in(text, language)
 
 
+def _say_whole(text: str) -> str:
+    # A word alone is anybody's.
+    return gettext(text) if " " in text else text
+
+
+# A list of thousands has few such sentences.
 @lru_cache(maxsize=256)
-def _say_in(text: str, _language: str) -> str:
-    # A list of thousands has few such sentences. What is put around ours comes off first: a template of few
-    # letters would fit the whole.
-    if named := _match_error(text):
-        return f"{named[1]}\xa0: {say_stored(named[2])}"
-    if added := _match_added(text):
-        return f"{say_stored(added[1])} ({added[2]})"
-    known = _say(text)
+def _say_in(text: str, language: str) -> str:
+    with language_set(language):
+        # What is put around ours comes off first: a template of few letters would fit the whole.
+        if _match_error(text):
+            return say_error(text)
+        if added := _match_added(text):
+            return f"{say_reason(added[1])} ({added[2]})"
+        known = _say(text, language)
     return text if known is None else known
 
 
-def _say(text: str) -> str | None:
-    exact = gettext(text)
+def _say(text: str, language: str) -> str | None:
+    exact = _say_whole(text)
     if exact != text:
         return exact
     if waiting := _match_waiting(text):
         n = int(waiting[1].replace(",", ""))
         return ngettext("{n} batch waits to be sent again", "{n} batches wait to be sent again", n)
     # gettext finds by whole sentences only.
-    sentences = [text for text in getattr(_load(current_language()), "_catalog", {}) if isinstance(text, str)]
+    sentences = known_sentences(language)
     # What follows a sentence first: the one before it may end with anybody's words.
     added = [template for template in sentences if template.startswith("{sentence} ")]
     found = find_template(text, added) or find_template(text, sentences)
@@ -79,10 +101,11 @@ def _cut(template: str) -> list[tuple[str, str | None]]:
         return []
     try:
         pieces: Iterable[Any] = string.Formatter().parse(template)
-        return [(literal, name) for literal, name, _form, _conversion in pieces]
+        cut = [(literal, name) for literal, name, _form, _conversion in pieces]
     except ValueError:
-        # A sentence without values may have braces of its own.
-        return []
+        cut = []
+    # A sentence without values may have braces of its own.
+    return cut if all(name is None or name.isidentifier() for _literal, name in cut) else []
 
 
 def _to_pattern(pieces: Iterable[tuple[str, str | None]]) -> str:
@@ -98,4 +121,4 @@ def _to_pattern(pieces: Iterable[tuple[str, str | None]]) -> str:
 
 def _say_value(value: str) -> str:
     # A word alone may be anybody's; a sentence is one that stood in another.
-    return say_stored(value) if " " in value else value
+    return say_reason(value) if " " in value else value

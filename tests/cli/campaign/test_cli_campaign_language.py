@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from vavasms.i18n import format_number, gettext, language_set, set_language
-from vavasms.ledger.kept import say_stored
+from vavasms.ledger.kept import say_reason
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -76,7 +76,7 @@ def test_a_reason_is_kept_and_printed_as_json_in_english_and_said_in_french(
     assert found["state"] == "paused"
     assert found["reason"].startswith("the balance of ")
     with language_set("fr"):
-        said = say_stored(found["reason"])
+        said = say_reason(found["reason"])
     assert f"{said}." in inside("--lang", "fr", "campaign", "status", name).stdout
 
 

@@ -15,7 +15,7 @@ from vavasms.cli.shell import quote
 from vavasms.i18n import format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.ledger.kept import say_stored
+from vavasms.ledger.kept import say_error
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.states import OUTCOMES, BatchState
 
@@ -71,7 +71,7 @@ def tell_outcome(record: SendRecord) -> Text:
     people = ngettext("{n} recipient", "{n} recipients", len(record.recipients))
     names = {"key": output.clean(record.key), "people": people, "state": output.PLACE}
     if record.error:
-        detail = output.clean(say_stored(record.error))
+        detail = output.clean(say_error(record.error))
         line = _("The send {key} to {people} is {state}: {detail}", detail=detail, **names)
     elif record.lot_id:
         line = _("The send {key} to {people} is {state}: lot {lot}", lot=output.clean(record.lot_id), **names)
@@ -140,7 +140,7 @@ def _describe(record: SendRecord) -> Iterable[tuple[str, str | None]]:
     yield _("Lot"), record.lot_id
     yield _("Message ids"), ", ".join(record.message_ids)
     yield _("Gateway"), record.description
-    yield _("Error"), say_stored(record.error) if record.error else None
+    yield _("Error"), say_error(record.error) if record.error else None
 
 
 def _tell_people(record: SendRecord) -> str:

@@ -27,7 +27,7 @@ from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import ngettext
-from vavasms.ledger.kept import say_stored
+from vavasms.ledger.kept import say_reason
 from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.send_record import SendRecord
@@ -98,7 +98,7 @@ class ProgressPrinter:
             "outcomes": output.PLACE,
         }
         if status.reason:
-            why = output.clean(say_stored(status.reason))
+            why = output.clean(say_reason(status.reason))
             line = _("The campaign {id} {is_state} ({why}): {outcomes}", why=why, **names)
         else:
             line = _("The campaign {id} {is_state}: {outcomes}", **names)

@@ -18,7 +18,7 @@ from vavasms.i18n import Sentence, format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.kept import say_stored
+from vavasms.ledger.kept import say_reason
 from vavasms.ledger.models import Campaign, CampaignStatus
 from vavasms.ledger.rows import in_a_state, still_going
 from vavasms.ledger.states import CampaignState
@@ -184,7 +184,7 @@ def _show(campaign: Campaign, progress: CampaignStatus) -> None:
     name, is_state = output.clean(progress.id), in_a_state(progress.state)
     head = _("Campaign {id} {is_state}.", id=name, is_state=is_state)
     if progress.reason:
-        why = output.clean(say_stored(progress.reason))
+        why = output.clean(say_reason(progress.reason))
         head = _("Campaign {id} {is_state}: {why}.", id=name, is_state=is_state, why=why)
     output.say(head, style="bold")
     show_outcomes(progress, load_policy(campaign.policy))

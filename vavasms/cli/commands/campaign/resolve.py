@@ -26,7 +26,7 @@ from vavasms.i18n import current_language, format_moment, format_number, ngettex
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.kept import say_stored
+from vavasms.ledger.kept import say_error
 from vavasms.ledger.leases import RESEND_GRACE
 from vavasms.ledger.models import StoredBatch
 
@@ -292,7 +292,7 @@ def _show_batch(batch: StoredBatch, policy: Policy) -> None:
         when = _show_moment(batch.sending_at)
         output.say(_("Batch {number}: {people}, sent at {when}, {price}", **values, when=when))
     kept = batch.record.error
-    error = output.clean(say_stored(kept) if kept else _("No word is kept of what happened."))
+    error = output.clean(say_error(kept) if kept else _("No word is kept of what happened."))
     output.say(textwrap.indent(textwrap.fill(error, _WIDTH), "  "))
     if batch.record.lot_id:
         lot = _("The gateway named the lot {id}.", id=output.clean(batch.record.lot_id))

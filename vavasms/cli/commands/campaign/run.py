@@ -30,7 +30,7 @@ from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import ngettext
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.kept import say_stored
+from vavasms.ledger.kept import say_reason
 from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignEvent, CampaignState, campaign_sources
@@ -174,7 +174,7 @@ def _headline(ended: status_view.SignalledRun) -> str:
         return _("Interrupted. The report so far")
     if status.state is CampaignState.DONE:
         return _("The closing report")
-    why = output.clean(say_stored(status.reason or ""))
+    why = output.clean(say_reason(status.reason or ""))
     return _("The campaign {is_state}: {why}", is_state=in_a_state(status.state), why=why)
 
 
