@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import urlencode
 
 import pytest
@@ -31,7 +33,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[st
     """English, no account, no `.env`, no keyring, no colours; `vavasms` on the path."""
     for name in [name for name in os.environ if name.startswith("VAVASMS_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("VAVASMS_LANG", "en")
+    monkeypatch.setenv("VAVASMS_LANG", os.environ.get("TEST_LANG", "en"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("COLUMNS", "80")
@@ -63,6 +65,15 @@ def database(postgres: str) -> str:
     return f"postgresql:///?{urlencode(psycopg.conninfo.conninfo_to_dict(postgres))}"
 
 
+def _record(finished: Finished) -> Finished:
+    """Write what a command printed into the folder `TEST_OUTPUT`, where there is one."""
+    folder = os.environ.get("TEST_OUTPUT")
+    if folder is not None:
+        text = json.dumps([finished.args, finished.stdout, finished.stderr])
+        Path(folder, token_hex(8)).write_text(text, encoding="utf-8")
+    return finished
+
+
 @pytest.fixture
 def inside(bare_environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
     """Run a command in this process."""
@@ -71,7 +82,7 @@ def inside(bare_environment: dict[str, str], capsys: pytest.CaptureFixture[str])
         capsys.readouterr()
         code = run(arguments)
         printed = capsys.readouterr()
-        return Finished(arguments, code, printed.out, printed.err)
+        return _record(Finished(arguments, code, printed.out, printed.err))
 
     return call
 
@@ -83,6 +94,7 @@ def outside(bare_environment: dict[str, str]) -> Callable[..., Finished]:
     def call(*arguments: str, **options: object) -> Finished:
         command = [sys.executable, "-m", "vavasms", *arguments]
         given = {"text": True, "capture_output": True, "timeout": 120, "encoding": "utf-8"} | options
-        return subprocess.run(command, check=False, **given)  # type: ignore[call-overload,no-any-return]
+        finished = subprocess.run(command, check=False, **given)  # type: ignore[call-overload]
+        return _record(Finished(arguments, finished.returncode, finished.stdout, finished.stderr))
 
     return call

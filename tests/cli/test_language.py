@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import anyio
@@ -18,10 +21,11 @@ from rich.text import Text
 
 from tests.words_english import WORDS, english_words
 from vavasms.cli import _interrupted, output, prompts
-from vavasms.cli.app import COMMANDS
+from vavasms.cli.app import COMMANDS, app
 from vavasms.cli.help import show_panel
 from vavasms.cli.language import find_language, take_language
 from vavasms.cli.usage_errors import explain
+from vavasms.cli.words import TEXTS, wants_json
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import language_set
@@ -30,6 +34,7 @@ from vavasms.ledger.sends import NewSend, SendClaim
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
+from vavasms.sandbox import SandboxServer
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 TO = "+2250700000001"
@@ -95,6 +100,48 @@ def test_the_locale_decides_where_nothing_else_does(outside: Run, bare_environme
 def test_what_stands_after_two_hyphens_is_no_option_of_ours() -> None:
     words = ["send", "--", "--lang", "fr"]
     assert take_language(words) == (None, words)
+
+
+def test_a_text_that_looks_like_an_option_is_sent_as_it_is(
+    inside: Run, account: Mapping[str, str], server: SandboxServer
+) -> None:
+    for text in ("--lang=fr", "--lang", "--json"):
+        kept = "--ledger", "a.db", "--idempotency-key", f"--lang={text}"
+        finished = inside("send", TO, "--message", text, *kept, "--json")
+        assert finished.returncode == 0, finished.stderr
+        assert json.loads(finished.stdout)["recipients"]
+        assert server.gateway.journal.entries[-1].message == text
+        again = inside("send", TO, "--message", "other", *kept)
+        assert again.stderr.startswith("--idempotency-key was used first"), again.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "wants"),
+    [
+        (("--json",), True),
+        (("--json=true",), True),
+        (("--json=No",), False),
+        (("--json", "--no-json"), False),
+        (("--message", "--json"), False),
+        (("--", "--json"), False),
+        (("--yes", "--json"), True),
+        (("--unknown", "--json"), True),
+    ],
+)
+def test_an_error_is_json_where_the_command_would_print_it(words: tuple[str, ...], wants: bool) -> None:
+    assert wants_json(words) is wants
+
+
+def test_the_options_that_take_any_text_are_those_of_the_commands() -> None:
+    texts = {
+        name
+        for command in COMMANDS
+        for argument in reduce(getitem, command.name.split(), app).assemble_argument_collection()
+        if argument.parameter.allow_leading_hyphen
+        for name in argument.names
+        if name.startswith("-")
+    }
+    assert texts == TEXTS
 
 
 @pytest.mark.parametrize("words", [("--lang",), ("--lang=",), ("--lang", "de"), ("--lang", "--json")])

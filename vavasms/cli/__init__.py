@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from cyclopts import CycloptsError
 
 from vavasms.cli import exit_codes, output
 from vavasms.cli.language import find_language, take_language
+from vavasms.cli.words import wants_json
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
-from vavasms.i18n import Sentence, current_language, language_set, set_language
 from vavasms.i18n import gettext as _
+from vavasms.i18n import language_set, set_language, translate
 
 __all__ = ["run"]
 
@@ -25,13 +27,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code.
 
     Whatever goes wrong is one line on standard error, which ends with the code that `vavasms explain` looks
-    up; with `--json` it is an object, in English. `VAVASMS_DEBUG=1` adds the traceback.
+    up; with `--json` it is an object, in English. `VAVASMS_DEBUG=1` adds the traceback. Help stays in the
+    language of the first call of a process, in which the commands are made.
     """
     output.prepare_streams()
+    # First, since what is said of a wrong `--lang` is said in a language too.
+    before = set_language(find_language(os.environ))
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     finally:
-        set_language(None)
+        set_language(before)
 
 
 def _run(words: list[str]) -> int:
@@ -39,8 +44,6 @@ def _run(words: list[str]) -> int:
     for name in ("procrastinate", "psycopg", "vavasms"):
         logging.getLogger(name).addHandler(_silence)
     try:
-        # First, since what is said of a wrong `--lang` is said in a language too.
-        set_language(find_language(os.environ))
         language, words = take_language(words)
         if language is not None:
             set_language(language)
@@ -57,7 +60,7 @@ def _run(words: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last place: every error ends in one line
         if os.environ.get("VAVASMS_DEBUG"):
             traceback.print_exc()
-        return _report(error, as_json="--json" in words)
+        return _report(error, as_json=wants_json(words))
 
 
 def _report(error: BaseException, *, as_json: bool) -> int:
@@ -100,11 +103,11 @@ def _code_of(error: BaseException) -> str:
 
 def describe(error: VavaSMSError) -> str:
     """Return what went wrong and, of a send, whether something was sent."""
-    sentence = _say(error.args[0]).rstrip(".")
+    sentence = translate(error.args[0]).rstrip(".")
     if isinstance(error, InvalidInputError) and error.argument is not None:
         option = f"--{error.argument.replace('_', '-')}"
         # Whoever types an option knows no Decimal.
-        sentence = sentence.replace(error.argument, option, 1)
+        sentence = re.sub(rf"^{re.escape(error.argument)}\b", option, sentence)
         sentence = sentence.replace(_("a Decimal"), _("an amount"))
     if isinstance(error, InvalidNumberError) and error.suggestion is not None:
         number = f"+{error.suggestion}"
@@ -115,10 +118,5 @@ def describe(error: VavaSMSError) -> str:
 
 
 def _interrupted(error: KeyboardInterrupt) -> str:
-    notes = [_say(note).removeprefix("vavasms: ") for note in getattr(error, "__notes__", ())]
+    notes = [translate(note).removeprefix("vavasms: ") for note in getattr(error, "__notes__", ())]
     return _("Interrupted: {note}", note=notes[0]) if notes else _("Interrupted")
-
-
-def _say(text: str) -> str:
-    """Return a sentence in the language of the moment: it may have been made in another."""
-    return text.said_in(current_language()) if isinstance(text, Sentence) else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from vavasms.cli.words import find_options
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import LANGUAGES, read_language
 from vavasms.i18n import gettext as _
@@ -36,10 +37,9 @@ def take_language(words: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def _take_option(words: list[str]) -> str | None:
-    """Take the last `--lang` out of the words before `--`; return its value, empty where it has none."""
-    end = words.index("--") if "--" in words else len(words)
+    """Take `--lang` out of the words, each time it is an option; return the last value, empty for none."""
     value = None
-    for index in reversed(range(end)):
+    for index in reversed([*find_options(words)]):
         name, equals, rest = words[index].partition("=")
         if name == _OPTION:
             taken = words[index : index + (1 if equals else 2)]
