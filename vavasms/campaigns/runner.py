@@ -36,6 +36,7 @@ from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import OutboxWorker
 from vavasms.tracebacks import hide_frames_async
+from vavasms.transport.hooks import check_hook
 from vavasms.wire.requests import draft_text
 
 #: Seconds between two calls of `on_progress`.
@@ -217,6 +218,7 @@ class CampaignRunner:
         had left.
         """
         self._check_open()
+        check_hook("on_progress", on_progress)
         if campaign_id in self._running:
             raise InvalidInputError(
                 _("The campaign {id} is being run already.", id=repr(campaign_id)),

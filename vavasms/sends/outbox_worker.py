@@ -35,6 +35,7 @@ from vavasms.ledger.states import BatchEvent
 from vavasms.models import Lot
 from vavasms.sends.sender import note_accepted, record_answer
 from vavasms.tracebacks import hide_frames_async
+from vavasms.transport.hooks import check_hook
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
 
@@ -74,7 +75,7 @@ class OutboxWorker:
         if ledger.is_shared:
             check_timeouts(self._account.timeouts)
         self._ledger, self._store = ledger, ledger.sends
-        self._on_send = on_send
+        self._on_send = check_hook("on_send", on_send)
         #: The messages a second that a campaign of the account is held to: what is sent here counts for it.
         self._rate = rate
         self._clock = SharedClock()

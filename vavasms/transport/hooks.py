@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from inspect import isasyncgenfunction, iscoroutinefunction
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import frozen
 
@@ -35,9 +35,10 @@ class CallInfo:
 
 
 Hook = Callable[[CallInfo], object]
+HookT = TypeVar("HookT", bound=Callable[..., object])
 
 
-def check_hook(name: str, hook: Hook | None) -> Hook | None:
+def check_hook(name: str, hook: HookT | None) -> HookT | None:
     """Refuse what is no plain function: nobody would await an async one, so that it would never run."""
     # An object may be called through an async `__call__`.
     functions = (hook, getattr(hook, "__call__", None))  # noqa: B004

@@ -32,6 +32,7 @@ from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import OnSend, OutboxWorker
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
 from vavasms.tracebacks import hide_frames_async
+from vavasms.transport.hooks import check_hook
 
 logger = logging.getLogger("vavasms")
 
@@ -72,7 +73,7 @@ class CampaignWorker:
         self._account = client.account
         self._ledger = ledger
         self._concurrency = concurrency
-        self._on_campaign = on_campaign
+        self._on_campaign = check_hook("on_campaign", on_campaign)
         self._reap_after = reap_after
         # Never the same again: an old claim must not be taken for one's own.
         self._name = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
