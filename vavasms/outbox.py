@@ -76,6 +76,7 @@ def enqueue(
         raise InvalidInputError(
             _("not_before is a datetime with a time zone. Nothing was enqueued."),
             error_code="input.not_before",
+            argument="not_before",
         )
     values = [check_key(idempotency_key), str(recipient), message, sender_id, not_before, account]
     return call(connection, _Values(dict(zip(_NAMES, values, strict=True))))
@@ -89,7 +90,7 @@ def _find_call(connection: Any) -> Callable[[Any, _Values], Any]:
             return _CALLS[name]
     raise InvalidInputError(
         _(
-            "enqueue does not know a connection of the type {type}: it knows {known}. Nothing was enqueued.",
+            "connection is of the type {type}: enqueue knows {known}. Nothing was enqueued.",
             type=type(connection).__name__,
             known=_(_KNOWN),
         ),
@@ -103,8 +104,7 @@ def _call_driver(connection: Any, values: _Values) -> int:
     if vendor != "postgresql":
         raise InvalidInputError(
             _(
-                "enqueue writes into PostgreSQL, and this connection is one of {vendor}. "
-                "Nothing was enqueued.",
+                "connection is one of {vendor}, and enqueue writes into PostgreSQL. Nothing was enqueued.",
                 vendor=vendor,
             ),
             error_code="input.connection",

@@ -264,5 +264,6 @@ def _read_time(at: datetime) -> float:
 
 def _need_text(key: str) -> None:
     """Raise `InvalidInputError` for what is no text; a key that is kept may be of any other form."""
-    if not isinstance(key, str) or not key:
+    # Half a character is none, and no ledger keeps one.
+    if not isinstance(key, str) or not key or any("\ud800" <= letter <= "\udfff" for letter in key):
         check_key(key)
