@@ -247,6 +247,20 @@ asyncio.run(main())
     assert len(sandbox.gateway.journal) == 1
 
 
+async def test_nothing_is_claimed_in_a_ledger_that_is_closed(
+    sandbox: SandboxServer, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = await SqliteLedger.open(place)
+    await ledger.aclose()
+    async with connect(sandbox, ledger) as sms:
+        with pytest.raises(LedgerError, match="closed") as caught:
+            await sms.send(TO, TEXT, idempotency_key="k")
+    assert caught.value.outcome is Outcome.NOT_SENT
+    # Nothing is left that closing would wait for.
+    assert caplog.messages == []
+    assert len(sandbox.gateway.journal) == 0
+
+
 async def test_a_ledger_that_closes_with_a_send_under_way_is_not_taken_for_dead(
     sandbox: SandboxServer, place: Path
 ) -> None:

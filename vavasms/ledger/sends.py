@@ -158,8 +158,8 @@ class SendStore(Protocol):
         """Note that somebody was told of these outcomes."""
         ...
 
-    async def purge(self, *, account: str | None, before: float, limit: int) -> int:
-        """Forget at most so many sends that had their outcome before then; return how many.
+    async def purge(self, *, account: str | None, before: float, limit: int, since: float = 0.0) -> int:
+        """Forget at most so many sends that had their outcome `since` and `before` then; return how many.
 
         Never one that is unknown: that is for a person to decide.
         """

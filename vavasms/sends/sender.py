@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from secrets import token_hex
 from typing import TypeVar
@@ -24,6 +25,7 @@ from vavasms.errors import (
     VavaSMSError,
 )
 from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
@@ -47,6 +49,9 @@ _watchers: list[Watcher] = []
 #: which it is asked whether whoever has it lives.
 _FIRST_LOOK, _LAST_LOOK, _ASK_EVERY = 0.02, 0.25, 1.0
 
+#: No clock that is right has a time before it: what was kept under one has no age that anybody knows.
+_FIRST_TIME = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+
 logger = logging.getLogger("vavasms")
 
 
@@ -64,23 +69,35 @@ class SingleSender:
     store: SendStore = field(init=False)
     pending: PendingWrites = field(factory=PendingWrites, init=False)
     _forgot_at: float = field(factory=time.monotonic, init=False)
+    #: The time when it began, by the clock and by one that nobody sets.
+    _began: tuple[float, float] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.store = self.ledger.sends
+        self._began = self.clock(), time.monotonic()
 
     async def set_clock(self) -> None:
         """Ask a ledger that others share for the time."""
         if self.ledger.is_shared:
             await self.clock.ask(self.ledger.now)
+            self._began = self.clock(), time.monotonic()
 
     async def send(self, new: NewSend, call: Callable[[Attempt], Awaitable[AnswerT]]) -> AnswerT | SendRecord:
         """Return the gateway's answer, or the record of an earlier call with this key that was accepted.
 
         Raises the one error that fits: that of the call, or of what stands under the key.
         """
+        answer = await self._send(new, call)
+        # Last: the key that is asked for is never forgotten by the call that asks.
+        await self._forget_old(new.account)
+        return answer
+
+    async def _send(
+        self, new: NewSend, call: Callable[[Attempt], Awaitable[AnswerT]]
+    ) -> AnswerT | SendRecord:
         deadline = time.monotonic() + self.patience
         while True:
-            await self._keep_house(new.account)
+            await self._write_pending()
             began = time.monotonic()
             found = await self._begin(new)
             if isinstance(found, SendClaim):
@@ -98,13 +115,20 @@ class SingleSender:
         except (ConfigurationError, InvalidInputError):
             # Refused before anything was written, or by the ledger's answer: nothing was claimed.
             raise
-        except BaseException as error:
-            # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
-            with suppress(LedgerError):
-                await self.pending.write_or_defer(lambda: self.store.abandon(new.account, new.key, token))
-            if isinstance(error, LedgerError):
-                error.outcome = Outcome.NOT_SENT
+        except LedgerError as error:
+            error.outcome = Outcome.NOT_SENT
+            # One that is closed has claimed nothing, and takes nothing back.
+            if error.error_code != "ledger.closed":
+                await self._abandon(new, token)
             raise
+        except BaseException:
+            await self._abandon(new, token)
+            raise
+
+    async def _abandon(self, new: NewSend, token: str) -> None:
+        """Take a claim back that may have been committed: its answer is lost, so nothing is sent on it."""
+        with suppress(LedgerError):
+            await self.pending.write_or_defer(lambda: self.store.abandon(new.account, new.key, token))
 
     async def _send_claim(
         self, claim: SendClaim, began: float, call: Callable[[Attempt], Awaitable[AnswerT]]
@@ -133,7 +157,7 @@ class SingleSender:
                 lambda: self.store.settle(claim, event, record, now=self.clock())
             )
         except LedgerError as error:
-            logger.warning("The outcome of a send could not be written yet: %s", error.english)
+            logger.warning(N_("The outcome of a send could not be written yet: %s"), error.english)
 
     async def _wait_for_others(self, new: NewSend, deadline: float) -> None:
         """Wait until a send that another call has under way moves on; look for a second at most."""
@@ -161,18 +185,26 @@ class SingleSender:
             error.outcome = Outcome.UNKNOWN
             raise
 
-    async def _keep_house(self, account: str) -> None:
-        """Write what is pending, and forget now and then what is old."""
+    async def _write_pending(self) -> None:
         if len(self.pending):
             with suppress(Exception):
                 await self.pending.flush()
+
+    async def _forget_old(self, account: str) -> None:
+        """Forget now and then what is old, and never what a clock that was set only makes look so."""
         now = time.monotonic()
         if now - self._forgot_at < FORGET_EVERY:
             return
         self._forgot_at = now
         with suppress(LedgerError):
             await self.set_clock()
-            await self.store.purge(account=account, before=self.clock() - self.keep, limit=FORGET_AT_ONCE)
+        began, began_at = self._began
+        # By how much the clock is further than the time that has passed: a machine without a battery begins
+        # in 1970, and a wrong year is put right one day. One that slept keeps its sends for longer.
+        jump = max(self.clock() - began - (now - began_at), 0.0)
+        before = self.clock() - jump - self.keep
+        with suppress(LedgerError):
+            await self.store.purge(account=account, since=_FIRST_TIME, before=before, limit=FORGET_AT_ONCE)
 
 
 @contextmanager

@@ -169,8 +169,8 @@ class PostgresSends(SendStore):
     async def note_told(self, account: str, keys: Collection[str]) -> None:
         await self._database.call(SQL["note_told"], {"account": account, "keys": list(keys)})
 
-    async def purge(self, *, account: str | None, before: float, limit: int) -> int:
-        values = {"account": account, "before": before, "limit": limit}
+    async def purge(self, *, account: str | None, before: float, limit: int, since: float = 0.0) -> int:
+        values = {"account": account, "since": since, "before": before, "limit": limit}
         return await self._database.write(lambda c: change(c, SQL["purge_sends"], values))
 
     async def aclose(self) -> None:

@@ -103,8 +103,8 @@ WHERE account = %(account)s AND key = ANY(%(keys)s::TEXT[]) AND settled_at IS NO
 
 -- name: purge_sends
 DELETE FROM vavasms.send WHERE seq IN (
-    SELECT seq FROM vavasms.send WHERE settled_at < %(before)s AND account = coalesce(%(account)s::TEXT, account)
-        AND state IN ('accepted', 'rejected', 'cancelled')
+    SELECT seq FROM vavasms.send WHERE settled_at >= %(since)s AND settled_at < %(before)s
+        AND account = coalesce(%(account)s::TEXT, account) AND state IN ('accepted', 'rejected', 'cancelled')
     LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 

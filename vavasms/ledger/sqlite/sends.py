@@ -182,8 +182,8 @@ class SqliteSends(SendStore):
         values = {"account": account, "keys": json.dumps(list(keys))}
         await self._database.write(lambda c: c.execute(SQL["note_told"], values).rowcount)
 
-    async def purge(self, *, account: str | None, before: float, limit: int) -> int:
-        values = {"account": account, "before": before, "limit": limit}
+    async def purge(self, *, account: str | None, before: float, limit: int, since: float = 0.0) -> int:
+        values = {"account": account, "since": since, "before": before, "limit": limit}
         return await self._database.write(lambda c: c.execute(SQL["purge_sends"], values).rowcount)
 
     async def aclose(self) -> None:

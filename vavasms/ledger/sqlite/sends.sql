@@ -76,7 +76,7 @@ WHERE account = :account AND key IN (SELECT value FROM json_each(:keys)) AND set
 
 -- name: purge_sends
 DELETE FROM send WHERE seq IN (
-    SELECT seq FROM send WHERE settled_at < :before AND account = coalesce(:account, account)
+    SELECT seq FROM send WHERE settled_at >= :since AND settled_at < :before AND account = coalesce(:account, account)
         AND state IN ('accepted', 'rejected', 'cancelled')
     LIMIT :limit
 )
