@@ -20,6 +20,8 @@ ROOT = Path(vavasms.__file__).parent
 #: Calls whose words a person reads; the number of their leading arguments that are sentences.
 SAYERS = {"say": 1, "warn": 1, "fail": 1, "confirm": 1, "flag": 1, "text_option": 1, "misconfigured": 1}
 SAYERS |= dict.fromkeys(CLASSES, 1)
+#: The log: a worker shows it to a person.
+SAYERS |= {"warning": 1, "error": 1}
 #: Options of `Parameter` and of a command that help shows.
 SHOWN = {"help", "sentence", "notes", "help_epilogue"}
 #: Nothing of these is words.

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.words_english import english_words
 from vavasms.i18n import gettext as _
 from vavasms.i18n import known_sentences, language_set, ngettext
 from vavasms.ledger.kept import find_template, say_error, say_reason
+from vavasms.ledger.rows import DIED, DROPPED, HINDERED, RECOVERED
 
 FLOOR = "the balance of {balance} XOF comes down to the floor of {floor}"
 
@@ -51,6 +53,13 @@ def test_of_an_error_its_sentence_is_said_and_its_name_and_the_gateways_words_st
 def test_what_is_none_of_ours_stays_as_it_is(in_french: None) -> None:
     assert say_reason("Le crédit est épuisé") == "Le crédit est épuisé"
     assert say_reason("") == ""
+
+
+def test_each_record_that_is_no_answers_is_said_in_french(in_french: None) -> None:
+    records = [DIED, DROPPED, RECOVERED, *HINDERED.values()]
+    for record in records:
+        assert record.error is not None
+        assert english_words(say_error(record.error).replace("OutcomeUnknownError", "")) == []
 
 
 @pytest.mark.parametrize(

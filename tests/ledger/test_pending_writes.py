@@ -182,7 +182,7 @@ async def test_what_the_ledger_never_takes_is_said_and_ends(caplog: pytest.LogCa
             await pending.write_or_defer(refuse)
     with caplog.at_level(logging.WARNING), anyio.fail_after(5):
         assert not await pending.drain(0.2)
-    assert "did not take 2 outcome(s): they are unknown" in caplog.text
+    assert "did not take, and that are unknown from now on: 2." in caplog.text
     assert len(tries) > 4
     with pytest.raises(LedgerError):
         await pending.flush()

@@ -14,6 +14,7 @@ from vavasms.errors import (
     NotSentError,
     VavaSMSError,
 )
+from vavasms.i18n import gettext_noop as N_
 from vavasms.transport.http import Attempt
 
 logger = logging.getLogger("vavasms")
@@ -35,7 +36,9 @@ async def check_balance(transport: Transport) -> VavaSMSError | None:
     except VavaSMSError as error:
         return error.with_traceback(None) if ends_sending(error, attempt) else None
     except Exception as error:  # noqa: BLE001  a transport's own fault: the sends will tell, with an outcome
-        logger.warning("Reading the balance first failed (%s); the sending goes on.", type(error).__name__)
+        logger.warning(
+            N_("Reading the balance first failed (%s); the sending goes on."), type(error).__name__
+        )
     return None
 
 

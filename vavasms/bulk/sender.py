@@ -25,6 +25,7 @@ from vavasms.bulk.recipients import Recipients, read_chunks
 from vavasms.endpoints import Transport
 from vavasms.errors import InvalidInputError, Outcome
 from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import in_english
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import TextDraft
@@ -292,7 +293,7 @@ class BulkStream:
         try:
             self._options.on_progress(self._counts.progress(result))
         except Exception as error:  # noqa: BLE001  a bar's fault must not lose the account
-            logger.warning("on_progress failed (%s); the bulk send goes on.", type(error).__name__)
+            logger.warning(N_("on_progress failed (%s); the bulk send goes on."), type(error).__name__)
         except BaseException:
             self._has_exited = True
             raise

@@ -97,7 +97,7 @@ def in_english(text: str) -> str:
 
 def translate(text: str) -> str:
     """Return a sentence in the language of the moment; it may have been made in another."""
-    return text.said_in(current_language()) if isinstance(text, Sentence) else text
+    return text.with_values(str) if isinstance(text, Sentence) else text
 
 
 def without_stop(text: str) -> str:

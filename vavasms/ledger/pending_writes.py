@@ -9,6 +9,8 @@ from contextlib import suppress
 import anyio
 from attrs import define, field
 
+from vavasms.i18n import gettext_noop as N_
+
 #: Writes an outcome; the claim's token keeps it from a newer attempt.
 PendingWrite = Callable[[], Awaitable[object]]
 
@@ -71,5 +73,7 @@ class PendingWrites:
                 if self._writes:
                     await anyio.sleep(seconds / 20)
         if self._writes:
-            logger.warning("The ledger did not take %d outcome(s): they are unknown from now on.", len(self))
+            logger.warning(
+                N_("Outcomes that the ledger did not take, and that are unknown from now on: %d."), len(self)
+            )
         return not self._writes

@@ -39,7 +39,7 @@ from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 
 #: Of a batch whose worker died while it was sending.
-DIED = BatchRecord(error=N_("OutcomeUnknownError: The process ended while this was being sent."))
+DIED = BatchRecord(error="OutcomeUnknownError: " + N_("The process ended while this was being sent."))
 #: Of a batch that was queued in a file of which nobody knows what was sent since.
 RECOVERED = BatchRecord(error=N_("The ledger was recovered: this may have been sent."))
 #: Of a batch that was queued to be sent again, and was dropped.

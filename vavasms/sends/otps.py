@@ -11,6 +11,7 @@ from vavasms.config import misconfigured
 from vavasms.endpoints import Transport
 from vavasms.errors import LedgerError, Outcome
 from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.otp import OtpStore
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.sends import NewSend
@@ -71,8 +72,10 @@ class UnkeptOtps(Otps):
         self._transport, self._guard = transport, guard
         self._store: OtpStore = MemoryOtp()
         logger.warning(
-            "One-time codes are counted in the memory of this process only, and others send as many more: "
-            "AsyncVavaSMS(ledger=…) counts them together."
+            N_(
+                "One-time codes are counted in the memory of this process only, and others send as many "
+                "more: AsyncVavaSMS(ledger=…) counts them together."
+            )
         )
 
     async def send(self, draft: OtpDraft, key: str | None, client: str | None) -> OtpReceipt:

@@ -23,6 +23,7 @@ from vavasms.errors import (
     name_error,
 )
 from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error, wait_after
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
@@ -131,7 +132,7 @@ class OutboxWorker:
                 if time.monotonic() >= self._held_until:
                     begun = await self._begin_due(tasks)
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
-                logger.warning("The outbox waits for its ledger (%s).", name_error(error))
+                logger.warning(N_("The outbox waits for its ledger (%s)."), name_error(error))
                 await self._pause(1.0)
             if not begun:
                 await self._pause(POLL)
@@ -178,9 +179,11 @@ class OutboxWorker:
             await self._settle_answer(claim, answer)
             await self._report([claim.key])
         except LedgerError as error:
-            logger.warning("The outcome of a send could not be written yet: %s", error.english)
+            logger.warning(N_("The outcome of a send could not be written yet: %s"), error.english)
         except Exception as error:  # noqa: BLE001  raised, it would cut off what else is under way
-            logger.warning("An enqueued send failed by a fault of the worker's own (%s).", name_error(error))
+            logger.warning(
+                N_("An enqueued send failed by a fault of the worker's own (%s)."), name_error(error)
+            )
         finally:
             self._slots.release()
 
@@ -224,7 +227,7 @@ class OutboxWorker:
                 await self._store.reap(now=self._clock())
                 await self._report_left()
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
-                logger.warning("The outbox waits for its ledger (%s).", name_error(error))
+                logger.warning(N_("The outbox waits for its ledger (%s)."), name_error(error))
             await self._pause(_MAINTENANCE)
 
     async def _report_left(self) -> None:
@@ -249,7 +252,7 @@ class OutboxWorker:
             if self._on_send is not None:
                 self._on_send(record)
         except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
-            logger.warning("Whoever was told of a send's outcome failed (%s).", type(error).__name__)
+            logger.warning(N_("Whoever was told of a send's outcome failed (%s)."), type(error).__name__)
 
     async def _pause(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):

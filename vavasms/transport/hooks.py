@@ -12,6 +12,7 @@ from attrs import frozen
 from vavasms.config import misconfigured
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.wire.requests import Request
 
 logger = logging.getLogger("vavasms")
@@ -60,4 +61,4 @@ def call_hook(hook: Hook | None, request: Request, **details: Any) -> None:
     try:
         hook(info)
     except Exception as error:  # noqa: BLE001  whatever the caller's code may raise
-        logger.warning("A hook failed (%s); the call goes on.", type(error).__name__)
+        logger.warning(N_("A hook failed (%s); the call goes on."), type(error).__name__)

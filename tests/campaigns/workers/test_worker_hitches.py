@@ -144,7 +144,7 @@ async def test_what_a_worker_cannot_write_to_its_end_is_left_for_unknown_and_nev
     campaign_id = await crew.start(2)
     async with at_work(crew, Deaf):
         await until(is_logged(caplog, "A batch was left"))
-    assert "did not take 1 outcome(s)" in caplog.text
+    assert "did not take, and that are unknown from now on: 1." in caplog.text
     assert (await crew.ledger.status(campaign_id)).sending == 2
     async with crew.maintenance(reap_after=0.0) as maintenance:
         await maintenance.run_once()

@@ -62,8 +62,10 @@ def make_object(record: SendRecord) -> dict[str, object]:
 
 
 def make_event(record: SendRecord) -> dict[str, object]:
-    """Return an outcome for a log, which has no numbers."""
-    return {**make_object(record), "recipients": len(record.recipients)}
+    """Return an outcome for a log: without numbers, and without words of others that may repeat the text."""
+    event = {**make_object(record), "recipients": len(record.recipients)}
+    del event["description"]
+    return event
 
 
 def tell_outcome(record: SendRecord) -> Text:

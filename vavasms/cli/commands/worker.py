@@ -164,8 +164,10 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         # What a log says in English has its French where it was marked.
-        sentence = _(str(record.msg))
-        warn(sentence % record.args if record.args else sentence)
+        sentence, args = str(_(str(record.msg))), record.args
+        if isinstance(args, tuple):
+            sentence %= tuple(say_reason(arg) if isinstance(arg, str) else arg for arg in args)
+        warn(sentence)
 
 
 @contextmanager

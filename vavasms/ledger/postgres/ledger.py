@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from attrs import asdict, evolve
 
 from vavasms.config import Secret
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import ORPHAN_AFTER, RESEND_GRACE
 from vavasms.ledger.models import (
@@ -460,8 +461,10 @@ async def _stored(
 def _warn_of_losses(settings: str) -> None:
     """Warn of what a server may lose: once, however often a ledger is opened."""
     logger.warning(
-        "The PostgreSQL server runs with %s = off: at a power cut it can forget what was sent, and have it "
-        "sent again.",
+        N_(
+            "The PostgreSQL server runs with %s = off: at a power cut it can forget what was sent, and have "
+            "it sent again."
+        ),
         settings,
     )
 

@@ -81,7 +81,7 @@ def make_private(path: Path) -> None:
 
 def _warn_of_others(path: Path) -> None:
     if os.name == "posix" and path.is_file() and path.stat().st_mode & _OTHERS:
-        logger.warning("Others on this machine can read %s: chmod 600 it.", path)
+        logger.warning(N_("Others on this machine can read %s: chmod 600 it."), path)
 
 
 #: Whole numbers of SQLite have a sign.
