@@ -61,8 +61,7 @@ def test_the_environment_gives_what_no_argument_does() -> None:
     expected = ("env@example.com", "env-password", "ENV", "https://env.example/api", "/env")
     assert shown(load_settings(environment=ENVIRONMENT)) == expected
     assert (
-        shown(load_settings("", "", sender_id="", base_url="", status_path="", environment=ENVIRONMENT))
-        == expected
+        shown(load_settings(sender_id="", base_url="", status_path="", environment=ENVIRONMENT)) == expected
     )
     assert shown(load_settings("me", environment=ENVIRONMENT))[:2] == ("me", "env-password")
 
@@ -82,7 +81,7 @@ def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize(
     ("username", "password", "missing"),
-    [(None, None, "username"), (None, "word", "username"), ("me", None, "password"), ("", "", "username")],
+    [(None, None, "username"), (None, "word", "username"), ("me", None, "password")],
 )
 def test_each_missing_credential_is_one_sentence(
     username: str | None, password: str | None, missing: str
@@ -91,6 +90,14 @@ def test_each_missing_credential_is_one_sentence(
         load_settings(username, password, environment={})
     said = str(caught.value)
     assert said == f"No {missing}: pass {missing}=… or set VAVASMS_{missing.upper()}. Nothing was sent."
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    empty = dict.fromkeys(("VAVASMS_BASE_URL", "VAVASMS_STATUS_PATH", "VAVASMS_SENDER_ID"), "")
+    settings = load_settings("me", "word", environment=empty)
+    assert (settings.base_url, settings.sender_id) == ("https://vavasms.com/api", None)
+    with pytest.raises(ConfigurationError, match="No password"):
+        load_settings("me", environment={"VAVASMS_PASSWORD": ""})
 
 
 def refused(call: Callable[[], object]) -> ConfigurationError:
@@ -102,6 +109,19 @@ def refused(call: Callable[[], object]) -> ConfigurationError:
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
     return caught.value
+
+
+@pytest.mark.parametrize("name", ["username", "password"])
+def test_an_empty_credential_is_not_replaced_by_the_environments(name: str) -> None:
+    error = refused(lambda: load_settings(**{name: ""}, environment=ENVIRONMENT))
+    assert str(error) == f"{name} is empty. Nothing was sent."
+
+
+@pytest.mark.parametrize("name", ["username", "password", "sender_id", "base_url", "status_path"])
+@pytest.mark.parametrize("wrong", [1234, b"secret", 0])
+def test_a_setting_that_is_no_text_is_refused_without_showing_it(name: str, wrong: object) -> None:
+    error = refused(lambda: load_settings(**{name: wrong}, environment=ENVIRONMENT))  # type: ignore[arg-type]
+    assert str(error) == f"{name} is no text. Nothing was sent."
 
 
 @pytest.mark.parametrize(("username", "password"), [("me", "secr\udce9t"), ("m\ud800e", "secret")])

@@ -12,9 +12,16 @@ from vavasms import endpoints
 from vavasms.bulk.models import BulkOptions, BulkReport, OnProgress
 from vavasms.bulk.recipients import Recipients, check_recipients
 from vavasms.bulk.sender import BulkStream, Collector
-from vavasms.config import Timeouts, load_settings, misconfigured, name_account
+from vavasms.config import (
+    Timeouts,
+    check_switches,
+    load_settings,
+    misconfigured,
+    name_account,
+    settle_timeouts,
+)
 from vavasms.endpoints import Account
-from vavasms.errors import InvalidInputError
+from vavasms.errors import InvalidInputError, InvalidNumberError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.otp_limits import OtpLimits
@@ -29,7 +36,7 @@ from vavasms.transport.outcome import OutcomePolicy
 from vavasms.transport.tls import TLS
 from vavasms.wire.requests import build_send_otp, draft_text, parse_code
 
-_NO_LEDGER = N_("A key, the outbox and the log need a ledger: AsyncVavaSMS(ledger='sms.db').")
+_NO_LEDGER = N_("A key, the outbox and the log need a ledger: make the client with ledger='sms.db'.")
 
 
 class AsyncVavaSMS:
@@ -92,11 +99,18 @@ class AsyncVavaSMS:
         on_request: Hook | None = None,
         on_response: Hook | None = None,
     ) -> None:
+        check_switches(
+            trust_env=trust_env,
+            lots_are_atomic=lots_are_atomic,
+            retry_refused=retry_refused,
+            refusals_are_final=refusals_are_final,
+            keep_texts=keep_texts,
+        )
         self._settings = load_settings(
             username, password, sender_id=sender_id, base_url=base_url, status_path=status_path
         )
         self._region = check_region(region)
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = settle_timeouts(timeouts)
         self._transport = HttpTransport(
             self._settings,
             timeouts=self._timeouts,
@@ -211,7 +225,7 @@ class AsyncVavaSMS:
         """Decide on a send that is unknown, once somebody looked it up; return what it is now.
 
         `sent=True`: it is accepted. `sent=False`: nothing went out, and its key may be used anew. Raises
-        `InvalidInputError` for a send that is not unknown.
+        `InvalidInputError` for a send that is not unknown, or a `sent` that is no bool.
         """
         return await self._sends.resolve(idempotency_key, sent=sent, note=note)
 
@@ -263,7 +277,7 @@ class AsyncVavaSMS:
         cannot be counted.
         """
         options = {"length": length, "valid_for": valid_for, "template": template, "language": language}
-        sender, recipient = self._sender_id(sender_id), parse_msisdn(to, default_region=self._region)
+        sender, recipient = self._sender_id(sender_id), self._recipient(to)
         request = build_send_otp(
             recipient,
             sender_id=sender,
@@ -392,6 +406,14 @@ class AsyncVavaSMS:
             )
         return sender_id
 
+    def _recipient(self, text: str) -> Msisdn:
+        try:
+            return parse_msisdn(text, default_region=self._region)
+        except InvalidNumberError as error:
+            # A number that is read by itself is no send: only here something could have been sent.
+            error.args = (_("{sentence}. Nothing was sent.", sentence=error.args[0]),)
+            raise
+
     def _recipients(self, to: str | Iterable[str]) -> tuple[Msisdn, ...]:
         if isinstance(to, bytes) or not isinstance(to, Iterable):
             raise InvalidInputError(
@@ -400,7 +422,7 @@ class AsyncVavaSMS:
             )
         texts = [to] if isinstance(to, str) else to
         # A dict keeps the order and drops what was given twice.
-        recipients = dict.fromkeys([parse_msisdn(text, default_region=self._region) for text in texts])
+        recipients = dict.fromkeys(map(self._recipient, texts))
         if not recipients:
             raise InvalidInputError(
                 _("The list of recipients is empty; nothing was sent."), error_code="input.recipients"
@@ -413,5 +435,6 @@ def _need_none(key: str | None, client: str | None) -> None:
         raise misconfigured(_(_NO_LEDGER), "config.no_ledger")
     if client is not None:
         raise misconfigured(
-            _("A caller is counted by limits: AsyncVavaSMS(otp_limits=OtpLimits())."), "config.no_otp_limits"
+            _("A caller is counted by limits: make the client with otp_limits=OtpLimits()."),
+            "config.no_otp_limits",
         )

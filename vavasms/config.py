@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from vavasms.arguments import find_no_bool
 from vavasms.errors import ConfigurationError, Outcome
 from vavasms.i18n import gettext as _
 
@@ -93,8 +94,14 @@ def load_settings(
 ) -> Settings:
     """Settle the settings: each from its argument, else from `VAVASMS_…` in the environment.
 
-    Raises `ConfigurationError` where the credentials are missing or the base URL is not fit.
+    A variable that is empty counts as not set; an empty username or password that is passed is refused.
+    Raises `ConfigurationError` where the credentials are missing, an argument is no text or the base URL is
+    not fit.
     """
+    _check_texts(
+        username=username, password=password, sender_id=sender_id, base_url=base_url, status_path=status_path
+    )
+    _check_filled(username=username, password=password)
     env = os.environ if environment is None else environment
     username = username or env.get("VAVASMS_USERNAME")
     password = password or env.get("VAVASMS_PASSWORD")
@@ -116,6 +123,24 @@ def load_settings(
         base_url=check_base_url(base_url or env.get("VAVASMS_BASE_URL") or DEFAULT_BASE_URL),
         status_path=_check_path(status_path or env.get("VAVASMS_STATUS_PATH") or DEFAULT_STATUS_PATH),
     )
+
+
+def check_switches(**switches: object) -> None:
+    """Raise `ConfigurationError` for a switch of a client that is no bool: the text "False" is true."""
+    name = find_no_bool(**switches)
+    if name is not None:
+        raise misconfigured(_("{name} is True or False.", name=name), "config.argument")
+
+
+def settle_timeouts(timeouts: Timeouts | None) -> Timeouts:
+    """Return the timeouts, the default ones for None; raise `ConfigurationError` for anything else."""
+    if timeouts is None:
+        return Timeouts()
+    if not isinstance(timeouts, Timeouts):
+        raise misconfigured(
+            _("timeouts is Timeouts(…), such as timeouts=Timeouts(read=30)."), "config.timeouts"
+        )
+    return timeouts
 
 
 def check_base_url(url: str) -> str:
@@ -176,6 +201,19 @@ def misconfigured(sentence: str, error_code: str | None = None) -> Configuration
         outcome=Outcome.NOT_SENT,
         halts=True,
     )
+
+
+def _check_texts(**arguments: object) -> None:
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, str):
+            raise misconfigured(_("{name} is no text.", name=name), "config.argument")
+
+
+def _check_filled(**credentials: str | None) -> None:
+    # Who passes one means it: another account's, of the environment, must not pay in its place.
+    for name, value in credentials.items():
+        if value == "":
+            raise misconfigured(_("{name} is empty.", name=name), "config.no_credentials")
 
 
 def _check_path(path: str) -> str:

@@ -35,6 +35,14 @@ pytestmark = pytest.mark.anyio
         ("phone\n12\n13\n", "Bonjour", {}, "Nobody"),
         ("phone\n2250757000001\n", "Bonjour", {"sender_id": "é"}, "sender"),
         ("phone\n2250757000001\n", "Bonjour", {"sheet": "A"}, "sheets"),
+        ("phone\n2250757000001\n", "Bonjour", {"again": "no"}, "^again is True or False; nothing was sent.$"),
+        (
+            "phone\n2250757000001\n",
+            "Bonjour",
+            {"repair": "no"},
+            "^repair is True or False; nothing was sent.$",
+        ),
+        ("phone\n2250757000001\n", "Bonjour", {"fold": 0}, "^fold is True or False; nothing was sent.$"),
     ],
 )
 async def test_of_what_is_refused_nothing_is_kept(
@@ -42,7 +50,7 @@ async def test_of_what_is_refused_nothing_is_kept(
 ) -> None:
     path = stage.folder / "list.csv"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InvalidInputError, match=f"(?i){words}"):
+    with pytest.raises(InvalidInputError, match=f"(?i:{words})"):
         await stage.runner.submit(path, message, **options)
     assert not await stage.ledger.statuses()
 

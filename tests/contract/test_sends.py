@@ -268,6 +268,19 @@ async def test_a_person_decides_on_what_is_unknown(ledger: Ledger, sent: bool) -
         await settle(ledger, again, BatchEvent.ACCEPT, TAKEN)
 
 
+@pytest.mark.parametrize("wrong", ["no", 0, 1, None], ids=repr)
+async def test_what_a_person_decided_is_true_or_false_and_nothing_like_it(ledger: Ledger, wrong: Any) -> None:
+    await settle(ledger, await claim(ledger), BatchEvent.MARK_UNKNOWN)
+    for name in ("sent", "again"):
+        flags: dict[str, Any] = {"sent": False, "again": False, name: wrong}
+        with pytest.raises(
+            InvalidInputError, match=f"^{name} is True or False; nothing was changed.$"
+        ) as caught:
+            await ledger.sends.resolve("ops", "order-42", **flags, note="", now=NOW)
+        assert caught.value.error_code == "input.flag"
+    assert (await find(ledger)).state is BatchState.UNKNOWN
+
+
 async def test_an_enqueued_one_can_be_sent_again_by_a_persons_word(ledger: Ledger) -> None:
     await enqueue(ledger)
     (made,) = await claim_due(ledger)

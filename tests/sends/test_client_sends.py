@@ -133,6 +133,8 @@ async def test_a_cancelled_send_leaves_its_outcome(sandbox: SandboxServer, place
         assert record.outcome is Outcome.UNKNOWN
         with pytest.raises(OutcomeUnknownError, match="nobody knows"):
             await sms.send(TO, TEXT, idempotency_key="k")
+        with pytest.raises(InvalidInputError, match=r"^sent is True or False; nothing was changed.$"):
+            await sms.resolve("k", sent="no")  # type: ignore[arg-type]
         record = await sms.resolve("k", sent=True, note="Seen on the phone")
         assert (record.outcome, record.error) == (Outcome.ACCEPTED, "Seen on the phone")
         assert (await sms.send(TO, TEXT, idempotency_key="k")).replayed

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from attrs import field, frozen
 
+from vavasms.arguments import NOTHING_SENT, check_flags
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.models import Lot
@@ -89,7 +90,7 @@ OnProgress = Callable[[BulkProgress], object]
 
 
 class BulkOptions:
-    """How to send in bulk. Raises `InvalidInputError` where a number makes no sense."""
+    """How to send in bulk. Raises `InvalidInputError` where an argument makes no sense."""
 
     def __init__(
         self,
@@ -107,6 +108,7 @@ class BulkOptions:
                     error_code="input.bulk_option",
                     argument=name,
                 )
+        check_flags(NOTHING_SENT, dedupe=dedupe)
         is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
         if rate is not None and not (is_number and 0 < rate < math.inf):
             raise InvalidInputError(

@@ -16,6 +16,7 @@ from typing import BinaryIO, Self
 import anyio
 from attrs import evolve, frozen
 
+from vavasms.arguments import NOTHING_SENT, check_flags
 from vavasms.campaigns.planning.loader import Listing, plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
@@ -27,7 +28,7 @@ from vavasms.endpoints import HasAccount, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.ledger.base import Ledger
+from vavasms.ledger.base import Ledger, check_open
 from vavasms.ledger.clock import SharedClock
 from vavasms.ledger.leases import check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, NewCampaign
@@ -74,6 +75,7 @@ class CampaignRunner:
     """
 
     def __init__(self, client: HasAccount, ledger: Ledger, *, clock: Callable[[], float] = time.time) -> None:
+        check_open(ledger)
         self._client, self._account = client, client.account
         self.ledger = ledger
         self._clock = clock
@@ -169,6 +171,7 @@ class CampaignRunner:
         is kept.
         """
         self._check_open()
+        check_flags(NOTHING_SENT, again=again)
         listing = Listing(
             contacts=contacts,
             phone_column=phone_column,

@@ -308,6 +308,13 @@ EXPLANATIONS = (
         example="enqueue(connection, '+2250700000001', 'Bonjour', idempotency_key='order-42')",
     ),
     Explanation(
+        code="input.flag",
+        what=N_("An argument that is True or False was given something else, such as a text."),
+        sent=N_("No: nothing was sent, and nothing was changed."),
+        do=N_("Give True or False: a text such as 'no' would count as true."),
+        example="await sms.resolve('order-42', sent=True)",
+    ),
+    Explanation(
         code="input.bulk_option",
         what=N_("A setting of a bulk send is no number that makes sense."),
         sent=N_("No: nothing was sent."),

@@ -14,6 +14,8 @@ from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from typing import Protocol
 
+from vavasms.config import misconfigured
+from vavasms.i18n import gettext as _
 from vavasms.ledger.models import (
     BatchRecord,
     Campaign,
@@ -30,6 +32,15 @@ from vavasms.ledger.otp import OtpStore
 from vavasms.ledger.sends import SendStore
 from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
+
+
+def check_open(ledger: object) -> None:
+    """Raise `ConfigurationError` for the place of a ledger, where an open one is needed."""
+    if not hasattr(ledger, "sends"):
+        raise misconfigured(
+            _("ledger is an open ledger here, such as await SqliteLedger.open('campaigns.db')."),
+            "config.ledger_place",
+        )
 
 
 class Ledger(Protocol):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from attrs import evolve, fields, frozen
 
+from vavasms.arguments import NOTHING_CHANGED, check_flags
 from vavasms.errors import IdempotencyConflictError, InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -225,9 +226,10 @@ def resolve_values(
 ) -> Mapping[str, Any]:
     """Return the values of `resolve_send`.
 
-    Raises `InvalidInputError` where there is no such send, or a person cannot decide on it so. `sent_before`:
-    whoever claimed it later might still send.
+    Raises `InvalidInputError` where there is no such send, or a person cannot decide on it so, or where
+    `sent` or `again` is no bool. `sent_before`: whoever claimed it later might still send.
     """
+    check_flags(NOTHING_CHANGED, sent=sent, again=again)
     if row is None:
         raise InvalidInputError(
             _("There is no send with the key {key}.", key=repr(key)), error_code="idempotency.not_found"

@@ -76,9 +76,9 @@ _SENTENCES = {
     NumberFault.INVALID: N_("{shown} is in no numbering plan: check its digits"),
     NumberFault.LANDLINE: N_("{shown} is a landline, which takes no SMS: give a mobile number"),
     NumberFault.NOT_MOBILE: N_("{shown} is no mobile number: give a mobile number"),
-    NumberFault.OLD_PLAN: N_("{shown} is of the old numbering plan: use the suggested number or repair it"),
+    NumberFault.OLD_PLAN: N_("{shown} is of the old numbering plan: use {suggestion} or repair it"),
     NumberFault.LOST_ZERO: N_(
-        "{shown} seems to have lost its leading zero: use the suggestion, or repair it with the region named"
+        "{shown} seems to have lost its leading zero: use {suggestion}, or repair it with the region named"
     ),
     NumberFault.AMBIGUOUS: N_(
         "{shown} reads as a number of several countries: name the region or write the +"
@@ -87,12 +87,15 @@ _SENTENCES = {
 }
 
 
-def describe(fault: NumberFault, text: object) -> str:
-    """Return what is wrong and what to do, showing at most five digits at the front and two at the end."""
+def describe(fault: NumberFault, text: object, suggestion: str) -> str:
+    """Return what is wrong and what to do, showing at most five digits at the front and two at the end.
+
+    `suggestion` is masked by whoever has it.
+    """
     sentence = _SENTENCES[fault]
     if "{shown}" not in sentence or not isinstance(text, str):
         return _(sentence)
-    return _(sentence, shown=mask(text))
+    return _(sentence, shown=mask(text), suggestion=suggestion)
 
 
 def mask(text: str) -> str:

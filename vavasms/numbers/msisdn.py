@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from vavasms.arguments import NOTHING_SENT, check_flags
 from vavasms.errors import InvalidNumberError
 from vavasms.numbers.faults import NumberFault, Reading, describe
 from vavasms.numbers.plans import IVORIAN_RANGES, PLANS, REGION_BY_CODE
@@ -100,11 +101,14 @@ def parse_msisdn(
     Raises:
         InvalidNumberError: it is no mobile number; `.reason` is a value of `NumberFault`. The sentence
             shows a masked number only.
+        InvalidInputError: `repair` is no bool.
         ConfigurationError: a region is unknown.
 
     `phonenumbers` is the judge. Tables give its verdicts on West African mobile numbers about twenty times
     faster, in a microsecond or two. Pure; an `Msisdn` comes back as it is.
     """
+    if repair is not False:
+        check_flags(NOTHING_SENT, repair=repair)
     if isinstance(text, Msisdn):
         return text
     if not isinstance(text, str):
@@ -151,5 +155,7 @@ def _refusal(reading: Reading, text: object) -> InvalidNumberError:
     # An Msisdn as suggestion keeps the number out of the error's repr and of logs.
     suggestion = Msisdn(reading.digits) if reading.digits else None
     return InvalidNumberError(
-        describe(reading.fault, text), reason=reading.fault.value, suggestion=suggestion
+        describe(reading.fault, text, suggestion.masked if suggestion else ""),
+        reason=reading.fault.value,
+        suggestion=suggestion,
     )

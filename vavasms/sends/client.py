@@ -69,7 +69,7 @@ class SendOptions:
     def place(self) -> Place | Ledger:
         """Where the ledger is, or the ledger. Raises `ConfigurationError` for what is neither."""
         if isinstance(self.ledger, str):
-            return read_place(self.ledger)
+            return read_place(self.ledger, "ledger")
         if isinstance(self.ledger, Path):
             return self.ledger
         if hasattr(self.ledger, "sends"):

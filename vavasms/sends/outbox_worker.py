@@ -25,7 +25,7 @@ from vavasms.errors import (
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error, wait_after
-from vavasms.ledger.base import Ledger
+from vavasms.ledger.base import Ledger, check_open
 from vavasms.ledger.clock import SharedClock
 from vavasms.ledger.leases import MAX_CLAIM_AGE, check_timeouts
 from vavasms.ledger.models import BatchRecord
@@ -72,6 +72,7 @@ class OutboxWorker:
         on_send: OnSend | None = None,
         rate: Callable[[], float | None] = lambda: None,
     ) -> None:
+        check_open(ledger)
         self._account = client.account
         if ledger.is_shared:
             check_timeouts(self._account.timeouts)

@@ -18,16 +18,19 @@ _OTHER_STRINGS = re.compile(
 )
 
 
-def read_place(text: str) -> Place:
-    """Return a database from a file.
+def read_place(text: str, name: str = "ledger") -> Place:
+    """Return a database or a file.
 
-    Raises `ConfigurationError` for a connection string that is not one of PostgreSQL, in words of ours.
+    Raises `ConfigurationError` for a connection string that is not one of PostgreSQL, and for no text at all,
+    in words of ours that begin with the argument's `name`.
     """
+    if not text:
+        raise misconfigured(_("{name} is empty: give the path of a file.", name=name), "config.ledger_place")
     if text.startswith(_SCHEMES):
         return Secret(text)
     if not _OTHER_STRINGS.search(text):
         return Path(text)
     del text
     raise misconfigured(
-        _("It is kept at the path of a file, or in postgresql://user@host/name."), "config.ledger_place"
+        _("{name} is the path of a file, or postgresql://user@host/name.", name=name), "config.ledger_place"
     )

@@ -39,7 +39,9 @@ T = TypeVar("T")
 
 
 class VavaSMS:
-    """A client of the VavaSMS gateway, without await. Thread-safe.
+    """A client of the VavaSMS gateway, without await. Thread-safe. In async code use `AsyncVavaSMS`.
+
+    A call in a coroutine would hold up everything else that runs in its event loop until it returns.
 
     The names and arguments are those of `AsyncVavaSMS`, which says what each of them means. Ctrl-C
     while something is being sent waits for the calls in flight, a second one cuts them off: they are

@@ -16,7 +16,7 @@ from vavasms.sandbox import FaultPlan, Gateway, SandboxServer, create_app
 from vavasms.sends.sender import watched
 from vavasms.sync.client import VavaSMS
 from vavasms.transport.http import ASGITransport
-from vavasms.transport.live_guard import REFUSED_URL
+from vavasms.transport.live_guard import SERVERLESS_URL
 
 _NOWHERE = "http://127.0.0.1:1/api"
 
@@ -73,7 +73,7 @@ class Sandbox:
             "VAVASMS_USERNAME": self.username,
             "VAVASMS_PASSWORD": self.password,
             "VAVASMS_SENDER_ID": self.sender_id,
-            "VAVASMS_BASE_URL": REFUSED_URL if self._in_process else self.url,
+            "VAVASMS_BASE_URL": SERVERLESS_URL if self._in_process else self.url,
         }
 
     def client(self, **options: Any) -> AsyncVavaSMS:

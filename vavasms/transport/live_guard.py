@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 VARIABLE = "VAVASMS_NO_GATEWAY"
 #: What the plugin names as base URL where nobody else does. Nobody listens there: other programs fail too.
 REFUSED_URL = "http://127.0.0.1:1/the-real-gateway-is-refused-in-tests"
+#: The base URL in the environment of a test whose sandbox has no server.
+SERVERLESS_URL = "http://127.0.0.1:1/this-sandbox-has-no-server"
 
 
 class BarredError(Exception):
@@ -54,17 +56,11 @@ class Gate:
 
     def __init__(self, base_url: str) -> None:
         from vavasms.config import is_loopback
-        from vavasms.i18n import gettext
 
         host = urlsplit(base_url).hostname or ""
-        self._is_never_open = base_url == REFUSED_URL
+        self._is_never_open = base_url in (REFUSED_URL, SERVERLESS_URL)
         self._is_real = not (is_loopback(host) or host.lower().endswith(".invalid"))
-        named = f" ({host})" if self._is_real else ""
-        self._sentence = gettext(
-            "This test would have reached the real gateway{host}: use the fixture vavasms_sandbox and make "
-            "the client after it, or mark the test with @pytest.mark.vavasms(real=True).",
-            host=named,
-        )
+        self._sentence = _explain(f" ({host})" if self._is_real else "", base_url)
 
     @property
     def is_shut(self) -> bool:
@@ -79,3 +75,19 @@ class Gate:
 
     async def _stop(self, *_event: object) -> None:
         barrier.stop(self._sentence)
+
+
+def _explain(host: str, base_url: str) -> str:
+    """Return what whoever wrote the test is told."""
+    from vavasms.i18n import gettext
+
+    if base_url == SERVERLESS_URL:
+        return gettext(
+            "This sandbox has no server: make the client with vavasms_sandbox.client() or "
+            "vavasms_sandbox.sync_client(), or leave in_process out of the marker."
+        )
+    return gettext(
+        "This test would have reached the real gateway{host}: use the fixture vavasms_sandbox and make "
+        "the client after it, or mark the test with @pytest.mark.vavasms(real=True).",
+        host=host,
+    )

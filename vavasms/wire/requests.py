@@ -116,8 +116,10 @@ def build_delivery_status(message_id: str, *, lot_id: str | None, path: str) -> 
     The documentation lost its path; it holds neither a number nor a text, so it cannot send an SMS.
     """
     if lot_id is not None and not isinstance(lot_id, str):
-        raise InvalidInputError(_("Give the lot id as text."), error_code="input.id", outcome=None)
-    if not isinstance(message_id, str) or not message_id.strip():
+        raise InvalidInputError(_("lot_id is no text."), error_code="input.id", outcome=None)
+    if not isinstance(message_id, str):
+        raise InvalidInputError(_("message_id is no text."), error_code="input.id", outcome=None)
+    if not message_id.strip():
         raise InvalidInputError(
             _("The message id is empty: give one that a send returned."), error_code="input.id", outcome=None
         )
@@ -198,8 +200,12 @@ def encode_credentials(username: str, password: str) -> str:
 def _check_sender_id(sender_id: str, username: str | None) -> None:
     if username is not None and sender_id == username:
         return
-    if not isinstance(sender_id, str) or not 3 <= len(sender_id) <= 11:
-        raise InvalidSenderIdError(_("A sender ID has 3 to 11 characters; nothing was sent."))
+    if not isinstance(sender_id, str):
+        raise InvalidSenderIdError(_("sender_id is no text; nothing was sent."))
+    if not 3 <= len(sender_id) <= 11:
+        raise InvalidSenderIdError(
+            _("A sender ID has 3 to 11 characters, this one has {n}; nothing was sent.", n=len(sender_id))
+        )
     if not (sender_id.isascii() and sender_id.isprintable()) or sender_id != sender_id.strip():
         raise InvalidSenderIdError(
             _(

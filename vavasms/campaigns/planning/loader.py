@@ -14,6 +14,7 @@ from anyio.to_thread import run_sync
 from attrs import evolve, field, frozen
 from attrs.converters import optional
 
+from vavasms.arguments import NOTHING_SENT, check_flags
 from vavasms.campaigns.planning.contacts import ContactList, Judge, read_contacts
 from vavasms.campaigns.planning.observations import is_garbled
 from vavasms.campaigns.planning.plan import CampaignPlan, Example
@@ -53,6 +54,9 @@ class Listing:
     repair: bool = False
     #: Make the texts GSM-7 where that keeps their sense.
     fold: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        check_flags(NOTHING_SENT, repair=self.repair, fold=self.fold)
 
 
 async def plan_listing(

@@ -23,6 +23,7 @@ from vavasms.endpoints import HasAccount
 from vavasms.errors import InvalidInputError, LedgerError, name_error
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
+from vavasms.ledger.base import check_open
 from vavasms.ledger.leases import ORPHAN_AFTER, check_timeouts
 from vavasms.ledger.models import Campaign, CampaignStatus, QueuedBatch
 from vavasms.ledger.pending_writes import PendingWrites
@@ -69,6 +70,7 @@ class CampaignWorker:
                 _("concurrency must be a whole number, 1 or more. Nothing was sent."),
                 error_code="campaign.limit",
             )
+        check_open(ledger)
         check_timeouts(client.account.timeouts)
         self._account = client.account
         self._ledger = ledger

@@ -21,7 +21,7 @@ async def open_seen(place: str | Path) -> SeenStore:
 
     Raises `ConfigurationError` for the URL of another database.
     """
-    return await _open(read_place(str(place)))
+    return await _open(read_place(str(place), "seen"))
 
 
 async def _open(place: Place) -> SeenStore:
@@ -45,7 +45,7 @@ class LazySeen:
         self._store: SeenStore | None = None
         self._place: Place | None = None
         if isinstance(place, str | Path):
-            self._place = read_place(str(place))
+            self._place = read_place(str(place), "seen")
         else:
             self._store = MemorySeenStore() if place is None else place
         self._opening = Lock()
