@@ -71,6 +71,12 @@ def test_the_index_lists_every_chapter_in_its_order(language: str) -> None:
     assert listed == [f"{name}.md" for name in CHAPTERS]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_index_names_each_chapter_by_its_title(language: str) -> None:
+    named = re.findall(r"\[([^\]]+)\]\((\w+\.md)\)", read(language, "index.md").text)
+    assert [title for title, _ in named] == [read(language, name).headings()[0][1] for _, name in named]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_code_is_the_same_in_both_languages(name: str) -> None:
     shown = [
