@@ -85,6 +85,38 @@ def test_a_usage_error_is_one_line_and_exit_2(inside: Run, words: tuple[str, ...
     assert said in finished.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "is_said"),
+    [
+        (("campaign", "status", "zzzz"), False),
+        (("campaign", "list", "--limit"), False),
+        (("sends", "show"), False),
+        (("campaign", "rnu", "list.csv"), True),
+        (("send",), True),
+    ],
+)
+def test_only_what_could_have_sent_says_that_nothing_was(
+    inside: Run, words: tuple[str, ...], is_said: bool
+) -> None:
+    finished = inside(*words)
+    assert finished.returncode == 2
+    assert ("Nothing was sent" in finished.stderr) is is_said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sends", "list", "--limit", "1.5"),
+        ("campaign", "plan", "list.csv", "--message", "x", "--batch-size=2.0"),
+        ("campaign", "resolve", "3f9a1c07", "--batch", "1.5"),
+    ],
+)
+def test_a_fraction_is_no_whole_number(inside: Run, words: tuple[str, ...]) -> None:
+    finished = inside(*words)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert "takes a whole number, not '" in finished.stderr
+
+
 @pytest.fixture
 def boom() -> Iterator[None]:
     def boom() -> None:

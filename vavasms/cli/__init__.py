@@ -60,31 +60,41 @@ def _run(words: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last place: every error ends in one line
         if os.environ.get("VAVASMS_DEBUG"):
             traceback.print_exc()
-        return _report(error, as_json=wants_json(words))
+        return _report(error, as_json=wants_json(words), sends=_may_send(words))
 
 
-def _report(error: BaseException, *, as_json: bool) -> int:
+def _report(error: BaseException, *, as_json: bool, sends: bool) -> int:
     """Print what went wrong; return the exit code."""
     if not as_json:
-        code, sentence = _judge(error)
+        code, sentence = _judge(error, sends=sends)
         output.fail(sentence, _code_of(error))
         return code
     with language_set("en"):
-        code, sentence = _judge(error)
+        # What programs read is the same of every command.
+        code, sentence = _judge(error, sends=True)
     outcome = error.outcome if isinstance(error, VavaSMSError) else None
     output.fail_json(sentence, _code_of(error), None if outcome is None else outcome.value)
     return code
 
 
-def _judge(error: BaseException) -> tuple[int, str]:
+def _may_send(words: Sequence[str]) -> bool:
+    """Return whether a command could have sent; one that is none was perhaps meant to."""
+    # Here, since the language of the commands is chosen first.
+    from vavasms.cli.app import COMMANDS
+
+    names = {tuple(command.name.split()): command.sends for command in COMMANDS}
+    return names.get(tuple(words[:2]), names.get(tuple(words[:1]), True))
+
+
+def _judge(error: BaseException, *, sends: bool) -> tuple[int, str]:
     """Choose the exit code and the one sentence of an error."""
     if isinstance(error, CycloptsError):
         # Here, since `vavasms --help` does without it and what it imports.
         from vavasms.cli.usage_errors import explain
 
-        return exit_codes.USAGE, explain(error)
+        return exit_codes.USAGE, explain(error, sends=sends)
     if isinstance(error, VavaSMSError):
-        return exit_codes.code_of(error), describe(error)
+        return exit_codes.code_of(error), describe(error, sends=sends)
     if isinstance(error, KeyboardInterrupt):
         return exit_codes.INTERRUPTED, _interrupted(error)
     name = type(error).__name__
@@ -101,8 +111,8 @@ def _code_of(error: BaseException) -> str:
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "fault"
 
 
-def describe(error: VavaSMSError) -> str:
-    """Return what went wrong and, of a send, whether something was sent."""
+def describe(error: VavaSMSError, *, sends: bool = True) -> str:
+    """Return what went wrong and, of a command that `sends`, whether something was sent."""
     sentence = translate(error.args[0]).rstrip(".")
     if isinstance(error, InvalidInputError) and error.argument is not None:
         option = f"--{error.argument.replace('_', '-')}"
@@ -112,7 +122,8 @@ def describe(error: VavaSMSError) -> str:
     if isinstance(error, InvalidNumberError) and error.suggestion is not None:
         number = f"+{error.suggestion}"
         sentence += ". " + _("The suggestion is {number}", number=number)
-    if error.outcome is Outcome.NOT_SENT and "nothing was sent" not in error.english.lower():
+    is_said = re.search("nothing (more )?was sent", error.english.lower())
+    if sends and error.outcome is Outcome.NOT_SENT and not is_said:
         sentence += ". " + _("Nothing was sent")
     return sentence
 

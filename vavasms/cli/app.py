@@ -45,6 +45,8 @@ class Command:
     group: Group | None = None
     #: What its help ends with.
     notes: str = ""
+    #: Whether it may send an SMS or use up an attempt: of the others nobody asks whether something was sent.
+    sends: bool = False
 
     def add_to(self, home: App, name: str) -> None:
         """Register it, to be imported when it is run."""
@@ -103,6 +105,7 @@ COMMANDS = (
     ),
     Command(
         name="send",
+        sends=True,
         path="vavasms.cli.commands.messages:send",
         usage=_("TO... --message TEXT [OPTIONS]"),
         sentence=_("Send one text to one number or a few, in one request."),
@@ -149,6 +152,7 @@ COMMANDS = (
     ),
     Command(
         name="otp send",
+        sends=True,
         path="vavasms.cli.commands.otp:send",
         usage=_("TO [OPTIONS]"),
         sentence=_("Send a one-time code that the gateway makes."),
@@ -156,6 +160,7 @@ COMMANDS = (
     ),
     Command(
         name="otp verify",
+        sends=True,
         path="vavasms.cli.commands.otp:verify",
         usage=_("TO CODE [OPTIONS]"),
         sentence=_("Check a one-time code, which uses up an attempt."),
@@ -185,6 +190,7 @@ COMMANDS = (
     ),
     Command(
         name="campaign run",
+        sends=True,
         path="vavasms.cli.commands.campaign.run:run",
         usage=_("CONTACTS --message TEXT [OPTIONS]"),
         sentence=_("Plan a campaign, ask, send it, report. Safe to interrupt: it can be resumed."),
@@ -192,6 +198,7 @@ COMMANDS = (
     ),
     Command(
         name="campaign resume",
+        sends=True,
         path="vavasms.cli.commands.campaign.run:resume",
         usage=_("ID [OPTIONS]"),
         sentence=_("Go on with a campaign that was interrupted or paused."),
@@ -299,6 +306,7 @@ COMMANDS = (
     ),
     Command(
         name="worker",
+        sends=True,
         path="vavasms.cli.commands.worker:worker",
         sentence=_("Send what is enqueued, and carry the campaigns of a PostgreSQL ledger."),
         example="vavasms worker --ledger postgresql://localhost/sms",
@@ -331,6 +339,7 @@ COMMANDS = (
     ),
     Command(
         name="demo",
+        sends=True,
         path="vavasms.cli.commands.demo:demo",
         sentence=_("Clean a messy list of contacts, send it to a sandbox, prove the account."),
         example="vavasms demo --rows 500",
@@ -355,6 +364,13 @@ COMMANDS = (
 )
 
 
+def _refuse_fractions(app: App, commands: tuple[str, ...], arguments: Any) -> None:
+    # Here, since `vavasms --help` does without it and what it imports.
+    from vavasms.cli.usage_errors import refuse_fractions
+
+    refuse_fractions(app, commands, arguments)
+
+
 def _make() -> App:
     root = App(
         name="vavasms",
@@ -371,6 +387,7 @@ def _make() -> App:
         print_error=False,
         suppress_keyboard_interrupt=False,
         result_action="return_value",
+        config=_refuse_fractions,
     )
     root["--help"].group = root["--version"].group = _OTHER
     root["--help"].help = _("Display this message and exit.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import get_args
 
-from cyclopts import CycloptsError
+from cyclopts import Argument, CycloptsError
 from cyclopts.exceptions import (
     CoercionError,
     MissingArgumentError,
@@ -21,10 +22,21 @@ from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 
 
-def explain(error: CycloptsError) -> str:
-    """Return what is wrong with the words of a command, and where its help is."""
+def explain(error: CycloptsError, *, sends: bool = True) -> str:
+    """Return what is wrong with the words of a command that `sends` or not, and where its help is."""
     sentence = _explain(error)
+    if not sends:
+        return sentence
     return sentence + ("" if sentence.endswith("?") else ".") + " " + _("Nothing was sent")
+
+
+def refuse_fractions(_app: object, _commands: object, arguments: Iterable[Argument]) -> None:
+    """Raise a `CoercionError` for a fraction where a whole number is expected: cyclopts would round it."""
+    for argument in arguments:
+        if int in (argument.hint, *get_args(argument.hint)) and float not in get_args(argument.hint):
+            for token in argument.tokens:
+                if "." in token.value:
+                    raise CoercionError(token=token, argument=argument, target_type=int)
 
 
 def _explain(error: CycloptsError) -> str:
