@@ -12,7 +12,7 @@ from vavasms.i18n import known_sentences, language_set, ngettext
 from vavasms.ledger.kept import find_template, say_error, say_reason
 from vavasms.ledger.rows import DIED, DROPPED, HINDERED, RECOVERED
 
-FLOOR = "the balance of {balance} XOF comes down to the floor of {floor}"
+FLOOR = "the balance of {balance} XOF is at or under the floor of {floor} XOF"
 
 
 @pytest.fixture
@@ -32,8 +32,14 @@ def test_a_constant_is_said_as_the_catalogue_has_it(in_french: None) -> None:
 
 
 def test_a_sentence_with_values_is_said_with_the_same_values(in_french: None) -> None:
-    kept = "the balance of 12.5 XOF comes down to the floor of 99"
-    assert say_reason(kept) == _(FLOOR, balance="12.5", floor="99")
+    kept = "the balance of 12.5 XOF is at or under the floor of 99 XOF"
+    assert say_reason(kept) == _(FLOOR, balance="12,5", floor="99")
+
+
+def test_an_amount_is_grouped_as_the_language_has_it_and_an_identifier_is_not(in_french: None) -> None:
+    kept = "the balance of 999,840 XOF is at or under the floor of 2,000,000.5 XOF"
+    assert say_reason(kept) == _(FLOOR, balance="999\xa0840", floor="2\xa0000\xa0000,5")
+    assert "1234567" in say_reason("the balance of 1234567 XOF is at or under the floor of 2 XOF")
 
 
 @pytest.mark.parametrize("n", [1, 2, 1200])

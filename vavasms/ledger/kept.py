@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +22,7 @@ _LONGEST = 1_000
 #: The gateway's own words come after ours.
 _match_added = re.compile(r"(.*[.?!]) \((.*)\)", re.DOTALL).fullmatch
 _match_error = re.compile(r"([A-Z]\w*Error): (.*)", re.DOTALL).fullmatch
+_match_grouped = re.compile(r"-?\d{1,3}(?:(?:,\d{3})+(?:\.\d+)?|\.\d+)").fullmatch
 _match_waiting = re.compile(r"([\d,]+) batch(?:es)? waits? to be sent again").fullmatch
 
 
@@ -119,6 +121,9 @@ def _to_pattern(pieces: Iterable[tuple[str, str | None]]) -> str:
     return pattern
 
 
-def _say_value(value: str) -> str:
+def _say_value(value: str) -> str | Decimal:
+    # An amount, as English groups it; digits alone may be an identifier.
+    if _match_grouped(value):
+        return Decimal(value.replace(",", ""))
     # A word alone may be anybody's; a sentence is one that stood in another.
     return say_reason(value) if " " in value else value

@@ -24,6 +24,12 @@ from vavasms.transport.http import Attempt
 EVERY = 2.0
 #: Seconds before a batch is tried again that the balance does not pay beside what is in flight.
 RECHECK = 0.5
+#: Why a campaign is paused, as a ledger keeps it.
+UNREAD = N_("the balance could not be read, and there is a floor for it")
+AT_THE_FLOOR = N_("the balance of {balance} XOF is at or under the floor of {floor} XOF")
+NEAR_THE_FLOOR = N_(
+    "the balance of {balance} XOF does not pay for the next batch above the floor of {floor} XOF"
+)
 
 
 @define(kw_only=True)
@@ -153,11 +159,7 @@ class BalanceFloor:
 
 def _pause_reason(balance: Decimal | None, floor: Decimal) -> str:
     if balance is None:
-        return N_("the balance could not be read, and there is a floor for it")
-    reason = _(
-        "the balance of {balance} XOF comes down to the floor of {floor}",
-        balance=str(balance),
-        floor=str(floor),
-    )
+        return UNREAD
+    reason = AT_THE_FLOOR if balance <= floor else NEAR_THE_FLOOR
     # It is kept in the ledger.
-    return reason.english
+    return _(reason, balance=balance, floor=floor).english
