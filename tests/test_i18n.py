@@ -14,6 +14,7 @@ import pytest
 
 from vavasms.i18n import (
     LANGUAGES,
+    Argument,
     Sentence,
     current_language,
     format_moment,
@@ -24,6 +25,7 @@ from vavasms.i18n import (
     ngettext,
     read_language,
     set_language,
+    with_options,
     without_stop,
 )
 from vavasms.i18n import gettext as _
@@ -75,6 +77,14 @@ def test_a_moment_is_written_as_its_language_writes_it() -> None:
 def test_what_is_no_number_stays_as_it_is(value: object) -> None:
     for language in LANGUAGES:
         assert _("{value}", value=value).said_in(language) == str(value)
+
+
+def test_an_argument_is_said_as_python_writes_it_and_on_a_command_line_as_an_option() -> None:
+    sentence = _("Add {argument}: {text}", argument=Argument.make("again=True", "--again"), text="again=True")
+    assert sentence == "Add again=True: again=True"
+    assert with_options(sentence) == "Add --again: again=True"
+    assert with_options(pickle.loads(pickle.dumps(sentence))) == "Add --again: again=True"
+    assert with_options("Add again=True") == "Add again=True"
 
 
 def test_zero_is_one_in_french_and_many_in_english() -> None:

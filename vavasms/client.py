@@ -18,6 +18,7 @@ from vavasms.config import (
     load_settings,
     misconfigured,
     name_account,
+    no_sender_id,
     settle_timeouts,
 )
 from vavasms.endpoints import Account
@@ -400,10 +401,7 @@ class AsyncVavaSMS:
         if sender_id is None:
             sender_id = self._settings.sender_id
         if sender_id is None:
-            raise misconfigured(
-                _("No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID."),
-                "sender_id.missing",
-            )
+            raise misconfigured(no_sender_id(), "sender_id.missing")
         return sender_id
 
     def _recipient(self, text: str) -> Msisdn:

@@ -13,6 +13,7 @@ from attrs import field, frozen
 
 from vavasms.arguments import find_no_bool
 from vavasms.errors import ConfigurationError, Outcome
+from vavasms.i18n import Argument, Sentence
 from vavasms.i18n import gettext as _
 
 DEFAULT_BASE_URL = "https://vavasms.com/api"
@@ -191,6 +192,12 @@ def name_account(username: str, base_url: str) -> str:
 def username_of(account: str) -> str:
     """Return the username in an account's name; no gateway's name holds a blank."""
     return account.rpartition(" ")[0]
+
+
+def no_sender_id() -> Sentence:
+    """Return what is said where neither the call nor the settings name a sender."""
+    argument = Argument.make("sender_id=…", "--sender-id")
+    return _("No sender ID: add {argument}, or set VAVASMS_SENDER_ID.", argument=argument)
 
 
 def misconfigured(sentence: str, error_code: str | None = None) -> ConfigurationError:

@@ -12,6 +12,7 @@ from attrs import asdict, fields, frozen
 
 from vavasms.campaigns.window import Window, parse_window
 from vavasms.errors import InvalidInputError
+from vavasms.i18n import Argument
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 
@@ -25,10 +26,14 @@ _EXACT = Context(prec=50)
 _CENTURY = 100 * 365 * 86_400
 
 
+_UNIT_PRICE = Argument.make("unit_price=Decimal(12)", "--unit-price 12")
 _NEEDS_A_PRICE = (
-    N_("A budget needs the unit price of a segment, which the gateway does not tell; nothing was sent."),
     N_(
-        "A balance floor needs the unit price of a segment, which the gateway does not tell; "
+        "A budget needs the unit price: add {argument}, the price of a segment in your contract; "
+        "nothing was sent."
+    ),
+    N_(
+        "A balance floor needs the unit price: add {argument}, the price of a segment in your contract; "
         "nothing was sent."
     ),
 )
@@ -72,7 +77,7 @@ class Policy:
             _check_money(name, getattr(self, name), least=0 if name == "balance_floor" else None)
         if (self.budget is not None or self.balance_floor is not None) and self.unit_price is None:
             needs = _NEEDS_A_PRICE[0 if self.budget is not None else 1]
-            raise InvalidInputError(_(needs), error_code="campaign.unit_price")
+            raise InvalidInputError(_(needs, argument=_UNIT_PRICE), error_code="campaign.unit_price")
 
     @property
     def max_segments(self) -> int | None:

@@ -16,7 +16,7 @@ from vavasms.cli.language import find_language, take_language
 from vavasms.cli.words import wants_json
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
 from vavasms.i18n import gettext as _
-from vavasms.i18n import language_set, set_language, translate
+from vavasms.i18n import language_set, set_language, translate, with_options
 
 __all__ = ["run"]
 
@@ -113,7 +113,7 @@ def _code_of(error: BaseException) -> str:
 
 def describe(error: VavaSMSError, *, sends: bool = True) -> str:
     """Return what went wrong and, of a command that `sends`, whether something was sent."""
-    sentence = translate(error.args[0]).rstrip(".")
+    sentence = translate(with_options(error.args[0])).rstrip(".")
     if isinstance(error, InvalidInputError) and error.argument is not None:
         option = f"--{error.argument.replace('_', '-')}"
         # Whoever types an option knows no Decimal.

@@ -75,6 +75,31 @@ class Sentence(str):
         return self.said_in("en")
 
 
+class Argument(str):
+    """An argument as a call in Python writes it, such as `again=True`: a value of a sentence.
+
+    A command line says the option in its place.
+    """
+
+    option: str
+
+    @classmethod
+    def make(cls, written: str, option: str) -> Self:
+        """Make it of how Python writes it, and of how a command line does."""
+        argument = cls(written)
+        argument.option = option
+        return argument
+
+
+def with_options(text: str) -> str:
+    """Return a sentence with the options of a command line in place of the arguments of a call."""
+    return text.with_values(_name_option) if isinstance(text, Sentence) else text
+
+
+def _name_option(value: str) -> str:
+    return value.option if isinstance(value, Argument) else value
+
+
 def gettext(message: str, **values: Any) -> Sentence:
     """Return a sentence in the language of the moment, its `{names}` filled with the values."""
     return Sentence.make(message, None, 1, values)

@@ -19,7 +19,7 @@ from vavasms.campaigns.planning.contacts.encodings import decode, find_encoding
 from vavasms.campaigns.planning.contacts.header import find_place, is_header
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
-from vavasms.i18n import Sentence
+from vavasms.i18n import Argument, Sentence
 from vavasms.i18n import gettext as _
 
 Records = Iterator[tuple[int, list[str]]]
@@ -29,6 +29,7 @@ Line = tuple[int, str, tuple[str, ...]]
 #: Nearly every number: there is nothing to part.
 _match_plain = re.compile(r"[0-9+ .()-]*").fullmatch
 _COLUMNS_SHOWN = 10
+_PHONE_COLUMN = Argument.make("phone_column=…", "--phone-column")
 #: Records that are looked at before the first contact.
 _HEAD = 50
 #: Of a header that says phone only for want of anything else.
@@ -201,8 +202,9 @@ def _arrange(contacts: ContactList, name: str, phone_column: str | None) -> Cont
         raise InvalidInputError(
             _(
                 "{name} has two columns full of numbers, {first} and {second}. "
-                "Name it: phone_column=… (`--phone-column`). Nothing was sent.",
+                "Name it: {argument}. Nothing was sent.",
                 name=name,
+                argument=_PHONE_COLUMN,
                 first=columns.show_name(names[first]),
                 second=columns.show_name(names[second]),
             ),
@@ -221,14 +223,15 @@ def _say_no_column(name: str, header: list[str], phone_column: str | None) -> Se
     if phone_column is None:
         return _(
             "{name} has no column that is named like a phone number: its columns are {columns}. "
-            "Name it: phone_column=… (`--phone-column`). Nothing was sent.",
+            "Name it: {argument}. Nothing was sent.",
             name=name,
+            argument=_PHONE_COLUMN,
             columns=_show(header),
         )
     return _(
-        "{name} has no column {wanted}: its columns are {columns}. "
-        "Name it: phone_column=… (`--phone-column`). Nothing was sent.",
+        "{name} has no column {wanted}: its columns are {columns}. Name it: {argument}. Nothing was sent.",
         name=name,
+        argument=_PHONE_COLUMN,
         wanted=repr(phone_column),
         columns=_show(header),
     )
