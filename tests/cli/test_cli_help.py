@@ -93,7 +93,7 @@ def test_help_imports_neither_httpx_nor_phonenumbers() -> None:
 
 #: What an example says on standard error, by a word of it.
 BESIDE = {
-    "track": "0 of 0 messages final\n",
+    "track": "fate known: 0 of 0\n",
     "worker": "Stopping: finishing what is under way. Another signal does not wait.\n",
 }
 ACCOUNT = "sandbox@example.com loopback"

@@ -23,9 +23,10 @@ from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
-from vavasms.config import username_of
+from vavasms.config import no_sender_id, username_of
 from vavasms.endpoints import HasAccount, fetch_balance
 from vavasms.errors import InvalidInputError, VavaSMSError
+from vavasms.i18n import Argument, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger, check_open
@@ -46,6 +47,7 @@ _PROGRESS_SECONDS = 0.25
 _RECHECK_SECONDS = 0.5
 #: Seconds for the last reading of the balance: whoever stops a campaign waits for it.
 _LAST_READING_SECONDS = 5.0
+_AGAIN = Argument.make("again=True", "--again")
 
 logger = logging.getLogger("vavasms")
 
@@ -274,7 +276,7 @@ class CampaignRunner:
         if self.ledger.is_shared:
             await self._shared.ask(self.ledger.now)
         if not await self.ledger.start(campaign_id):
-            raise nothing_left(campaign_id, campaign.state)
+            raise nothing_left(await self.ledger.status(campaign_id))
 
     async def _was_restarted(self, dispatcher: Dispatcher) -> bool:
         """Return whether a person paused and started it meanwhile, maybe with other limits."""
@@ -356,10 +358,7 @@ class CampaignRunner:
     def _describe(self, message: str, policy: Policy, sender_id: str | None) -> NewCampaign:
         sender = sender_id or self._account.sender_id
         if sender is None:
-            raise InvalidInputError(
-                _("No sender ID: pass sender_id=… (`--sender-id`), or set VAVASMS_SENDER_ID."),
-                error_code="sender_id.missing",
-            )
+            raise InvalidInputError(no_sender_id(), error_code="sender_id.missing")
         draft_text(message, sender, username=username_of(self._account.name))
         return NewCampaign(
             id=token_hex(4),
@@ -400,8 +399,9 @@ def _duplicate_error(first: CampaignStatus) -> InvalidInputError:
             _(
                 "The campaign {id} has this text for these recipients, or some of them, and "
                 "{is_state} with {left} left: `vavasms campaign resume {id}` goes on with it, "
-                "`--again` (again=True) sends to all of this list anew. Nothing was sent.",
+                "{again} sends to all of this list anew. Nothing was sent.",
                 id=first.id,
+                again=_AGAIN,
                 is_state=in_a_state(first.state),
                 left=left,
             ),
@@ -409,24 +409,34 @@ def _duplicate_error(first: CampaignStatus) -> InvalidInputError:
         )
     return InvalidInputError(
         _(
-            "The campaign {id} has these very recipients and texts: look at it first, or say `--again` "
-            "(again=True) to send everything a second time. Nothing was sent.",
+            "The campaign {id} has these very recipients and texts: look at it first (`vavasms campaign "
+            "report {id}`), or add {again} to send everything a second time. Nothing was sent.",
             id=first.id,
+            again=_AGAIN,
         ),
         error_code="campaign.duplicate",
     )
 
 
-def nothing_left(campaign_id: str, state: CampaignState) -> InvalidInputError:
+def nothing_left(status: CampaignStatus) -> InvalidInputError:
     """Build the error of a campaign that is to be begun and has ended."""
-    return InvalidInputError(
-        _(
-            "The campaign {id} {is_state}: nothing of it is left to send.",
-            id=repr(campaign_id),
-            is_state=in_a_state(state),
-        ),
-        error_code="campaign.ended",
+    is_state = in_a_state(status.state)
+    sentence = _(
+        "The campaign {id} {is_state}: nothing of it is left to send. Nothing more was sent.",
+        id=repr(status.id),
+        is_state=is_state,
     )
+    if status.unknown:
+        sentence = ngettext(
+            "The campaign {id} {is_state}: nothing of it is left to send, but {n} recipient is unknown: "
+            "`vavasms campaign resolve {id}` decides. Nothing more was sent.",
+            "The campaign {id} {is_state}: nothing of it is left to send, but {n} recipients are unknown: "
+            "`vavasms campaign resolve {id}` decides. Nothing more was sent.",
+            status.unknown,
+            id=status.id,
+            is_state=is_state,
+        )
+    return InvalidInputError(sentence, error_code="campaign.ended")
 
 
 async def _report(ledger: Ledger, campaign_id: str, on_progress: OnProgress) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vavasms.i18n import gettext_noop as N_
 
-#: The states of a campaign, and the outcomes, standing alone.
+#: The states of a campaign, with which the French agrees, and the outcomes, standing alone.
 WORDS = (
     N_("loading"),
     N_("queued"),

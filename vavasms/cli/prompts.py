@@ -18,17 +18,17 @@ def check_terminal(contacts: str, *, message_is_piped: bool = False) -> None:
     """Raise `InvalidInputError` where there is nobody to ask."""
     if contacts == "-":
         sentence = _(
-            "The list comes from standard input, so nobody can be asked for the go: add --yes to send "
-            "without asking. Nothing was sent."
+            "The list comes from standard input, so nobody can confirm: add --yes to send without asking. "
+            "Nothing was sent."
         )
     elif message_is_piped:
         sentence = _(
-            "The text comes from standard input, so nobody can be asked for the go: add --yes to send "
-            "without asking. Nothing was sent."
+            "The text comes from standard input, so nobody can confirm: add --yes to send without asking. "
+            "Nothing was sent."
         )
     elif sys.stdin is None or not sys.stdin.isatty():
         sentence = _(
-            "There is no terminal to ask for the go: add --yes to send without asking. Nothing was sent."
+            "There is no terminal to confirm in: add --yes to send without asking. Nothing was sent."
         )
     else:
         return

@@ -196,12 +196,14 @@ def test_pause_says_how_to_go_on_and_may_be_said_twice(inside: Run) -> None:
         assert f"vavasms campaign resume {ID} --ledger {LEDGER}\n" in shown
     value = json.loads(call(inside, "pause", ID, "--json"))
     assert (value["state"], value["reason"]) == ("paused", "paused by hand")
+    assert call(inside, "status", ID).startswith(f"Campaign {ID} was paused by hand.\n")
 
 
 def test_what_has_ended_is_neither_paused_nor_cancelled(inside: Run) -> None:
     call(inside, "cancel", ID, "--yes")
     assert "is cancelled: it cannot be paused" in call(inside, "pause", ID, code=2)
     assert "is cancelled: it cannot be cancelled" in call(inside, "cancel", ID, "--yes", code=2)
+    assert call(inside, "status", ID).startswith(f"Campaign {ID} was cancelled by hand.\n")
 
 
 def test_cancel_leaves_unsent_what_was_not_sent(inside: Run) -> None:
@@ -341,7 +343,10 @@ def test_resolve_lists_what_is_at_risk_and_changes_nothing(inside: Run) -> None:
     assert "Batch 2: 3 recipients, sent at 2025-06-15T15:06:42Z, 6 segments, 72 XOF" in shown
     assert "OutcomeUnknownError: [31mThe request left." in shown
     assert "The gateway named the lot LOT-[2J9." in shown
-    assert "900 XOF before it, 828 XOF after (-72;" in shown
+    assert "900 XOF before, 828 XOF after, that is -72 XOF." in shown
+    assert f"Campaign {ID}: for 3 recipients it is unknown whether the SMS was sent.\n" in shown
+    assert "Sending again risks paying 6 segments twice: 72 XOF more.\n" in shown
+    assert "If they were sent:" in shown
     assert f"vavasms campaign resolve {ID} --mark-sent" in shown
     assert status().unknown == 3
 
@@ -449,7 +454,7 @@ def test_track_ends_when_all_is_final(inside: Run, account: Mapping[str, str]) -
     finished = inside("campaign", "track", "fails", "--rate", "100")
     assert finished.returncode == 0
     assert finished.stdout.splitlines() == ["1 message of the campaign fails:", "            1  failed"]
-    assert "of 1 messages final" in finished.stderr
+    assert "fate known: 0 of 1\n" in finished.stderr
     value = json.loads(call(inside, "report", "fails", "--json"))
     assert value["delivery"] == "failed"
 
@@ -486,7 +491,7 @@ def test_track_shows_a_bar_on_a_terminal(outside: Run, account: Mapping[str, str
         while part := os.read(ours, 65536):
             shown += part
     os.close(ours)
-    assert "1/1" in shown.decode()
+    assert "fate known: 1 of 1" in shown.decode()
     assert "1  failed" in finished.stdout
 
 

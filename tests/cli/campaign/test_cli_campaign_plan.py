@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -54,7 +55,7 @@ def test_every_number_is_in_one_fate_and_repairs_and_refusals_have_an_example(in
         "2 kept",
         "1 repaired",
         "1 old plan row 4: 09000003 → +2250709000003",
-        "1 duplicates",
+        "1 duplicate",
         "0 opted out",
         "2 refused",
         "1 landline row 6: 27 22 41 20 00",
@@ -113,8 +114,8 @@ def test_letters_beyond_the_first_few_are_counted(inside: Run) -> None:
 
 def test_a_personal_text_is_warned_of_beforehand(inside: Run) -> None:
     out = plan(inside, "--region", "CI", "--repair", message="Bonjour {prénom}!").stdout
-    assert "3: nearly every recipient has a text of their own" in out
-    assert "{prénom} of 1; write {column|words} to fill them" in out
+    assert "Requests 3\n" in re.sub(" +", " ", re.sub(" +\n", "\n", out))
+    assert "{prénom} for 1 recipient; write {column|words} to fill them" in out
     assert "“Bonjour Awa!”" in out
 
 
@@ -217,6 +218,23 @@ def test_what_makes_no_sense_is_one_line_and_code_2(inside: Run, options: list[s
     assert (finished.returncode, finished.stdout) == (2, "")
     assert said in finished.stderr.lower() or said in finished.stderr
     assert finished.stderr.count("\n") == 1
+
+
+def test_from_fifty_requests_on_it_is_said_that_each_text_needs_one(inside: Run) -> None:
+    rows = "".join(f"22507010000{each:02},{each}\n" for each in range(50))
+    Path("contacts.csv").write_text(f"tel,code\n{rows}", encoding="utf-8")
+    said = "Nearly every text differs, so each needs a request: 50 requests"
+    assert said in plan(inside, message="Code {code}").stdout
+    Path("contacts.csv").write_text(f"tel,code\n{rows.rpartition('22507')[0]}", encoding="utf-8")
+    assert "Nearly every text" not in plan(inside, message="Code {code}").stdout
+
+
+def test_the_refused_rows_are_written_as_excel_opens_them(inside: Run) -> None:
+    assert plan(inside, "--refused", "left.csv", "--excel").returncode == 0
+    assert Path("left.csv").read_text("utf-8-sig").startswith("line;reason;Nom;Prénom;Téléphone\n")
+    finished = plan(inside, "--excel")
+    assert finished.returncode == 2
+    assert "add --refused FILE" in finished.stderr
 
 
 def test_the_command_to_run_obeys_no_terminal_and_says_the_very_same(inside: Run) -> None:

@@ -80,6 +80,8 @@ def test_a_file_that_looks_whole_may_be_recovered_too(inside: Run) -> None:
     assert json.loads(done.stdout) == {"ledger": str(LEDGER), "problem": None, "unknown": 2}
     again = inside("campaign", "recover", "--ledger", str(LEDGER), "--yes", "--json")
     assert (json.loads(again.stdout)["unknown"], again.returncode) == (0, 0)
+    told = inside("campaign", "recover", "--ledger", str(LEDGER), "--yes")
+    assert told.stdout == "Recovered. Nothing is unknown.\n"
     assert anyio.run(_status, LEDGER).unknown == 3
 
 

@@ -166,7 +166,7 @@ def test_the_same_plan_is_sent_again_only_when_that_is_said(
     first = send(inside, contacts(3)).stdout.splitlines()[0]
     refused = send(inside, "contacts.csv")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert first in refused.stderr
+    assert f"(`vavasms campaign report {first}`), or add --again to send" in refused.stderr
     assert len(kept(inside)) == 1
     assert len(server.gateway.journal) == 1
     assert send(inside, "contacts.csv", "--again").returncode == 0
@@ -208,7 +208,10 @@ def test_a_campaign_that_its_budget_pauses_says_why_and_how_to_go_on(
     assert "The campaign is paused: the budget does not suffice" in finished.stdout
     found = kept(inside)[0]
     assert (found["accepted"], found["queued"]) == (3, 5)
-    assert f"vavasms campaign resume {found['id']} --budget XOF" in finished.stdout
+    advice = f"vavasms campaign resume {found['id']} --budget 80\n"
+    for shown in (finished, inside("campaign", "status", str(found["id"]))):
+        assert advice in shown.stdout
+        assert "A budget of 80 XOF is enough for all that is queued." in shown.stdout
     finished = inside("campaign", "resume", str(found["id"]), "--budget", "50")
     assert (finished.returncode, kept(inside)[0]["accepted"]) == (5, 5)
     refused = inside("campaign", "resume", str(found["id"]), "--budget", "-1")
@@ -273,7 +276,7 @@ def test_what_is_wrong_with_the_limits_is_said_before_anything_is_kept(
 ) -> None:
     finished = send(inside, contacts(3), "--budget", "30")
     assert finished.returncode == 2
-    assert "unit price" in finished.stderr
+    assert "add --unit-price 12, the price of a segment in your contract" in finished.stderr
     assert not ledger.exists()
 
 
@@ -304,6 +307,53 @@ def test_what_cannot_go_on_is_refused(inside: Run, contacts: Callable[..., str],
     finished = inside("campaign", "resume", done if campaign_id == "done" else campaign_id)
     assert (finished.returncode, finished.stdout) == (2, "")
     assert "campaign" in finished.stderr
+    last = "Nothing more was sent." if campaign_id == "done" else "Nothing was sent."
+    assert f"{last} [" in finished.stderr
+
+
+def test_what_is_unknown_is_named_where_nothing_else_is_left(
+    inside: Run, contacts: Callable[..., str]
+) -> None:
+    name = send(inside, contacts(0, "+2250700000444")).stdout.splitlines()[0]
+    refused = inside("campaign", "resume", name)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"but 1 recipient is unknown: `vavasms campaign resolve {name}` decides." in refused.stderr
+    shown = inside("campaign", "resolve", name).stdout
+    assert "Sending again risks paying 1 segment twice.\n" in shown
+    assert "If it was sent:" in shown
+
+
+@pytest.mark.parametrize("unknown", [0, 1])
+def test_what_is_left_to_workers_names_what_is_for_a_person(
+    capsys: pytest.CaptureFixture[str], unknown: int
+) -> None:
+    run._introduce(status(unknown=unknown, state=CampaignState.RUNNING), "")
+    assert ("vavasms campaign resolve 3f9a1c07\n" in capsys.readouterr().out) is bool(unknown)
+
+
+def test_a_wrong_password_is_to_be_corrected_before_it_goes_on(
+    inside: Run, contacts: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAVASMS_PASSWORD", "wrong")
+    name = send(inside, contacts(2)).stdout.splitlines()[0]
+    shown = inside("campaign", "status", name).stdout
+    assert "AuthenticationError: " in shown
+    assert ".." not in shown
+    assert "Correct VAVASMS_USERNAME and VAVASMS_PASSWORD first, then resume." in shown
+
+
+def test_a_floor_is_said_with_grouped_amounts_and_what_to_do(
+    inside: Run, contacts: Callable[..., str]
+) -> None:
+    limits = ("--unit-price", "10", "--balance-floor")
+    name = send(inside, contacts(2), *limits, "2000000").stdout.splitlines()[0]
+    shown = inside("campaign", "status", name).stdout
+    assert "the balance of 1,000,000 XOF is at or under the floor of 2,000,000 XOF.\n" in shown
+    assert "Top up the account first, or resume with a lower --balance-floor." in shown
+    french = inside("--lang", "fr", "campaign", "status", name).stdout
+    assert "1\xa0000\xa0000 XOF" in french
+    near = send(inside, "contacts.csv", *limits, "999990", "--again").stdout
+    assert "does not pay for the next batch above the floor of 999,990 XOF" in near
 
 
 def test_a_resume_makes_no_ledger(inside: Run, ledger: Path) -> None:

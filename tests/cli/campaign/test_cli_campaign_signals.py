@@ -242,8 +242,8 @@ def test_anything_else_sends_nothing_and_keeps_nothing(
     with person(*RUN) as someone:
         someone.wait_for("Type yes to send: ")
         someone.type(answer)
-        assert someone.leave() == 5
-    assert "nothing of it is kept" in someone.seen
+        assert someone.leave() == 2
+    assert "Not confirmed: nothing was sent, and nothing of it is kept. [usage.not_confirmed]" in someone.seen
     assert kept(inside) == ""
     assert len(server.gateway.journal) == 0
 
@@ -273,8 +273,8 @@ def test_a_failed_test_is_shown_and_the_person_decides(inside: Run, server: Sand
 @pytest.mark.parametrize(
     ("number", "code", "fate"),
     [
-        ("+2250501000009", 5, "the test to +2250501000009 was accepted"),
-        ("+2250700000903", 5, "the test to +2250700000903 was rejected"),
+        ("+2250501000009", 2, "the test to +2250501000009 was accepted"),
+        ("+2250700000903", 2, "the test to +2250700000903 was rejected"),
         ("+2250700000444", 4, "whether the test to +2250700000444 was sent is unknown"),
     ],
 )
@@ -286,7 +286,7 @@ def test_a_no_after_a_test_says_what_became_of_the_test(
         someone.type("no\n")
         assert someone.leave() == code
     _, _, end = someone.seen.partition("Type yes to send: ")
-    assert f"The campaign was not sent, and nothing of it is kept; {fate}." in end
+    assert f"Not confirmed: the campaign was not sent, and nothing of it is kept; {fate}." in end
     assert "othing was sent" not in end
     assert kept(inside) == ""
 

@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from rich.table import Table
 from rich.text import Text
 
 from vavasms.campaigns.policy import load_policy
 from vavasms.cli import output
-from vavasms.cli.commands.campaign.status_view import count_outcomes, make_object, show_next, show_outcomes
+from vavasms.cli.commands.campaign.status_view import (
+    CANCELLED_BY_HAND,
+    PAUSED_BY_HAND,
+    count_outcomes,
+    find_budget,
+    make_object,
+    show_next,
+    show_outcomes,
+    tell_state,
+)
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag, Yes
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import Sentence, format_number, ngettext
 from vavasms.i18n import gettext as _
-from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.kept import say_reason
 from vavasms.ledger.models import Campaign, CampaignStatus
 from vavasms.ledger.rows import in_a_state, still_going
 from vavasms.ledger.states import CampaignState
 
-#: Kept in the ledger, as reasons.
-_PAUSED_BY_HAND, _CANCELLED_BY_HAND = N_("paused by hand"), N_("cancelled by hand")
 _ENDED = (CampaignState.DONE, CampaignState.CANCELLED)
 
 
 def status(campaign_id: CampaignId, /, *, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
     """Show how far a campaign is."""
 
-    async def read(opened: Ledger) -> tuple[Campaign, CampaignStatus]:
-        return await opened.campaign(campaign_id), await opened.status(campaign_id)
+    async def read(opened: Ledger) -> tuple[Campaign, CampaignStatus, Decimal | None]:
+        campaign, progress = await opened.campaign(campaign_id), await opened.status(campaign_id)
+        return campaign, progress, await find_budget(opened, progress)
 
-    campaign, progress = run_on_ledger(ledger, read)
+    campaign, progress, budget = run_on_ledger(ledger, read)
     if as_json:
         output.print_json(make_object(progress))
     else:
         _show(campaign, progress)
-        show_next(progress, repeat_option(ledger))
+        show_next(progress, repeat_option(ledger), budget=budget)
 
 
 def list_campaigns(*, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
@@ -104,7 +111,7 @@ def purge(
 
 
 async def _pause(ledger: Ledger, campaign_id: str) -> CampaignStatus:
-    paused = await ledger.pause(campaign_id, _PAUSED_BY_HAND)
+    paused = await ledger.pause(campaign_id, PAUSED_BY_HAND)
     progress = await ledger.status(campaign_id)
     if not paused and progress.state is not CampaignState.PAUSED:
         raise InvalidInputError(
@@ -133,7 +140,7 @@ async def _cancel(ledger: Ledger, campaign_id: str, *, yes: bool) -> CampaignSta
         word=_("yes"),
         yes=yes,
     )
-    done = await ledger.cancel(campaign_id, _CANCELLED_BY_HAND)
+    done = await ledger.cancel(campaign_id, CANCELLED_BY_HAND)
     progress = await ledger.status(campaign_id)
     if not done:
         raise _no_cancelling(progress)  # pragma: no cover - it ended while the question stood there
@@ -181,11 +188,7 @@ def _left(progress: CampaignStatus) -> Sentence:
 
 
 def _show(campaign: Campaign, progress: CampaignStatus) -> None:
-    name, is_state = output.clean(progress.id), in_a_state(progress.state)
-    head = _("Campaign {id} {is_state}.", id=name, is_state=is_state)
-    if progress.reason:
-        why = output.clean(say_reason(progress.reason))
-        head = _("Campaign {id} {is_state}: {why}.", id=name, is_state=is_state, why=why)
+    head = _("Campaign {id} {is_state}.", id=output.clean(progress.id), is_state=tell_state(progress))
     output.say(head, style="bold")
     show_outcomes(progress, load_policy(campaign.policy))
     batches = ngettext("{n} batch", "{n} batches", progress.batches)

@@ -20,6 +20,7 @@ from vavasms.campaigns.policy import Policy, finishing_time
 from vavasms.cli import output, settings
 from vavasms.cli.commands.campaign.options import PlanOptions, read_campaign_text
 from vavasms.cli.commands.campaign.plan_view import make_object, show_plan
+from vavasms.cli.excel import Excel
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_place
 from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.params import Contacts, JsonFlag, open_contacts
@@ -38,6 +39,7 @@ def plan(
     *,
     options: PlanOptions = PlanOptions(),  # noqa: B008  frozen; refused where nothing was given
     refused: RefusedPath = None,
+    excel: Excel = False,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -46,7 +48,7 @@ def plan(
     # A plan makes no ledger where there is none.
     known = None if isinstance(place, Path) and not place.exists() else place
     text = read_campaign_text(options, contacts)
-    with open_refused(refused, contacts) as file:
+    with open_refused(refused, contacts, excel=excel) as file:
         outlook = anyio.run(_plan, open_contacts(contacts), text, options, policy, known, file)
     if as_json:
         output.print_json(make_object(outlook))

@@ -24,6 +24,8 @@ from vavasms.numbers.faults import NumberFault
 _REPAIRABLE = (NumberFault.OLD_PLAN, NumberFault.LOST_ZERO, NumberFault.DECIMAL)
 #: Letters that cost, and operators of a country, named at most.
 _SHOWN = 8
+#: Requests from which on it takes longer that there is one for each recipient.
+_MANY = 50
 
 
 def show_plan(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
@@ -48,7 +50,7 @@ def show_numbers(plan: CampaignPlan) -> None:
     table.add_row(*part_count(ngettext("{n} kept", "{n} kept", plan.kept - plan.repaired)))
     table.add_row(*part_count(ngettext("{n} repaired", "{n} repaired", plan.repaired)))
     _add_reasons(table, plan.repairs)
-    table.add_row(*part_count(ngettext("{n} duplicates", "{n} duplicates", plan.duplicates)))
+    table.add_row(*part_count(ngettext("{n} duplicate", "{n} duplicates", plan.duplicates)))
     if plan.differing is not None:
         _add_example(table, _("another text"), plan.differing)
     table.add_row(*part_count(ngettext("{n} opted out", "{n} opted out", plan.opted_out)))
@@ -160,7 +162,7 @@ def _name_no_values(plan: CampaignPlan) -> str:
     if not plan.no_values:
         return ""
     return ngettext(
-        "{n} cell that say NULL, #N/A or the like, and count as empty",
+        "{n} cell that says NULL, #N/A or the like, and counts as empty",
         "{n} cells that say NULL, #N/A or the like, and count as empty",
         plan.no_values,
     )
@@ -220,9 +222,11 @@ def _name_range(name: str) -> str:
 
 def _count_requests(plan: CampaignPlan, policy: Policy) -> str:
     if plan.is_personal:
+        # So few are sent at once in any case.
+        if plan.requests < _MANY:
+            return format_number(plan.requests)
         return _(
-            "{n}: nearly every recipient has a text of their own, and so a request of "
-            "their own. That takes longer than one text for all.",
+            "Nearly every text differs, so each needs a request: {n} requests",
             n=plan.requests,
         )
     return ngettext(
@@ -273,7 +277,12 @@ def _say_saving(plan: CampaignPlan) -> str:
 
 def _name_missing(plan: CampaignPlan) -> str:
     cells = [
-        _("{column} of {n}", column="{" + output.clean(name) + "}", n=count)
+        ngettext(
+            "{column} for {n} recipient",
+            "{column} for {n} recipients",
+            count,
+            column="{" + output.clean(name) + "}",
+        )
         for name, count in plan.missing.items()
     ]
     return _("{cells}; write {{column|words}} to fill them", cells=", ".join(cells)) if cells else ""

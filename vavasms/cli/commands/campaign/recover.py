@@ -44,6 +44,8 @@ async def _recover(path: Path, yes: bool, as_json: bool) -> int:
     count = await SqliteLedger.recover(path)
     if as_json:
         output.print_json({"ledger": str(path), "problem": problem and in_english(problem), "unknown": count})
+    elif not count:
+        output.say(_("Recovered. Nothing is unknown."))
     else:
         messages = ngettext("{n} message", "{n} messages", count)
         output.say(

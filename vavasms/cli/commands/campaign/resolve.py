@@ -22,7 +22,7 @@ from vavasms.cli.output import moment
 from vavasms.cli.params import CampaignId, JsonFlag, Yes, flag
 from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError, LedgerBusyError
-from vavasms.i18n import current_language, format_moment, format_number, ngettext
+from vavasms.i18n import Sentence, current_language, format_moment, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
@@ -132,7 +132,10 @@ class _Resolution:
         show_unknown(self.campaign_id, batches, policy)
         if batches and not deciding and not is_purged(batches):
             name = f"vavasms campaign resolve {output.clean(self.campaign_id)}"
+            people = sum(map(included, batches))
             sent, not_sent = _("If they were sent:"), _("If they were not sent:")
+            if people == 1:
+                sent, not_sent = _("If it was sent:"), _("If it was not sent:")
             width = max(len(sent), len(not_sent)) + 2
             output.say(f"{sent:<{width}}{name} --mark-sent{self.again}")
             output.say(f"{not_sent:<{width}}{name} --resend{self.again}")
@@ -266,17 +269,25 @@ def show_unknown(campaign_id: str, batches: Sequence[StoredBatch], policy: Polic
         output.say(_("What is unknown of the campaign {id} stays so: its numbers are forgotten.", id=name))
         return
     head = ngettext(
-        "Of {n} recipient of the campaign {id} it is unknown whether the SMS was sent.",
-        "Of {n} recipients of the campaign {id} it is unknown whether the SMS was sent.",
+        "Campaign {id}: for {n} recipient it is unknown whether the SMS was sent.",
+        "Campaign {id}: for {n} recipients it is unknown whether the SMS was sent.",
         sum(map(included, batches)),
         id=name,
     )
     output.say(head, style="bold")
-    price = _price(sum(map(risk, batches)), policy)
-    output.say(_("At risk, once more if they are sent again: {price}.", price=price))
+    output.say(_tell_risk(sum(map(risk, batches)), policy))
     for batch in batches:
         _show_batch(batch, policy)
     output.say()
+
+
+def _tell_risk(segments: int, policy: Policy) -> Sentence:
+    counted, cost = ngettext("{n} segment", "{n} segments", segments), policy.cost(segments)
+    if cost is None:
+        return _("Sending again risks paying {segments} twice.", segments=counted)
+    return _(
+        "Sending again risks paying {segments} twice: {cost} more.", segments=counted, cost=write_money(cost)
+    )
 
 
 def _show_batch(batch: StoredBatch, policy: Policy) -> None:
@@ -297,7 +308,8 @@ def _show_batch(batch: StoredBatch, policy: Policy) -> None:
     if batch.record.lot_id:
         lot = _("The gateway named the lot {id}.", id=output.clean(batch.record.lot_id))
         output.say(f"  {lot}")
-    output.say(f"  {_hint(batch.balance_before, batch.balance_after)}")
+    hint = _hint(batch.balance_before, batch.balance_after)
+    output.say(textwrap.indent(textwrap.fill(hint, _WIDTH), "  "))
 
 
 def _show_moment(at: float) -> str:
@@ -317,11 +329,10 @@ def _price(segments: int, policy: Policy) -> str:
 def _hint(before: Decimal | None, after: Decimal | None) -> str:
     if before is None or after is None:
         return _("The balance was not read on both sides of it.")
-    difference = output.number(after - before)
-    sign = "+" if difference >= 0 else ""
-    change = f"{sign}{format_number(difference)}"
+    sign = "+" if after >= before else ""
+    change = f"{sign}{write_money(after - before)}"
     return _(
-        "Balance: {before} before it, {after} after ({change}; other batches count in it).",
+        "Balance: {before} before, {after} after, that is {change}. Other batches may have a part in it.",
         before=write_money(before),
         after=write_money(after),
         change=change,

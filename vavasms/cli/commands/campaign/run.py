@@ -20,7 +20,7 @@ from vavasms.cli.commands.campaign import status_view
 from vavasms.cli.commands.campaign.options import Detach, RunOptions, find_place, read_campaign_text
 from vavasms.cli.commands.campaign.progress import Display, progress
 from vavasms.cli.commands.campaign.status_view import make_object
-from vavasms.cli.commands.campaign.submit import Submission, code_of_end, describe_end
+from vavasms.cli.commands.campaign.submit import Submission, not_confirmed
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.params import CampaignId, Contacts, JsonFlag, open_contacts
@@ -30,9 +30,7 @@ from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import ngettext
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.kept import say_reason
 from vavasms.ledger.models import CampaignStatus
-from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignEvent, CampaignState, campaign_sources
 
 _NOTICES = (
@@ -65,8 +63,7 @@ def run(
     with terminable():
         submitted = anyio.run(submission.submit)
         if not options.yes and not submission.confirm(submitted):
-            output.warn(describe_end(submitted.trial))
-            return code_of_end(submitted.trial)
+            raise not_confirmed(submitted.trial)
         go_on = _detach if options.detach else _go_on
         return go_on(submitted.campaign.id, ledger, as_json=as_json)
 
@@ -98,7 +95,9 @@ def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
     """Send what is queued, then report; return the exit code."""
     option = repeat_option(ledger)
     try:
-        ended, policy = run_on_ledger(ledger, partial(_send, campaign_id=campaign_id, as_json=as_json))
+        ended, policy, budget = run_on_ledger(
+            ledger, partial(_send, campaign_id=campaign_id, as_json=as_json)
+        )
     except KeyboardInterrupt as interrupt:
         command = f"vavasms campaign resume {campaign_id}{option}"
         note = _("to go on, {command}", command=command)
@@ -109,13 +108,13 @@ def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
     else:
         output.say(f"\n{_headline(ended)}", style="bold")
         status_view.show_outcomes(ended.status, policy)
-        status_view.show_next(ended.status, option)
+        status_view.show_next(ended.status, option, budget=budget)
     return status_view.choose_code(ended)
 
 
 async def _send(
     ledger: Ledger, campaign_id: str, *, as_json: bool
-) -> tuple[status_view.SignalledRun, Policy]:
+) -> tuple[status_view.SignalledRun, Policy, Decimal | None]:
     policy = load_policy((await ledger.campaign(campaign_id)).policy)
     # One place more, for the balance.
     client = settings.make_async_client(max_connections=policy.concurrency + 1)
@@ -124,7 +123,8 @@ async def _send(
         if status.state in campaign_sources(CampaignEvent.START):
             _announce(status, policy, as_json=as_json)
         with progress(policy, as_json=as_json) as display:
-            return await run_campaign(runner, campaign_id, display), policy
+            ended = await run_campaign(runner, campaign_id, display)
+        return ended, policy, await status_view.find_budget(ledger, ended.status)
 
 
 async def run_campaign(
@@ -174,8 +174,7 @@ def _headline(ended: status_view.SignalledRun) -> str:
         return _("Interrupted. The report so far")
     if status.state is CampaignState.DONE:
         return _("The closing report")
-    why = output.clean(say_reason(status.reason or ""))
-    return _("The campaign {is_state}: {why}", is_state=in_a_state(status.state), why=why)
+    return _("The campaign {is_state}", is_state=status_view.tell_state(status))
 
 
 def _as_object(ended: status_view.SignalledRun, policy: Policy) -> dict[str, object]:
@@ -207,7 +206,7 @@ async def _start(ledger: Ledger, campaign_id: str) -> CampaignStatus:
     status = await ledger.status(campaign_id)
     if started:
         return status
-    raise nothing_left(campaign_id, status.state)
+    raise nothing_left(status)
 
 
 def _introduce(status: CampaignStatus, option: str) -> None:
@@ -217,10 +216,11 @@ def _introduce(status: CampaignStatus, option: str) -> None:
         status.queued,
     )
     output.say(f"\n{head}", style="bold")
-    status_view.show_steps(
-        {
-            _("To follow it:"): f"campaign status {status.id}{option}",
-            _("To stop it:"): f"campaign pause {status.id}{option}",
-            _("To start a worker:"): f"worker{option}",
-        }
-    )
+    steps = {
+        _("To follow it:"): f"campaign status {status.id}{option}",
+        _("To stop it:"): f"campaign pause {status.id}{option}",
+        _("To start a worker:"): f"worker{option}",
+    }
+    if status.unknown:
+        steps[_("To decide on the unknown:")] = f"campaign resolve {status.id}{option}"
+    status_view.show_steps(steps)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from attrs import frozen
 from rich.text import Text
 
-from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRun
+from vavasms.campaigns.sending.balance_floor import AT_THE_FLOOR, NEAR_THE_FLOOR, UNREAD
 from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.campaign.plan_view import make_table, part_count, write_money
-from vavasms.errors import Outcome
+from vavasms.errors import AuthenticationError, Outcome
 from vavasms.i18n import Sentence, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.kept import find_template, say_reason
 from vavasms.ledger.models import CampaignStatus
-from vavasms.ledger.rows import OVER_BUDGET
+from vavasms.ledger.rows import OVER_BUDGET, in_a_state
 from vavasms.ledger.states import CampaignState
 
 #: How each outcome looks on a terminal.
@@ -26,12 +30,12 @@ STYLES = {
     Outcome.NOT_SENT: "yellow",
     Outcome.UNKNOWN: "magenta",
 }
-_MEANINGS = {
-    Outcome.ACCEPTED: N_("the gateway took the message"),
-    Outcome.REJECTED: N_("the gateway refused it"),
-    Outcome.NOT_SENT: N_("left out or cancelled: nothing was sent to them"),
-    Outcome.UNKNOWN: N_("it left, its fate is not known: a person decides"),
-}
+#: Kept in the ledger, as reasons.
+PAUSED_BY_HAND, CANCELLED_BY_HAND = N_("paused by hand"), N_("cancelled by hand")
+#: Of a reason that says the state once more, both at once.
+_BY_HAND = {PAUSED_BY_HAND: N_("was paused by hand"), CANCELLED_BY_HAND: N_("was cancelled by hand")}
+#: Batches that are looked up at once.
+_PAGE = 1000
 #: Columns before the command, in what can be done next.
 _STEP_WIDTH = 26
 #: The first of these that applies.
@@ -99,7 +103,7 @@ def show_outcomes(status: CampaignStatus, policy: Policy) -> None:
     for outcome, count in count_outcomes(status).items():
         number, word = part_count(count_outcome(outcome, count))
         style = STYLES[outcome] if count else "dim"
-        table.add_row(number, Text(word, style=style), _(_MEANINGS[outcome]) if count else "")
+        table.add_row(number, Text(word, style=style), _explain(outcome, count) if count else "")
     if waiting := status.queued + status.sending:
         number, word = part_count(ngettext("{n} queued", "{n} queued", waiting))
         table.add_row(number, Text(word, style="cyan"), _("still to be sent"))
@@ -109,8 +113,33 @@ def show_outcomes(status: CampaignStatus, policy: Policy) -> None:
     output.output().print(table)
 
 
-def show_next(status: CampaignStatus, ledger: str) -> None:
-    """Show the commands that go on from here; `ledger` is the option that names it, or nothing."""
+def tell_state(status: CampaignStatus) -> Sentence:
+    """Return a campaign's state and why it is in it, as it stands in a sentence, without a full stop."""
+    if status.reason in _BY_HAND:
+        return _(_BY_HAND[status.reason])
+    is_state = in_a_state(status.state)
+    if not status.reason:
+        return is_state
+    why = output.clean(say_reason(status.reason)).rstrip(".")
+    return _("{is_state}: {why}", is_state=is_state, why=why)
+
+
+async def find_budget(ledger: Ledger, status: CampaignStatus) -> Decimal | None:
+    """Return the budget that is enough for all that is queued; None where no budget paused the campaign."""
+    if status.reason != OVER_BUDGET or status.state is not CampaignState.PAUSED:
+        return None
+    segments, after = status.segments, -1
+    while page := await ledger.queued(status.id, after=after, limit=_PAGE):
+        segments += sum(batch.messages * batch.segments for batch in page)
+        after = page[-1].number
+    return load_policy((await ledger.campaign(status.id)).policy).cost(segments)
+
+
+def show_next(status: CampaignStatus, ledger: str, *, budget: Decimal | None = None) -> None:
+    """Show the commands that go on from here.
+
+    `ledger` is the option that names it, or nothing; `budget` is one that is enough for what is queued.
+    """
     waits = status.queued + status.sending > 0 and status.state is not CampaignState.CANCELLED
     steps = {
         _("To go on:"): ("resume", waits),
@@ -120,10 +149,24 @@ def show_next(status: CampaignStatus, ledger: str) -> None:
     commands = {}
     for purpose, (command, applies) in steps.items():
         if applies:
-            more = " --budget XOF" if command == "resume" and status.reason == OVER_BUDGET else ""
+            more = f" --budget {budget:f}" if command == "resume" and budget is not None else ""
             commands[purpose] = f"campaign {command} {status.id}{ledger}{more}"
     output.say()
+    if waits and (advice := _advise(status, budget)):
+        output.say(advice)
     show_steps(commands)
+
+
+def _advise(status: CampaignStatus, budget: Decimal | None) -> Sentence | None:
+    """Return what is to be done before a campaign is resumed; None where there is nothing."""
+    reason = status.reason or ""
+    if budget is not None:
+        return _("A budget of {budget} is enough for all that is queued.", budget=write_money(budget))
+    if reason.startswith(f"{AuthenticationError.__name__}: "):
+        return _("Correct VAVASMS_USERNAME and VAVASMS_PASSWORD first, then resume.")
+    if reason == UNREAD or find_template(reason, (AT_THE_FLOOR, NEAR_THE_FLOOR)):
+        return _("Top up the account first, or resume with a lower --balance-floor.")
+    return None
 
 
 def show_steps(commands: Mapping[Sentence, str]) -> None:
@@ -143,6 +186,25 @@ def choose_code(ended: SignalledRun) -> int:
     if ended.error is not None:
         codes.add(exit_codes.code_of(ended.error))
     return next((code for code in _ORDER if code in codes), exit_codes.DONE)
+
+
+def _explain(outcome: Outcome, count: int) -> Sentence:
+    """Return what an outcome of so many recipients means."""
+    if outcome is Outcome.ACCEPTED:
+        return ngettext("the gateway took the message", "the gateway took the messages", count)
+    if outcome is Outcome.REJECTED:
+        return ngettext("the gateway refused it", "the gateway refused them", count)
+    if outcome is Outcome.NOT_SENT:
+        return ngettext(
+            "left out or cancelled: nothing was sent",
+            "left out or cancelled: nothing was sent to them",
+            count,
+        )
+    return ngettext(
+        "it left, its fate is not known: a person decides",
+        "they left, their fate is not known: a person decides",
+        count,
+    )
 
 
 def count_outcome(outcome: Outcome, count: int) -> Sentence:

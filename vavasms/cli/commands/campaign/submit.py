@@ -12,7 +12,7 @@ from attrs import field, frozen
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.cli import exit_codes, output, settings
+from vavasms.cli import output, settings
 from vavasms.cli.commands.campaign import plan_view
 from vavasms.cli.commands.campaign.options import RunOptions
 from vavasms.cli.commands.campaign.status_view import name_outcome
@@ -68,10 +68,15 @@ def describe_end(trial: Trial | None) -> Sentence:
     )
 
 
-def code_of_end(trial: Trial | None) -> int:
-    """Choose the exit code where the campaign was not sent."""
+def not_confirmed(trial: Trial | None) -> InvalidInputError:
+    """Build the error of a campaign to which a person said no; of a test it is said what became of it."""
+    # What is unknown of the test has the exit code of the unknown.
     is_unknown = trial is not None and trial.outcome is Outcome.UNKNOWN
-    return exit_codes.UNKNOWN if is_unknown else exit_codes.NOT_SENT
+    return InvalidInputError(
+        _("Not confirmed: {end}.", end=describe_end(trial)),
+        error_code="usage.not_confirmed",
+        outcome=Outcome.UNKNOWN if is_unknown else None,
+    )
 
 
 async def send_trial(sms: AsyncVavaSMS, recipient: Msisdn, text: str, sender_id: str) -> Trial:

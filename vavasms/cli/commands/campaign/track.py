@@ -10,7 +10,7 @@ from typing import Annotated
 
 from attrs import define
 from cyclopts import Parameter
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vavasms.campaigns.tracking import TrackSummary
 from vavasms.campaigns.tracking import track as track_campaign
@@ -19,7 +19,7 @@ from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag
 from vavasms.cli.signals import terminable
 from vavasms.errors import InvalidInputError
-from vavasms.i18n import format_number, ngettext
+from vavasms.i18n import Sentence, format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
@@ -81,15 +81,21 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[TrackSummary], None]]:
     if not console.is_terminal:
         yield _TrackLines().show
         return
-    columns = (
-        BarColumn(bar_width=40),
-        MofNCompleteColumn(),
-        TextColumn(_("messages final")),
-        TimeElapsedColumn(),
-    )
+    columns = (BarColumn(bar_width=40), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda now: bar.update(task, total=now.messages, completed=now.messages - now.waiting)
+        # Until the ledger was read, nobody knows of how many.
+        task = bar.add_task(_("fate known: {final} of {n}", final=0, n="?"), total=None)
+        yield lambda now: bar.update(
+            task, description=_tell_final(now), total=now.messages, completed=_count_final(now)
+        )
+
+
+def _count_final(summary: TrackSummary) -> int:
+    return summary.messages - summary.waiting
+
+
+def _tell_final(summary: TrackSummary) -> Sentence:
+    return _("fate known: {final} of {n}", final=_count_final(summary), n=summary.messages)
 
 
 @define
@@ -101,9 +107,7 @@ class _TrackLines:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + _INTERVAL
-            final = summary.messages - summary.waiting
-            line = _("{final} of {n} messages final", final=final, n=summary.messages)
-            sys.stderr.write(f"{line}\n")
+            sys.stderr.write(f"{_tell_final(summary)}\n")
 
 
 def _as_json(summary: TrackSummary) -> dict[str, object]:
