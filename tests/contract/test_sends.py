@@ -259,6 +259,8 @@ async def test_a_person_decides_on_what_is_unknown(ledger: Ledger, sent: bool) -
     await settle(ledger, made, BatchEvent.MARK_UNKNOWN)
     record = await ledger.sends.resolve("ops", "order-42", sent=sent, again=False, note="Seen", now=NOW + 2)
     assert (record.outcome, record.error) == (Outcome.ACCEPTED if sent else Outcome.NOT_SENT, "Seen")
+    # What was sent took its attempts; what was not has them all before it.
+    assert record.attempts == (1 if sent else 0)
     with pytest.raises(InvalidInputError, match="only what is unknown"):
         await ledger.sends.resolve("ops", "order-42", sent=sent, again=False, note="", now=NOW)
     if not sent:

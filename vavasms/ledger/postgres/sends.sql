@@ -80,8 +80,10 @@ UPDATE vavasms.send SET state = 'unknown', result = %(result)s, settled_at = %(n
 WHERE account = %(account)s AND key = %(key)s AND token = %(token)s AND state = 'sending'
 
 -- name: resolve_send
+-- What is sent again has all its attempts before it; of what was sent they are history.
 UPDATE vavasms.send SET state = %(state)s, result = %(result)s, settled_at = %(settled_at)s, message = %(message)s,
-    token = %(kept_token)s, enqueued = %(enqueued)s, attempt = 0, not_before = 0, told = FALSE
+    token = %(kept_token)s, enqueued = %(enqueued)s,
+    attempt = CASE WHEN %(state)s::TEXT = 'accepted' THEN attempt ELSE 0 END, not_before = 0, told = FALSE
 WHERE account = %(account)s AND key = %(key)s AND state = 'unknown'
 
 -- name: select_accounts

@@ -52,8 +52,9 @@ UPDATE send SET state = 'unknown', result = :result, settled_at = :now
 WHERE account = :account AND key = :key AND token = :token AND state = 'sending'
 
 -- name: resolve_send
+-- What is sent again has all its attempts before it; of what was sent they are history.
 UPDATE send SET state = :state, result = :result, settled_at = :settled_at, message = :message, token = :kept_token,
-    enqueued = :enqueued, attempt = 0, not_before = 0, told = 0
+    enqueued = :enqueued, attempt = CASE WHEN :state = 'accepted' THEN attempt ELSE 0 END, not_before = 0, told = 0
 WHERE account = :account AND key = :key AND state = 'unknown'
 
 -- name: select_accounts
