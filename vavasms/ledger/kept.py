@@ -29,19 +29,16 @@ _match_waiting = re.compile(r"([\d,]+) batch(?:es)? waits? to be sent again").fu
 def say_error(text: str) -> str:
     """Return what is kept of an outcome in the language of the moment; what is none of ours as it is.
 
-    An error is kept as `TypeOfError: its sentence (the gateway's own words)`: only the middle is ours.
+    An error is kept as `TypeOfError: its sentence (the gateway's own words)`: the middle is ours, and the
+    name of its class tells a person nothing.
     """
-    named = _match_error(text)
-    if named is None:
-        return _say_whole(text)
-    if current_language() == "en" or len(text) > _LONGEST:
-        return text
-    return f"{named[1]}\xa0: {say_reason(named[2])}"
+    return say_reason(text) if _match_error(text) else _say_whole(text)
 
 
 def say_reason(text: str) -> str:
     """Return the kept reason of a state in the language of the moment; what is none of ours as it is."""
-    language = current_language()
+    language, named = current_language(), _match_error(text)
+    text = text if named is None else named[2]
     return text if not text or len(text) > _LONGEST or language == "en" else _say_in(text, language)
 
 
@@ -55,8 +52,6 @@ def _say_whole(text: str) -> str:
 def _say_in(text: str, language: str) -> str:
     with language_set(language):
         # What is put around ours comes off first: a template of few letters would fit the whole.
-        if _match_error(text):
-            return say_error(text)
         if added := _match_added(text):
             return f"{say_reason(added[1])} ({added[2]})"
         known = _say(text, language)
