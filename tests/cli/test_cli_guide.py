@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from tests.cli.conftest import Finished
 from vavasms.explanations import explanations
-from vavasms.guide import CHAPTERS, read_chapter
+from vavasms.guide import CHAPTERS, INDEX, read_chapter
 from vavasms.i18n import LANGUAGES
 
 Run = Callable[..., Finished]
@@ -26,6 +28,54 @@ def test_a_chapter_is_printed_as_markdown_where_it_is_piped(inside: Run, topic: 
 def test_without_a_topic_the_table_of_chapters_is_shown(inside: Run) -> None:
     printed = inside("guide").stdout
     assert [topic for topic in CHAPTERS if f"({topic}.md)" not in printed] == []
+
+
+def test_a_chapter_is_found_by_its_number_in_the_table(inside: Run) -> None:
+    assert inside("guide", "4").stdout == read_chapter(CHAPTERS[3], "en")
+    assert inside("guide", str(len(CHAPTERS))).stdout == read_chapter(CHAPTERS[-1], "en")
+    assert inside("guide", "0").returncode == inside("guide", str(len(CHAPTERS) + 1)).returncode == 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_table_has_the_chapters_own_titles_and_says_how_to_open_one(language: str) -> None:
+    index = read_chapter(INDEX, language)
+    titles = [read_chapter(topic, language).partition("\n")[0].removeprefix("# ") for topic in CHAPTERS]
+    assert re.findall(r"^\d+\. \[(.*?)\]", index, re.MULTILINE) == titles
+    assert "`vavasms guide start`" in index
+
+
+@pytest.fixture
+def shown(inside: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Read a chapter on a terminal of 60 columns; give its words without their colours."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+
+    def read(*words: str) -> str:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        return re.sub(r"\x1b\[[\d;]*m", "", inside("guide", *words).stdout)
+
+    return read
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("topic", CHAPTERS)
+def test_no_line_to_be_copied_is_cut_on_a_narrow_terminal(
+    shown: Callable[..., str], topic: str, language: str
+) -> None:
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", read_chapter(topic, language), re.MULTILINE | re.DOTALL)
+    printed = set(map(str.rstrip, shown(topic, "--lang", language).splitlines()))
+    assert blocks or topic in ("errors", "security", "silence", "settings")
+    assert [line for block in blocks for line in block.splitlines() if line.rstrip() not in printed] == []
+
+
+def test_an_address_is_shown_once_and_a_picture_by_its_words(shown: Callable[..., str]) -> None:
+    printed = " ".join(shown("start").split())
+    assert "http://127.0.0.1:8425/ (" not in printed
+    assert "[The inbox: on the left who received an SMS," in printed
+    assert "🌆" not in printed
+    # A link to a chapter is the command that opens it.
+    assert "(vavasms guide outcomes)" in printed
+    assert max(map(len, shown().splitlines())) <= 60
 
 
 def test_a_chapter_that_is_none_names_the_closest(inside: Run) -> None:

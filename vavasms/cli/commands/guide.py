@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.markdown import Markdown
 
 from vavasms.cli import output
+from vavasms.cli.markdown import Guide
 from vavasms.errors import InvalidInputError
 from vavasms.guide import CHAPTERS, INDEX, read_chapter
 from vavasms.i18n import current_language
@@ -21,7 +21,12 @@ _WIDTH = 100
 
 def guide(
     topic: Annotated[
-        str, Parameter(name="TOPIC", help=_("A chapter; without one the table of them."), show_default=False)
+        str,
+        Parameter(
+            name="TOPIC",
+            help=_("A chapter or its number; without one the table of them."),
+            show_default=False,
+        ),
     ] = INDEX,
     /,
 ) -> None:
@@ -30,7 +35,7 @@ def guide(
     It is Markdown where it is not read on a terminal.
     """
     try:
-        text = read_chapter(topic, current_language())
+        text = read_chapter(_find_name(topic), current_language())
     except KeyError:
         text = None
     if text is None:
@@ -39,7 +44,13 @@ def guide(
         sys.stdout.write(text)
         return
     console = output.output()
-    console.print(Markdown(text, hyperlinks=False), width=min(console.width, _WIDTH))
+    console.print(Guide(text), width=min(console.width, _WIDTH), crop=False)
+
+
+def _find_name(topic: str) -> str:
+    """Return the name of the chapter of a number, as the table counts them; any other word as it is."""
+    chapters = {str(number): name for number, name in enumerate(CHAPTERS, 1)}
+    return chapters.get(topic, topic)
 
 
 def _name_chapters(topic: str) -> str:
