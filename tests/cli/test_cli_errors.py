@@ -70,6 +70,17 @@ def test_of_several_outcomes_unknown_comes_first_then_rejected_then_not_sent() -
         (("blance",), "did you mean 'balance'?"),
         (("xyzzy",), "see `vavasms --help`"),
         (("otp", "vrify"), "did you mean 'verify'?"),
+        (("solde",), "has no command 'solde': did you mean 'balance'?"),
+        (("Numéros",), "did you mean 'numbers'?"),
+        (("aide",), "did you mean '--help'?"),
+        (("send", "+2250700000001", "--mesage", "x"), "no option --mesage (did you mean --message?)"),
+        (("send", "+2250700000001", "--xyzzy", "x"), "no option --xyzzy: see `vavasms send --help`"),
+        (
+            ("sends", "list", "--state", "toto"),
+            "--state is one of `queued`, `sending`, `accepted`, `rejected`,",
+        ),
+        (("sends", "list", "--state", "sendin"), "`unknown`: did you mean `sending`?"),
+        (("campaign", "plan", "x.csv", "--unit-price", "250,000"), "an amount such as 12.5 or 250000, not"),
         (("segments", "two", "words"), "'words' is one word too many"),
         # Its last segment is the token.
         (("segments", "two", "https://host.example/sms/token"), "'…' is one word too many"),

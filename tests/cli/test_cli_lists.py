@@ -72,7 +72,7 @@ def test_check_says_of_each_number_what_it_is(inside: Run, contacts: str) -> Non
 def test_repair_takes_the_new_number(inside: Run, contacts: str) -> None:
     out = inside("numbers", "check", contacts, "--repair").stdout
     assert "2  repaired   +2250709000001 was +22509000001" in out
-    assert "0 kept, 1 repaired, 2 duplicate, 2 refused" in out
+    assert "0 kept, 1 repaired, 2 duplicates, 2 refused" in out
 
 
 def test_json_is_a_line_a_number_with_digits_and_nothing_else(inside: Run, contacts: str) -> None:

@@ -113,8 +113,8 @@ def test_a_campaigns_text_is_read_so_too(
     [
         ((), "--message TEXT"),
         (("--message", "a", "--message-file", "b"), "not both"),
-        (("--message-file", "nowhere.txt"), "cannot be read"),
-        (("--message-file", "a\0b"), "cannot be read"),
+        (("--message-file", "nowhere.txt"), "does not exist"),
+        (("--message-file", "a\0b"), "does not exist"),
         (("--message-file", "."), "cannot be read"),
         (("--message-file", "latin.txt"), "is not UTF-8"),
         (("--message-file", "long.txt"), "longer than any SMS"),

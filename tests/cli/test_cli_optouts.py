@@ -80,7 +80,7 @@ def test_list_shows_a_line_a_number(inside: Run) -> None:
     call(inside, "add", A, B)
     first, _, last = call(inside, "list").splitlines()
     assert first.startswith(f"+{A}  ")
-    assert first.endswith("Z  cli")
+    assert first.endswith("Z  by hand")
     assert last == "2 numbers."
 
 
@@ -132,7 +132,7 @@ def test_import_reads_what_stands_around_numbers_and_above_the_header(inside: Ru
     Path("stop.csv").write_text(content, encoding="utf-8")
     finished = inside("optouts", "import", "stop.csv")
     assert (finished.returncode, finished.stderr) == (0, "")
-    assert finished.stdout == "8 numbers: 8 added, 0 known already, 0 duplicate, 0 refused.\n"
+    assert finished.stdout == "8 numbers: 8 added, 0 known already, 0 duplicates, 0 refused.\n"
 
 
 def test_import_refuses_a_row_with_too_many_cells_and_writes_it_where_it_is_asked_to(inside: Run) -> None:

@@ -103,7 +103,8 @@ def test_a_busy_port_is_one_sentence(inside: Run) -> None:
         finished = inside("sandbox", "--port", str(taken.getsockname()[1]))
     assert (finished.returncode, finished.stdout) == (2, "")
     assert "is taken by another program" in finished.stderr
-    assert finished.stderr.endswith(" [sandbox.port]\n")
+    assert "For example: `vavasms sandbox --port " in finished.stderr
+    assert finished.stderr.endswith("`, or `--port 0`. [sandbox.port]\n")
     assert finished.stderr.count("\n") == 1
 
 

@@ -145,7 +145,10 @@ def test_with_a_ledger_alone_a_send_is_kept_under_a_key_of_its_own(inside: Run) 
 def test_what_is_unknown_stays_exit_4_and_is_sent_once(inside: Run, server: SandboxServer) -> None:
     first, again = send(inside, "order-42", to=LOST), send(inside, "order-42", to=LOST)
     assert (first.returncode, again.returncode) == (4, 4)
-    assert "vavasms sends resolve" in again.stderr
+    assert "The send with the key 'order-42' may have gone out: its outcome is unknown." in again.stderr
+    assert "`vavasms sends resolve order-42 --mark-sent` or `vavasms sends resolve order-42 --resend`" in (
+        again.stderr
+    )
     assert again.stderr.count("\n") == 1
     assert len(server.gateway.journal) == 1
 
@@ -310,7 +313,11 @@ def test_a_decision_that_it_was_sent_answers_its_key(inside: Run, server: Sandbo
     shown = good(inside, "sends", "resolve", "order-42", code=4)
     assert "vavasms sends resolve order-42 --resend" in shown
     out = good(inside, "sends", "resolve", "order-42", "--mark-sent", "--yes")
-    assert out == "The send order-42 is taken for accepted: whoever asks with its key is answered so.\n"
+    assert out == "The send order-42 now counts as accepted; a repeat with its key sends nothing.\n"
+    noted = " ".join(good(inside, "sends", "show", "order-42").split())
+    assert "Attempts 1" in noted
+    assert "Note Marked as sent by hand." in noted
+    assert "Error" not in noted
     again = send(inside, "order-42", to=LOST)
     assert (again.returncode, again.stdout.startswith("Sent already on 2")) == (0, True)
     said = bad(inside, "sends", "resolve", "order-42", "--resend", "--yes")

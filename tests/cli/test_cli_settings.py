@@ -122,7 +122,7 @@ def test_a_keyring_that_fails_is_as_good_as_none(
     bare_environment: dict[str, str], use_keyring: Callable[[KeyringBackend], None]
 ) -> None:
     use_keyring(Locked())  # type: ignore[no-untyped-call]
-    with pytest.raises(ConfigurationError, match="No credentials"):
+    with pytest.raises(ConfigurationError, match="VAVASMS_PASSWORD is missing"):
         find_settings({"VAVASMS_USERNAME": "a@example.com"})
 
 

@@ -428,7 +428,7 @@ def test_a_csv_for_excel_is_read_back(inside: Run) -> None:
     assert [row[0] for row in rows[1:]] == ['="2250500000102"', '="2250700000001"']
     Path("export.csv").write_text(shown, encoding="utf-8")
     finished = inside("optouts", "import", "export.csv", "--ledger", "b.db")
-    assert finished.stdout == "2 numbers: 2 added, 0 known already, 0 duplicate, 0 refused.\n"
+    assert finished.stdout == "2 numbers: 2 added, 0 known already, 0 duplicates, 0 refused.\n"
 
 
 def test_a_csv_for_excel_is_utf8_whatever_the_output_is(
@@ -464,4 +464,4 @@ def test_rows_that_are_left_out_are_written_for_excel_and_read_back(
     mended = left.replace("B;C", "B").replace('"=""12"""', '"=""0500000102"""')
     Path("left.csv").write_text(mended, encoding="utf-8-sig")
     again = inside("numbers", "check", "left.csv")
-    assert again.stdout.endswith("4 numbers: 2 kept, 0 repaired, 0 duplicate, 2 refused.\n")
+    assert again.stdout.endswith("4 numbers: 2 kept, 0 repaired, 0 duplicates, 2 refused.\n")

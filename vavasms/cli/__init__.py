@@ -13,7 +13,7 @@ from cyclopts import CycloptsError
 
 from vavasms.cli import exit_codes, output
 from vavasms.cli.language import find_language, take_language
-from vavasms.cli.words import wants_json
+from vavasms.cli.words import read_amounts, wants_json
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import language_set, set_language, translate, with_options
@@ -50,7 +50,7 @@ def _run(words: list[str]) -> int:
         # Here, since the help of each command is made in the language as its module is read.
         from vavasms.cli.app import app
 
-        code = app(words, console=output.output())
+        code = app(read_amounts(words), console=output.output())
         sys.stdout.flush()
         return code if isinstance(code, int) else exit_codes.DONE
     except BrokenPipeError:
@@ -60,13 +60,18 @@ def _run(words: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the last place: every error ends in one line
         if os.environ.get("VAVASMS_DEBUG"):
             traceback.print_exc()
-        return _report(error, as_json=wants_json(words), sends=_may_send(words))
+        return _report(error, words)
 
 
-def _report(error: BaseException, *, as_json: bool, sends: bool) -> int:
+def _report(error: BaseException, words: Sequence[str]) -> int:
     """Print what went wrong; return the exit code."""
-    if not as_json:
-        code, sentence = _judge(error, sends=sends)
+    if not wants_json(words):
+        code, sentence = _judge(error, sends=_may_send(words))
+        if isinstance(error, VavaSMSError):
+            # Here, since a program that reads JSON has no need of it.
+            from vavasms.cli.advice import advise
+
+            sentence = finish(error, advise(error, words), sends=_may_send(words))
         output.fail(sentence, _code_of(error))
         return code
     with language_set("en"):
@@ -113,7 +118,12 @@ def _code_of(error: BaseException) -> str:
 
 def describe(error: VavaSMSError, *, sends: bool = True) -> str:
     """Return what went wrong and, of a command that `sends`, whether something was sent."""
-    sentence = translate(with_options(error.args[0])).rstrip(".")
+    return finish(error, translate(with_options(error.args[0])), sends=sends)
+
+
+def finish(error: VavaSMSError, sentence: str, *, sends: bool) -> str:
+    """Return the sentence of an error with the names of options and with what became of a send."""
+    sentence = sentence.rstrip(".")
     if isinstance(error, InvalidInputError) and error.argument is not None:
         option = f"--{error.argument.replace('_', '-')}"
         # Whoever types an option knows no Decimal.
@@ -121,7 +131,8 @@ def describe(error: VavaSMSError, *, sends: bool = True) -> str:
         sentence = sentence.replace(_("a Decimal"), _("an amount"))
     if isinstance(error, InvalidNumberError) and error.suggestion is not None:
         number = f"+{error.suggestion}"
-        sentence += ". " + _("The suggestion is {number}", number=number)
+        if number not in sentence:
+            sentence += ". " + _("The suggestion is {number}", number=number)
     is_said = re.search("nothing (more )?was sent", error.english.lower())
     if sends and error.outcome is Outcome.NOT_SENT and not is_said:
         sentence += ". " + _("Nothing was sent")

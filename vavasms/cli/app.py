@@ -19,6 +19,7 @@ _EPILOGUE = (
         "Credentials: VAVASMS_USERNAME and VAVASMS_PASSWORD in the environment, in a file .env or in the "
         "keyring; the sender in VAVASMS_SENDER_ID."
     ),
+    _("An error ends with its code: `vavasms explain CODE` says what happened and what to do."),
     _("Language: --lang en|fr, VAVASMS_LANG, or the locale."),
     _(
         "Exit codes: 0 done, 1 our own fault, 2 usage or input, 3 rejected by the gateway, 4 outcome unknown "

@@ -65,9 +65,16 @@ def uses_stdin(message: str | None, message_file: str | None) -> bool:
 
 
 def _read_file(path: Path) -> str:
-    raw = None
+    raw, exists = None, True
     with suppress(OSError, ValueError), path.open("rb") as file:
         raw = file.read(MAX_SIZE + 1)
+    with suppress(OSError, ValueError):
+        exists = path.exists()
+    if not exists:
+        raise InvalidInputError(
+            _("The file {path} of --message-file does not exist. Nothing was sent.", path=repr(str(path))),
+            error_code="message.unreadable",
+        )
     if raw is None:
         raise InvalidInputError(
             _("The file {path} of --message-file cannot be read. Nothing was sent.", path=repr(str(path))),

@@ -68,6 +68,12 @@ def find_settings(
         if _BASE_URL not in exported:
             _check_origin(settings, nearby)
         return settings
+    missing = [name for name in (_USERNAME, _PASSWORD) if name not in settings]
+    if len(missing) == 1:
+        raise misconfigured(
+            _("{name} is missing: set it, or try without an account: `vavasms sandbox`.", name=missing[0]),
+            "config.no_credentials",
+        )
     raise misconfigured(
         _(
             "No credentials: set {username} and {password}, or try without an account: `vavasms sandbox`.",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from difflib import get_close_matches
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 from cyclopts import Argument, CycloptsError
 from cyclopts.exceptions import (
@@ -18,6 +17,7 @@ from cyclopts.exceptions import (
 )
 
 from vavasms.cli.secrets import holds_password
+from vavasms.cli.typing_mistakes import find_close, find_command
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 
@@ -53,12 +53,13 @@ def _explain(error: CycloptsError) -> str:
             command=command,
         )
     if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
-        name, kind = error.token.keyword or error.argument.name, _kind_of(error.target_type)
-        return _("{name} takes {kind}, not {word}", name=_(name), kind=_(kind), word=_show(error.token.value))
+        return _wrong_value(error.token.keyword or error.argument.name, error.token.value, error.target_type)
     if isinstance(error, UnknownOptionError):
         # Without its value, which may be a password somebody hoped to give here.
         name = (error.token.keyword or error.token.value).partition("=")[0]
-        return _("`{command}` has no option {name}: see `{command} --help`", command=command, name=name)
+        return _unknown_option(
+            name, [one for each in error.argument_collection for one in each.names], command
+        )
     if isinstance(error, RepeatArgumentError):
         return _("Parameter {name} specified multiple times", name=error.token.keyword)
     return _("The words of `{command}` cannot be read: see `{command} --help`", command=command)
@@ -66,20 +67,44 @@ def _explain(error: CycloptsError) -> str:
 
 def _kind_of(kind: object) -> str:
     """Return the name that people have for a type."""
-    names = {int: N_("a whole number"), float: N_("a number"), Decimal: N_("an amount")}
+    names = {
+        int: N_("a whole number"),
+        float: N_("a number"),
+        Decimal: N_("an amount such as 12.5 or 250000"),
+    }
     return next(
         (name for known, name in names.items() if known is kind or known in get_args(kind)),
         N_("another word"),
     )
 
 
+def _wrong_value(name: str, value: str, kind: object) -> str:
+    allowed = next((get_args(one) for one in (kind, *get_args(kind)) if get_origin(one) is Literal), ())
+    if not allowed:
+        return _("{name} takes {kind}, not {word}", name=_(name), kind=_(_kind_of(kind)), word=_show(value))
+    close, listed = find_close(value, allowed), ", ".join(f"`{one}`" for one in allowed)
+    if close:
+        return _(
+            "{name} is one of {words}: did you mean {close}?", name=_(name), words=listed, close=f"`{close}`"
+        )
+    return _("{name} is one of {words}, not {word}", name=_(name), words=listed, word=_show(value))
+
+
+def _unknown_option(name: str, options: Iterable[str], command: str) -> str:
+    close = find_close(name, [option for option in options if option.startswith("--")])
+    names = {"command": command, "name": name}
+    if close:
+        return _("`{command}` has no option {name} (did you mean {close}?)", close=close, **names)
+    return _("`{command}` has no option {name}: see `{command} --help`", **names)
+
+
 def _unknown(error: UnknownCommandError, command: str) -> str:
     # cyclopts' own words would import every command.
     word = (error.unused_tokens or [""])[0]
-    close = get_close_matches(word, list(error.app or ()), n=1)
+    close = find_command(word, list(error.app or ()))
     names = {"command": repr(command), "word": _show(word)}
     if close:
-        return _("{command} has no command {word}: did you mean {close}?", close=repr(close[0]), **names)
+        return _("{command} has no command {word}: did you mean {close}?", close=repr(close), **names)
     names["help"] = " ".join((command, "--help"))
     return _("{command} has no command {word}: see `{help}`", **names)
 

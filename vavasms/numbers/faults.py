@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from vavasms.i18n import Sentence
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 
@@ -59,7 +60,8 @@ class Reading(NamedTuple):
     digits: str = ""
 
 
-_SENTENCES = {
+#: What is wrong and what to do; `{shown}` is the number, masked.
+SENTENCES = {
     NumberFault.NOT_TEXT: N_("a phone number must be text: give it as text, such as '+2250709000001'"),
     NumberFault.EMPTY: N_("no phone number here: give its digits, such as '+2250709000001'"),
     NumberFault.LETTERS: N_("{shown} holds letters: give digits only"),
@@ -70,7 +72,7 @@ _SENTENCES = {
         "a spreadsheet rounded this number and lost digits: format its column as text"
     ),
     NumberFault.DECIMAL: N_("a spreadsheet made {shown} a decimal: remove the '.0' or repair it"),
-    NumberFault.SHORT_CODE: N_("{shown} is a short code: give a full mobile number"),
+    NumberFault.SHORT_CODE: N_("{shown} is a short code, or digits are missing: give a full mobile number"),
     NumberFault.TOO_SHORT: N_("{shown} is too short: give all its digits"),
     NumberFault.TOO_LONG: N_("{shown} is too long: give one number with its calling code"),
     NumberFault.INVALID: N_("{shown} is in no numbering plan: check its digits"),
@@ -87,15 +89,17 @@ _SENTENCES = {
 }
 
 
-def describe(fault: NumberFault, text: object, suggestion: str) -> str:
+def describe(fault: NumberFault, text: object, suggestion: str) -> Sentence:
     """Return what is wrong and what to do, showing at most five digits at the front and two at the end.
 
     `suggestion` is masked by whoever has it.
     """
-    sentence = _SENTENCES[fault]
+    sentence = SENTENCES[fault]
     if "{shown}" not in sentence or not isinstance(text, str):
         return _(sentence)
-    return _(sentence, shown=mask(text), suggestion=suggestion)
+    # What a spreadsheet added is no digit of the number.
+    number = text.replace(",", ".").rpartition(".")[0] if fault is NumberFault.DECIMAL else text
+    return _(sentence, shown=mask(number), suggestion=suggestion)
 
 
 def mask(text: str) -> str:

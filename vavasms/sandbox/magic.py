@@ -76,15 +76,15 @@ _TABLE = (
     _faulty("204", N_("Accepted, then an empty body under HTTP 200."), FaultKind.EMPTY, moment=_ACCEPTED),
     _faulty("302", N_("HTTP 302 to another host, not accepted."), FaultKind.REDIRECT, status=302),
     _faulty("207", N_("Accepted, with one message id too few."), FaultKind.TOO_FEW_IDS),
-    _faulty("206", N_("Accepted, the reply cut after 10 bytes (needs the server)."), FaultKind.CUT, at=10),
+    _faulty("206", N_("Accepted, the reply cut after 10 bytes."), FaultKind.CUT, at=10),
     _faulty(
         "444",
-        N_("Accepted, then closed without a reply (needs the server)."),
+        N_("Accepted, then closed without a reply."),
         FaultKind.CLOSE_AFTER_ACCEPTING,
     ),
     _faulty(
         "104",
-        N_("Accepted, then reset without a reply (needs the server)."),
+        N_("Accepted, then reset without a reply."),
         FaultKind.RESET,
         moment=_ACCEPTED,
     ),

@@ -91,10 +91,11 @@ def test_a_plain_template_gives_the_same_object_to_everybody() -> None:
     [
         ("", "is empty"),
         (" \n", "is empty"),
-        ("Bonjour {prenom", "The { at character 9 of the message is not closed"),
+        ("Bonjour {prenom", "} is missing after {prenom, at character 9 of the message"),
+        ("Bonjour {", "The { at character 9 of the message is not closed"),
         ("{", "The { at character 1"),
-        ("{a{b}", "The { at character 1"),
-        ("{a{{b}}}", "The { at character 1"),
+        ("{a{b}", "} is missing after {a, at character 1"),
+        ("{a{{b}}}", "} is missing after {a, at character 1"),
         ("Bonjour prenom}", "The } at character 15 of the message closes nothing"),
         ("{a}}", "The } at character 4"),
         ("Bonjour {}", "at character 9 of the message name no column"),
@@ -197,3 +198,12 @@ def test_an_error_holds_nothing_that_a_terminal_obeys() -> None:
         parse_template("{zz\u202e\u2066}").bind(["\x1b]0;x\x07zz", "\u202eabc\u2066\x9b"])
     assert str(caught.value).isprintable()
     assert "abc" in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["cp850", "mac_roman"])
+def test_a_column_that_was_misread_names_its_encoding(encoding: str) -> None:
+    column = "prénom".encode(encoding).decode("cp1252")
+    with pytest.raises(InvalidMessageError) as caught:
+        parse_template("Bonjour {prénom}").bind(["tel", column])
+    expected = f"some letters seem misread ({column}), try encoding={encoding} (`--encoding {encoding}`)."
+    assert expected in str(caught.value)

@@ -254,7 +254,9 @@ def test_a_test_that_fails_stops_what_nobody_is_asked_about(
 
 
 def test_a_test_to_no_number_keeps_nothing(inside: Run, contacts: Callable[..., str]) -> None:
-    assert send(inside, contacts(3), "--test-to", "27 22 41 20 00").returncode == 2
+    finished = send(inside, contacts(3), "--test-to", "27 22 41 20 00")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("27 22 41 20 00 is a landline, which takes no SMS")
     assert kept(inside) == []
 
 

@@ -18,6 +18,9 @@ from vavasms.text.visible import has_control
 #: A doubled brace, a column in braces, or a brace that is neither.
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<inside>[^{}]*)\}|[{}]")
 #: What no phone shows as a character of its own; half characters (surrogates) cannot even be sent.
+_match_word = re.compile(r"\s*\w{1,40}").match
+#: Of old lists, which no byte gives away.
+_OTHER_ENCODINGS = ("cp850", "mac_roman")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 #: Looks empty: blanks, and the invisible characters that spreadsheets leave behind.
@@ -191,7 +194,7 @@ def _cut(text: str) -> Iterator[str | Slot]:
         elif len(match[0]) == len("{{"):
             yield match[0][0]
         else:
-            raise _lone_brace(match[0], match.start() + 1)
+            raise _lone_brace(match[0], match.start() + 1, text[match.end() :])
     yield text[end:]
 
 
@@ -209,13 +212,21 @@ def _read_slot(inside: str, place: int) -> Slot:
     return Slot(name=name.strip(), fallback=fallback.strip() if bar else None)
 
 
-def _lone_brace(brace: str, place: int) -> InvalidMessageError:
+def _lone_brace(brace: str, place: int, following: str) -> InvalidMessageError:
     sentence = _(
         "The }} at character {place} of the message closes nothing: write }}}} for the brace itself; "
         "nothing was sent.",
         place=str(place),
     )
-    if brace == "{":
+    word = _match_word(following)
+    if brace == "{" and word:
+        sentence = _(
+            "}} is missing after {opened}, at character {place} of the message: write {{{{ for the brace "
+            "itself; nothing was sent.",
+            opened="{" + word[0].strip(),
+            place=str(place),
+        )
+    elif brace == "{":
         sentence = _(
             "The {{ at character {place} of the message is not closed: write {{{{ for the brace itself; "
             "nothing was sent.",
@@ -239,6 +250,15 @@ def _say_no_column(shown: Sequence[str], name: str) -> Sentence:
     if len(shown) > _SHOWN_COLUMNS:
         columns = _("{names} and {n} more", names=columns, n=len(shown) - _SHOWN_COLUMNS)
     # Which was probably meant, if there is one like it.
+    misread = _find_misread(shown, name)
+    if misread:
+        return _(
+            "The list has no column {name}: some letters seem misread ({column}), try encoding={encoding} "
+            "(`--encoding {encoding}`). Nothing was sent.",
+            name=name,
+            column=misread[0],
+            encoding=misread[1],
+        )
     folded = {column.casefold(): column for column in reversed(shown)}
     near = get_close_matches(name.casefold(), folded, n=1)
     if near:
@@ -254,6 +274,17 @@ def _say_no_column(shown: Sequence[str], name: str) -> Sentence:
         name=name,
         columns=columns,
     )
+
+
+def _find_misread(shown: Sequence[str], name: str) -> tuple[str, str] | None:
+    """Return the column that is the wanted one in another encoding, and which; None where there is none."""
+    for encoding in _OTHER_ENCODINGS:
+        for column in shown:
+            # What was read as cp1252, for want of a sign.
+            raw = column.encode("cp1252", "replace")
+            if not column.isascii() and find_named_column([raw.decode(encoding)], name) is not None:
+                return column, encoding
+    return None
 
 
 def _read(cells: Sequence[str], position: int) -> str:

@@ -15,7 +15,7 @@ from vavasms.cli.params import JsonFlag, SenderId, flag, text_option
 from vavasms.i18n import format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.ledger.send_record import SendRecord
-from vavasms.models import DeliveryReport, Lot
+from vavasms.models import DeliveryReport, DeliveryStatus, Lot
 from vavasms.storage.location import Place
 from vavasms.text.segments import count_segments
 
@@ -166,6 +166,8 @@ def _report_table(reports: tuple[DeliveryReport, ...]) -> Table:
     heads = (_("Message"), _("Lot"), _("Status"), _("In the gateway's words"))
     table = Table(*heads, box=None, pad_edge=False)
     for report in reports:
-        cells = (report.message_id, report.lot_id, report.raw_status, report.description)
+        is_known = report.status is not DeliveryStatus.OTHER
+        status = _(report.status.value) if is_known else report.raw_status
+        cells = (report.message_id, report.lot_id, status, report.description)
         table.add_row(*(Text(output.clean(cell)) for cell in cells))
     return table

@@ -12,7 +12,7 @@ from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.i18n import format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.numbers.faults import mask
+from vavasms.numbers.faults import NumberFault, mask
 from vavasms.numbers.lookup import check_country
 
 #: Fates by their colours; no opt-out list is asked here.
@@ -93,6 +93,12 @@ class _NumberLines:
 def _explain(text: str, verdict: Verdict) -> str:
     raw = output.clean(text).strip()
     if verdict.fate is Fate.REFUSED:
+        if verdict.reason == NumberFault.DECIMAL and verdict.suggestion is not None:
+            return _(
+                '{text}: a spreadsheet added ".0": remove it, or add --repair ({number})',
+                text=raw,
+                number=verdict.suggestion.e164,
+            )
         # Its own words begin with the number, masked; here it stands there in full.
         why = verdict.sentence.removeprefix(mask(text))
         use = f" (+{verdict.suggestion})" if verdict.suggestion else ""
@@ -120,9 +126,10 @@ def _write_json(contact: Contact, verdict: Verdict) -> None:
 def _summarize(fates: Counter[Fate]) -> None:
     output.say(
         ngettext(
-            "{n} number: {kept} kept, {repaired} repaired, {duplicate} duplicate, {refused} refused.",
-            "{n} numbers: {kept} kept, {repaired} repaired, {duplicate} duplicate, {refused} refused.",
+            "{n} number: {kept} kept, {repaired} repaired, {duplicates}, {refused} refused.",
+            "{n} numbers: {kept} kept, {repaired} repaired, {duplicates}, {refused} refused.",
             fates.total(),
-            **{fate.value: fates[fate] for fate in _WORDS},
+            duplicates=ngettext("{n} duplicate", "{n} duplicates", fates[Fate.DUPLICATE]),
+            **{fate.value: fates[fate] for fate in _WORDS if fate is not Fate.DUPLICATE},
         )
     )

@@ -52,12 +52,11 @@ class Import:
         """Show the counts, and which rows were not read."""
         output.say(
             ngettext(
-                "{n} number: {added} added, {known} known already, {duplicates} duplicate, "
-                "{refused} refused.",
-                "{n} numbers: {added} added, {known} known already, {duplicates} duplicate, "
-                "{refused} refused.",
+                "{n} number: {added} added, {known} known already, {duplicates}, {refused} refused.",
+                "{n} numbers: {added} added, {known} known already, {duplicates}, {refused} refused.",
                 self.counts.total(),
-                **{fate: self.counts[fate] for fate in FATES},
+                **{fate: self.counts[fate] for fate in FATES}
+                | {"duplicates": ngettext("{n} duplicate", "{n} duplicates", self.counts["duplicates"])},
             )
         )
         if self.counts["refused"] > _SHOWN:

@@ -30,6 +30,8 @@ from vavasms.numbers import Msisdn, check_region, parse_msisdn
 #: Numbers read or written at a time.
 _PAGE = 1000
 _HOME = "CI"
+#: What a ledger, CSV and JSON have of a number that was added here.
+_BY_HAND = "cli"
 
 Numbers = Annotated[str, Parameter(name="NUMBER", help=_("+2250700000001, or 0700000001 in Côte d'Ivoire."))]
 
@@ -166,7 +168,7 @@ def _parse(numbers: Sequence[str], region: str | None, *, repair: bool) -> froze
 
 async def _add(place: str | None, numbers: frozenset[Msisdn]) -> int:
     async with open_ledger(place) as ledger:
-        return await ledger.add_opt_outs(numbers, source="cli", now=time.time())
+        return await ledger.add_opt_outs(numbers, source=_BY_HAND, now=time.time())
 
 
 async def _print(show: Callable[[OptOut], None], ledger: Ledger) -> int:
@@ -181,7 +183,7 @@ async def _print(show: Callable[[OptOut], None], ledger: Ledger) -> int:
 
 
 def _show_text(opt_out: OptOut) -> None:
-    source = output.clean(opt_out.source)
+    source = _("by hand") if opt_out.source == _BY_HAND else output.clean(opt_out.source)
     sys.stdout.write(f"{opt_out.recipient.e164:<16}  {write_moment(opt_out.at)}  {source}\n")
 
 

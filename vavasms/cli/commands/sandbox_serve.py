@@ -34,8 +34,16 @@ def serve(port: int, *, as_json: bool, inbound_url: str | None = None, allow_rem
             _introduce(server, as_json=as_json)
             _follow(server, stop, quiet=as_json)
     except SandboxError as error:
-        raise InvalidInputError(error.args[0], error_code=error.error_code, outcome=None) from None
+        sentence = error.args[0]
+        if error.error_code == "sandbox.port" and not as_json:
+            sentence = _tell_other_port(sentence, port)
+        raise InvalidInputError(sentence, error_code=error.error_code, outcome=None) from None
     return exit_codes.DONE
+
+
+def _tell_other_port(why: str, port: int) -> str:
+    other = f"vavasms sandbox --port {port % 65535 + 1}"
+    return _("{why}. For example: `{command}`, or `--port 0`", why=why, command=other)
 
 
 def _inbound(url: str | None, *, allow_remote: bool) -> Inbound | None:

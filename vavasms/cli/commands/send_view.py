@@ -142,7 +142,8 @@ def _describe(record: SendRecord) -> Iterable[tuple[str, str | None]]:
     yield _("Lot"), record.lot_id
     yield _("Message ids"), ", ".join(record.message_ids)
     yield _("Gateway"), record.description
-    yield _("Error"), say_error(record.error) if record.error else None
+    is_note = record.state is BatchState.ACCEPTED or record.error in (MARKED, TAKEN_BACK)
+    yield _("Note") if is_note else _("Error"), say_error(record.error) if record.error else None
 
 
 def _tell_people(record: SendRecord) -> str:

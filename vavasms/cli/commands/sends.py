@@ -102,7 +102,7 @@ def resolve(
     /,
     *,
     mark_sent: Annotated[bool, flag(_("Take it for accepted; nothing is sent."))] = False,
-    resend: Annotated[bool, flag(_("Take it for not sent: who has it gets a second SMS."))] = False,
+    resend: Annotated[bool, flag(_("Take it for not sent: whoever received it gets a second SMS."))] = False,
     account: AccountName = None,
     yes: Yes = False,
     ledger: LedgerPath = None,
@@ -270,7 +270,7 @@ def _question(record: SendRecord, *, mark_sent: bool) -> str:
 def _tell_decision(record: SendRecord, options: str) -> str:
     key = output.clean(record.key)
     if record.state is BatchState.ACCEPTED:
-        return _("The send {key} is taken for accepted: whoever asks with its key is answered so.", key=key)
+        return _("The send {key} now counts as accepted; a repeat with its key sends nothing.", key=key)
     if record.is_enqueued:
         worker = f"vavasms worker{options}"
         return _("The send {key} is queued again: a worker sends it ({command}).", key=key, command=worker)

@@ -196,7 +196,7 @@ def test_a_csv_has_no_sheets() -> None:
     ("sheets", "said"),
     [
         ({"A": {}, "B": {}}, "is empty"),
-        ({"A": {3: {"B": ""}}}, "is empty"),
+        ({"A": {3: {"B": ""}}}, "The sheet A is empty"),
         ({"A": {1: {"A": "nom", "B": "ville"}}}, "its columns are nom, ville. Name it: phone_column"),
         ({"A": {1: {"A": "nom", "B": "tel"}}}, "a header and no rows"),
         ({"A": {1: {"A": "Awa", "B": 2250700000101}}}, "2 without names (its first row is data"),

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from vavasms.campaigns.planning.contacts.columns import disarm
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import Sentence
 from vavasms.i18n import gettext as _
@@ -14,11 +15,23 @@ _CHUNK = 1 << 20
 #: How spreadsheets begin: the new ones are archives; the old ones, and new ones with a password, are not.
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
+#: Excel keeps a file of this name beside one that is open.
+_OPEN_MARK = "~$"
+
 
 def open_binary(source: Path | BinaryIO, name: str) -> BinaryIO:
     """Open a file so that it can be read twice; a pipe is kept in a temporary file, beyond 1 MiB on disk."""
     if not isinstance(source, Path):
         return source if source.seekable() else _spool(source)
+    if source.name.startswith(_OPEN_MARK):
+        raise InvalidInputError(
+            _(
+                "{name} is Excel's own temporary file: take {other}. Nothing was sent.",
+                name=name,
+                other=disarm(source.name.removeprefix(_OPEN_MARK)),
+            ),
+            error_code="list.format",
+        )
     try:
         return source.open("rb")
     except FileNotFoundError:
@@ -26,7 +39,11 @@ def open_binary(source: Path | BinaryIO, name: str) -> BinaryIO:
     except IsADirectoryError:
         sentence, code = _is_folder(name), "list.not_found"
     except PermissionError:  # pragma: no cover  root may read everything, and CI is root
-        sentence = _("{name} may not be read by this user. Nothing was sent.", name=name)
+        sentence = _(
+            "{name} cannot be read: close it where it is open in Excel, or see whether you may read it. "
+            "Nothing was sent.",
+            name=name,
+        )
         # Windows says so of a folder, too.
         sentence, code = (_is_folder(name) if source.is_dir() else sentence), "list.unreadable"
     except (OSError, ValueError) as error:

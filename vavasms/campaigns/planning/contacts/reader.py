@@ -189,7 +189,9 @@ def _arrange(contacts: ContactList, name: str, phone_column: str | None) -> Cont
     if head and csvfile.is_declaration(head[0][1]):
         del head[0]
     if not head:
-        raise InvalidInputError(_("{name} is empty. Nothing was sent.", name=name), error_code="list.empty")
+        raise InvalidInputError(
+            _("{name} is empty. Nothing was sent.", name=_name_table(contacts, name)), error_code="list.empty"
+        )
     place = find_place([cells for _row, cells in head], phone_column)
     if place is None and phone_column is None and columns.is_data(head[0][1]):
         return evolve(contacts, records=chain(head, contacts.records))
@@ -213,10 +215,16 @@ def _arrange(contacts: ContactList, name: str, phone_column: str | None) -> Cont
     rows = head[place.index + 1 :]
     if not rows:
         raise InvalidInputError(
-            _("{name} has a header and no rows. Nothing was sent.", name=name), error_code="list.empty"
+            _("{name} has a header and no rows. Nothing was sent.", name=_name_table(contacts, name)),
+            error_code="list.empty",
         )
     records = chain(rows, contacts.records)
     return evolve(contacts, records=records, columns=names, phone_index=place.column)
+
+
+def _name_table(contacts: ContactList, name: str) -> str:
+    sheet = contacts.sheet
+    return name if sheet is None else _("The sheet {sheet}", sheet=columns.show_name(sheet))
 
 
 def _say_no_column(name: str, header: list[str], phone_column: str | None) -> Sentence:
