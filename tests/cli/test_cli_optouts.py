@@ -57,7 +57,7 @@ def test_remove_says_what_was_not_there(inside: Run) -> None:
 @pytest.mark.parametrize("command", ["add", "remove"])
 def test_one_wrong_number_changes_nothing(inside: Run, command: str) -> None:
     call(inside, "add", A)
-    assert "suggestion is +2250709000001" in call(inside, command, A, B, "22509000001", code=2)
+    assert "use +2250709000001" in call(inside, command, A, B, "22509000001", code=2)
     assert "one number or more" in call(inside, command, code=2)
     assert listed(inside) == [(A, "cli")]
     call(inside, command, "22509000001", "--repair")

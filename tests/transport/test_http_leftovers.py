@@ -231,12 +231,17 @@ async def test_a_refusal_that_a_second_reply_follows_is_not_believed(
 ) -> None:
     if (anyio_backend_name, first, trust.server) == ("trio", REFUSED_IN_A_PIECE, None):
         pytest.skip("trio reads no more than it is asked for: the second reply is in the socket yet")
-    with double_answering(success(1), first=first, context=trust.server) as server:
-        async with AsyncVavaSMS(
-            "a@example.com", "x", sender_id="ACME", base_url=server.url, tls=trust.client
-        ) as sms:
-            report = await sms.send_bulk(NUMBERS[:1], "Bonjour")
-        assert (server.posts, report.unknown) == (1, 1)
+    # A machine that is busy may have the second reply in its socket later: then nobody can know of it.
+    for _try in range(5):
+        with double_answering(success(1), first=first, context=trust.server) as server:
+            async with AsyncVavaSMS(
+                "a@example.com", "x", sender_id="ACME", base_url=server.url, tls=trust.client
+            ) as sms:
+                report = await sms.send_bulk(NUMBERS[:1], "Bonjour")
+            assert server.posts == 1
+        if report.unknown:
+            break
+    assert report.unknown == 1
 
 
 @pytest.mark.parametrize("extra", [b"\n", b"\r\n\r\n"])

@@ -50,7 +50,12 @@ def tell_number(error: InvalidNumberError, words: Sequence[str]) -> str | None:
     advice = _WITH_REGION if "region" in bound.signature.parameters else _WITHOUT_REGION
     sentence = (_TYPED | advice).get(fault, SENTENCES[fault])
     suggestion = "" if error.suggestion is None else f"+{error.suggestion}"
-    return _(sentence, shown=output.clean(word) or repr(word), suggestion=suggestion)
+    told = _(sentence, shown=output.clean(word) or repr(word), suggestion=suggestion)
+    return _("{sentence}. Nothing was sent.", sentence=told) if _says_nothing_sent(error) else told
+
+
+def _says_nothing_sent(error: InvalidNumberError) -> bool:
+    return error.english.endswith("Nothing was sent.")
 
 
 def bind(words: Sequence[str]) -> BoundArguments:
