@@ -243,7 +243,7 @@ def test_anything_else_sends_nothing_and_keeps_nothing(
         someone.wait_for("Type yes to send: ")
         someone.type(answer)
         assert someone.leave() == 2
-    assert "Not confirmed: nothing was sent, and nothing of it is kept. [usage.not_confirmed]" in someone.seen
+    assert "Not confirmed: nothing was sent, and nothing of it is kept." in someone.seen
     assert kept(inside) == ""
     assert len(server.gateway.journal) == 0
 
