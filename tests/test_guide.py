@@ -43,7 +43,12 @@ MOST_BYTES = 500_000
 PROLOGUE = 'if [ -f "$STATE" ]; then . "$STATE"; cd "$PWD"; fi\ntrap \'export -p > "$STATE"\' EXIT\n'
 #: Words that stand for what a command has printed before.
 PLACEHOLDERS = {"ID": r"^([0-9a-f]{8})$", "HASH": r"^Plan +([0-9a-f]{16})\b"}
-COMMANDS = {"vavasms": "-m vavasms", "pytest": "-m pytest -p no:cacheprovider", "python": "", "python3": ""}
+COMMANDS = {
+    "vavasms": "-m vavasms",
+    "pytest": "-m pytest -p no:cacheprovider -p no:schemathesis",
+    "python": "",
+    "python3": "",
+}
 PATIENCE = 120
 
 in_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.stem}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -12,6 +14,7 @@ from typing import Any
 import anyio
 import pytest
 import trustme
+from anyio.lowlevel import checkpoint
 
 from tests.campaigns.staging import TEXT, Stage, connect, phones
 from vavasms import AsyncVavaSMS, VavaSMS
@@ -245,6 +248,79 @@ async def test_an_iterable_that_waits_for_the_first_result_gets_it(sandbox: Sand
                 async for _ in results:
                     settled.set()
     assert results.report.accepted == 4
+
+
+@pytest.fixture
+def patient_first_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delay the first batch for as long as it takes until it is known whether there is a second."""
+    monkeypatch.setattr("vavasms.bulk.sender._UNCOUNTED", math.inf)
+
+
+@pytest.mark.usefixtures("patient_first_batch")
+async def test_the_balance_is_read_as_soon_as_somebody_is_beyond_the_first_batch(
+    sandbox: SandboxServer,
+) -> None:
+    looked = anyio.Event()
+
+    def note(info: CallInfo) -> None:
+        if info.call == "balance":
+            looked.set()
+
+    async def slow() -> AsyncIterator[str]:
+        for number in phones(11):
+            yield number
+        await looked.wait()
+        for number in phones(4, 11):
+            yield number
+
+    async with connect(sandbox, on_request=note) as sms:
+        with anyio.fail_after(10):
+            report = await sms.send_bulk(slow(), "Bonjour", batch_size=10)
+    assert report.accepted == 15
+
+
+@pytest.mark.parametrize("recipients", [9, 10], ids=["a short batch", "a full batch"])
+@pytest.mark.usefixtures("patient_first_batch")
+async def test_no_balance_is_read_while_there_may_be_one_batch_only(
+    sandbox: SandboxServer, recipients: int
+) -> None:
+    async def slow() -> AsyncIterator[str]:
+        for number in phones(recipients):
+            yield number
+        # It has nobody else, and is slow to say so.
+        for _ in range(100):
+            await checkpoint()
+
+    sms, calls = counted(sandbox)
+    async with sms:
+        with anyio.fail_after(10):
+            report = await sms.send_bulk(slow(), "Bonjour", batch_size=10)
+    assert report.accepted == recipients
+    assert calls == ["send_text"]
+
+
+@pytest.mark.usefixtures("patient_first_batch")
+def test_the_balance_is_read_once_a_part_of_a_second_batch_came_with_the_first(
+    sandbox: SandboxServer,
+) -> None:
+    looked = threading.Event()
+
+    def note(info: CallInfo) -> None:
+        if info.call == "balance":
+            looked.set()
+
+    def slow() -> Iterator[str]:
+        # Ten at a time are read: with the second ten there is a batch, and the beginning of another.
+        yield from ["no number", *phones(19)]
+        assert looked.wait(10)
+        yield from phones(1, 19)
+
+    gateway = sandbox.gateway
+    with VavaSMS(
+        gateway.username, gateway.password, sender_id="SANDBOX", base_url=sandbox.url, on_request=note
+    ) as sms:
+        report = sms.send_bulk(slow(), "Bonjour", batch_size=10)
+    assert (report.accepted, len(report.invalid)) == (20, 1)
 
 
 async def test_stopping_while_the_balance_is_read_sends_nothing(sandbox: SandboxServer) -> None:

@@ -28,7 +28,7 @@ from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
-from vavasms.numbers import Msisdn, check_region, parse_msisdn
+from vavasms.numbers import Msisdn, check_region, parse_msisdn, read_wire
 from vavasms.sends.base import OpenLedger, OtpDraft, Otps, Sends
 from vavasms.tracebacks import hide_frames, hide_frames_async
 from vavasms.transport.hooks import Hook
@@ -418,9 +418,11 @@ class AsyncVavaSMS:
                 _("Give the recipient as a text, or several as a list; nothing was sent."),
                 error_code="input.recipients",
             )
-        texts = [to] if isinstance(to, str) else to
+        texts = [to] if isinstance(to, str) else [*to]
         # A dict keeps the order and drops what was given twice.
-        recipients = dict.fromkeys(map(self._recipient, texts))
+        recipients = dict.fromkeys(
+            read_wire(texts, default_region=self._region) or map(self._recipient, texts)
+        )
         if not recipients:
             raise InvalidInputError(
                 _("The list of recipients is empty; nothing was sent."), error_code="input.recipients"

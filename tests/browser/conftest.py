@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,10 @@ def snap() -> Callable[[Page, str], None]:
         assert path.stat().st_size < MOST_BYTES
 
     return write
+
+
+@pytest.fixture(scope="package")
+def axe() -> str:
+    """Return the script of axe-core."""
+    bundle = pytest.importorskip("axe_playwright_python", reason="axe-core is in the extra `dev`")
+    return (files(bundle) / "axe.min.js").read_text("utf-8")

@@ -137,6 +137,17 @@ class Desk:
         raise AssertionError(f"no Tab of {_STOPS} reaches {wanted}")
 
 
+def judge(page: Page, axe: str) -> list[str]:
+    """List what is serious or critical, each with the place it was found at."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']}).then(result => result.violations)")
+    return [
+        f"{one['id']}: {one['help']} at {[node['target'] for node in one['nodes']]}"
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]
+
+
 _STOP = """() => {
     const one = document.activeElement, style = getComputedStyle(one);
     const ringed = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk
+from tests.browser.desk import Desk, judge
 
 pytestmark = pytest.mark.slow
 
@@ -16,23 +15,6 @@ Snap = Callable[[Page, str], None]
 
 AMA, KOFI, FAILED, SHOP = "2250700000121", "2250700000122", "2250700000404", "2250700000123"
 WIDTHS = {"narrow": 360, "wide": 1440}
-
-
-@pytest.fixture(scope="package")
-def axe() -> str:
-    bundle = pytest.importorskip("axe_playwright_python", reason="axe-core is in the extra `dev`")
-    return (files(bundle) / "axe.min.js").read_text("utf-8")
-
-
-def judge(page: Page, axe: str) -> list[str]:
-    """List what is serious or critical, each with the place it was found at."""
-    page.evaluate(axe)
-    found = page.evaluate("axe.run({resultTypes: ['violations']}).then(result => result.violations)")
-    return [
-        f"{one['id']}: {one['help']} at {[node['target'] for node in one['nodes']]}"
-        for one in found
-        if one["impact"] in {"serious", "critical"}
-    ]
 
 
 def live_a_day(desk: Desk) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 from anyio.to_thread import run_sync
 from attrs import define, frozen
 
 from vavasms import AsyncVavaSMS
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner
+from vavasms.campaigns.sending.balance_floor import BalanceReader
+from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import BatchRecord, Campaign, Claim, StoredBatch
+from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.ledger.states import BatchEvent
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
@@ -39,6 +43,24 @@ def stall(sandbox: SandboxServer, seconds: float = 0.1, *, accepted: bool = True
     moment = Moment.AFTER_ACCEPTING if accepted else Moment.AFTER_READING
     sandbox.faults.set_rates({Fault(kind=FaultKind.STALL, moment=moment, seconds=seconds): 1.0})
     sandbox.faults.script(*[None] * 2000, path="/v1/check/balance")
+
+
+async def make_sender(
+    sms: AsyncVavaSMS, ledger: Ledger, campaign_id: str, clock: Callable[[], float]
+) -> QueuedBatchSender:
+    """Start a campaign, and return the sender of its batches."""
+    assert await ledger.start(campaign_id)
+    transport = sms.account.transport
+    return QueuedBatchSender(
+        transport=transport,
+        ledger=ledger,
+        campaign=await ledger.campaign(campaign_id),
+        worker="test",
+        reader=BalanceReader(transport=transport),
+        clock=clock,
+        stopping=anyio.Event(),
+        pending=PendingWrites(),
+    )
 
 
 async def accepted(sandbox: SandboxServer, entries: int) -> None:

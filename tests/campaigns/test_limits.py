@@ -39,6 +39,14 @@ async def test_a_campaign_whose_budget_was_spent_goes_on_with_a_larger_one(stage
     assert stage.sandbox.gateway.journal.counts() == dict.fromkeys(phones(20), 1)
 
 
+async def test_a_campaign_under_its_floor_of_delivery_can_go_on_with_a_lower_one(stage: Stage) -> None:
+    campaign_id = await stage.submit(2)
+    await change_limits(stage.ledger, campaign_id, min_delivery=Decimal("0.5"))
+    assert load_policy((await stage.campaign(campaign_id)).policy).min_delivery == Decimal("0.5")
+    with pytest.raises(InvalidInputError, match="min_delivery"):
+        await change_limits(stage.ledger, campaign_id, min_delivery=Decimal(2))
+
+
 async def test_limits_that_make_no_sense_or_come_too_late_are_refused(stage: Stage) -> None:
     free = await stage.submit(2)
     with pytest.raises(InvalidInputError, match="begun without a budget"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,9 +32,11 @@ DAYTIME = parse_window("08:00-20:00")
 amounts = st.decimals(min_value="0.000001", max_value=10**12 - 1, places=6)
 clocks = st.times().map(lambda each: each.replace(second=0, microsecond=0))
 windows = st.builds(
-    lambda ends, zone: Window(ends[0], ends[1], ZoneInfo(zone)),
+    lambda ends, zone, days, holidays: Window(ends[0], ends[1], ZoneInfo(zone), days=days, holidays=holidays),
     st.lists(clocks, min_size=2, max_size=2, unique=True),
     st.sampled_from(["Africa/Abidjan", "Europe/Paris", "UTC"]),
+    st.sets(st.integers(0, 6), min_size=1),
+    st.sets(st.dates(min_value=date(2000, 1, 1)).map(str) | st.just("12-25"), max_size=3),
 )
 counts = st.integers(1, 10**9)
 rates = st.floats(SLOWEST_RATE, allow_infinity=False) | counts
@@ -49,10 +51,13 @@ policies = st.builds(
     budget=st.none() | amounts,
     rate=st.none() | rates,
     window=st.none() | windows,
+    not_before=st.none() | st.datetimes(timezones=st.sampled_from([UTC, ZoneInfo("Africa/Abidjan")])),
     floor=st.none() | amounts | st.just(Decimal(0)),
     daily_cap=st.none() | counts,
     batch_size=counts,
     concurrency=counts,
+    track=st.booleans(),
+    min_delivery=st.none() | st.decimals(min_value="0.0001", max_value=1, places=4),
 )
 
 
@@ -111,6 +116,11 @@ def test_the_segments_of_a_budget_cost_no_more_than_it_and_one_more_would(
         ),
         ({"balance_floor": Decimal(1)}, "A balance floor needs the unit price"),
         ({"budget": Decimal(5)}, "A budget needs the unit price"),
+        ({"min_delivery": Decimal(0)}, "min_delivery must be a Decimal above 0, and 1 at most"),
+        ({"min_delivery": Decimal("1.01")}, "min_delivery must be a Decimal above 0, and 1 at most"),
+        ({"min_delivery": Decimal(80)}, "min_delivery must be a Decimal above 0, and 1 at most"),
+        ({"min_delivery": 0.8}, "min_delivery must be a Decimal above 0, and 1 at most"),
+        ({"min_delivery": Decimal("NaN")}, "min_delivery must be a Decimal above 0, and 1 at most"),
     ],
 )
 def test_a_limit_that_makes_no_sense_is_refused_in_one_sentence(fields: dict[str, Any], words: str) -> None:
@@ -133,7 +143,8 @@ def test_a_stored_policy_is_compact_and_its_amounts_are_text() -> None:
     policy = Policy(unit_price=Decimal("12.50"), budget=Decimal(1000), window=DAYTIME, rate=2.5)
     assert dump_policy(policy) == (
         '{"balance_floor":null,"batch_size":100,"budget":"1000","concurrency":16,"daily_cap":null,'
-        '"rate":2.5,"tz":"Africa/Abidjan","unit_price":"12.50","window":"08:00-20:00"}'
+        '"days":[0,1,2,3,4,5,6],"holidays":[],"min_delivery":null,"not_before":null,"rate":2.5,"track":true,"tz":"Africa/Abidjan",'
+        '"unit_price":"12.50","window":"08:00-20:00"}'
     )
 
 
@@ -218,6 +229,39 @@ def test_an_end_is_as_many_open_seconds_away_as_the_work_takes(
         closes = min(window.closes_at(moment), finish)
         spent, moment = spent + closes - moment, window.opens_at(closes)
     assert spent == pytest.approx(messages / rate, abs=1e-4)
+
+
+def test_a_campaign_that_begins_later_ends_later() -> None:
+    begins = datetime.fromtimestamp(MONDAY + 2 * HOUR, UTC)
+    policy = Policy(rate=1, not_before=begins)
+    assert (policy.is_open(MONDAY), policy.is_open(MONDAY + 2 * HOUR)) == (False, True)
+    assert policy.opens_at(MONDAY) == MONDAY + 2 * HOUR
+    assert finishing_time(policy, messages=60, requests=1, starts=MONDAY) == MONDAY + 2 * HOUR + 60
+    # In the evening: the hours begin the next morning.
+    late = Policy(rate=1, not_before=datetime.fromtimestamp(MONDAY + 13 * HOUR, UTC), window=DAYTIME)
+    assert late.opens_at(MONDAY) == MONDAY + DAY
+    assert finishing_time(late, messages=60, requests=1, starts=MONDAY) == MONDAY + DAY + 60
+
+
+def test_six_days_a_week_of_eleven_hours_hold_a_million_messages() -> None:
+    policy = Policy(rate=4, window=parse_window("marketing-ci"))
+    # 158,400 a day: six full days, a Sunday, and 49,600 on the Monday after.
+    ends = finishing_time(policy, messages=10**6, requests=10**4, starts=MONDAY)
+    assert ends == MONDAY + 7 * DAY + 49_600 / 4
+
+
+@pytest.mark.parametrize(
+    "moment", [datetime.fromisoformat("2026-12-01T09:00"), 1_800_000_000.0, "2026-12-01T09:00"]
+)
+def test_a_moment_without_a_zone_is_refused(moment: Any) -> None:
+    with pytest.raises(InvalidInputError, match="with a time zone; nothing was sent"):
+        Policy(not_before=moment)
+
+
+@pytest.mark.parametrize("value", ["soon", 5, [], "2026-12-01T09:00"])
+def test_a_stored_moment_that_cannot_be_read_is_one_sentence(value: object) -> None:
+    with pytest.raises(InvalidInputError, match="nothing was sent"):
+        load_policy(json.dumps({"not_before": value}))
 
 
 def test_json_of_another_hand_may_hold_amounts_as_numbers() -> None:

@@ -6,17 +6,24 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
+from attrs import evolve
 
+from vavasms.campaigns.policy import Policy, dump_policy, parse_window
 from vavasms.campaigns.report import (
     COLUMNS,
     PAGE,
     RecipientReport,
+    csv_columns,
     csv_line,
     format_csv,
     format_json,
     format_text,
+    kept_columns,
     read_report,
 )
 from vavasms.errors import InvalidInputError, Outcome
@@ -154,6 +161,62 @@ async def test_the_latest_delivery_report_stands_beside_its_message() -> None:
     assert [report.delivery for report in await read(ledger)] == [None, DeliveryStatus.DELIVERED]
 
 
+@pytest.mark.parametrize("price", ["12.5", None])
+async def test_what_is_paid_or_possibly_paid_has_segments_a_cost_and_a_moment(price: str | None) -> None:
+    policy = Policy(unit_price=None if price is None else Decimal(price), window=parse_window("8:00-9:00"))
+    ledger = await begin(1, 2, 1, 1, 1, policy=dump_policy(policy))
+    await ledger.add_opt_outs(phones(1, 1), source="cli", now=1.0)
+    await settle(ledger, 0, BatchEvent.ACCEPT, "m0")
+    await settle(ledger, 1, BatchEvent.MARK_UNKNOWN)
+    await settle(ledger, 2, BatchEvent.REJECT)
+    await claim(ledger, 3)
+    await ledger.cancel("c", "enough")
+    found = await read(ledger)
+    # Of the second batch one was left out; the last was never sent.
+    assert [each.segments for each in found] == [1, 0, 1, 0, 1, 0]
+    each = None if price is None else Decimal(price)
+    free = None if price is None else Decimal(0)
+    assert [each.cost for each in found] == [each, free, each, free, each, free]
+    moment = datetime.fromtimestamp(1000.0, ZoneInfo("Africa/Abidjan"))
+    assert [each.sent_at for each in found] == [moment, None, moment, moment, moment, None]
+    assert sum(each.segments for each in found) == (await ledger.status("c")).segments
+
+
+async def test_a_moment_is_one_of_the_campaigns_zone() -> None:
+    window = parse_window("8:00-9:00", tz="Europe/Paris")
+    ledger = await begin(2, policy=dump_policy(Policy(window=window)))
+    await settle(ledger, 0, BatchEvent.ACCEPT, "m0", "m1")
+    values = {"raw_status": "x", "at": 1.75e9}
+    await ledger.record_deliveries(
+        "c",
+        [
+            Delivery(message_id="m0", status=DeliveryStatus.DELIVERED, **values),  # type: ignore[arg-type]
+            Delivery(message_id="m1", status=DeliveryStatus.FAILED, **values),  # type: ignore[arg-type]
+        ],
+    )
+    first, second = await read(ledger)
+    assert str(first.sent_at) == "1970-01-01 01:16:40+01:00"
+    assert str(first.delivered_at) == "2025-06-15 17:06:40+02:00"
+    assert second.delivered_at is None
+
+
+async def test_the_cells_that_are_kept_stand_under_their_columns() -> None:
+    ledger = MemoryLedger()
+    values = {"account": "ops", "sender_id": "ACME", "message": "Bonjour", "created_at": 10.0}
+    await ledger.create(NewCampaign(id="c", **values))  # type: ignore[arg-type]
+    kept = (("Awa", "Cocody"), ("Kofi", ""))
+    batch = NewBatch(number=0, message="Bonjour", segments=1, recipients=phones(2), kept=kept)
+    bare = NewBatch(number=1, message="Bonjour", segments=1, recipients=phones(1, 2))
+    await ledger.load("c", [batch, bare])
+    await ledger.finish_loading("c", plan=json.dumps({"keep": ["nom", "agence"]}), plan_hash="h")
+    assert kept_columns(await ledger.campaign("c")) == ("nom", "agence")
+    assert [each.kept for each in await read(ledger)] == [
+        {"nom": "Awa", "agence": "Cocody"},
+        {"nom": "Kofi", "agence": ""},
+        {"nom": "", "agence": ""},
+    ]
+
+
 async def test_every_page_is_read_once() -> None:
     ledger = await begin(*([1] * (2 * PAGE + 1)))
     assert [report.recipient for report in await read(ledger)] == list(phones(2 * PAGE + 1))
@@ -171,20 +234,67 @@ async def test_an_unknown_campaign_is_refused() -> None:
         await read(MemoryLedger())
 
 
-def test_json_has_text_or_null_under_stable_keys() -> None:
-    full = entry(message_id="m", lot_id="L", error="E: é.", delivery=DeliveryStatus.SENT)
-    assert json.loads(format_json(full)) == {
+def full() -> RecipientReport:
+    return entry(
+        message_id="m",
+        lot_id="L",
+        error="E: é.",
+        delivery=DeliveryStatus.DELIVERED,
+        sent_at=datetime.fromtimestamp(1.75e9 + 0.25, ZoneInfo("Africa/Abidjan")),
+        delivered_at=datetime.fromtimestamp(1.75e9 + 60, ZoneInfo("Europe/Paris")),
+        segments=2,
+        cost=Decimal("25.50"),
+    )
+
+
+def test_json_has_text_a_number_or_null_under_stable_keys() -> None:
+    assert json.loads(format_json(full())) == {
         "recipient": str(FIRST),
         "outcome": "accepted",
+        "error": "E: é.",
         "message_id": "m",
         "lot_id": "L",
-        "error": "E: é.",
-        "delivery": "sent",
+        "sent_at": "2025-06-15T15:06:40+00:00",
+        "delivery": "delivered",
+        "delivered_at": "2025-06-15T17:07:40+02:00",
+        "segments": 2,
+        "cost": 25.5,
     }
     bare = json.loads(format_json(entry(outcome=None)))
     assert tuple(bare) == COLUMNS
-    assert {bare[key] for key in COLUMNS[1:]} == {None}
-    assert format_json(full).isascii()
+    assert {bare[key] for key in COLUMNS[1:] if key != "segments"} == {None}
+    assert bare["segments"] == 0
+    assert format_json(full()).isascii()
+    assert json.loads(format_json(entry(cost=Decimal("24.00"))))["cost"] == 24
+
+
+def test_json_has_what_a_campaign_keeps_as_an_object_of_its_own() -> None:
+    kept = {"nom": "Awa É", "outcome": "=1+1"}
+    line = json.loads(format_json(evolve(full(), kept=kept)))
+    assert list(line)[:3] == ["recipient", "kept", "outcome"]
+    assert (line["kept"], line["outcome"]) == (kept, "accepted")
+
+
+def test_csv_has_what_a_campaign_keeps_behind_the_number() -> None:
+    text = csv_line(csv_columns(["nom", "=agence"])) + format_csv(
+        evolve(full(), kept={"nom": "=Awa", "=agence": "Cocody, 2"})
+    )
+    (head, row) = csv.reader(io.StringIO(text))
+    assert head == ["recipient", "nom", "'=agence", *COLUMNS[1:]]
+    assert row == [
+        str(FIRST),
+        "'=Awa",
+        "Cocody, 2",
+        "accepted",
+        "E: é.",
+        "m",
+        "L",
+        "2025-06-15T15:06:40+00:00",
+        "delivered",
+        "2025-06-15T17:07:40+02:00",
+        "2",
+        "25.5",
+    ]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
@@ -192,8 +302,8 @@ def test_no_cell_of_the_csv_begins_a_formula(start: str) -> None:
     line = format_csv(entry(error=f'{start}HYPERLINK("http://x","y")', lot_id=f"\x00{start}1"))
     (cells,) = csv.reader(io.StringIO(line, newline=""))
     assert cells[0] == str(FIRST)
-    assert not cells[3].startswith(("=", "+", "-", "@", "\t", "\r"))
-    assert cells[4].startswith("'")
+    assert not cells[4].startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert cells[2].startswith("'")
 
 
 def test_csv_cells_that_need_quotes_have_them_and_none_is_two_lines() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -265,8 +267,13 @@ async def test_nothing_is_sent_while_the_window_is_closed_and_a_stop_ends_the_wa
     assert (run.status.state, run.status.accepted) == (CampaignState.DONE, 4)
 
 
-async def test_sending_begins_when_the_window_opens(
-    sandbox: SandboxServer, ledger: Ledger, tmp_path: Path
+@pytest.mark.parametrize(
+    "limits",
+    [{"window": WINDOW}, {"not_before": datetime.fromtimestamp(EIGHT, UTC)}],
+    ids=["window", "moment"],
+)
+async def test_sending_begins_when_the_window_opens_and_not_before_its_moment(
+    sandbox: SandboxServer, ledger: Ledger, tmp_path: Path, limits: Mapping[str, Any]
 ) -> None:
     begins = time.monotonic()
 
@@ -275,7 +282,7 @@ async def test_sending_begins_when_the_window_opens(
 
     async with connect(sandbox) as sms, CampaignRunner(sms, ledger, clock=clock) as runner:
         stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
-        run = await stage.run(4, window=WINDOW, batch_size=2)
+        run = await stage.run(4, **limits, batch_size=2)
         claims = [batch.sending_at or 0 for batch in await stage.batches(run.status.id)]
     assert (run.status.state, run.status.accepted) == (CampaignState.DONE, 4)
     assert min(claims) >= EIGHT

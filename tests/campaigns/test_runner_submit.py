@@ -134,7 +134,7 @@ class Gate(MemoryLedger):
         super().__init__()
         self.error = error
         self.loads = 0
-        self.reached = anyio.Event()
+        self.arrived = anyio.Event()
 
     async def load(self, campaign_id: str, batches: Any) -> None:
         self.loads += 1
@@ -143,7 +143,7 @@ class Gate(MemoryLedger):
         elif self.error is not None:
             raise self.error
         else:
-            self.reached.set()
+            self.arrived.set()
             await anyio.sleep_forever()
 
 
@@ -156,7 +156,7 @@ async def test_a_submission_that_is_cancelled_while_it_loads_leaves_nothing(
         with anyio.fail_after(10):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(stage.submit, LOAD * 4)
-                await ledger.reached.wait()
+                await ledger.arrived.wait()
                 assert [status.state for status in await ledger.statuses()] == [CampaignState.LOADING]
                 tasks.cancel_scope.cancel()
     assert not await ledger.statuses()

@@ -147,7 +147,7 @@ async def test_at_the_deadline_what_is_not_final_is_told() -> None:
     async with stage() as scene:
         await scene.send_all((A, PENDING))
         scene.now[0] += 10
-        summary = await scene.track(deadline=time.time() + 0.3)
+        summary = await scene.track(deadline=time.time() + 1.5)
     assert (summary.delivered, summary.pending, summary.waiting) == (1, 1, 1)
     assert len(scene.asked) > 2
 
@@ -163,7 +163,7 @@ async def test_after_the_deadline_nothing_is_asked() -> None:
 async def test_a_message_that_is_not_known_is_kept_so_and_asked_once_a_call() -> None:
     async with stage() as scene:
         ((first, missing),) = await scene.send_all((PENDING, MISSING))
-        summary = await scene.track(deadline=time.time() + 0.3)
+        summary = await scene.track(deadline=time.time() + 1.5)
         kept = (await scene.ledger.deliveries("c", [missing]))[missing]
     assert (kept.status, kept.raw_status) == (DeliveryStatus.OTHER, NOT_FOUND)
     assert (summary.pending, summary.not_found) == (1, 1)
@@ -208,7 +208,7 @@ async def test_a_pace_that_the_gateway_asks_for_is_kept() -> None:
         await scene.send_all((A,))
         scene.now[0] += 10
         scene.faults.script(*[Fault(kind=FaultKind.RATE_LIMIT, retry_after="60")] * 3)
-        summary = await scene.track(deadline=time.time() + 0.3)
+        summary = await scene.track(deadline=time.time() + 1.5)
     assert (summary.silent, len(scene.asked)) == (1, 3)
 
 
@@ -277,6 +277,17 @@ async def test_an_id_that_cannot_be_asked_after_is_not(blank: str) -> None:
         summary = await scene.track()
     assert (summary.not_found, summary.waiting) == (1, 0)
     assert not scene.asked
+
+
+async def test_what_a_reply_says_of_an_id_that_cannot_be_asked_after_is_not_kept() -> None:
+    async with stage() as scene:
+        await scene.begin((A, B))
+        await scene.keep((A, B), BatchRecord(message_ids=("SM-1", "a\0b")))
+        reports = [{"lot_id": "L", "message_id": each, "status": "delivered"} for each in ("SM-1", "a\0b")]
+        body = json.dumps({"code": 0, "message": "OPERATION_SUCCES", "data": reports}).encode()
+        scene.faults.script(Fault(kind=FaultKind.RAW, body=body))
+        assert (await scene.track()).delivered == 1
+        assert [*await scene.ledger.deliveries("c", ["SM-1", "a\0b"])] == ["SM-1"]
 
 
 async def test_only_what_was_accepted_is_asked_after() -> None:

@@ -104,6 +104,7 @@ STATES = {
     "campaign resume": "paused",
     "campaign recover": "done",
     "campaign purge": "done",
+    "campaign retry": "rejected",
     "campaign report": "done",
 }
 
@@ -132,11 +133,12 @@ async def keep_campaign(path: Path, state: str) -> None:
         await ledger.finish_loading(new.id, plan="{}", plan_hash="abc")
         if state == "paused":
             await ledger.pause(new.id, "a test")
-        elif state == "done":
+        elif state in ("done", "rejected"):
             await ledger.start(new.id)
             claim = await ledger.claim(new.id, 0, token="t", worker="w", now=time.time())
             assert claim is not None
-            await ledger.settle(claim, BatchEvent.ACCEPT, BatchRecord(lot_id="LOT-1", message_ids=("SM-1",)))
+            event = BatchEvent.REJECT if state == "rejected" else BatchEvent.ACCEPT
+            await ledger.settle(claim, event, BatchRecord(lot_id="LOT-1", message_ids=("SM-1",)))
             await ledger.finish(new.id)
 
 

@@ -85,7 +85,7 @@ def asks(path: str) -> bool:
 
 def test_every_command_that_asks_can_be_told_not_to() -> None:
     asking = {command.name for command in COMMANDS if asks(command.path)}
-    campaigns = {f"campaign {name}" for name in ("run", "cancel", "purge", "recover", "resolve")}
+    campaigns = {f"campaign {name}" for name in ("run", "retry", "cancel", "purge", "recover", "resolve")}
     assert asking == campaigns | {"sends purge", "sends resolve"}
     assert not lacking(asking, {"--yes"})
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -62,6 +63,27 @@ def test_its_lines_can_be_copied_into_a_shell_and_what_is_sent_is_shown(
     process.send_signal(signal.SIGHUP)
     _, errors = process.communicate(timeout=10)
     assert (process.returncode, errors) == (0, "")
+
+
+@posix
+def test_a_share_of_a_prefix_is_never_delivered_where_it_is_asked_for(
+    started: Callable[..., subprocess.Popen[str]], inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = started("--undelivered", "22505=1")
+    assert process.stdout is not None
+    take_settings(process.stdout, monkeypatch)
+    sent = json.loads(inside("send", "+2250500000001", "--message", "x", "--json").stdout)
+    deadline = time.monotonic() + 60
+    while "failed" not in inside("status", sent["message_ids"][0], "--json").stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize("text", ["22507", "22507=2", "22507=-1", "=0.4", "orange=0.4", "22507=0.4%"])
+def test_a_share_that_is_none_is_one_sentence(inside: Run, text: str) -> None:
+    finished = inside("sandbox", "--undelivered", text)
+    assert finished.returncode == 2
+    assert "takes a prefix and a share from 0 to 1" in finished.stderr
 
 
 @posix

@@ -100,18 +100,21 @@ async def test_a_load_that_fails_keeps_nothing_of_itself(ledger: Ledger, create:
 
 async def test_a_recipient_is_in_a_campaign_once(ledger: Ledger, create: Run, phones: Phones) -> None:
     await create("c", 2)
-    with pytest.raises(LedgerError):
+    with pytest.raises(LedgerError) as refused:
         # Where a ledger finds out is its own affair: when the batch comes, or at the end.
         await ledger.load("c", [NewBatch(number=1, message="Text", segments=1, recipients=phones(1, 1))])
         await ledger.finish_loading("c", plan="{}", plan_hash="hash")
+    assert refused.value.error_code == "campaign.duplicate_recipient"
     assert (await ledger.campaign("c")).state is CampaignState.LOADING
     assert not await ledger.start("c")
 
 
 async def test_what_is_whole_takes_no_more_batches(ledger: Ledger, run: Run, phones: Phones) -> None:
     await run("c", 2)
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError, match=r"^The campaign 'c' is running: it cannot be loaded\.$"):
         await ledger.load("c", [NewBatch(number=1, message="Text", segments=1, recipients=phones(1, 5))])
+    with pytest.raises(InvalidInputError, match=r"^The campaign 'c' is running: it cannot be loaded\.$"):
+        await ledger.finish_loading("c", plan="{}", plan_hash="hash")
     assert (await ledger.status("c")).recipients == 2
 
 
@@ -137,8 +140,9 @@ async def test_every_method_names_a_campaign_that_is_not_there(ledger: Ledger) -
         lambda: ledger.purge("x"),
     ]
     for call in calls:
-        with pytest.raises(InvalidInputError, match=r"^There is no campaign 'x'\.$"):
+        with pytest.raises(InvalidInputError, match=r"^There is no campaign 'x'\.$") as refused:
             await call()
+        assert refused.value.error_code == "campaign.not_found"
     await ledger.discard("x")
 
 
@@ -298,8 +302,11 @@ async def test_a_purge_forgets_numbers_and_texts_and_keeps_the_counts(
     )
     word = Delivery(message_id="m1", status=DeliveryStatus.SENT, raw_status="sent", at=10.0)
     await ledger.record_deliveries("c", [word])
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(
+        InvalidInputError, match=r"^The campaign 'c' is running: it cannot be purged\.$"
+    ) as refused:
         await ledger.purge("c")
+    assert refused.value.error_code == "campaign.state"
     assert (await ledger.batches("c", after=-1, limit=1))[0].recipients[0][1] is Exclusion.OPTED_OUT
     await ledger.cancel("c", "enough")
     before = await ledger.status("c")
@@ -362,12 +369,48 @@ async def test_a_purge_that_is_cut_off_is_finished_by_another(ledger: Ledger, lo
     assert not any(batch.recipients for batch in await ledger.batches("c", after=-1, limit=100))
 
 
+async def test_what_is_still_loading_is_not_purged(ledger: Ledger, create: Run) -> None:
+    await create("c", 2)
+    with pytest.raises(InvalidInputError, match=r"^The campaign 'c' is loading: it cannot be purged\.$"):
+        await ledger.purge("c")
+
+
+async def test_a_purge_forgets_every_delivery_however_many_there_are(
+    ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("sqlite.claims", "postgres.loader"):
+        monkeypatch.setattr(f"vavasms.ledger.{module}.PURGE_ROWS", 5)
+    await run("c", 2)
+    ids = [f"m{number}" for number in range(12)]
+    await ledger.record_deliveries(
+        "c",
+        [Delivery(message_id=each, status=DeliveryStatus.SENT, raw_status="sent", at=1.0) for each in ids],
+    )
+    await ledger.cancel("c", "enough")
+    await ledger.purge("c")
+    assert await ledger.deliveries("c", ids) == {}
+
+
 async def test_a_ledger_can_be_closed_twice(ledger: Ledger) -> None:
     await ledger.aclose()
     await ledger.aclose()
 
 
-async def test_a_campaign_that_runs_is_not_discarded(ledger: Ledger, run: Run) -> None:
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_a_campaign_that_runs_is_not_discarded(
+    ledger: Ledger, run: Run, take: Take, claimed: bool
+) -> None:
     await run("c", 2)
+    if claimed:
+        await take("c")
     await ledger.discard("c")
     assert (await ledger.campaign("c")).state is CampaignState.RUNNING
+
+
+async def test_a_campaign_is_discarded_whatever_others_do(ledger: Ledger, run: Run, take: Take) -> None:
+    await run("c", 2)
+    await run("d", 2)
+    await take("d")
+    await ledger.pause("c", "by hand")
+    await ledger.discard("c")
+    assert [status.id for status in await ledger.statuses()] == ["d"]

@@ -85,6 +85,20 @@ async def test_an_answer_is_kept_with_the_batch(
     assert (stored.state, stored.record) == (state, record)
 
 
+async def test_a_claim_begins_without_what_was_said_of_the_attempt_before(
+    ledger: Ledger, run: Run, take: Take
+) -> None:
+    await run("c", 2)
+    turned_back = BatchRecord(error="RateLimitedError: Slower.")
+    await ledger.settle(await take("c"), BatchEvent.REQUEUE, turned_back)
+    await ledger.note_balance("c", [0], Decimal(90))
+    stored = await _batch(ledger)
+    assert (stored.record, stored.balance_after) == (turned_back, Decimal(90))
+    await take("c")
+    stored = await _batch(ledger)
+    assert (stored.record, stored.balance_after) == (NOTHING, None)
+
+
 async def test_what_is_turned_back_waits_until_its_time(
     ledger: Ledger, run: Run, take: Take, claim: TryClaim
 ) -> None:
@@ -110,14 +124,30 @@ async def test_a_clock_that_is_set_back_does_not_keep_what_was_turned_back(
     assert (await take("c", now=1000.0)).attempt == 2
 
 
-async def test_attempts_count_anew_after_a_start(ledger: Ledger, run: Run, take: Take) -> None:
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_attempts_count_anew_after_a_start(ledger: Ledger, run: Run, take: Take, attempts: int) -> None:
     await run("c", 2)
-    for attempt in (1, 2, 3):
+    await run("d", 2)
+    await ledger.settle(await take("d"), BatchEvent.REQUEUE, NOTHING)
+    for attempt in range(1, attempts + 1):
         made = await take("c")
         assert made.attempt == attempt
         await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
     await ledger.pause("c", "lunch")
     await ledger.start("c")
+    assert (await take("c")).attempt == 1
+    # It is no start of another campaign.
+    assert (await take("d")).attempt == 2
+
+
+async def test_what_was_turned_back_is_due_at_once_after_a_start(
+    ledger: Ledger, run: Run, take: Take
+) -> None:
+    await run("c", 2)
+    await ledger.settle(await take("c"), BatchEvent.REQUEUE, NOTHING, not_before=1060.0)
+    await ledger.pause("c", "lunch")
+    await ledger.start("c")
+    assert (await ledger.queued("c", after=-1, limit=1))[0].is_due(1000.0)
     assert (await take("c")).attempt == 1
 
 
@@ -187,16 +217,38 @@ async def test_what_was_given_up_after_a_cancel_is_cancelled(ledger: Ledger, run
     assert (await ledger.status("c")).not_sent == 2
 
 
+@pytest.mark.parametrize("way", ["requeue", "abandon", "split"])
 async def test_what_comes_back_late_opens_a_campaign_that_was_done(
-    ledger: Ledger, run: Run, take: Take, orphan: Orphan
+    ledger: Ledger, run: Run, take: Take, orphan: Orphan, way: str
 ) -> None:
     await run("c", 2, 2)
-    back, halved = await take("c"), await take("c", 1)
+    await ledger.settle(await take("c", 1), BatchEvent.ACCEPT, NOTHING)
+    back = await take("c")
     async with orphan():
         assert await ledger.finish("c")
-    assert await ledger.settle(back, BatchEvent.REQUEUE, NOTHING)
-    assert await ledger.split(halved) is not None
+    numbers: tuple[int, ...] = (0,)
+    if way == "requeue":
+        assert await ledger.settle(back, BatchEvent.REQUEUE, NOTHING)
+    elif way == "abandon":
+        assert await ledger.abandon("c", 0, back.token)
+    else:
+        numbers = await ledger.split(back) or ()
     # A campaign is never done while something of it waits: nobody would ever send it.
-    assert (await ledger.campaign("c")).state is CampaignState.PAUSED
+    campaign = await ledger.campaign("c")
+    waiting = "1 batch waits to be sent again" if len(numbers) == 1 else "2 batches wait to be sent again"
+    assert (campaign.state, campaign.reason) == (CampaignState.PAUSED, waiting)
     assert await ledger.start("c")
-    assert (await take("c")).recipients == back.recipients
+    taken = [recipient for number in numbers for recipient in (await take("c", number)).recipients]
+    assert tuple(taken) == back.recipients
+
+
+@pytest.mark.parametrize("event", [BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.MARK_UNKNOWN])
+async def test_a_late_answer_that_leaves_nothing_to_send_leaves_a_campaign_done(
+    ledger: Ledger, run: Run, take: Take, orphan: Orphan, event: BatchEvent
+) -> None:
+    await run("c", 2)
+    made = await take("c")
+    async with orphan():
+        assert await ledger.finish("c")
+    assert await ledger.settle(made, event, NOTHING)
+    assert (await ledger.campaign("c")).state is CampaignState.DONE

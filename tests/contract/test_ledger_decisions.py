@@ -46,7 +46,7 @@ async def test_what_a_dead_runner_was_sending_is_unknown_and_never_queued(
         assert status.state is CampaignState.RUNNING
     stored = await _batch(ledger)
     # Without a word it would read like a plain success.
-    assert stored.record.error is not None
+    assert stored.record.error == "OutcomeUnknownError: The process ended while this was being sent."
     assert stored.sending_at == 1000.0
 
 
@@ -136,6 +136,43 @@ async def test_only_the_batches_named_are_sent_again(ledger: Ledger, run: Run, t
     assert [batch.number for batch in await ledger.unknown("c")] == [0]
 
 
+async def test_only_the_batches_named_are_taken_for_sent(ledger: Ledger, run: Run, take: Take) -> None:
+    await run("c", 1, 1, 1)
+    for number in (0, 1, 2):
+        await _lose(ledger, await take("c", number))
+    assert await ledger.mark_sent("c", [1], note="seen") == 1
+    assert await ledger.mark_sent("c", [], note="seen") == 0
+    assert [batch.number for batch in await ledger.unknown("c")] == [0, 2]
+
+
+async def test_what_is_sent_again_begins_anew(ledger: Ledger, run: Run, take: Take, orphan: Orphan) -> None:
+    await run("c", 1)
+    for attempt in (1, 2):
+        made = await take("c", now=1000.0 + 60.0 * attempt)
+        assert made.attempt == attempt
+        if attempt == 1:
+            await ledger.settle(made, BatchEvent.REQUEUE, SENT, not_before=1120.0)
+    async with orphan():
+        pass
+    assert await ledger.resend("c", [0], sent_before=2000.0) == 1
+    # At once, by whatever clock, and with all its attempts before it; what was said of the first is over.
+    assert (await _batch(ledger)).record == NOTHING
+    assert (await take("c", now=1119.0)).attempt == 1
+
+
+async def test_what_was_settled_of_a_cancelled_campaign_is_left_by_the_next_runner(
+    ledger: Ledger, run: Run, take: Take, orphan: Orphan
+) -> None:
+    await run("c", 1, 1, 1, 1)
+    for number, event in enumerate((BatchEvent.ACCEPT, BatchEvent.REJECT, BatchEvent.MARK_UNKNOWN)):
+        await ledger.settle(await take("c", number), event, SENT)
+    await ledger.cancel("c", "enough")
+    before = await ledger.status("c")
+    async with orphan():
+        assert await ledger.status("c") == before
+    assert (before.accepted, before.rejected, before.unknown, before.not_sent) == (1, 1, 1, 1)
+
+
 async def test_a_running_campaign_sends_again_at_once(ledger: Ledger, run: Run, take: Take) -> None:
     await run("c", 1)
     old = await take("c")
@@ -187,8 +224,11 @@ async def test_nothing_of_a_cancelled_campaign_is_sent_again(ledger: Ledger, run
     await run("c", 1)
     await _lose(ledger, await take("c"))
     await ledger.cancel("c", "enough")
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(
+        InvalidInputError, match=r"campaign 'c' can be sent again: it is cancelled\.$"
+    ) as refused:
         await ledger.resend("c", [0], sent_before=2000.0)
+    assert refused.value.error_code == "campaign.ended"
     assert (await _batch(ledger)).state is BatchState.UNKNOWN
 
 
@@ -200,8 +240,11 @@ async def test_what_was_purged_cannot_be_sent_again_and_stays_unknown(
     await ledger.finish("c")
     await ledger.purge("c")
     # Its numbers are gone: queued again it would end as `not_sent`, which nobody knows.
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(
+        InvalidInputError, match=r"campaign 'c' can be sent again: its numbers are forgotten\.$"
+    ) as refused:
         await ledger.resend("c", [0], sent_before=2000.0)
+    assert refused.value.error_code == "campaign.purged"
     status = await ledger.status("c")
     assert (status.state, status.unknown) == (CampaignState.DONE, 2)
     assert await ledger.mark_sent("c", [0], note="seen") == 1

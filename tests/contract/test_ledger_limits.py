@@ -11,6 +11,7 @@ import pytest
 from vavasms.errors import InvalidInputError
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import BatchRecord, Claim, Exclusion, StoredBatch
+from vavasms.ledger.sends import NewSend, SendClaim
 from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.numbers import Msisdn
 
@@ -52,6 +53,40 @@ async def test_who_opted_out_is_left_out_for_good(
     assert (await _batch(ledger)).recipients == ((one, out), (two, out), (three, None))
 
 
+@pytest.mark.parametrize("capped", [False, True])
+async def test_a_claim_leaves_out_of_its_own_batch_and_counts_nobody_twice(
+    ledger: Ledger, run: Run, take: Take, phones: Phones, capped: bool
+) -> None:
+    one, two, three, four = phones(4)
+    if capped:
+        for key, first in (("a", 0), ("b", 2)):
+            await run(key, 1, first=first)
+            await ledger.settle(await take(key), BatchEvent.ACCEPT, NOTHING)
+    else:
+        await ledger.add_opt_outs([one, three], source="cli", now=1.0)
+    await run("c", 2, 2, daily_cap=1)
+    for _ in range(2):
+        made = await take("c", now=1001.0)
+        assert made.recipients == (two,)
+        status = await ledger.status("c")
+        assert (status.sending, status.queued, status.not_sent) == (1, 2, 1)
+        await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
+    assert (await take("c", 1, now=1001.0)).recipients == (four,)
+    assert (await ledger.status("c")).not_sent == 2
+
+
+async def test_a_batch_of_which_nobody_is_left_is_cancelled_and_no_other(
+    ledger: Ledger, run: Run, claim: TryClaim, phones: Phones
+) -> None:
+    await run("c", 1, 1)
+    await ledger.add_opt_outs(phones(1), source="cli", now=1.0)
+    assert await claim("c", 0) is None
+    assert [(await _batch(ledger, number)).state for number in (0, 1)] == [
+        BatchState.CANCELLED,
+        BatchState.QUEUED,
+    ]
+
+
 async def test_a_batch_of_which_nobody_is_left_is_cancelled(
     ledger: Ledger, run: Run, claim: TryClaim, phones: Phones
 ) -> None:
@@ -64,6 +99,35 @@ async def test_a_batch_of_which_nobody_is_left_is_cancelled(
     status = await ledger.status("c")
     assert (status.not_sent, status.recipients, status.state) == (2, 2, CampaignState.RUNNING)
     assert await ledger.finish("c")
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+async def test_one_who_opted_out_and_one_over_the_cap_are_both_left_out(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim, phones: Phones, doubtful: bool
+) -> None:
+    one, two, three = phones(3)
+    await run("a", 1, first=1)
+    await ledger.settle(await take("a"), BatchEvent.ACCEPT, NOTHING)
+    await run("c", 3, daily_cap=2)
+    if doubtful:
+        await ledger.settle(await take("c"), BatchEvent.MARK_UNKNOWN, NOTHING)
+        await ledger.resend("c", [0], sent_before=2000.0)
+    else:
+        await run("b", 1, first=1)
+        await ledger.settle(await take("b"), BatchEvent.ACCEPT, NOTHING)
+    await ledger.add_opt_outs([one], source="cli", now=1.0)
+    made = await claim("c", now=1001.0)
+    stored = await _batch(ledger)
+    status = await ledger.status("c")
+    if doubtful:
+        # Of whoever may have had it nobody can say that it was not sent.
+        assert (made, stored.state, status.unknown) == (None, BatchState.UNKNOWN, 3)
+        assert stored.record.error == "A recipient opted out since: decide by hand."
+        return
+    assert made is not None
+    assert made.recipients == (three,)
+    assert stored.recipients == ((one, Exclusion.OPTED_OUT), (two, Exclusion.CAPPED), (three, None))
+    assert (status.sending, status.not_sent, status.recipients) == (1, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +297,8 @@ async def test_a_batch_is_never_claimed_under_limits_that_were_changed(ledger: L
     assert await ledger.start("c")
     assert await claim(1, token="old", revision=before) is None
     after = (await ledger.campaign("c")).revision
+    # It counts up: none comes again.
+    assert after == before + 1
     assert await claim(1, token="new", revision=after) is not None
     # Who does not say what it goes by is not asked.
     assert await claim(2, token="any") is not None
@@ -267,3 +333,32 @@ async def test_limits_are_changed_only_from_what_whoever_changes_them_has_seen(
     assert await ledger.set_policy("c", '{"rate": 5}', max_segments=None, replacing=seen)
     assert not await ledger.set_policy("c", '{"rate": 9}', max_segments=None, replacing=seen)
     assert (await ledger.campaign("c")).policy == '{"rate": 5}'
+
+
+async def test_what_an_account_has_under_way_is_counted_in_segments(
+    ledger: Ledger, run: Run, take: Take, phones: Phones
+) -> None:
+    assert await ledger.under_way("ops") == 0
+    await run("a", 2, 3, 4, segments=2)
+    await run("b", 5, first=9)
+    await run("c", 6, first=20, account="other")
+    await ledger.add_opt_outs(phones(1), source="cli", now=1.0)
+    made = await take("a")
+    assert await ledger.under_way("ops") == 2
+    await take("a", 1)
+    await take("b")
+    await take("c")
+    assert (await ledger.under_way("ops"), await ledger.under_way("other")) == (2 + 6 + 5, 6)
+
+    def send(account: str) -> NewSend:
+        return NewSend(
+            account=account, key="k", recipients=phones(3), sender_id="ACME", segments=4, text="Bonjour"
+        )
+
+    one = await ledger.sends.begin(send("ops"), token="t1", now=1000.0)
+    await ledger.sends.begin(send("other"), token="t2", now=1000.0)
+    assert isinstance(one, SendClaim)
+    assert (await ledger.under_way("ops"), await ledger.under_way("other")) == (13 + 12, 6 + 12)
+    await ledger.settle(made, BatchEvent.ACCEPT, NOTHING)
+    await ledger.sends.settle(one, BatchEvent.ACCEPT, NOTHING, now=1001.0)
+    assert await ledger.under_way("ops") == 11

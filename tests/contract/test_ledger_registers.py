@@ -112,6 +112,14 @@ async def test_clocks_that_differ_a_little_gain_nothing(ledger: Ledger) -> None:
     assert wait == pytest.approx(100.0 + 59 / 2.0 - 97.0)
 
 
+async def test_a_clock_is_set_back_where_it_is_more_than_five_seconds_behind(ledger: Ledger) -> None:
+    async def wait(account: str, now: float) -> float:
+        return await ledger.reserve(account, 1, rate=1.0, now=now)
+
+    assert [await wait("ops", 100.0), await wait("ops", 95.0)] == [0.0, 6.0]
+    assert [await wait("other", 100.0), await wait("other", 94.75)] == [0.0, 1.0]
+
+
 @pytest.mark.parametrize(("rate", "size"), [(0.01, 100), (0.001, 1), (2.0, 500)])
 async def test_a_slow_rate_is_never_forgotten(ledger: Ledger, rate: float, size: int) -> None:
     now, granted = 1000.0, 0
@@ -130,3 +138,10 @@ async def test_what_cannot_leave_soon_is_not_reserved(ledger: Ledger) -> None:
         assert await ledger.reserve("ops", 100, rate=1.0, now=0.0) == pytest.approx(100.0)
     # Whoever asked and died left nothing behind.
     assert await ledger.reserve("ops", 100, rate=1.0, now=100.0) == pytest.approx(0.0)
+
+
+async def test_a_minute_can_be_reserved_ahead_and_not_a_second_more(ledger: Ledger) -> None:
+    async def wait(messages: int) -> float:
+        return await ledger.reserve("ops", messages, rate=1.0, now=0.0)
+
+    assert [await wait(60), await wait(1), await wait(1), await wait(1)] == [0.0, 60.0, 61.0, 61.0]

@@ -54,6 +54,8 @@ async def test_a_split_keeps_who_was_left_out(ledger: Ledger, run: Run, take: Ta
     stored = _everyone(await ledger.batches("c", after=-1, limit=9))
     assert sorted(phone for phone, _ in stored) == sorted(phones(6))
     assert tuple(sorted(phone for phone, why in stored if why is None)) == made.recipients
+    # Halves of those who are left: with nobody in it a half would be none.
+    assert [len((await take("c", number)).recipients) for number in found] == [1, 2]
 
 
 def _everyone(batches: Sequence[StoredBatch]) -> list[tuple[Msisdn, Exclusion | None]]:
@@ -71,8 +73,9 @@ async def test_the_halves_of_a_cancelled_campaign_are_cancelled(ledger: Ledger, 
 async def test_one_recipient_cannot_be_halved(ledger: Ledger, run: Run, take: Take) -> None:
     await run("c", 1)
     made = await take("c")
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError) as refused:
         await ledger.split(made)
+    assert refused.value.error_code == "campaign.one_recipient"
     assert await ledger.settle(made, BatchEvent.REJECT, NOTHING)
 
 
@@ -87,3 +90,21 @@ async def test_messages_of_a_batch_that_was_split_count_once_for_the_cap(
     await ledger.settle(await take("a", found[0]), BatchEvent.ACCEPT, NOTHING)
     await run("c", 2, daily_cap=2)
     assert (await take("c", now=1001.0)).recipients == phones(1, 1)
+
+
+async def test_a_split_leaves_the_other_campaigns_of_its_recipients_alone(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim, phones: Phones
+) -> None:
+    # Its third batch has the number of the second half, and the recipient of the first.
+    await run("d", 3, 3, first=10)
+    await run("e", 1, 1, 1, first=-2)
+    await run("c", 2)
+    before = [await ledger.batches(key, after=-1, limit=9) for key in ("d", "e")]
+    assert await ledger.split(await take("c")) == (1, 2)
+    assert [await ledger.batches(key, after=-1, limit=9) for key in ("d", "e")] == before
+    status = await ledger.status("c")
+    assert (status.recipients, status.queued, status.batches) == (2, 2, 2)
+    await ledger.settle(await take("c", 1), BatchEvent.ACCEPT, NOTHING)
+    # Who had its message is counted with the half that it is in.
+    await run("f", 1, daily_cap=1)
+    assert await claim("f", now=1001.0) is None

@@ -246,10 +246,13 @@ async def test_each_outcome_of_a_worker_is_told_until_it_is_noted(ledger: Ledger
             "a",
             "b",
         ]
-    await ledger.sends.note_told("ops", ["a", "b", "c"])
+    told = [await find(ledger, key) for key in ("a", "b", "c")]
+    for record in told:
+        await ledger.sends.note_told(record)
     assert await ledger.sends.untold("ops", before=NOW + 2, limit=10) == []
-    # The late true answer is another outcome.
+    # The late true answer is another outcome, also where the one before is noted after it.
     await settle(ledger, b, BatchEvent.ACCEPT, TAKEN)
+    await ledger.sends.note_told(told[1])
     assert [record.key for record in await ledger.sends.untold("ops", before=NOW + 2, limit=10)] == ["b"]
 
 
@@ -367,3 +370,21 @@ async def test_a_dead_senders_key_is_unknown(ledger: Ledger) -> None:
     assert (
         await find(ledger, "second")
     ).error == "OutcomeUnknownError: The process ended while this was being sent."
+
+
+async def test_who_was_sent_to_since_then_or_may_have_been(ledger: Ledger) -> None:
+    people = [Msisdn(2250700000200 + index) for index in range(6)]
+    for key, person, now, event in (
+        ("early", people[0], NOW - 100, BatchEvent.ACCEPT),
+        ("accepted", people[1], NOW, BatchEvent.ACCEPT),
+        ("unknown", people[2], NOW, BatchEvent.MARK_UNKNOWN),
+        ("rejected", people[3], NOW, BatchEvent.REJECT),
+        ("under way", people[4], NOW, None),
+    ):
+        made = await claim(ledger, key, now, recipients=(person,))
+        if event is not None:
+            assert await ledger.sends.settle(made, event, TAKEN, now=now + 1)
+    await enqueue(ledger, "queued", recipients=(people[5],))
+    assert await ledger.sends.reached(NOW - 1) == {int(people[index]) for index in (1, 2, 4)}
+    assert await ledger.sends.reached(NOW + 1) == set()
+    assert await ledger.sends.reached(0.0) == {int(people[index]) for index in (0, 1, 2, 4)}

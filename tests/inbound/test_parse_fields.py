@@ -153,3 +153,17 @@ def test_json_may_begin_with_a_byte_order_mark(encoding: str) -> None:
 def test_a_field_of_json_that_nobody_reads_may_be_anything(value: str) -> None:
     body = f'{{"operator": {value}, {json.dumps(FIELDS)[1:]}'
     assert read_fields(body.encode(), "application/json") == FIELDS | {"operator": ""}
+
+
+def test_what_would_hold_the_event_loop_is_not_read() -> None:
+    # The parser looks for the end of a quote anew at each semicolon: 60,000 of them take seconds.
+    part = b'--x\r\nContent-Disposition: form-data; name="' + b";" * 60_000 + b"\r\n\r\n1\r\n--x--"
+    with pytest.raises(InvalidInputError, match="not what its Content-Type says"):
+        read_fields(part, "multipart/form-data; boundary=x")
+    assert read_fields(b"a=1", 'text/plain; charset="' + ";" * 60_000) == {"a": "1"}
+    assert read_fields(b"a=1", "multipart/form-data; boundary=" + ";" * 60_000) == {"a": "1"}
+
+
+def test_the_longest_text_that_phones_join_is_read_from_a_multipart_form() -> None:
+    # Ten segments in UCS-2, each character of three bytes in UTF-8.
+    assert read_fields(*multipart(FIELDS | {"content": "€" * 670}))["content"] == "€" * 670

@@ -477,6 +477,25 @@ async def test_a_nul_in_what_the_gateway_said_hides_nothing(ledger: PostgresLedg
     assert {key: each.raw_status for key, each in found.items()} == {"c": "se\ufffdnt"}
 
 
+async def test_a_turn_to_track_ends_with_its_connection(ledger: PostgresLedger, postgres: str) -> None:
+    holders = (
+        "SELECT pg_terminate_backend(pid) FROM pg_locks "
+        "WHERE locktype = 'advisory' AND classid = 1447122505 AND granted"
+    )
+    async with ledger.tracking_turn("ops") as is_ours:
+        assert is_ours
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            assert len(connection.execute(holders).fetchall()) == 1
+
+        async def is_free() -> bool:
+            async with ledger.tracking_turn("ops") as is_second:
+                return is_second
+
+        with anyio.fail_after(20):
+            while not await is_free():
+                await anyio.sleep(0.02)
+
+
 _OPEN_TWICE = """
 import asyncio, sys
 from vavasms import PostgresLedger

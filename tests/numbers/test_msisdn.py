@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.growth import assert_linear
 from vavasms.errors import ConfigurationError, InvalidNumberError
-from vavasms.numbers import Msisdn, NumberFault, parse_msisdn
+from vavasms.numbers import Msisdn, NumberFault, parse_msisdn, read_wire
 
 ORANGE = "2250709000001"
 
@@ -419,3 +420,44 @@ def test_what_spreadsheets_and_links_put_around_a_number_is_taken_off(text: str)
 )
 def test_what_is_around_a_number_and_says_more_than_that_is_not_passed_over(text: str, reason: str) -> None:
     assert refused(text, default_region="CI").reason == reason
+
+
+# --- many at once -------------------------------------------------------------------------------------
+
+WIRE = ["2250709000001", "2290197000001", "221770000001", Msisdn("2250709000002")]
+OTHER = [
+    "+2250709000001",
+    "002250709000001",
+    "0709000001",
+    "225 0709000001",
+    "2250709000001\n",
+    "2250709000001\n2250709000002",
+    "\n2250709000001",
+    "2250709000001,2250709000002",
+    "٢٢٥٠٧٠٩٠٠٠٠٠١",
+    "22507090000011",
+    "225070900000",
+    "33612345678",
+    Msisdn("33612345678"),
+    "",
+    "x",
+    None,
+    2250709000001,
+    b"2250709000001",
+]
+
+
+@pytest.mark.parametrize("default_region", ["CI", "ci", "SN", "FR", "XX"])
+@pytest.mark.parametrize("other", [None, *OTHER], ids=repr)
+def test_numbers_in_the_wire_s_form_are_read_at_once_as_one_by_one(other: Any, default_region: str) -> None:
+    for texts in ([*WIRE], [*WIRE, other], [other, *WIRE], [other]):
+        numbers = read_wire(texts, default_region=default_region)
+        if other is None and texts == WIRE and default_region not in ("FR", "XX"):
+            assert numbers is not None
+        if numbers is not None:
+            assert numbers == [parse_msisdn(text, default_region=default_region) for text in texts]
+            assert {*map(type, numbers)} == {Msisdn}
+
+
+def test_no_number_at_all_is_not_read_at_once() -> None:
+    assert read_wire([], default_region="CI") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -228,17 +229,54 @@ async def test_faults_are_planned_from_another_process(
         ({"script": [{"kind": "status", "status": 99}]}, "200 to 599"),
         ({"rates": [{"kind": "html"}]}, 'with a "rate"'),
         ({"rates": [{"kind": "html", "rate": 2}]}, "probabilities"),
+        ({"rates": [{"kind": "html", "rate": 10**400}]}, "probabilities"),
+        ({"rates": [{"kind": "html", "rate": True}]}, 'with a "rate"'),
+        ({"script": [{"kind": "html", "path": "\ud800"}]}, "path of a step"),
+        ({"script": [{"kind": "stall", "seconds": -1}]}, "seconds"),
+        ({"script": [{"kind": "stall", "seconds": 10**400}]}, "seconds"),
+        ({"script": [{"kind": "raw", "body": "\ud800"}]}, "no body"),
+        ({"script": [{"kind": "raw", "headers": {"X-Name": 1}}]}, "no headers"),
+        ({"script": [{"kind": "raw", "headers": {"X-Name": "€"}}]}, "a header of a reply"),
+        ({"script": [{"kind": "raw", "headers": {"X-Name": "a\r\nX-Other: b"}}]}, "a header of a reply"),
+        ({"script": [{"kind": "raw", "headers": {"X Name": "a"}}]}, "a header of a reply"),
+        ({"script": [{"kind": "rate_limit", "retry_after": "demain à 8 h €"}]}, "a header of a reply"),
+        ({"script": [{"kind": "redirect", "location": "https://x.invalid/\n"}]}, "a header of a reply"),
         ({"seed": "x"}, "seed is a whole number"),
+        ({"seed": True}, "seed is a whole number"),
+        ({"scripts": []}, "no 'scripts', only script, rates, seed"),
     ],
 )
 async def test_a_plan_that_cannot_be_read_changes_nothing(
     inner: httpx.AsyncClient, plan: FaultPlan, plan_json: object, sentence: str
 ) -> None:
     plan.script(Fault(kind=FaultKind.HTML))
-    reply = await inner.put("/sandbox/faults", json=plan_json)
+    reply = await inner.put("/sandbox/faults", content=json.dumps(plan_json), headers=JSON)
     assert reply.status_code == 400
     assert sentence in reply.json()["error"]
     assert plan.pending == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"[" * 100_000, id="deeper than any reader goes"),
+        pytest.param(b'{"when": "next", "kind": "stall", "seconds": NaN}', id="NaN, which is no JSON"),
+        pytest.param(b'{"when": "next", "kind": "stall", "seconds": 1e999}', id="a number beyond any"),
+        pytest.param(b'{"when": "next", "kind": "html", "path": "\\ud800"}', id="half a character"),
+    ],
+)
+async def test_a_body_that_cannot_be_meant_is_refused_and_the_faults_stay_readable(
+    inner: httpx.AsyncClient, body: bytes
+) -> None:
+    assert (await inner.post("/sandbox/faults", content=body, headers=JSON)).status_code == 400
+    assert (await inner.get("/sandbox/faults")).json() == {"pending": 0, "script": [], "rates": []}
+
+
+async def test_a_whole_number_may_be_written_with_a_point(inner: httpx.AsyncClient) -> None:
+    body = b'{"when": "next", "kind": "status", "status": 502.0}'
+    assert (await inner.post("/sandbox/faults", content=body, headers=JSON)).status_code == 200
+    assert (await inner.put("/sandbox/balance", content=b'{"amount": 5.0}', headers=JSON)).status_code == 200
+    assert (await inner.get("/sandbox/health")).json()["balance"] == "5"
 
 
 @pytest.mark.parametrize(("amount", "balance"), [(25540, "25540"), ("99.5", "99.5")])
@@ -247,7 +285,19 @@ async def test_the_balance_is_set(inner: httpx.AsyncClient, amount: object, bala
     assert (await inner.get("/sandbox/health")).json() == {"ok": True, "requests": 0, "balance": balance}
 
 
-@pytest.mark.parametrize("body", [{}, {"amount": True}, {"amount": "much"}, {"amount": "inf"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"amount": True},
+        {"amount": "much"},
+        {"amount": "inf"},
+        {"amount": "1E-999999"},
+        {"amount": 10**15},
+        {"amount": 1, "add": 1},
+        {"amounts": 1},
+    ],
+)
 async def test_a_balance_that_is_no_amount_is_refused(inner: httpx.AsyncClient, body: dict[str, Any]) -> None:
     assert (await inner.put("/sandbox/balance", json=body)).status_code == 400
     assert (await inner.put("/sandbox/balance", content=b"{", headers=JSON)).status_code == 400
@@ -267,3 +317,33 @@ async def test_what_changes_anything_needs_json_which_no_form_can_send(
     form = {"Content-Type": "text/plain"}
     reply = await inner.request(method, f"/sandbox/{path}", content=b'{"amount": 1}', headers=form)
     assert reply.status_code == 415
+
+
+async def test_a_delete_needs_no_content_type_since_no_form_can_send_one(
+    inner: httpx.AsyncClient, plan: FaultPlan
+) -> None:
+    plan.script(Fault(kind=FaultKind.HTML))
+    assert (await inner.delete("/sandbox/faults")).json() == {"ok": True}
+    assert plan.pending == 0
+    assert (await inner.delete("/sandbox/journal", headers={"Content-Type": ""})).status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("faults", {"DELETE", "GET", "HEAD", "POST", "PUT"}),
+        ("journal", {"DELETE", "GET", "HEAD"}),
+        ("balance", {"PUT"}),
+    ],
+)
+async def test_a_wrong_method_is_told_all_the_right_ones(
+    inner: httpx.AsyncClient, path: str, allowed: set[str]
+) -> None:
+    reply = await inner.request("PATCH", f"/sandbox/{path}", headers=JSON)
+    assert reply.status_code == 405
+    assert set(reply.headers["allow"].split(", ")) == allowed
+
+
+async def test_a_head_is_answered_as_a_get_without_its_body(inner: httpx.AsyncClient) -> None:
+    reply = await inner.head("/sandbox/journal")
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")

@@ -99,3 +99,23 @@ def test_each_kind_has_a_moment_of_its_own_and_refuses_a_wrong_one(kind: FaultKi
 def test_a_status_that_ends_no_request_is_refused(status: int) -> None:
     with pytest.raises(SandboxError, match="200 to 599"):
         Fault(kind=FaultKind.STATUS, status=status)
+
+
+@pytest.mark.parametrize("seconds", [-0.5, float("nan"), float("inf"), 10**400])
+def test_a_fault_that_would_never_end_is_refused(seconds: float) -> None:
+    with pytest.raises(SandboxError, match="seconds"):
+        Fault(kind=FaultKind.STALL, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [("X-Name", "€"), ("X-Name", "a\nb"), ("X-Name", "\x00"), ("X-Name", " a"), ("", "a"), ("é", "a")],
+)
+def test_a_header_that_no_reply_can_have_is_refused(header: tuple[str, str]) -> None:
+    with pytest.raises(SandboxError, match="a header of a reply"):
+        Fault(kind=FaultKind.RAW, headers=(header,))
+
+
+@pytest.mark.parametrize("header", [("X-Name", ""), ("X-Name", "é à\tb"), ("!#$", "a")])
+def test_a_header_that_a_reply_can_have_is_taken(header: tuple[str, str]) -> None:
+    assert Fault(kind=FaultKind.RAW, headers=(header,)).headers == (header,)

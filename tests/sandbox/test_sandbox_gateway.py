@@ -373,6 +373,27 @@ def test_magic_numbers_stay_at_their_status(gateway: Gateway, clock: Any, text: 
     assert data(gateway, TEXT, LOGIN | {"message_id": ids[1]})[0]["description"] == "Échec"
 
 
+def test_a_share_of_the_numbers_of_a_prefix_is_never_reached(clock: Any, text: Fields) -> None:
+    gateway = Gateway(clock=clock, failing={"22507": 0.4})
+    numbers = [f"2250{digit}57{number:06}" for digit in (5, 7) for number in range(2_000)]
+    ids = data(gateway, TEXT, text(",".join(numbers)))["message_id"]
+    assert {gateway.status_of(one) for one in ids} == {"pending"}
+    clock.now += 3600
+    words = [gateway.status_of(one) for one in ids]
+    assert set(words[:2_000]) == {"delivered"}
+    assert 700 < words[2_000:].count("failed") < 900
+    assert words == [gateway.status_of(one) for one in ids]
+
+
+def test_a_gateway_that_reports_lots_answers_for_all_of_one(clock: Any, text: Fields) -> None:
+    gateway = Gateway(clock=clock, reports_lots=True)
+    ids = data(gateway, TEXT, text("2250700000404,2250700000709,2250757000001"))["message_id"]
+    clock.now += 3600
+    reports = data(gateway, TEXT, LOGIN | {"message_id": ids[0]})
+    words = [(each["message_id"], each["status"]) for each in reports]
+    assert words == [(ids[0], "failed"), (ids[2], "delivered")]
+
+
 def test_an_ordinary_number_of_the_same_stem_is_no_magic(gateway: Gateway, text: Fields) -> None:
     assert data(gateway, TEXT, text("2250700000001"))
 

@@ -68,7 +68,8 @@ async def send_until_decided(sms: AsyncVavaSMS, key: str, number: str, *, keyed:
 async def work(order: Mapping[str, Any], seed: int) -> None:
     """Send every key, in an order of one's own."""
     draw = random.Random(seed)
-    keys = [f"k{number}" for number in range(order["keys"])]
+    first = order["round"] * order["keys"]
+    keys = [f"k{number}" for number in range(first, first + order["keys"])]
     draw.shuffle(keys)
     left = iter(keys)
 
@@ -101,26 +102,62 @@ def fork(order: Mapping[str, Any], seed: int) -> int:
         os._exit(code)
 
 
+class Crowd:
+    """Processes that send the same keys, each replaced as it ends, and what became of them.
+
+    Once one of them has decided every key a round is over, and whoever starts then begins the next: a quick
+    machine is killed at work as often as a slow one.
+    """
+
+    def __init__(self, order: Mapping[str, Any]) -> None:
+        self._order = order
+        self._draw, self._seed = random.Random(order["seed"]), order["seed"] * 1000
+        #: The round of each process.
+        self._living: dict[int, int] = {}
+        self.kills = self.failures = self.round = 0
+        for _ in range(order["processes"]):
+            self._start()
+
+    def kill_one(self) -> None:
+        """Kill one that has not ended yet."""
+        for pid in tuple(self._living):
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                self._replace(pid)
+        victim = self._draw.choice(sorted(self._living))
+        os.kill(victim, signal.SIGKILL)
+        self._replace(victim)
+
+    def finish(self) -> None:
+        """Leave them to their end."""
+        for pid in self._living:
+            _, status = os.waitpid(pid, 0)
+            self.failures += status != 0
+
+    def _start(self) -> None:
+        self._seed += 1
+        self._living[fork({**self._order, "round": self.round}, self._seed)] = self.round
+
+    def _replace(self, pid: int) -> None:
+        _, status = os.waitpid(pid, 0)
+        ended = self._living.pop(pid)
+        if os.WIFSIGNALED(status):
+            self.kills += 1
+        else:
+            self.failures += status != 0
+            self.round = max(self.round, ended + 1)
+        self._start()
+
+
 def main() -> None:
     """Keep the processes going, kill one each `every` seconds, then leave them to their end."""
     order = json.loads(sys.stdin.readline())
-    draw, seed = random.Random(order["seed"]), order["seed"] * 1000
-    living = {fork(order, seed + number) for number in range(order["processes"])}
-    kills = failures = 0
-    while kills < order["kills"]:
+    crowd = Crowd(order)
+    while crowd.kills < order["kills"]:
         time.sleep(order["every"])
-        victim = draw.choice(sorted(living))
-        os.kill(victim, signal.SIGKILL)
-        _, status = os.waitpid(victim, 0)
-        kills += os.WIFSIGNALED(status)
-        failures += os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0
-        living.remove(victim)
-        seed += 1
-        living.add(fork(order, seed + order["processes"]))
-    for pid in living:
-        _, status = os.waitpid(pid, 0)
-        failures += status != 0
-    print(json.dumps({"kills": kills, "failures": failures}), flush=True)
+        crowd.kill_one()
+    crowd.finish()
+    said = {"kills": crowd.kills, "failures": crowd.failures, "rounds": crowd.round + 1}
+    print(json.dumps(said), flush=True)
 
 
 if __name__ == "__main__":

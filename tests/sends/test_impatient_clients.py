@@ -78,7 +78,7 @@ async def check(server: SandboxServer, ledger: Ledger, keys: int, kills: int) ->
     outcomes = {text_of(record.key): record.outcome for record in records}
     assert set(outcomes.values()) <= {Outcome.ACCEPTED, Outcome.REJECTED, Outcome.UNKNOWN}
     by_outcome = Counter(outcomes.values())
-    print(by_outcome, "kills", kills)
+    print("keys", keys, by_outcome, "kills", kills)
     # What was accepted is there, what is there was accepted or nobody knows.
     assert {text for text, outcome in outcomes.items() if outcome is Outcome.ACCEPTED} <= set(accepted)
     assert all(outcomes[text] in (Outcome.ACCEPTED, Outcome.UNKNOWN) for text in accepted)
@@ -98,7 +98,7 @@ async def test_a_key_is_sent_once_by_a_file(
     place = tmp_path / "sms.db"
     async with await SqliteLedger.open(place) as ledger:
         said = run(server, str(place), keyed=True, **form)
-        await check(server, ledger, form["keys"], said["kills"])
+        await check(server, ledger, form["keys"] * said["rounds"], said["kills"])
     assert max(sent(server).values()) == 1
 
 
@@ -110,7 +110,7 @@ async def test_a_key_is_sent_once_by_a_database(
         with psycopg.connect(postgres, autocommit=True) as connection:
             connection.execute("TRUNCATE vavasms.send")
         said = run(server, postgres, keyed=True, **form)
-        await check(server, ledger, form["keys"], said["kills"])
+        await check(server, ledger, form["keys"] * said["rounds"], said["kills"])
     assert max(sent(server).values()) == 1
 
 

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from attrs import define
 
+from vavasms.errors import NotSentError, Outcome
+from vavasms.ledger.base import Ledger
 from vavasms.ledger.clock import SharedClock
+from vavasms.ledger.leases import MAX_CLAIM_AGE
 from vavasms.ledger.send_record import SendRecord
-from vavasms.ledger.sends import NewSend
+from vavasms.ledger.sends import NewSend, SendClaim
 from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn
 from vavasms.sends.sender import SingleSender
@@ -48,18 +52,20 @@ async def ledger(tmp_path: Path, anyio_backend: str) -> AsyncIterator[SqliteLedg
         yield opened
 
 
-def sender_with(ledger: SqliteLedger, clock: Clock) -> SingleSender:
+def sender_with(ledger: Ledger, clock: Clock) -> SingleSender:
     return SingleSender(ledger=ledger, patience=5.0, keep=KEEP, clock=SharedClock(own=clock))
 
 
-async def send(sender: SingleSender, key: str) -> bool:
+async def send(sender: SingleSender, key: str, account: str = "ops") -> bool:
     """Send under a key; return whether it left."""
     number = Msisdn("2250700000003")
 
     async def call(attempt: Attempt) -> Lot:
         return Lot(lot_id="L", message_ids=(f"SM-{key}",), description="", recipients=(number,))
 
-    new = NewSend(account="ops", key=key, recipients=(number,), sender_id="ACME", segments=1, text="Bonjour")
+    new = NewSend(
+        account=account, key=key, recipients=(number,), sender_id="ACME", segments=1, text="Bonjour"
+    )
     return not isinstance(await sender.send(new, call), SendRecord)
 
 
@@ -107,3 +113,58 @@ async def test_what_is_old_is_forgotten(ledger: SqliteLedger, monkeypatch: pytes
     assert await send(sender, "order-2")
     assert await ledger.sends.find("ops", "order-1") is None
     assert await ledger.sends.find("ops", "order-2") is not None
+
+
+class SharedLedger(MemoryLedger):
+    """A ledger that goes by a time of its own, as one that machines share."""
+
+    is_shared = True
+
+    async def now(self) -> float:
+        return NOW
+
+
+async def test_of_a_ledger_that_others_share_the_time_is_the_ledgers() -> None:
+    ledger = SharedLedger()
+    sender = sender_with(ledger, Clock(-3_600.0))
+    await sender.set_clock()
+    assert await send(sender, "order-1")
+    record = await ledger.sends.find("ops", "order-1")
+    assert record is not None
+    assert record.sent_at == pytest.approx(NOW, abs=60.0)
+
+
+async def test_a_shared_ledger_that_took_too_long_has_nothing_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, passed = SharedLedger(), 0.0
+    begin, monotonic = ledger.sends.begin, time.monotonic
+
+    async def begin_slowly(new: NewSend, *, token: str, now: float) -> SendClaim | SendRecord:
+        nonlocal passed
+        passed += MAX_CLAIM_AGE + 1.0
+        return await begin(new, token=token, now=now)
+
+    monkeypatch.setattr(ledger.sends, "begin", begin_slowly)
+    monkeypatch.setattr("vavasms.sends.sender.time.monotonic", lambda: monotonic() + passed)
+    sender = sender_with(ledger, Clock())
+    with pytest.raises(NotSentError) as refused:
+        await send(sender, "order-1")
+    assert (refused.value.error_code, refused.value.outcome) == ("not_sent.ledger_slow", Outcome.NOT_SENT)
+    record = await ledger.sends.find("ops", "order-1")
+    assert record is not None
+    assert record.outcome is Outcome.NOT_SENT
+
+
+async def test_a_call_forgets_what_is_old_of_its_own_account(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = timedelta(days=31).total_seconds()
+    clock = Clock()
+    sender = sender_with(ledger, clock)
+    for account in ("ops", "other"):
+        assert await send(sender, "order-1", account)
+    monotonic = time.monotonic
+    monkeypatch.setattr("vavasms.sends.sender.time.monotonic", lambda: monotonic() + passed)
+    clock.error = passed
+    assert await send(sender, "order-2")
+    assert await ledger.sends.find("ops", "order-1") is None
+    assert await ledger.sends.find("other", "order-1") is not None

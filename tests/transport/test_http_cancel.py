@@ -29,9 +29,6 @@ SECRETS = (USERNAME, quote_plus(USERNAME), PASSWORD, quote_plus(PASSWORD), TEXT,
 WAYS = [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")]
 every_way = pytest.mark.parametrize(("anyio_backend", "way"), WAYS)
 
-# httpcore 1.0 leaves the socket of a cancelled handshake to the garbage collector.
-left_to_gc = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
 
 async def cancel(call: Callable[[], Awaitable[Any]], ready: Callable[[], Awaitable[Any]], way: str) -> Any:
     """Begin a call, wait until it is `ready`, cancel it; give what came out of it."""
@@ -119,7 +116,6 @@ def stall() -> Fault:
     return Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=30)
 
 
-@left_to_gc
 @every_way
 async def test_cancelled_before_the_body_was_asked_for_nothing_was_sent(way: str, anyio_backend: str) -> None:
     attempt, count = Attempt(), Count()
@@ -216,7 +212,6 @@ CALLS: dict[str, Callable[[AsyncVavaSMS], Awaitable[Any]]] = {
 }
 
 
-@left_to_gc
 @every_way
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("phase", ["handshake", "reply"])

@@ -169,10 +169,9 @@ def double_answering(
 
 async def something_arrived(sms: AsyncVavaSMS) -> None:
     """Wait until the idle connection's socket can be read: written is not yet received."""
-    [pool] = idle_pools(sms)
-    [connection] = pool._pool.connections
+    [connection] = idle_pools(sms)
     with anyio.fail_after(5):
-        while not connection._connection._network_stream.get_extra_info("is_readable"):
+        while not connection._is_readable():
             await anyio.sleep(0.001)
 
 

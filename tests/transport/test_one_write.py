@@ -6,10 +6,8 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import anyio
 import httpcore
@@ -17,38 +15,13 @@ import httpx
 import pytest
 import trustme
 
-from vavasms import AsyncVavaSMS, CallInfo, Outcome, OutcomeUnknownError
+from tests.transport.servers import ONE, REPLY, accept, connect, serving
+from vavasms import CallInfo, Outcome, OutcomeUnknownError
 from vavasms.transport._httpcore import OneWriteBackend, OneWriteStream, is_quiet, join_writes
 
 pytestmark = pytest.mark.anyio
 
-ONE = "2250759000001"
 HEAD = b"POST /api HTTP/1.1\r\nHost: gateway.invalid\r\nContent-Length: 1\r\n\r\n"
-SUCCESS = b'{"code":0,"message":"OPERATION_SUCCES","data":{"lot_id":"L","message_id":["S"]}}'
-REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(SUCCESS), SUCCESS)
-
-
-@contextmanager
-def serving(serve: Callable[[socket.socket], Any]) -> Iterator[tuple[int, Future[Any]]]:
-    """Pass a listening socket to `serve`, in a thread; return its port and what `serve` will return."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as threads:
-        listener.settimeout(10)
-        future = threads.submit(serve, listener)
-        yield listener.getsockname()[1], future
-        assert future.exception(10) is None
-
-
-def connect(port: int, *, scheme: str = "http", **settings: Any) -> AsyncVavaSMS:
-    base_url = f"{scheme}://127.0.0.1:{port}/api"
-    return AsyncVavaSMS(
-        "user@example.com", "secret", sender_id="ACME", base_url=base_url, trust_env=False, **settings
-    )
-
-
-def _accept(listener: socket.socket) -> socket.socket:
-    connection, _ = listener.accept()
-    connection.settimeout(10)
-    return connection
 
 
 # --- what arrives ------------------------------------------------------------------------------------
@@ -63,7 +36,7 @@ def _is_whole(request: bytes) -> bool:
 async def test_each_request_of_a_connection_arrives_in_one_piece() -> None:
     def serve(listener: socket.socket) -> list[bytes]:
         pieces = []
-        with _accept(listener) as connection:
+        with accept(listener) as connection:
             for _ in range(10):
                 pieces.append(connection.recv(65536))
                 connection.sendall(REPLY)
@@ -84,7 +57,7 @@ async def test_over_tls_a_request_is_one_record() -> None:
 
     def serve(listener: socket.socket) -> list[bytes]:
         records = []
-        with _accept(listener) as connection, theirs.wrap_socket(connection, server_side=True) as tls:
+        with accept(listener) as connection, theirs.wrap_socket(connection, server_side=True) as tls:
             for _ in range(2):
                 # One record at a time, however many have come.
                 records.append(tls.recv(65536))
@@ -113,7 +86,7 @@ async def open_to(listener: socket.socket) -> tuple[OneWriteStream, socket.socke
     await backend.sleep(0)
     stream = await backend.connect_tcp("127.0.0.1", listener.getsockname()[1])
     assert isinstance(stream, OneWriteStream)
-    return stream, _accept(listener)
+    return stream, accept(listener)
 
 
 def _nothing_came(there: socket.socket) -> bool:
@@ -189,7 +162,7 @@ class Refused(httpx.AsyncByteStream):
 
 async def test_of_a_request_whose_body_is_not_given_nothing_arrives() -> None:
     def serve(listener: socket.socket) -> bytes:
-        with _accept(listener) as connection:
+        with accept(listener) as connection:
             return connection.recv(65536)
 
     with serving(serve) as (port, arrived):
@@ -207,7 +180,7 @@ async def test_a_server_that_resets_before_it_read_the_body_leaves_the_outcome_u
     calls: list[CallInfo] = []
 
     def serve(listener: socket.socket) -> None:
-        with _accept(listener) as connection:
+        with accept(listener) as connection:
             assert connection.recv(1) == b"P"
             # No farewell but a reset, whatever is unread.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -225,7 +198,7 @@ async def test_a_connection_that_was_closed_meanwhile_is_not_used_again() -> Non
 
     def serve(listener: socket.socket) -> int:
         for _ in range(2):
-            with _accept(listener) as connection:
+            with accept(listener) as connection:
                 assert _is_whole(connection.recv(65536))
                 connection.sendall(REPLY)
             closed.set()

@@ -69,7 +69,25 @@ def fate_of(result: Envelope | Failure) -> Fate:
     assert isinstance(result, Failure)
     error = result.error
     assert error.safe_to_retry is (error.outcome is Outcome.NOT_SENT)
+    assert "None" not in str(error)
     return Fate(type(error), error.outcome, result.attempts, error.halts, result.wait)
+
+
+#: How an error's sentence ends, by what became of the call.
+ENDS = {
+    (CallKind.SEND, NOT_SENT): "Nothing was sent.",
+    (CallKind.SEND, REJECTED): "Nothing was sent.",
+    (CallKind.SEND, UNKNOWN): "It is unknown whether the SMS was sent: look before sending again.",
+    (CallKind.VERIFY, UNKNOWN): "It is unknown whether the code was checked.",
+}
+
+
+def assert_says_what_became_of_it(call: Call, result: Envelope | Failure) -> None:
+    assert isinstance(result, Failure)
+    text = str(result.error)
+    assert [end for end in set(ENDS.values()) if text.endswith(f". {end}")] == [
+        end for key, end in ENDS.items() if key == (call.kind, result.error.outcome)
+    ]
 
 
 def judge(
@@ -88,30 +106,43 @@ def judge(
 
 # No reply.
 
-BEFORE = [
-    (Problem(name="ConnectError", asked=False), Fate(NotSentError, NOT_SENT, 3)),
-    (Problem(name="ConnectTimeout", asked=False), Fate(NotSentError, NOT_SENT, 3)),
-    (Problem(name="ProxyError", asked=False), Fate(NotSentError, NOT_SENT, 3)),
-    (Problem(name="PoolTimeout", asked=False, crowded=True), Fate(NotSentError, NOT_SENT, 3)),
-    (Problem(name="ConnectError", asked=False, tls=True), Fate(NotSentError, NOT_SENT, 1, halts=True)),
+BEFORE: list[tuple[dict[str, Any], Fate]] = [
+    ({"name": "ConnectError"}, Fate(NotSentError, NOT_SENT, 3)),
+    ({"name": "ConnectTimeout"}, Fate(NotSentError, NOT_SENT, 3)),
+    ({"name": "ProxyError"}, Fate(NotSentError, NOT_SENT, 3)),
+    ({"name": "PoolTimeout", "crowded": True}, Fate(NotSentError, NOT_SENT, 3)),
+    ({"name": "ConnectError", "tls": True}, Fate(NotSentError, NOT_SENT, 1, halts=True)),
     (
-        Problem(name="UnsupportedProtocol", asked=False, misconfigured=True),
-        Fate(ConfigurationError, NOT_SENT, 1, True),
+        {"name": "UnsupportedProtocol", "misconfigured": True},
+        Fate(ConfigurationError, NOT_SENT, 1, halts=True),
+    ),
+    (
+        {"name": "BarredError", "barred": "This test would."},
+        Fate(ConfigurationError, NOT_SENT, 1, halts=True),
     ),
 ]
 
 
-@pytest.mark.parametrize(("problem", "fate"), BEFORE)
+@pytest.mark.parametrize(("values", "fate"), BEFORE)
 @pytest.mark.parametrize("call", Call)
 def test_what_fails_before_the_body_was_asked_for_sent_nothing(
-    call: Call, problem: Problem, fate: Fate
+    call: Call, values: dict[str, Any], fate: Fate
 ) -> None:
+    problem = Problem(asked=False, **values)
     outcome = NONE if call in READS else fate.outcome
     # A send that found no free connection is not tried anew: bulk sends never wait for one.
-    attempts = 1 if problem.crowded and call in SENDS else fate.attempts
-    assert fate_of(judge_problem(request_of(call), problem)) == Fate(
-        fate.error, outcome, attempts, fate.halts
-    )
+    attempts = 1 if values.get("crowded") and call in SENDS else fate.attempts
+    result = judge_problem(request_of(call), problem)
+    assert fate_of(result) == Fate(fate.error, outcome, attempts, fate.halts)
+    assert_says_what_became_of_it(call, result)
+    assert values.get("barred", "") in str(result.error)
+
+
+def test_what_the_barrier_of_a_test_run_stopped_sent_nothing_whatever_was_asked_for() -> None:
+    problem = Problem(name="BarredError", asked=True, barred="This test would.")
+    for call in Call:
+        fate = fate_of(judge_problem(request_of(call), problem))
+        assert fate == Fate(ConfigurationError, NONE if call in READS else NOT_SENT, halts=True)
 
 
 @pytest.mark.parametrize("flags", [{}, {"tls": True}, {"crowded": True}, {"misconfigured": True}])
@@ -122,7 +153,9 @@ def test_what_fails_after_the_body_was_asked_for_is_unknown_whatever_it_was(
     problem = Problem(name="ReadTimeout", asked=True, **flags)
     reads = call in READS
     expected = Fate(OutcomeUnknownError, NONE if reads else UNKNOWN, 3 if reads else 1)
-    assert fate_of(judge_problem(request_of(call), problem)) == expected
+    result = judge_problem(request_of(call), problem)
+    assert fate_of(result) == expected
+    assert_says_what_became_of_it(call, result)
 
 
 @pytest.mark.parametrize("call", SENDS)
@@ -149,7 +182,7 @@ NO_ENVELOPE = [
 DISGUISED = (NO_ENVELOPE[2], NO_ENVELOPE[-1])
 
 
-def fate_by_status(kind: CallKind, status: int) -> Fate:
+def fate_by_status(kind: CallKind, status: int, *, may_be_success: bool) -> Fate:
     """Return the row of the table, told a second time."""
     read, send, verify = (kind is expected for expected in (CallKind.READ, CallKind.SEND, CallKind.VERIFY))
     unknown = NONE if read else UNKNOWN
@@ -160,7 +193,7 @@ def fate_by_status(kind: CallKind, status: int) -> Fate:
         return Fate(ConfigurationError, unknown, halts=True)
     if status in REFUSED:
         return Fate(GatewayError, unknown, halts=send or status in {401, 403, 404, 405})
-    if status in TURNED_AWAY:
+    if status in TURNED_AWAY and not may_be_success:
         return Fate(RateLimitedError, NONE if read else NOT_SENT, 1 if send else 3, wait=7.0)
     if status == 408 or 500 <= status <= 599:
         return Fate(OutcomeUnknownError if verify else ServerError, unknown, 3 if read else 1)
@@ -171,11 +204,10 @@ def fate_by_status(kind: CallKind, status: int) -> Fate:
 @pytest.mark.parametrize("call", Call)
 def test_every_status_without_an_envelope_has_its_row(call: Call, body: bytes) -> None:
     for status in range(100, 1000):
-        if status in TURNED_AWAY and body in DISGUISED:
-            continue  # it may be a success: see below
-        fate = fate_by_status(call.kind, status)
+        fate = fate_by_status(call.kind, status, may_be_success=body in DISGUISED)
         result = judge(call, status, body, retry_after=7.0)
         assert fate_of(result) == fate, status
+        assert_says_what_became_of_it(call, result)
         assert isinstance(result, Failure)
         if isinstance(result.error, RateLimitedError):
             assert result.error.retry_after == 7.0
@@ -189,6 +221,29 @@ def test_every_status_without_an_envelope_has_its_row(call: Call, body: bytes) -
             )
 
 
+@pytest.mark.parametrize("call", Call)
+def test_an_envelope_without_a_name_is_as_none_but_where_a_send_would_be_sent_again(call: Call) -> None:
+    for status in range(100, 1000):
+        fate = fate_by_status(call.kind, status, may_be_success=True)
+        assert fate_of(judge(call, status, {"code": 42}, retry_after=7.0)) == fate, status
+
+
+@pytest.mark.parametrize("call", Call)
+def test_a_refusal_that_is_not_whole_refuses_no_send(call: Call) -> None:
+    body = json.dumps({"code": 904, "message": "A_NAME"}).encode()
+    reply = Reply(status=200, retry_after=None, body=body, whole=False)
+    expected = Fate(UnexpectedReplyError, UNKNOWN) if call in SENDS else Fate(GatewayError, REJECTED)
+    fate = fate_of(judge_reply(request_of(call), reply, OutcomePolicy()))
+    assert fate == (Fate(GatewayError, NONE) if call in READS else expected)
+
+
+def test_the_gateways_own_words_stay_as_they_are_but_for_their_full_stop() -> None:
+    for said in ("Compte XX.", "Compte XX", "Compte XX..."):
+        result = judge(Call.BALANCE, 200, {"code": 904, "message": "A_NAME", "description": said})
+        assert isinstance(result, Failure)
+        assert str(result.error) == "The gateway refused (A_NAME, 904): Compte XX."
+
+
 @pytest.mark.parametrize("status", TURNED_AWAY)
 @pytest.mark.parametrize("call", Call)
 def test_what_was_turned_away_may_be_taken_for_unknown(call: Call, status: int) -> None:
@@ -196,6 +251,7 @@ def test_what_was_turned_away_may_be_taken_for_unknown(call: Call, status: int) 
     # Reads may be repeated whatever became of the first one.
     outcome, attempts = (NONE, 3) if call in READS else (UNKNOWN, 1)
     assert fate_of(result) == Fate(RateLimitedError, outcome, attempts, wait=7.0)
+    assert_says_what_became_of_it(call, result)
 
 
 @pytest.mark.parametrize("call", Call)
@@ -251,6 +307,7 @@ def test_a_success_whose_data_makes_no_sense_is_unexpected(kind: CallKind) -> No
     error = misshapen(kind)
     assert type(error) is (OutcomeUnknownError if kind is CallKind.VERIFY else UnexpectedReplyError)
     assert error.outcome is (NONE if kind is CallKind.READ else UNKNOWN)
+    assert str(error).startswith("The gateway's answer says success, but its data cannot be read.")
 
 
 # A readable refusal.
@@ -351,6 +408,7 @@ def test_a_code_in_words_is_an_error_that_settles_nothing(code: str, status: int
         # Spelled so that only a parser sees it.
         b'{"code": 901, "message": "A_NAME", "data": {"c\\x6fde": 0},}',
         b'{"code": 901, "message": "A_NAME", "data": {"co\\\nde": 0},}',
+        b'{"code": 901, "message": "OPERATION\\x5fSUCCES", "status": "A_NAME",}',
         b'{"code": 901, "message": "A_NAME", "data": {"code" /* x */ : 0},}',
         b'{"code": 901, "message": "A_NAME", "data": {/**/ code: .0},}',
         b'{"code": 901, "message": "OPERATION_SUCCES", "message": "A_NAME"}',
@@ -489,6 +547,11 @@ def test_a_bad_number_among_several_settles_the_lot_only_where_lots_are_atomic(
     assert fate_of(result) == Fate(RejectedNumberError, outcome)
     assert isinstance(result, Failure)
     assert ("unknown" in str(result.error)) is (outcome is UNKNOWN)
+
+
+def test_lots_are_atomic_only_where_the_owner_says_so() -> None:
+    body = {"code": 903, "message": "INVALID_PHONE_NUMBER"}
+    assert fate_of(judge(Call.SEND_TEXT, 200, body, recipients=TWO)) == Fate(RejectedNumberError, UNKNOWN)
 
 
 @pytest.mark.parametrize("code", [901, 902, 904, 913])

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from vavasms.config import Timeouts
 from vavasms.errors import NotSentError, Outcome
 from vavasms.transport.backoff import backoff
 from vavasms.transport.outcome import Failure
-from vavasms.transport.retry import MAX_ELAPSED, MAX_RETRY_AFTER, RetryBudget, again, read_retry_after
+from vavasms.transport.retry import MAX_RETRY_AFTER, RetryBudget, again, deadlines_of, read_retry_after
+from vavasms.wire.requests import CallKind
 from vavasms.wire.responses import Envelope
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +97,8 @@ def test_nonsense_is_no_wait(value: str | None) -> None:
 @example("Fri, 31 Dec 9999 23:59:59 -2359")
 @example("Fri, 31 Dec 9999 23:59:59 -9999")
 @example("Fri, 31 Dec 9999 23:59:59 +99999999999")
+@example("Fri, 31 Dec 9999 23:59:59 +99999999999999999999")
+@example("Fri, 31 Dec 99999999999999999999 23:59:59 GMT")
 @settings(max_examples=500, deadline=None, derandomize=True)
 def test_any_header_is_survived(value: str) -> None:
     seconds = read_retry_after(value)
@@ -122,6 +126,24 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_a_client_has_twenty_retries_at_once_and_two_more_each_second() -> None:
+    clock = Clock()
+    budget = RetryBudget(clock=clock)
+    assert [budget.spend() for _ in range(21)] == [True] * 20 + [False]
+    clock.now += 1
+    assert [budget.spend() for _ in range(3)] == [True, True, False]
+
+
+def test_each_step_of_a_call_has_its_deadline_and_the_whole_call_one() -> None:
+    timeouts = Timeouts(connect=1.0, write=2.0, pool=4.0, read=8.0, send=16.0)
+    steps, whole = deadlines_of(timeouts, CallKind.READ)
+    assert (steps, whole) == ({"connect": 1.0, "write": 2.0, "pool": 4.0, "read": 8.0}, 11.0)
+    # Every early time-out of a send makes an unknown.
+    steps, whole = deadlines_of(timeouts, CallKind.SEND)
+    assert (steps["read"], whole) == (16.0, 19.0)
+    assert deadlines_of(timeouts, CallKind.VERIFY) == deadlines_of(timeouts, CallKind.READ)
 
 
 def test_a_budget_is_spent_and_comes_back_with_time() -> None:
@@ -312,7 +334,8 @@ async def test_where_no_delay_was_named_the_wait_grows_from_half_a_second(waits:
     assert 0.5 < max(waits[1::2]) <= 1.0
 
 
-@pytest.mark.parametrize(("elapsed", "calls"), [(MAX_ELAPSED + 1, 1), (MAX_ELAPSED - 1, 2)])
+# 45 seconds: a READ that takes longer is of no use to whoever waits.
+@pytest.mark.parametrize(("elapsed", "calls"), [(45.0, 1), (44.9, 2)])
 async def test_no_attempt_begins_after_the_time_is_over(
     monkeypatch: pytest.MonkeyPatch, elapsed: float, calls: int
 ) -> None:

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from vavasms.errors import Outcome, VavaSMSError
-from vavasms.numbers import Msisdn
-from vavasms.transport.outcome import TURNED_AWAY, Failure, OutcomePolicy, Reply, judge_reply
-from vavasms.wire.converter import MisshapenError
-from vavasms.wire.requests import Call, CallKind, Request
-from vavasms.wire.responses import (
-    Envelope,
-    parse_balance,
-    parse_envelope,
-    parse_lot,
-    parse_receipt,
-    parse_reports,
-    parse_verification,
-)
+from tests.wire.reply_law import TO, check, judge
+from vavasms.wire.requests import Call
+from vavasms.wire.responses import Envelope, parse_envelope, parse_lot
 
 pytestmark = pytest.mark.exhaustive
 
-TO = (Msisdn("2250709000001"), Msisdn("2250709000002"))
 SAMPLES = [path.read_bytes() for path in sorted((Path(__file__).parents[1] / "samples").glob("*.body"))]
-OTHERS = (Call.BALANCE, Call.DELIVERY_STATUS, Call.SEND_OTP, Call.VERIFY_OTP)
-DIAGNOSTICS = ("Warning", "Notice", "Deprecated", "Strict Standards")
 
 STATUSES = st.one_of(
     st.just(200),
@@ -154,85 +139,6 @@ def deep(draw: st.DrawFn) -> bytes:
         f'{{"code": {code}, "data": {opening * depth}1{closing * depth}{draw(st.sampled_from(["", ","]))}}}'
     )
     return body.encode()
-
-
-def is_strict_success(body: bytes) -> bool:
-    """Return independently of the package whether these bytes prove that a send was taken."""
-    try:
-        text = body.decode("utf-8").strip("\ufeff \t\r\n")
-    except UnicodeDecodeError:
-        return False
-    if not text.startswith("{"):
-        if not any(word in text for word in DIAGNOSTICS):
-            return False
-        text = text[text.find("\n{") + 1 :]
-    try:
-        document = json.loads(text, parse_constant=lambda _: json.loads(""))
-    except (ValueError, RecursionError):
-        return False
-    code = document.get("code") if isinstance(document, dict) else None
-    return type(code) in (int, str) and code in (0, "0")
-
-
-def is_plain(text: str) -> bool:
-    """Return whether a terminal or a log shows this as the one line it is."""
-    return not any(
-        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
-        or unicodedata.bidirectional(character)
-        in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-        for character in text
-    )
-
-
-def judge(call: Call, status: int, body: bytes) -> Envelope | Failure:
-    request = Request(call=call, path="/v1/x", recipients=() if call.kind is CallKind.READ else TO)
-    result = judge_reply(request, Reply(status=status, retry_after=None, body=body), OutcomePolicy())
-    if isinstance(result, Failure):
-        assert isinstance(result.error, VavaSMSError)
-        assert is_plain(str(result.error))
-        assert (result.error.outcome is None) is (call.kind is CallKind.READ)
-        assert result.error.outcome is not Outcome.ACCEPTED
-    else:
-        read_as_every_value(result)
-    return result
-
-
-def read_as_every_value(envelope: Envelope) -> None:
-    parse_lot(envelope.data, TO)
-    parse_receipt(envelope.data)
-    for parse in (parse_balance, parse_reports):
-        try:
-            parse(envelope.data)
-        except MisshapenError:
-            pass
-    try:
-        verdict = parse_verification(envelope)
-    except MisshapenError:
-        return
-    assert verdict.valid is False or (
-        envelope.success and envelope.data["status"].strip().lower() == "success"
-    )
-
-
-def check(status: int, body: bytes) -> None:
-    """Hold a reply to a send against what it proves; the other calls must only survive it."""
-    strict = is_strict_success(body)
-    sent = judge(Call.SEND_TEXT, status, body)
-    assert isinstance(sent, Envelope) is (strict and 200 <= status < 300)
-    if isinstance(sent, Failure):
-        assert sent.attempts == 1
-        assert not strict or sent.error.outcome is Outcome.UNKNOWN
-        if sent.error.outcome is Outcome.NOT_SENT:
-            assert status in TURNED_AWAY
-            assert parse_envelope(body) is None
-        elif sent.error.outcome is Outcome.REJECTED:
-            envelope = parse_envelope(body)
-            said = envelope is not None and envelope.code is not None and 900 <= envelope.code <= 999
-            assert said
-            assert envelope is not None
-            assert envelope.code != 903
-    # Reading leniently is slow: of the other calls one for each body.
-    judge(OTHERS[len(body) % len(OTHERS)], status, body)
 
 
 def many(examples: int) -> settings:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.growth import assert_linear
-from vavasms.models import DeliveryStatus, OtpReason
+from vavasms.models import DeliveryReport, DeliveryStatus, OtpReason
 from vavasms.numbers import Msisdn
 from vavasms.wire.converter import MisshapenError
 from vavasms.wire.responses import (
@@ -53,6 +53,24 @@ def test_a_look_alike_of_zero_is_no_success(code: str) -> None:
     assert envelope is not None
     assert envelope.code is None
     assert not envelope.success
+
+
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [
+        ("999999999", 999_999_999),
+        ("1000000000", None),
+        ("９０１", None),
+        ("²", None),
+        (10**30 - 1, 10**30 - 1),
+        (10**30, None),
+        (-(10**30), None),
+    ],
+)
+def test_a_number_too_long_or_not_of_ascii_is_no_code(code: object, number: int | None) -> None:
+    envelope = read({"code": code})
+    assert envelope is not None
+    assert envelope.code == number
 
 
 @pytest.mark.parametrize("code", [True, False, None, 0.0, 901.0, [], [0], {}, ""])
@@ -107,6 +125,8 @@ def test_marks_and_php_diagnostics_before_the_body_are_stepped_over(before: byte
         b'{"code": 0}\x00',
         b'\x0b{"code": 0}',
         b'{"code": 0}\xc2\xa0',
+        b'X{"code": 0}',
+        b'{"code": 0}X',
     ],
 )
 def test_a_success_amid_anything_else_is_no_envelope(body: bytes) -> None:
@@ -129,7 +149,17 @@ def test_a_success_amid_anything_else_is_no_envelope(body: bytes) -> None:
 )
 def test_a_success_that_is_not_strict_json_is_read_as_not_sound(body: bytes) -> None:
     envelope = parse_envelope(body)
-    assert envelope is None or not envelope.sound
+    assert envelope is None or envelope.sound is False
+
+
+def test_the_envelope_behind_a_diagnostic_is_the_first_that_begins_a_line() -> None:
+    envelope = parse_envelope(b'Notice: x\n{"code": 901, "message": "A_NAME", "data":\n{"lot_id": "L"}\n}')
+    assert envelope is not None
+    assert (envelope.code, envelope.name, envelope.data) == (901, "A_NAME", {"lot_id": "L"})
+
+
+def test_of_two_codes_in_broken_json_none_is_guessed() -> None:
+    assert parse_envelope(b'{"code": 901, "code": 902, "message": "A_NAME",}') is None
 
 
 @pytest.mark.parametrize(
@@ -224,6 +254,12 @@ def test_what_the_gateway_says_is_one_plain_line() -> None:
         assert len(text) == 200
 
 
+def test_of_what_the_gateway_says_400_letters_are_read() -> None:
+    envelope = read({"code": 901, "description": "a" + "\n" * 398 + "bc"})
+    assert envelope is not None
+    assert envelope.description == "a b"
+
+
 def test_the_data_of_an_envelope_is_not_shown() -> None:
     assert "secret" not in repr(read({"code": 0, "data": "secret"}))
 
@@ -301,7 +337,11 @@ def test_a_receipt_without_an_id_stays_a_receipt(data: object) -> None:
         ("Envoyé", DeliveryStatus.SENT),
         ("delivered", DeliveryStatus.DELIVERED),
         ("undelivered", DeliveryStatus.FAILED),
+        ("failed", DeliveryStatus.FAILED),
+        ("rejected", DeliveryStatus.FAILED),
+        ("expired", DeliveryStatus.FAILED),
         ("queued", DeliveryStatus.PENDING),
+        ("pending", DeliveryStatus.PENDING),
         ("en route", DeliveryStatus.OTHER),
         ("", DeliveryStatus.OTHER),
     ],
@@ -309,6 +349,15 @@ def test_a_receipt_without_an_id_stays_a_receipt(data: object) -> None:
 def test_an_unknown_status_keeps_its_word(word: str, status: DeliveryStatus) -> None:
     (report,) = parse_reports([{"message_id": 5, "status": word}])
     assert (report.message_id, report.lot_id, report.status, report.raw_status) == ("5", "", status, word)
+
+
+def test_a_report_needs_no_more_than_the_id_of_its_message() -> None:
+    (report,) = parse_reports([{"message_id": "x"}])
+    assert report == DeliveryReport(
+        message_id="x", lot_id="", status=DeliveryStatus.OTHER, raw_status="", description=""
+    )
+    (report,) = parse_reports([{"message_id": 1, "lot_id": 2, "status": "sent", "description": 3}])
+    assert (report.message_id, report.lot_id, report.description) == ("1", "2", "3")
 
 
 def test_one_report_may_come_without_its_list() -> None:
@@ -320,7 +369,19 @@ def test_one_report_may_come_without_its_list() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [None, "x", 5, [None], [{}], ["x"], [[]], [{"message_id": True}], [{"message_id": "x", "status": 1.5}]],
+    [
+        None,
+        "x",
+        5,
+        [None],
+        [{}],
+        ["x"],
+        [[]],
+        [{"message_id": True}],
+        [{"message_id": "x", "status": 1.5}],
+        [{"message_id": "x", "lot_id": []}],
+        [{"message_id": "x", "description": {}}],
+    ],
 )
 def test_reports_of_another_shape_are_refused(data: object) -> None:
     with pytest.raises(MisshapenError):
@@ -336,6 +397,8 @@ def test_reports_of_another_shape_are_refused(data: object) -> None:
         (Envelope(code=None, name="EXPIRED_OTP", description=None), OtpReason.EXPIRED),
         (Envelope(code=914, name="OTP_NOT_FOUND", description=None), OtpReason.NOT_FOUND),
         (Envelope(code=901, name="INVALID_CREDENTIALS", description=None), None),
+        (Envelope(code=914, name="INVALID_OTP", description=None), OtpReason.INVALID),
+        (Envelope(code=914, name=OtpReason.MALFORMED.value, description=None), None),
         (Envelope(code=914, name=None, description=None), None),
     ],
 )
@@ -364,6 +427,15 @@ def test_only_the_documented_word_lets_a_code_in(data: object, valid: bool, reas
     verdict = parse_verification(success(data))
     assert (verdict.valid, verdict.reason, verdict.message_id) == (valid, reason, None)
     assert bool(verdict) is valid
+
+
+@pytest.mark.parametrize("code", [0, 914])
+@pytest.mark.parametrize("status", ["success", "expired_otp"])
+def test_a_verdict_keeps_the_id_of_the_message_that_it_is_about(code: int, status: str) -> None:
+    envelope = Envelope(
+        code=code, name="EXPIRED_OTP", description=None, data={"status": status, "message_id": "OTP-1"}
+    )
+    assert parse_verification(envelope).message_id == "OTP-1"
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ class BulkStream:
                     async for _turn in batches:
                         if ready and not self._next_number:
                             tasks.start_soon(self._check_balance)
-                        if self._next_number or len(ready) > 1 or (ready and self._batcher.has_rest):
+                        if self._next_number or (ready and self._batcher.has_rest):
                             self._counted.set()
                         while ready:
                             slot = object()

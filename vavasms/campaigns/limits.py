@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from attrs import evolve
 
@@ -20,35 +22,31 @@ async def change_limits(
     *,
     budget: Decimal | None = None,
     balance_floor: Decimal | None = None,
+    min_delivery: Decimal | None = None,
 ) -> None:
-    """Set another budget or floor, in XOF, of a campaign that is queued or paused; None leaves it as it is.
+    """Set other limits of a campaign that is queued or paused; None leaves one as it is.
 
-    The budget is of the whole campaign, what is spent already included. What somebody else changes at
-    the same time stays. Raises `InvalidInputError` where the campaign runs or has ended, and for a budget
-    where it was begun without: what it spent was not counted.
+    Budget and balance floor are XOF, the least delivery is a share. The budget is of the whole campaign, what
+    is spent already included. What somebody else changes at the same time stays. Raises `InvalidInputError`
+    where the campaign runs or has ended, and for a budget where it was begun without: what it spent was not
+    counted.
     """
-    if budget is None and balance_floor is None:
-        return
-    while not await _change(ledger, campaign_id, budget, balance_floor):
+    limits = {"budget": budget, "balance_floor": balance_floor, "min_delivery": min_delivery}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    while given and not await _change(ledger, campaign_id, given):
         pass
 
 
-async def _change(
-    ledger: Ledger, campaign_id: str, budget: Decimal | None, balance_floor: Decimal | None
-) -> bool:
+async def _change(ledger: Ledger, campaign_id: str, limits: Mapping[str, Any]) -> bool:
     """Change the limits as they are now; False where somebody else did meanwhile."""
     campaign = await ledger.campaign(campaign_id)
     before = load_policy(campaign.policy)
-    if budget is not None and before.budget is None:
+    if "budget" in limits and before.budget is None:
         raise InvalidInputError(
             _("The campaign {id} was begun without a budget: none can be set.", id=repr(campaign_id)),
             error_code="campaign.no_budget",
         )
-    policy = evolve(
-        before,
-        budget=before.budget if budget is None else budget,
-        balance_floor=before.balance_floor if balance_floor is None else balance_floor,
-    )
+    policy = evolve(before, **limits)
     text, segments = dump_policy(policy), policy.max_segments
     if await ledger.set_policy(campaign_id, text, max_segments=segments, replacing=campaign.policy):
         return True

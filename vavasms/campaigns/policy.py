@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import datetime
 from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from attrs import asdict, fields, frozen
 
-from vavasms.campaigns.window import Window, parse_window
+from vavasms.arguments import NOTHING_SENT, check_flags
+from vavasms.campaigns.window import Window, find_zone, parse_window
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import Argument
 from vavasms.i18n import gettext as _
@@ -19,6 +22,8 @@ from vavasms.i18n import gettext_noop as N_
 __all__ = ["Policy", "Window", "dump_policy", "finishing_time", "load_policy", "parse_window"]
 
 _MONEY = ("unit_price", "budget", "balance_floor")
+#: Kept as text.
+_DECIMALS = (*_MONEY, "min_delivery")
 #: Amounts with so few digits are computed with exactly.
 _MOST_MONEY, _FINEST = Decimal(10**12), -6
 _EXACT = Context(prec=50)
@@ -26,6 +31,8 @@ _EXACT = Context(prec=50)
 _CENTURY = 100 * 365 * 86_400
 
 
+#: A moment as it is written.
+_MOMENT = "2026-12-01T09:00:00+00:00"
 _UNIT_PRICE = Argument.make("unit_price=Decimal(12)", "--unit-price 12")
 _NEEDS_A_PRICE = (
     N_(
@@ -50,6 +57,8 @@ class Policy:
     rate: float | None = None
     #: None: at any hour.
     window: Window | None = None
+    #: Nothing leaves before then; with a zone. None: at once.
+    not_before: datetime | None = None
     #: XOF a segment; the gateway tells no prices.
     unit_price: Decimal | None = None
     #: XOF that the whole campaign may cost.
@@ -60,6 +69,10 @@ class Policy:
     daily_cap: int | None = None
     batch_size: int = 100
     concurrency: int = 16
+    #: Whoever runs it asks for its delivery reports as well.
+    track: bool = True
+    #: The share of the messages that must be delivered, above 0 up to 1; it pauses below. None: any.
+    min_delivery: Decimal | None = None
 
     def __attrs_post_init__(self) -> None:
         for name in ("batch_size", "concurrency"):
@@ -73,11 +86,32 @@ class Policy:
                 error_code="campaign.window",
                 argument="window",
             )
+        _check_moment(self.not_before)
         for name in _MONEY:
             _check_money(name, getattr(self, name), least=0 if name == "balance_floor" else None)
+        check_flags(NOTHING_SENT, track=self.track)
+        _check_share("min_delivery", self.min_delivery)
         if (self.budget is not None or self.balance_floor is not None) and self.unit_price is None:
             needs = _NEEDS_A_PRICE[0 if self.budget is not None else 1]
             raise InvalidInputError(_(needs, argument=_UNIT_PRICE), error_code="campaign.unit_price")
+
+    def is_open(self, at: float) -> bool:
+        """Return whether messages may leave at this moment, seconds since the epoch."""
+        return at >= self._begins and (self.window is None or self.window.is_open(at))
+
+    def opens_at(self, at: float) -> float:
+        """Return the next moment at which they may: `at` itself where they may then."""
+        at = max(at, self._begins)
+        return at if self.window is None else self.window.opens_at(at)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of its hours; that of Abidjan where it has none."""
+        return find_zone("Africa/Abidjan") if self.window is None else self.window.zone
+
+    @property
+    def _begins(self) -> float:
+        return -math.inf if self.not_before is None else self.not_before.timestamp()
 
     @property
     def max_segments(self) -> int | None:
@@ -94,11 +128,14 @@ class Policy:
 def dump_policy(policy: Policy) -> str:
     """Write a policy as compact JSON, its keys sorted, its amounts as text."""
     data = asdict(policy, recurse=False)
-    for name in _MONEY:
+    for name in _DECIMALS:
         data[name] = None if data[name] is None else str(data[name])
     window = policy.window
     data["window"] = None if window is None else window.hours
     data["tz"] = None if window is None else window.zone.key
+    data["days"] = None if window is None else sorted(window.days)
+    data["holidays"] = None if window is None else sorted(window.holidays)
+    data["not_before"] = None if policy.not_before is None else policy.not_before.isoformat()
     return json.dumps(data, separators=(",", ":"), sort_keys=True)
 
 
@@ -108,11 +145,18 @@ def load_policy(text: str) -> Policy:
     Raises `InvalidInputError`.
     """
     data = _read_object(text)
-    for name in _MONEY:
+    for name in _DECIMALS:
         if data.get(name) is not None:
-            data[name] = _read_money(name, data[name])
+            data[name] = _read_decimal(name, data[name])
     if data.get("window") is not None:
-        data["window"] = parse_window(str(data["window"]), tz=str(data.get("tz")))
+        data["window"] = parse_window(
+            str(data["window"]),
+            tz=str(data.get("tz")),
+            days=data.get("days"),
+            holidays=data.get("holidays") or (),
+        )
+    if data.get("not_before") is not None:
+        data["not_before"] = _read_moment(data["not_before"])
     return Policy(**{field.name: data[field.name] for field in fields(Policy) if field.name in data})
 
 
@@ -131,9 +175,9 @@ def finishing_time(
         work = max(work, messages / Fraction(policy.rate))
     if work > _CENTURY:
         return math.inf
-    window, moment, horizon = policy.window, starts, starts + _CENTURY
+    window, moment, horizon = policy.window, policy.opens_at(starts), starts + _CENTURY
     if window is None:
-        return float(Fraction(starts) + work)
+        return float(Fraction(moment) + work)
     while moment < horizon:
         moment = window.opens_at(moment)
         # In fractions: a rounding error left over at closing time would cost one day more.
@@ -152,6 +196,26 @@ def _check_count(name: str, value: object) -> None:
             error_code="campaign.limit",
             argument=name,
         )
+
+
+def _check_moment(moment: object) -> None:
+    if moment is not None and not (isinstance(moment, datetime) and moment.tzinfo is not None):
+        raise InvalidInputError(
+            _("not_before must be a datetime with a time zone; nothing was sent."),
+            error_code="campaign.limit",
+            argument="not_before",
+        )
+
+
+def _read_moment(value: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        pass
+    raise InvalidInputError(
+        _("{name} must be a moment such as {example}; nothing was sent.", name="not_before", example=_MOMENT),
+        error_code="campaign.stored_policy",
+    )
 
 
 def _check_rate(rate: object) -> None:
@@ -190,6 +254,21 @@ def _check_money(name: str, value: object, *, least: int | None) -> None:
     raise InvalidInputError(sentence, error_code="campaign.limit", argument=name)
 
 
+def _check_share(name: str, value: object) -> None:
+    fit = isinstance(value, Decimal) and value.is_finite() and 0 < value <= 1
+    if value is not None and not fit:
+        raise InvalidInputError(
+            _(
+                "{name} must be a Decimal above 0, and 1 at most: {example} is {percent}%; nothing was sent.",
+                name=name,
+                example=Decimal("0.8"),
+                percent=80,
+            ),
+            error_code="campaign.limit",
+            argument=name,
+        )
+
+
 def _read_object(text: str) -> dict[str, Any]:
     data: object = None
     try:
@@ -204,7 +283,7 @@ def _read_object(text: str) -> dict[str, Any]:
     return data
 
 
-def _read_money(name: str, value: object) -> Decimal:
+def _read_decimal(name: str, value: object) -> Decimal:
     try:
         return Decimal(str(value))
     except InvalidOperation:

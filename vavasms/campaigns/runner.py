@@ -6,20 +6,26 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, Unpack
 
 import anyio
 from attrs import evolve, frozen
 
 from vavasms.arguments import NOTHING_SENT, check_flags
-from vavasms.campaigns.planning.loader import Listing, plan_listing
+from vavasms.campaigns.delivery_tracker import DeliveryTracker
+from vavasms.campaigns.planning.history import History, read_family, read_history
+from vavasms.campaigns.planning.lists import Listing, ListingOptions
+from vavasms.campaigns.planning.loader import plan_listing, plan_retry
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
-from vavasms.campaigns.policy import Policy, dump_policy, finishing_time
+from vavasms.campaigns.planning.retry import RetryReason, find_others, parse_reasons, read_retry
+from vavasms.campaigns.policy import Policy, dump_policy, finishing_time, load_policy
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.dispatcher import Dispatcher
 from vavasms.campaigns.sending.queued_batch import QueuedBatchSender
@@ -47,6 +53,7 @@ _PROGRESS_SECONDS = 0.25
 _RECHECK_SECONDS = 0.5
 #: Seconds for the last reading of the balance: whoever stops a campaign waits for it.
 _LAST_READING_SECONDS = 5.0
+_BUDGET = Argument.make("budget=Decimal(1000)", "--budget 1000")
 _AGAIN = Argument.make("again=True", "--again")
 
 logger = logging.getLogger("vavasms")
@@ -94,6 +101,9 @@ class CampaignRunner:
         self._ended = anyio.Event()
         self._pending = PendingWrites()
         self._reader = BalanceReader(transport=client.account.transport)
+        self._tracker = DeliveryTracker(account=client.account, ledger=ledger, clock=self._now)
+        #: Of several campaigns that run, one has their delivery followed up.
+        self._tracking = anyio.Lock()
 
     async def __aenter__(self) -> Self:
         await self._stack.__aenter__()
@@ -122,31 +132,20 @@ class CampaignRunner:
         message: str,
         *,
         policy: Policy = Policy(),  # noqa: B008  frozen
-        phone_column: str | None = None,
-        sheet: str | None = None,
-        encoding: str | None = None,
-        region: str | None = None,
-        repair: bool = False,
-        fold: bool = False,
+        exclude_campaigns: Sequence[str] = (),
+        **reading: Unpack[ListingOptions],
     ) -> CampaignPlan:
         """Work out what a campaign would do and cost; nothing is kept or sent.
 
-        `message` may have columns: `Bonjour {prenom|cher client}`. Asks for the balance, which costs
-        nothing. Raises `InvalidInputError` for a file, a column or a message that is of no use.
+        `message` may have columns: `Bonjour {prenom|cher client}`. How the list is read, `where`, `keep` and
+        `sample` among it, is told by the fields of `Listing`. Whoever has the message of one of
+        `exclude_campaigns`, or may have it, is left out. Asks for the balance, which costs nothing.
+
+        Raises `InvalidInputError` for a file, a column or a message that is of no use.
         """
-        listing = Listing(
-            contacts=contacts,
-            phone_column=phone_column,
-            sheet=sheet,
-            encoding=encoding,
-            region=region,
-            default_region=self._account.region,
-            repair=repair,
-            fold=fold,
-        )
-        plan = await plan_listing(
-            listing, message, batch_size=policy.batch_size, opted_out=await self.ledger.opted_out()
-        )
+        listing = Listing(contacts=contacts, default_region=self._account.region, **reading)
+        history = await self._read_history(exclude_campaigns)
+        plan = await plan_listing(listing, message, batch_size=policy.batch_size, history=history)
         return await self._price(plan, policy)
 
     @hide_frames_async
@@ -157,14 +156,10 @@ class CampaignRunner:
         *,
         policy: Policy = Policy(),  # noqa: B008  frozen
         sender_id: str | None = None,
-        phone_column: str | None = None,
-        sheet: str | None = None,
-        encoding: str | None = None,
-        region: str | None = None,
-        repair: bool = False,
-        fold: bool = False,
+        exclude_campaigns: Sequence[str] = (),
         expect: str | None = None,
         again: bool = False,
+        **reading: Unpack[ListingOptions],
     ) -> tuple[Campaign, CampaignPlan]:
         """Keep a campaign in the ledger, whole and `queued`; nothing is sent until `run`.
 
@@ -174,28 +169,83 @@ class CampaignRunner:
         """
         self._check_open()
         check_flags(NOTHING_SENT, again=again)
-        listing = Listing(
-            contacts=contacts,
-            phone_column=phone_column,
-            sheet=sheet,
-            encoding=encoding,
-            region=region,
-            default_region=self._account.region,
-            repair=repair,
-            fold=fold,
-        )
+        listing = Listing(contacts=contacts, default_region=self._account.region, **reading)
         new = self._describe(message, policy, sender_id)
-        opted_out = await self.ledger.opted_out()
+        history = await self._read_history(exclude_campaigns)
+        load = partial(plan_listing, listing, message, batch_size=policy.batch_size, history=history)
+        return await self._keep(new, load, policy, expect=expect, again=again)
+
+    @hide_frames_async
+    async def retry(
+        self,
+        campaign_id: str,
+        *,
+        what: str | Iterable[str | RetryReason] = tuple(RetryReason),
+        budget: Decimal | None = None,
+        not_before: datetime | None = None,
+        sender_id: str | None = None,
+        expect: str | None = None,
+    ) -> tuple[Campaign, CampaignPlan]:
+        """Keep a new campaign of those recipients of one that has ended to whom nothing came.
+
+        `what`, any of `rejected`, `undelivered` and `not-sent`, says which of them; never the unknown, who
+        may have the message, and nobody twice: who is in an earlier retry of it stays out, and who has the
+        same message of another campaign since. Each gets the text that was planned before. Its limits are
+        those of the first, with `budget` or what is left of the first one's, and `not_before` for its
+        beginning.
+
+        Raises `InvalidInputError` where nobody is left. The recipients are in memory at once.
+        """
+        self._check_open()
+        retry = await read_retry(self.ledger, campaign_id, parse_reasons(what))
+        first = retry.campaign
+        self._check_account(first)
+        policy = evolve(await self._inherit(first, budget), not_before=not_before)
+        sender = first.sender_id if sender_id is None else sender_id
+        new = self._describe(first.message, policy, sender, retry_of=first.id)
+        history = await self._read_history(await find_others(self.ledger, first))
+        load = partial(plan_retry, retry, batch_size=policy.batch_size, history=history)
+        return await self._keep(new, load, policy, expect=expect)
+
+    async def _inherit(self, first: Campaign, budget: Decimal | None) -> Policy:
+        """Return the limits of a campaign with `budget`, or what it and its retries left of its own."""
+        policy = load_policy(first.policy)
+        if budget is not None or policy.budget is None:
+            return evolve(policy, budget=budget)
+        spent = Decimal(0)
+        for campaign in await read_family(self.ledger, first):
+            spent += await self._count_spent(campaign)
+        if spent < policy.budget:
+            return evolve(policy, budget=policy.budget - spent)
+        raise InvalidInputError(
+            _(
+                "The budget of the campaign {id} is spent: name another, {argument}. Nothing was sent.",
+                id=first.id,
+                argument=_BUDGET,
+            ),
+            error_code="campaign.retry",
+        )
+
+    async def _count_spent(self, campaign: Campaign) -> Decimal:
+        """Return the XOF that a campaign has cost, or may still cost."""
+        policy, status = load_policy(campaign.policy), await self.ledger.status(campaign.id)
+        cost = policy.cost(status.segments) or Decimal(0)
+        is_over = campaign.state in (CampaignState.DONE, CampaignState.CANCELLED)
+        return cost if is_over else max(cost, policy.budget or Decimal(0))
+
+    async def _keep(
+        self,
+        new: NewCampaign,
+        load: Callable[..., Awaitable[CampaignPlan]],
+        policy: Policy,
+        *,
+        expect: str | None,
+        again: bool = False,
+    ) -> tuple[Campaign, CampaignPlan]:
+        """Keep a campaign, whole or not at all."""
         await self.ledger.create(new)
         try:
-            plan = await plan_listing(
-                listing,
-                message,
-                batch_size=policy.batch_size,
-                opted_out=opted_out,
-                load=self.ledger,
-                campaign_id=new.id,
-            )
+            plan = await load(load=self.ledger, campaign_id=new.id)
             if expect is not None and expect != plan.hash:
                 raise _changed_error(plan.hash, expect)
             plan = await self._price(plan, policy)
@@ -215,7 +265,8 @@ class CampaignRunner:
         """Send what is queued of a campaign, until it is done, paused or cancelled.
 
         Before its first batch the balance is read once: a bare 4xx, a redirect, 901, TLS or no connection
-        there pauses it with nothing sent. One batch is in flight until the first answer.
+        there pauses it with nothing sent. One batch is in flight until the first answer. Delivery reports are
+        asked for beside it (see `Policy.track`), and not waited for at its end.
 
         Never raises for a batch's fate: that is in the status. `on_progress` is called four times a second.
         Raises `InvalidInputError` for a campaign that has ended, `LedgerError` where the ledger takes no
@@ -265,14 +316,17 @@ class CampaignRunner:
                 error_code="campaign.runner_closed",
             )
 
+    def _check_account(self, campaign: Campaign) -> None:
+        if campaign.account != self._account.name:
+            raise InvalidInputError(
+                _("The campaign {id} is another account's. Nothing was sent.", id=repr(campaign.id)),
+                error_code="campaign.account",
+            )
+
     async def _start(self, campaign_id: str) -> None:
         await self._pending.flush()
         campaign = await self.ledger.campaign(campaign_id)
-        if campaign.account != self._account.name:
-            raise InvalidInputError(
-                _("The campaign {id} is another account's. Nothing was sent.", id=repr(campaign_id)),
-                error_code="campaign.account",
-            )
+        self._check_account(campaign)
         if self.ledger.is_shared:
             await self._shared.ask(self.ledger.now)
         if not await self.ledger.start(campaign_id):
@@ -309,6 +363,7 @@ class CampaignRunner:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_log_failure, dispatcher.sender.balance.run)
             tasks.start_soon(_log_failure, self._maintain)
+            tasks.start_soon(_log_failure, self._track)
             if on_progress is not None:
                 tasks.start_soon(_log_failure, partial(_report, ledger, campaign_id, on_progress))
             # What is enqueued goes out beside it, and counts for its rate.
@@ -343,6 +398,14 @@ class CampaignRunner:
                     await self._shared.ask(self.ledger.now)
                 await self._pending.flush()
 
+    async def _track(self) -> None:
+        """Follow up the delivery of whatever the account sent, this campaign's too."""
+        async with self._tracking:
+            await self._tracker.run()
+
+    def _now(self) -> float:
+        return self._clock()
+
     async def _wait_for_others(self, dispatcher: Dispatcher) -> bool:
         """Wait for what others have under way; True where something of it is queued again."""
         campaign_id, stopping = dispatcher.sender.campaign.id, dispatcher.sender.stopping
@@ -355,7 +418,9 @@ class CampaignRunner:
                 await stopping.wait()
         return False
 
-    def _describe(self, message: str, policy: Policy, sender_id: str | None) -> NewCampaign:
+    def _describe(
+        self, message: str, policy: Policy, sender_id: str | None, *, retry_of: str | None = None
+    ) -> NewCampaign:
         sender = sender_id or self._account.sender_id
         if sender is None:
             raise InvalidInputError(no_sender_id(), error_code="sender_id.missing")
@@ -369,7 +434,11 @@ class CampaignRunner:
             created_at=self._clock(),
             max_segments=policy.max_segments,
             daily_cap=policy.daily_cap,
+            retry_of=retry_of,
         )
+
+    async def _read_history(self, exclude_campaigns: Sequence[str]) -> History:
+        return await read_history(self.ledger, exclude=exclude_campaigns, now=self._clock())
 
     async def _price(self, plan: CampaignPlan, policy: Policy) -> CampaignPlan:
         balance = None

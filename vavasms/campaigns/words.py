@@ -46,5 +46,7 @@ REASONS = (
     N_("duplicate"),
     N_("duplicate_with_another_text"),
     N_("opted_out"),
+    N_("excluded"),
+    N_("not_drawn"),
     N_("capped"),
 )

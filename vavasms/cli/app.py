@@ -206,6 +206,14 @@ COMMANDS = (
         example="vavasms campaign resume 3f9a1c07",
     ),
     Command(
+        name="campaign retry",
+        sends=True,
+        path="vavasms.cli.commands.campaign.run:retry",
+        usage=_("ID [OPTIONS]"),
+        sentence=_("Send to those once more to whom nothing came, as a new campaign."),
+        example="vavasms campaign retry 3f9a1c07 --what rejected --yes",
+    ),
+    Command(
         name="campaign status",
         path="vavasms.cli.commands.campaign.control:status",
         usage=_("ID [OPTIONS]"),
@@ -235,9 +243,9 @@ COMMANDS = (
     Command(
         name="campaign report",
         path="vavasms.cli.commands.campaign.report:report",
-        usage=_("ID [--format text|csv|json] [OPTIONS]"),
-        sentence=_("Report what became of the message to each recipient."),
-        example="vavasms campaign report 3f9a1c07 --format csv",
+        usage=_("ID [--format text|html|xlsx|csv|json] [OPTIONS]"),
+        sentence=_("Report what became of a campaign, and of each of its recipients."),
+        example="vavasms campaign report 3f9a1c07 --format html --output report.html",
     ),
     Command(
         name="campaign resolve",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from contextlib import suppress
 from io import StringIO
-from typing import Annotated
+from typing import Annotated, TextIO
 
+from vavasms.cli.output_file import set_utf8
 from vavasms.cli.params import flag
 from vavasms.i18n import gettext as _
 
@@ -17,6 +17,7 @@ Excel = Annotated[
 ]
 DELIMITER = ";"
 
+_is_amount = re.compile(r"[0-9]+\.[0-9]+").fullmatch
 _is_number = re.compile(r"\+?[0-9]+").fullmatch
 
 
@@ -25,15 +26,22 @@ def keep_digits(number: str) -> str:
     return f'="{number}"' if _is_number(number) else number
 
 
-def print_mark() -> None:
-    """Begin a CSV on standard output: Excel takes it for UTF-8 by its mark only."""
-    with suppress(AttributeError):  # a stream that some host program put there
-        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    sys.stdout.write("\ufeff")
+def print_mark(out: TextIO | None = None) -> None:
+    """Begin a CSV, on standard output if on no other: Excel takes it for UTF-8 by its mark only."""
+    out = out or sys.stdout
+    set_utf8(out)
+    out.write("\ufeff")
 
 
-def write_line(line: str) -> str:
-    """Return a line of CSV as Excel takes it; its first cell may be a phone number."""
-    (number, *cells), text = next(csv.reader([line])), StringIO()
-    csv.writer(text, delimiter=DELIMITER, lineterminator="\n").writerow([keep_digits(number), *cells])
+def write_line(line: str, *, texts: int = 1) -> str:
+    """Return a line of CSV as Excel takes it.
+
+    Its first cells, so many `texts`, keep their digits: phone numbers, what a list says. Its last may be an
+    amount.
+    """
+    cells, text = next(csv.reader([line])), StringIO()
+    cells[:texts] = map(keep_digits, cells[:texts])
+    # To a French Excel 12.5 is the twelfth of May.
+    cells[-1:] = [cell.replace(".", ",") if _is_amount(cell) else cell for cell in cells[-1:]]
+    csv.writer(text, delimiter=DELIMITER, lineterminator="\n").writerow(cells)
     return text.getvalue()

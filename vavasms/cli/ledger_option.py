@@ -44,8 +44,12 @@ def find_ledger(option: str | None) -> Place:
 
     Raises `ConfigurationError` for an option that holds a password: any user of the machine could read it.
     """
-    setting = check_option(option) if option else settings.find_setting("VAVASMS_LEDGER", os.environ)
-    return read_place(setting) if setting else user_data_path("vavasms", appauthor=False) / "ledger.db"
+    if option:
+        return read_place(check_option(option), "--ledger")
+    setting = settings.find_setting("VAVASMS_LEDGER", os.environ)
+    if setting:
+        return read_place(setting, "VAVASMS_LEDGER")
+    return user_data_path("vavasms", appauthor=False) / "ledger.db"
 
 
 @asynccontextmanager

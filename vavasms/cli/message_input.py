@@ -33,7 +33,7 @@ def read_message(message: str | None, message_file: str | None) -> str:
             _("Give --message or --message-file, not both. Nothing was sent."), error_code="usage.options"
         )
     if message_file is not None and message_file != "-":
-        return _read_file(Path(message_file))
+        return read_file(Path(message_file), "--message-file")
     if message is None and message_file is None:
         raise InvalidInputError(
             _(
@@ -64,7 +64,11 @@ def uses_stdin(message: str | None, message_file: str | None) -> bool:
     return "-" in {message, message_file}
 
 
-def _read_file(path: Path) -> str:
+def read_file(path: Path, option: str) -> str:
+    """Return the text of a file that an option names; the line end at its end is dropped.
+
+    Raises `InvalidInputError` where it cannot be read, or is no UTF-8.
+    """
     raw, exists = None, True
     with suppress(OSError, ValueError), path.open("rb") as file:
         raw = file.read(MAX_SIZE + 1)
@@ -72,12 +76,20 @@ def _read_file(path: Path) -> str:
         exists = path.exists()
     if not exists:
         raise InvalidInputError(
-            _("The file {path} of --message-file does not exist. Nothing was sent.", path=repr(str(path))),
+            _(
+                "The file {path} of {option} does not exist. Nothing was sent.",
+                path=repr(str(path)),
+                option=option,
+            ),
             error_code="message.unreadable",
         )
     if raw is None:
         raise InvalidInputError(
-            _("The file {path} of --message-file cannot be read. Nothing was sent.", path=repr(str(path))),
+            _(
+                "The file {path} of {option} cannot be read. Nothing was sent.",
+                path=repr(str(path)),
+                option=option,
+            ),
             error_code="message.unreadable",
         )
     return _decode(raw, _("The file {path}", path=repr(str(path))))

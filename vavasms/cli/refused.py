@@ -15,9 +15,9 @@ from cyclopts import Parameter
 from vavasms.campaigns.planning.contacts import ContactList
 from vavasms.campaigns.planning.contacts.reader import Line
 from vavasms.cli.excel import DELIMITER, keep_digits
+from vavasms.cli.file_faults import name_fault
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
-from vavasms.i18n import gettext_noop as N_
 
 RefusedPath = Annotated[
     str | None,
@@ -28,17 +28,6 @@ RefusedPath = Annotated[
         help=_("Write the rows that are left out to a CSV file, each with its line and the reason."),
     ),
 ]
-#: Why a file cannot be opened, as systems have it.
-_FAULTS = (
-    N_("No such file or directory"),
-    N_("Permission denied"),
-    N_("Is a directory"),
-    N_("Not a directory"),
-    N_("Read-only file system"),
-    N_("No space left on device"),
-    N_("File name too long"),
-    N_("Invalid argument"),
-)
 #: First, for a row may have more cells than its header.
 _OWN = ("line", "reason")
 #: What a spreadsheet takes for a formula, and is no number.
@@ -99,7 +88,7 @@ def _create(path: str) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except (OSError, ValueError) as error:
-        why = _(getattr(error, "strerror", None) or N_("no name of a file"))
+        why = name_fault(error)
     raise InvalidInputError(
         _("The file of --refused cannot be written ({why}). Nothing was sent.", why=why),
         error_code="list.refused_file",

@@ -15,10 +15,21 @@ EXPLANATIONS = (
     ),
     Explanation(
         code="campaign.window",
-        what=N_("The hours in which messages may leave, or their time zone, cannot be read."),
+        what=N_(
+            "The hours, days or holidays on which messages may leave, or their time zone, cannot be read."
+        ),
         sent=N_("No."),
-        do=N_("Write them as 08:00-20:00, and the zone as Africa/Abidjan."),
-        example="vavasms campaign run contacts.csv --message Bonjour --window 08:00-20:00",
+        do=N_(
+            "Write hours as 08:00-20:00, days as mon-sat, holidays as 2026-12-25, the zone as Africa/Abidjan."
+        ),
+        example="vavasms campaign run contacts.csv --message Bonjour --hours 08:00-19:00 --days mon-sat",
+    ),
+    Explanation(
+        code="campaign.moment",
+        what=N_("The moment before which nothing leaves cannot be read, or is over."),
+        sent=N_("No."),
+        do=N_("Write it as 2026-12-01T09:00, as 09:00 for the next one, or as +2h."),
+        example="vavasms campaign run contacts.csv --message Bonjour --at 09:00",
     ),
     Explanation(
         code="campaign.unit_price",
@@ -112,6 +123,13 @@ EXPLANATIONS = (
         example="vavasms campaign list",
     ),
     Explanation(
+        code="campaign.retry",
+        what=N_("What is to be retried is no such word, or the budget of the first campaign is spent."),
+        sent=N_("No."),
+        do=N_("Write --what with rejected, undelivered or not-sent, and name a budget with --budget."),
+        example="vavasms campaign retry ID --what rejected",
+    ),
+    Explanation(
         code="campaign.state",
         what=N_("The campaign is in no state for this."),
         sent=N_("Nothing by this call."),
@@ -163,6 +181,15 @@ EXPLANATIONS = (
         example="vavasms numbers check contacts.csv",
     ),
     Explanation(
+        code="list.too_large",
+        what=N_(
+            "A cell far off makes the sheet larger than memory: it has over 33 million rows times columns."
+        ),
+        sent=N_("No."),
+        do=N_("Go to that cell (Ctrl+End), delete the columns or rows that are not the list's, and save it."),
+        example="vavasms numbers check contacts.xlsx",
+    ),
+    Explanation(
         code="list.encoding",
         what=N_(
             "The encoding that was named is unknown, does not fit the file, or was named for a spreadsheet."
@@ -177,6 +204,27 @@ EXPLANATIONS = (
         sent=N_("No."),
         do=N_("Close or remove it in the row that is named."),
         example="vavasms numbers check contacts.csv",
+    ),
+    Explanation(
+        code="list.where",
+        what=N_("A condition on the rows of the list cannot be read."),
+        sent=N_("No."),
+        do=N_("Write it as ville=Bouaké or montant>=1000, with a column of the list."),
+        example="vavasms campaign plan contacts.csv --message Bonjour --where ville=Bouaké",
+    ),
+    Explanation(
+        code="list.column",
+        what=N_("A condition, or --keep, names a column that the list does not have."),
+        sent=N_("No."),
+        do=N_("Name one of the columns that the error lists."),
+        example="vavasms campaign plan contacts.csv --message Bonjour --keep ref",
+    ),
+    Explanation(
+        code="list.sample",
+        what=N_("The size of a sample, or its seed, is no whole number, or a seed has no sample."),
+        sent=N_("No."),
+        do=N_("Write --sample 1000, and --seed with the number that the plan named to draw the same again."),
+        example="vavasms campaign plan contacts.csv --message Bonjour --sample 1000",
     ),
     Explanation(
         code="list.phone_column",

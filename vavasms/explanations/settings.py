@@ -182,6 +182,13 @@ EXPLANATIONS = (
         example="vavasms campaign report ID --format csv --excel",
     ),
     Explanation(
+        code="usage.output_file",
+        what=N_("The file of --output cannot be written, or there is one of this name already."),
+        sent=N_("No."),
+        do=N_("Name another file, in a folder that you may write to."),
+        example="vavasms campaign report ID --format csv --output report.csv",
+    ),
+    Explanation(
         code="usage.value",
         what=N_("The value of an option is out of its range."),
         sent=N_("No."),

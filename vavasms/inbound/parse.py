@@ -103,6 +103,8 @@ def _parse_date(text: str) -> datetime | None:
 
 #: What is read of a body; of the rest not even the type counts.
 _READ = frozenset(["message_id", "form", "from", "content", "sms_date"])
+#: Python's parser of headers takes quadratic time: what is longer would hold the event loop for seconds.
+_LONGEST_TYPE, _LONGEST_MULTIPART = 1_000, 16_384
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -113,6 +115,8 @@ def read_fields(body: bytes, content_type: str = "") -> Mapping[str, str]:
     another type is taken for a form. Raises `InvalidInputError` where it is not what its type says, or has
     more than 20 fields.
     """
+    if len(content_type) > _LONGEST_TYPE:
+        content_type = ""
     head = Message()
     head["Content-Type"] = " ".join(content_type.split())
     kind, charset = content_type.partition(";")[0].strip().lower(), _charset_of(head)
@@ -142,6 +146,8 @@ def _read(reader: Callable[[], Pairs]) -> Pairs:
 
 
 def _read_multipart(body: bytes, content_type: str, charset: str | None) -> Pairs:
+    if len(body) > _LONGEST_MULTIPART:
+        raise ValueError
     head = f"Content-Type: {' '.join(content_type.split())}\r\n\r\n"
     parts = message_from_bytes(head.encode() + body).get_payload()
     assert isinstance(parts, list)

@@ -31,6 +31,7 @@ from vavasms.ledger.models import (
 from vavasms.ledger.otp import OtpStore
 from vavasms.ledger.sends import SendStore
 from vavasms.ledger.states import BatchEvent
+from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 
 
@@ -75,9 +76,11 @@ class Ledger(Protocol):
         """Make a campaign `queued`: it is whole.
 
         With `unless_same`, returns the id of the oldest other campaign of the account that has the same plan
-        hash, unless it was cancelled before anything was claimed; else of the oldest that is not over, has
-        the same message and a recipient in common. Where there is one, this one stays `loading`. Raises
-        `LedgerError`, and leaves it `loading`, where a recipient is in it twice.
+        hash, unless it was cancelled before anything was claimed or this one is a retry of it; else of the
+        oldest that is not over, has the same message and a recipient in common, or is a retry of the same
+        campaign and has a recipient in common, or is purged. Where there is one, this one stays `loading`.
+
+        Raises `LedgerError`, and leaves it `loading`, where a recipient is in it twice.
         """
         ...
 
@@ -257,12 +260,82 @@ class Ledger(Protocol):
         """Return batches in order of their numbers, those after `after`."""
         ...
 
+    async def active_since(self, since: float) -> Sequence[Campaign]:
+        """Return the campaigns of which anything was sent since then, the oldest first; no purged one."""
+        ...
+
+    async def reached(self, campaign_id: str, *, since: float = 0.0) -> frozenset[int]:
+        """Return the numbers that have a campaign's message, or may have it: what was sent since then.
+
+        As integers for their size. What is unknown, under way or queued to be sent again counts: nobody can
+        say that it was not sent.
+        """
+        ...
+
+    async def addressed(self, campaign_id: str) -> frozenset[int]:
+        """Return the numbers that have a campaign's message, may have it, or are still to have it."""
+        ...
+
+    async def recipients(self, campaign_id: str) -> frozenset[int]:
+        """Return the numbers of a campaign, whatever became of them; none of a purged one."""
+        ...
+
+    async def retries(self, campaign_id: str) -> Sequence[Campaign]:
+        """Return the campaigns made of this one's recipients, the oldest first; those that are whole."""
+        ...
+
     async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
         """Keep the latest word on each of these messages; nothing of a purged campaign."""
         ...
 
     async def deliveries(self, campaign_id: str, message_ids: Collection[str]) -> Mapping[str, Delivery]:
         """Return what is known of these messages."""
+        ...
+
+    async def delivery_counts(self, campaign_id: str) -> Mapping[tuple[str, DeliveryStatus], int]:
+        """Count the messages that have a report, by prefix and status; what is not found counts as `OTHER`.
+
+        The prefix is empty where ids and numbers cannot be paired.
+        """
+        ...
+
+    async def accepted_by_prefix(self, campaign_id: str) -> Mapping[str, int]:
+        """Count the recipients whose message was accepted, by prefix. Goes over all of them."""
+        ...
+
+    async def to_track(self, account: str, *, since: float) -> Sequence[str]:
+        """Return the campaigns of an account of which something was accepted since, the oldest first.
+
+        Without those whose tracking has ended, that are loading or purged. A start has it begin anew.
+        """
+        ...
+
+    async def tracking(self, campaign_id: str) -> str | None:
+        """Return why nobody asks for a campaign's delivery reports any more; None where somebody may."""
+        ...
+
+    async def end_tracking(
+        self, campaign_id: str, reason: str | None, *, revision: int | None = None
+    ) -> None:
+        """Keep why nobody asks for a campaign's delivery reports any more; None: somebody may again.
+
+        With `revision`, nothing is kept where it was started anew since: what is sent by that has no report.
+        """
+        ...
+
+    async def expire_tracking(self, account: str, reason: str, *, before: float) -> int:
+        """End the tracking of the campaigns of an account whose last message was accepted before then.
+
+        Returns how many there were.
+        """
+        ...
+
+    def tracking_turn(self, account: str) -> AbstractAsyncContextManager[bool]:
+        """Hold the turn to ask for an account's delivery reports; yields False where another has it.
+
+        It ends with the process, or with its connection: whoever holds it asks for it anew now and then.
+        Of an embedded ledger it is always the one runner's.
+        """
         ...
 
     async def purge(self, campaign_id: str) -> None:

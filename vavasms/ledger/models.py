@@ -15,6 +15,8 @@ from vavasms.numbers import Msisdn
 RESERVE_AHEAD = 60.0
 #: Seconds; no batch is put off for longer. What seems to be was put off by a clock that was set back since.
 LONGEST_DELAY = 120.0
+#: Digits of a number that are its prefix: in Côte d'Ivoire the calling code and two more.
+PREFIX_DIGITS = 5
 
 
 class Exclusion(Enum):
@@ -43,6 +45,8 @@ class NewCampaign:
     max_segments: int | None = None
     #: Messages a recipient may have in a rolling day, over all campaigns; None: no cap.
     daily_cap: int | None = None
+    #: The campaign whose recipients are sent to once more; None for any other.
+    retry_of: str | None = None
 
 
 @frozen(kw_only=True)
@@ -56,6 +60,8 @@ class NewBatch:
     #: SMS to pay per recipient.
     segments: int
     recipients: tuple[Msisdn, ...]
+    #: Of each recipient the cells of the list that are kept; empty where none are.
+    kept: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
 
 
 @frozen(kw_only=True)
@@ -78,6 +84,8 @@ class Campaign:
     #: Counts its starts after a pause. Its limits change only while it waits: who knows an older number knows
     #: other limits, and neither claims nor pauses any more.
     revision: int
+    #: The campaign whose recipients are sent to once more; None for any other.
+    retry_of: str | None = None
 
 
 @frozen(kw_only=True)
@@ -155,8 +163,12 @@ class StoredBatch:
 
     number: int
     state: BatchState
+    #: The text; empty where it is purged.
+    message: str = field(repr=False)
     segments: int
     record: BatchRecord
+    #: Attempts before the latest of which nobody knows whether they went out.
+    unknown_attempts: int
     #: When its last intent was committed; None where there was none.
     sending_at: float | None
     #: The account's balance as last read before the claim, and as first read after the answer: a hint.
@@ -164,6 +176,8 @@ class StoredBatch:
     balance_after: Decimal | None
     #: In the order they were sent, with why one was left out.
     recipients: tuple[tuple[Msisdn, Exclusion | None], ...]
+    #: Of each of them the cells of the list that are kept: the plan names their columns.
+    kept: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
 
 
 @frozen(kw_only=True)
@@ -174,6 +188,9 @@ class Delivery:
     status: DeliveryStatus
     raw_status: str
     at: float
+    #: The first digits of the number it was for; empty where ids and numbers cannot be paired. No operator's:
+    #: numbers are ported.
+    prefix: str = ""
 
 
 @frozen(kw_only=True)

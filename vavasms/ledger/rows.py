@@ -60,6 +60,8 @@ _STILL_GOING: Mapping[str, str] = MappingProxyType(
     {
         "loaded": N_("The campaign {id} {is_state}: it cannot be loaded."),
         "purged": N_("The campaign {id} {is_state}: it cannot be purged."),
+        "excluded": N_("The campaign {id} {is_state}: exclude it once its list is whole. Nothing was sent."),
+        "retried": N_("The campaign {id} {is_state}: resume or cancel it, and retry it once it has ended."),
     }
 )
 #: Within a sentence, behind the campaign's name: French has to agree with it.
@@ -223,7 +225,7 @@ def in_a_state(state: CampaignState) -> Sentence:
 
 
 def still_going(campaign_id: str, state: CampaignState, what: str) -> InvalidInputError:
-    """Build the error of a campaign that is in no state for it: to be `loaded`, or `purged`."""
+    """Build the error of a campaign whose state forbids that it is `loaded`, `purged` and so on."""
     sentence = _(_STILL_GOING[what], id=repr(campaign_id), is_state=in_a_state(state))
     return InvalidInputError(sentence, error_code="campaign.state")
 
@@ -244,6 +246,11 @@ def dump_record(record: BatchRecord) -> str:
     return json.dumps({key: value for key, value in values.items() if value}, separators=(",", ":"))
 
 
+def dump_cells(cells: Sequence[str]) -> str:
+    """Write the cells that are kept of a recipient, in ASCII: no engine stores each character."""
+    return json.dumps(cells, separators=(",", ":"))
+
+
 def load_record(text: str | None) -> BatchRecord:
     """Read it again."""
     values = json.loads(text or "{}")
@@ -255,12 +262,23 @@ def load_record(text: str | None) -> BatchRecord:
     )
 
 
+def no_campaign(campaign_id: str) -> InvalidInputError:
+    """Build the error of an id that no campaign has."""
+    return InvalidInputError(
+        _("There is no campaign {id}.", id=repr(campaign_id)), error_code="campaign.not_found"
+    )
+
+
+def check_campaign_id(campaign_id: object) -> None:
+    """Raise `InvalidInputError` for what can be no campaign's id: no engine takes each character."""
+    if not (isinstance(campaign_id, str) and campaign_id.isascii() and campaign_id.isprintable()):
+        raise no_campaign(repr(campaign_id)[:60])
+
+
 def read_campaign(campaign_id: str, row: Sequence[Any] | None) -> CampaignRow:
     """Make a campaign of `select_campaign`'s row. Raises `InvalidInputError` where there is none."""
     if row is None:
-        raise InvalidInputError(
-            _("There is no campaign {id}.", id=repr(campaign_id)), error_code="campaign.not_found"
-        )
+        raise no_campaign(campaign_id)
     # Between these the columns are the fields of `Campaign`.
     seq, *columns, max_segments, daily_cap = row
     values = dict(zip([field.name for field in fields(Campaign)], columns, strict=True))
@@ -305,28 +323,37 @@ def read_status(campaign: Campaign, rows: Iterable[Sequence[Any]]) -> CampaignSt
 
 def read_batch(row: Sequence[Any], recipients: Iterable[Sequence[Any]]) -> StoredBatch:
     """Make a batch of `select_batches`' row and `select_recipients`' rows."""
-    number, state, segments, result, sending_at, before, after = row
+    number, state, segments, result, sending_at, before, after, message, unknown_attempts = row
+    people = list(recipients)
     return StoredBatch(
         number=number,
         state=BatchState(state),
+        message=message,
         segments=segments,
         record=load_record(result),
+        unknown_attempts=unknown_attempts,
         sending_at=sending_at,
         balance_before=_decimal(before),
         balance_after=_decimal(after),
         recipients=tuple(
             (Msisdn(phone), None if exclusion is None else Exclusion(exclusion))
-            for phone, exclusion in recipients
+            for phone, exclusion, _kept in people
         ),
+        kept=tuple(tuple(json.loads(kept)) if kept else () for _phone, _exclusion, kept in people),
     )
 
 
 def read_deliveries(rows: Iterable[Sequence[Any]]) -> Mapping[str, Delivery]:
     """Make deliveries of `select_deliveries`' rows."""
     return {
-        key: Delivery(message_id=key, status=DeliveryStatus(status), raw_status=raw, at=at)
-        for key, status, raw, at in rows
+        key: Delivery(message_id=key, status=DeliveryStatus(status), raw_status=raw, at=at, prefix=prefix)
+        for key, status, raw, at, prefix in rows
     }
+
+
+def read_delivery_counts(rows: Iterable[Sequence[Any]]) -> Mapping[tuple[str, DeliveryStatus], int]:
+    """Make counts of `count_deliveries`' rows."""
+    return {(prefix, DeliveryStatus(status)): count for prefix, status, count in rows}
 
 
 def read_opt_outs(rows: Iterable[Sequence[Any]]) -> tuple[OptOut, ...]:

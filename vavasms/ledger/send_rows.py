@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from math import inf
 from secrets import token_bytes
 from typing import Any, NamedTuple
 
@@ -13,8 +14,9 @@ from vavasms.arguments import NOTHING_CHANGED, check_flags
 from vavasms.errors import IdempotencyConflictError, InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
+from vavasms.ledger.leases import ORPHAN_AFTER, RESEND_GRACE
 from vavasms.ledger.models import BatchRecord
-from vavasms.ledger.rows import dump_record, load_record
+from vavasms.ledger.rows import DIED, dump_record, load_record
 from vavasms.ledger.send_record import SendKind, SendRecord
 from vavasms.ledger.sends import MAX_ATTEMPTS, NewSend, SendClaim, digest
 from vavasms.ledger.states import BATCH_TRANSITIONS, RENEWABLE, BatchEvent, BatchState, settle_events
@@ -86,6 +88,15 @@ class SendRow(SendRecord):
         """Whether nothing of it went out, so that its key may be used anew."""
         return self.state in RENEWABLE
 
+    def is_overdue(self, now: float) -> bool:
+        """Return whether whoever has it under way is taken for dead, where others go by a claim's age."""
+        return self.state is BatchState.SENDING and (self.sent_at or 0.0) < now - ORPHAN_AFTER
+
+    def decidable_before(self, now: float) -> float:
+        """Return the time before which it was claimed if nobody can send it any more, by a claim's age."""
+        # Whoever is taken for dead may live, and still send; what was settled as unknown nobody sends.
+        return now - RESEND_GRACE if self.error == DIED.error else inf
+
     def settle(self, answer: SendSettlement) -> Mapping[str, Any]:
         """Return the values of `settle_send`."""
         # Its caller was told that nothing was sent, and tries again by itself; a worker gives up at last.
@@ -108,6 +119,11 @@ class SendRow(SendRecord):
 
 
 _PUBLIC = [field.name for field in fields(SendRecord)]
+
+
+def read_reached(rows: Iterable[Sequence[Any]]) -> frozenset[int]:
+    """Return the numbers of `select_reached`'s rows, as integers."""
+    return frozenset(int(phone) for (recipients,) in rows for phone in recipients.split(",") if phone)
 
 
 def read_send(row: Sequence[Any]) -> SendRow:
@@ -218,6 +234,16 @@ def accept_values(claim: SendClaim, record: BatchRecord, now: float) -> dict[str
         "result": dump_record(record),
         "now": now,
         "segments": count_send(claim.segments, claim.text),
+    }
+
+
+def told_values(record: SendRecord) -> Mapping[str, Any]:
+    """Return the values of `note_told`: which outcome of which send somebody was told of."""
+    return {
+        "account": record.account,
+        "key": record.key,
+        "state": record.state.value,
+        "settled_at": record.settled_at,
     }
 
 

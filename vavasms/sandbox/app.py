@@ -24,6 +24,7 @@ from vavasms.sandbox.inbox import Inbound
 from vavasms.sandbox.inbox.page import inbox_routes
 from vavasms.sandbox.magic import find_magic
 from vavasms.sandbox.middleware import SecurityHeaders
+from vavasms.sandbox.openapi.routes import document_routes
 from vavasms.sandbox.replies import Answer
 
 #: The prefix of the API's paths, as in the documented base URL.
@@ -142,7 +143,11 @@ def create_app(
     """
     plan = FaultPlan() if faults is None else faults
     api = Route(f"{BASE_PATH}/{{call:path}}", _Api(gateway, plan))
-    own = [*control_routes(gateway, plan), *inbox_routes(gateway, plan, inbound)]
+    own = [
+        *control_routes(gateway, plan),
+        *inbox_routes(gateway, plan, inbound),
+        *document_routes(gateway, BASE_PATH),
+    ]
     prefix = f"{BASE_PATH}/"
     layers = [
         Middleware(SecurityHeaders, bare=prefix),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 from attrs import define
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from vavasms.sandbox.fault_json import describe_faults, parse_fault, parse_rate, parse_step
+from vavasms.sandbox.fault_json import describe_faults, parse_fault, parse_path, parse_rate, parse_step
 from vavasms.sandbox.faults import FaultPlan, SandboxError
 from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.http_json import make_routes, read_json, read_list, read_number
@@ -33,16 +33,19 @@ def _as_json(entry: Entry) -> dict[str, object]:
     }
 
 
+#: What no amount reaches (XOF): so bounded, adding to it stays exact.
+MAX_AMOUNT = 10**15
+#: How an amount is written as text.
+AMOUNT_TEXT = r"-?[0-9]{1,15}(\.[0-9]{1,9})?"
+
+
 def _amount(value: object) -> Decimal:
     """Read an amount: a whole number, or a number as text."""
-    try:
-        amount = Decimal(value if type(value) in {int, str} else "no number")  # type: ignore[arg-type]
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    # Bounded, so that adding to it stays exact.
-    if not amount.is_finite() or abs(amount) >= 10**15:
-        raise SandboxError("an amount is a whole number, or a number as text, under 10^15")
-    return amount
+    if type(value) is int and abs(value) < MAX_AMOUNT:
+        return Decimal(value)
+    if isinstance(value, str) and re.fullmatch(AMOUNT_TEXT, value):
+        return Decimal(value)
+    raise SandboxError("an amount is a whole number, or a number as text, under 10^15")
 
 
 @define(eq=False)
@@ -76,11 +79,11 @@ class _Control:
 
     async def set_faults(self, request: Request) -> Response:
         """Replace script and rates; nothing changes where anything of it cannot be read."""
-        body = await read_json(request)
+        body = await read_json(request, "script", "rates", "seed")
         steps = [parse_step(step) for step in read_list(body, "script")]
         rates = dict(parse_rate(value) for value in read_list(body, "rates"))
         seed = body.get("seed")
-        if not isinstance(seed, int | None):
+        if isinstance(seed, bool) or not isinstance(seed, int | None):
             raise SandboxError("seed is a whole number")
         self.faults.replace(steps, rates, seed=seed)
         return JSONResponse({"ok": True, "pending": self.faults.pending})
@@ -99,9 +102,7 @@ class _Control:
         elif when == "always":
             self.faults.set_rates({parse_fault(body): 1})
         elif when == "next":
-            path = body.pop("path", None)
-            if not isinstance(path, str | None):
-                raise SandboxError("the path is a text")
+            path = parse_path(body.pop("path", None))
             self.faults.script(parse_fault(body), path=path)
         else:
             raise SandboxError('"when" is next, always or rate')
@@ -113,7 +114,9 @@ class _Control:
 
     async def set_balance(self, request: Request) -> Response:
         """Set the credit by `{"amount": 25540}` or add to it by `{"add": 100}`; decimals need a text."""
-        body: Mapping[str, object] = await read_json(request)
+        body = await read_json(request, "amount", "add")
+        if len(body) > 1:
+            raise SandboxError("the balance is set by an amount or added to, not both")
         if "add" in body:
             self.gateway.refill(_amount(body["add"]))
         else:

@@ -50,7 +50,9 @@ def _convert(name: str, option: Any) -> Any:
             case "moment":
                 return Moment(option)
             case "headers":
-                return tuple((str(key), str(text)) for key, text in option.items())
+                if not all(isinstance(text, str) for text in option.values()):
+                    raise ValueError
+                return tuple(option.items())
             case "body":
                 return option.encode()
     except ValueError:
@@ -59,25 +61,34 @@ def _convert(name: str, option: Any) -> Any:
     return option
 
 
+def parse_path(value: object) -> str | None:
+    """Return the path of a step; None: any."""
+    if value is None:
+        return None
+    # Half a character is in no path, and could not be shown.
+    if not isinstance(value, str) or any("\ud800" <= character <= "\udfff" for character in value):
+        raise SandboxError("the path of a step is a text")
+    return value
+
+
 def parse_step(step: object) -> tuple[Fault | None, str | None]:
     """Return the step of a JSON value: null, or a fault with an optional `path`."""
     if step is None:
         return None, None
     if not isinstance(step, dict):
         raise SandboxError("a step of the script is null or a fault")
-    path = step.get("path")
-    if not isinstance(path, str | None):
-        raise SandboxError("the path of a step is a text")
+    path = parse_path(step.get("path"))
     options = {name: option for name, option in step.items() if name != "path"}
     return (parse_fault(options) if options else None), path
 
 
 def parse_rate(value: object) -> tuple[Fault, float]:
     """Return the fault of a JSON value, and its `rate`."""
-    if not isinstance(value, dict) or not isinstance(value.get("rate"), int | float):
+    if not isinstance(value, dict) or type(value.get("rate")) not in {int, float}:
         raise SandboxError('each of the rates is a fault with a "rate"')
     options = {name: option for name, option in value.items() if name != "rate"}
-    return parse_fault(options), float(value["rate"])
+    # Whatever is beyond 1 is refused with the sum of all; some whole numbers are beyond any float.
+    return parse_fault(options), float(min(max(value["rate"], -1), 2))
 
 
 def describe_fault(fault: Fault) -> dict[str, object]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from typing import Any
 
 from attrs import Attribute, field, frozen
 
@@ -116,6 +118,12 @@ MOMENTS: Mapping[FaultKind, tuple[Moment, ...]] = {
 #: What the page says too.
 WRONG_RATES = N_("rates are probabilities: none below 0, together 1 at most")
 _STATUSES = {FaultKind.STATUS: 503, FaultKind.RATE_LIMIT: 429, FaultKind.REDIRECT: 307}
+#: The longest that REFUSE and STALL last: eleven days.
+MAX_SECONDS = 1_000_000
+# RFC 9110, 5.1 and 5.5; servers write the text as Latin-1.
+FIELD_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+FIELD_TEXT = r"([!-~\x80-\xff]+([ \t]+[!-~\x80-\xff]+)*)?"
+_is_field_name, _is_field_text = re.compile(FIELD_NAME).fullmatch, re.compile(FIELD_TEXT).fullmatch
 
 
 def _check_moment(fault: Fault, _attribute: Attribute[Moment], moment: Moment) -> None:
@@ -143,6 +151,38 @@ def _check_status(_fault: Fault, _attribute: Attribute[int], status: int) -> Non
         )
 
 
+def _check_seconds(_fault: Fault, _attribute: Attribute[float], seconds: float) -> None:
+    """Refuse a time that no clock measures."""
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise SandboxError(
+            _("a fault lasts from 0 to {most} seconds", most=str(MAX_SECONDS)), error_code="sandbox.fault"
+        )
+
+
+def _check_header(name: str, text: str) -> None:
+    """Refuse a header that no server could write."""
+    if not (_is_field_name(name) and _is_field_text(text)):
+        raise SandboxError(
+            _(
+                "a header of a reply is a name and a text in Latin-1 on one line, not {header}",
+                header=ascii(f"{name}: {text}"),
+            ),
+            error_code="sandbox.fault",
+        )
+
+
+def _check_headers(
+    _fault: Fault, _attribute: Attribute[tuple[tuple[str, str], ...]], headers: tuple[tuple[str, str], ...]
+) -> None:
+    for name, text in headers:
+        _check_header(name, text)
+
+
+def _check_text(_fault: Fault, attribute: Attribute[Any], text: str | None) -> None:
+    """Refuse the text of the header that is named like the attribute."""
+    _check_header(attribute.name.replace("_", "-"), text or "")
+
+
 @frozen(kw_only=True)
 class Fault:
     """One thing that goes wrong with one request."""
@@ -151,11 +191,11 @@ class Fault:
     #: When it strikes; each kind has its own default.
     moment: Moment = field(validator=_check_moment)
     #: How long REFUSE and STALL last, in seconds.
-    seconds: float = 1.0
+    seconds: float = field(default=1.0, validator=_check_seconds)
     #: The HTTP status of a reply: 503 for STATUS, 429 for RATE_LIMIT, 307 for REDIRECT, 200 otherwise.
     status: int = field(validator=_check_status)
     #: Further headers of a reply.
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), validator=_check_headers)
     #: The body of STATUS, HTML and RAW; None: a page of HTML.
     body: bytes | None = None
     #: The byte at which CUT stops.
@@ -163,9 +203,9 @@ class Fault:
     #: Whether `at` counts from the first byte of the reply's head instead of its body.
     in_head: bool = False
     #: The `Retry-After` of RATE_LIMIT, word for word: seconds, a date, nonsense; None: no such header.
-    retry_after: str | None = None
+    retry_after: str | None = field(default=None, validator=_check_text)
     #: Where REDIRECT points to.
-    location: str = "https://elsewhere.invalid/api"
+    location: str = field(default="https://elsewhere.invalid/api", validator=_check_text)
 
     @moment.default
     def _usual_moment(self) -> Moment:

@@ -46,8 +46,10 @@ class Gateway:
     `sender_ids=None` takes any ID of 3 to 11 letters and digits; the username is always one. `balance` and
     `price` (of one segment to one recipient) are XOF. `clock` gives seconds since the epoch; `sent_after` and
     `delivered_after` are the ages in seconds at which a delivery status moves from `pending` to `sent` to
-    `delivered`. `error_status` is the HTTP status of error envelopes: not documented. `below(n)` draws the
-    codes, as `secrets.randbelow` does; `otp_attempts` bounds the wrong ones.
+    `delivered`, or to `failed` for the share of the numbers that `failing` has by their first digits.
+    `reports_lots` has a status call answer for the whole lot. `error_status` is the HTTP status of error
+    envelopes: not documented. `below(n)` draws the codes, as `secrets.randbelow` does; `otp_attempts`
+    bounds the wrong ones.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class Gateway:
         status_path: str = TEXT,
         sent_after: float = 2.0,
         delivered_after: float = 10.0,
+        failing: Mapping[str, float] | None = None,
+        reports_lots: bool = False,
         error_status: int = 200,
         below: Callable[[int], int] = secrets.randbelow,
         otp_attempts: int = 5,
@@ -79,7 +83,8 @@ class Gateway:
         self._balance = Decimal(balance)
         self._clock = clock
         self._status_path = status_path
-        self.delivery = DeliveryPlan(sent_after, delivered_after)
+        self.delivery = DeliveryPlan(sent_after, delivered_after, failing or {})
+        self._reports_lots = reports_lots
         self._error_status = error_status
         self._otps = OtpBook(below=below, attempts=otp_attempts)
         self._lock = threading.RLock()
@@ -92,6 +97,11 @@ class Gateway:
             OTP_SEND: self._send_otp,
             OTP_VERIFY: self._verify_otp,
         }
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths that it answers at."""
+        return tuple({**self._calls, self._status_path: self._report})
 
     @property
     def balance(self) -> Decimal:
@@ -236,13 +246,24 @@ class Gateway:
         return entry
 
     def _report(self, fields: Mapping[str, str]) -> Answer:
-        """Report one message; a `lot_id` that is not its own is taken for an unknown message."""
+        """Report one message, or all of its lot; a `lot_id` that is not its own names no message.
+
+        The documentation shows a list of one, and does not say when there are more.
+        """
         entry, index = self.journal.find(fields.get("message_id", "")) or (None, 0)
         status = None if entry is None else self._status(entry, index)
         if entry is None or status is None or fields.get("lot_id") not in {None, "", entry.lot_id}:
             raise RefusedError(709)
-        report = {"lot_id": entry.lot_id, "message_id": entry.message_id(index), "status": status}
-        return replies.success([report | {"description": _STATUS_WORDS[status]}])
+        others = range(entry.recipients) if self._reports_lots else (index,)
+        reports = [self._report_line(entry, each) for each in others]
+        return replies.success([line for line in reports if line is not None])
+
+    def _report_line(self, entry: Entry, index: int) -> dict[str, str] | None:
+        status = self._status(entry, index)
+        if status is None:
+            return None
+        line = {"lot_id": entry.lot_id, "message_id": entry.message_id(index), "status": status}
+        return line | {"description": _STATUS_WORDS[status]}
 
     def _status(self, entry: Entry, index: int) -> str | None:
         return self.delivery.status(entry.phone(index), self._clock() - entry.time)

@@ -26,14 +26,28 @@ def read_number(request: Request, name: str) -> int | None:
     return int(text)
 
 
-async def read_json(request: Request) -> Mapping[str, object]:
-    """Read the body as one JSON object."""
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and the infinities, which Python reads and JSON has not."""
+    raise ValueError(name)
+
+
+def _read_float(text: str) -> int | float:
+    """Read a number with a point: JSON has one kind of number, and 503.0 is a whole one."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+async def read_json(request: Request, *names: str) -> Mapping[str, object]:
+    """Read the body as one JSON object, of whose `names` none is misspelt; without any, of whatever names."""
     try:
-        value = json.loads(await request.body())
-    except ValueError:
+        value = json.loads(await request.body(), parse_constant=_refuse_constant, parse_float=_read_float)
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise SandboxError("the body is one JSON object")
+    strange = next((name for name in value if names and name not in names), None)
+    if strange is not None:
+        raise SandboxError(f"the body has no {strange!a}, only {', '.join(names)}")
     return value
 
 
@@ -45,12 +59,11 @@ def read_list(body: Mapping[str, object], name: str) -> list[object]:
     return value
 
 
-def _guarded(handler: Handler, *, changes: bool) -> Handler:
+def _guarded(method: str, handler: Handler) -> Handler:
     """Answer mistakes with a sentence; let only JSON change anything: no form of another site can send it."""
 
     async def guarded(request: Request) -> Response:
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if changes and content_type != "application/json":
+        if not _is_welcome(method, request.headers.get("content-type")):
             return JSONResponse({"error": "this call needs Content-Type: application/json"}, 415)
         try:
             return await handler(request)
@@ -60,9 +73,27 @@ def _guarded(handler: Handler, *, changes: bool) -> Handler:
     return guarded
 
 
+def _is_welcome(method: str, content_type: str | None) -> bool:
+    """Return whether a request may be read: no form can send a GET or a DELETE that changes anything."""
+    if method == "GET" or (method == "DELETE" and content_type is None):
+        return True
+    return (content_type or "").partition(";")[0].strip().lower() == "application/json"
+
+
+def _chosen(handlers: Mapping[str, Handler]) -> Handler:
+    """Return the handler of a path, which calls that of the method; whatever gets a GET gets a HEAD."""
+
+    async def chosen(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return chosen
+
+
 def make_routes(*table: Row) -> list[Route]:
-    """Return the routes of a table; whatever is no GET needs JSON."""
+    """Return the routes of a table, one a path: the first of two would answer for the other's methods."""
+    paths: dict[str, dict[str, Handler]] = {}
+    for method, path, handler in table:
+        paths.setdefault(path, {})[method] = _guarded(method, handler)
     return [
-        Route(f"/sandbox/{path}", _guarded(handler, changes=method != "GET"), methods=[method])
-        for method, path, handler in table
+        Route(f"/sandbox/{path}", _chosen(handlers), methods=[*handlers]) for path, handlers in paths.items()
     ]

@@ -17,7 +17,8 @@ from vavasms.sandbox.journal import InboxMessage
 from vavasms.sandbox.long_poll import subscribed, while_connected
 from vavasms.text.segments import count_segments
 
-_LONGEST_WAIT = 60
+#: Seconds.
+LONGEST_WAIT = 60
 
 
 def describe_message(gateway: Gateway, message: InboxMessage) -> dict[str, object]:
@@ -65,8 +66,8 @@ class _Messages:
         after = read_number(request, "after") or 0
         if (timeout := read_number(request, "timeout")) is None:
             timeout = 5
-        if timeout > _LONGEST_WAIT:
-            raise SandboxError(f"timeout is {_LONGEST_WAIT} seconds at most")
+        if timeout > LONGEST_WAIT:
+            raise SandboxError(f"timeout is {LONGEST_WAIT} seconds at most")
         messages = await while_connected(request.receive, lambda: self._arrival(request, after, timeout))
         if messages:
             return self._reply(messages)

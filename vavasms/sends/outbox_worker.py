@@ -246,7 +246,7 @@ class OutboxWorker:
             record = await self._store.find(self._account.name, key)
             if record is not None and record.outcome is not None:
                 self._call_back(record)
-                await self._store.note_told(self._account.name, [key])
+                await self._store.note_told(record)
 
     def _call_back(self, record: SendRecord) -> None:
         try:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, ParamSpec, Self, TypeVar
+from typing import BinaryIO, ParamSpec, Self, TypeVar, Unpack
 
 from vavasms.calls import Session
+from vavasms.campaigns.planning.lists import ListingOptions
 from vavasms.campaigns.planning.plan import CampaignPlan
+from vavasms.campaigns.planning.retry import RetryReason
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.report import RecipientReport, read_report
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner, OnProgress
@@ -60,12 +64,8 @@ class BlockingCampaignRunner:
         message: str,
         *,
         policy: Policy = Policy(),  # noqa: B008  frozen
-        phone_column: str | None = None,
-        sheet: str | None = None,
-        encoding: str | None = None,
-        region: str | None = None,
-        repair: bool = False,
-        fold: bool = False,
+        exclude_campaigns: Sequence[str] = (),
+        **reading: Unpack[ListingOptions],
     ) -> CampaignPlan:
         """Work out what a campaign would do and cost: see `CampaignRunner.plan`."""
         return self._wait(
@@ -73,12 +73,8 @@ class BlockingCampaignRunner:
             contacts,
             message,
             policy=policy,
-            phone_column=phone_column,
-            sheet=sheet,
-            encoding=encoding,
-            region=region,
-            repair=repair,
-            fold=fold,
+            exclude_campaigns=exclude_campaigns,
+            **reading,
         )
 
     @hide_frames
@@ -89,14 +85,10 @@ class BlockingCampaignRunner:
         *,
         policy: Policy = Policy(),  # noqa: B008  frozen
         sender_id: str | None = None,
-        phone_column: str | None = None,
-        sheet: str | None = None,
-        encoding: str | None = None,
-        region: str | None = None,
-        repair: bool = False,
-        fold: bool = False,
+        exclude_campaigns: Sequence[str] = (),
         expect: str | None = None,
         again: bool = False,
+        **reading: Unpack[ListingOptions],
     ) -> tuple[Campaign, CampaignPlan]:
         """Store a campaign, whole and queued: see `CampaignRunner.submit`."""
         return self._wait(
@@ -105,14 +97,32 @@ class BlockingCampaignRunner:
             message,
             policy=policy,
             sender_id=sender_id,
-            phone_column=phone_column,
-            sheet=sheet,
-            encoding=encoding,
-            region=region,
-            repair=repair,
-            fold=fold,
+            exclude_campaigns=exclude_campaigns,
             expect=expect,
             again=again,
+            **reading,
+        )
+
+    @hide_frames
+    def retry(
+        self,
+        campaign_id: str,
+        *,
+        what: str | Iterable[str | RetryReason] = tuple(RetryReason),
+        budget: Decimal | None = None,
+        not_before: datetime | None = None,
+        sender_id: str | None = None,
+        expect: str | None = None,
+    ) -> tuple[Campaign, CampaignPlan]:
+        """Store a campaign of those to whom nothing came: see `CampaignRunner.retry`."""
+        return self._wait(
+            self._runner.retry,
+            campaign_id,
+            what=what,
+            budget=budget,
+            not_before=not_before,
+            sender_id=sender_id,
+            expect=expect,
         )
 
     @hide_frames

@@ -88,7 +88,7 @@ def is_quiet(transport: Any) -> bool:
     try:
         connections: list[Any] = [connection._connection for connection in transport._pool.connections]  # noqa: SLF001
         return all(
-            not connection._h11_state.trailing_data[0] and _is_drained(connection._network_stream)  # noqa: SLF001
+            not connection._h11_state.trailing_data[0] and is_drained(connection._network_stream)  # noqa: SLF001
             for connection in connections
         )
     except AttributeError:
@@ -103,7 +103,7 @@ def is_followed(transport: Any) -> bool:
     try:
         connections: list[Any] = [connection._connection for connection in transport._pool.connections]  # noqa: SLF001
         left = [
-            connection._h11_state.trailing_data[0] + _drain(connection._network_stream)  # noqa: SLF001
+            connection._h11_state.trailing_data[0] + drain(connection._network_stream)  # noqa: SLF001
             for connection in connections
         ]
     except AttributeError:
@@ -111,8 +111,18 @@ def is_followed(transport: Any) -> bool:
     return any(data.strip() for data in left)
 
 
+def drain(stream: Any) -> bytes:
+    """Return what was received and waits in a stream, or in what it wraps, decrypted.
+
+    `stream` is httpcore's, anyio's or trio's; nothing of one that is not as it is known.
+    """
+    try:
+        return _drain(stream)
+    except AttributeError:
+        return b""
+
+
 def _drain(stream: Any) -> bytes:
-    """Return what was received and waits in `stream`, one of httpcore's, or in what it wraps, decrypted."""
     if hasattr(stream, "_protocol"):
         return b"".join(stream._protocol.read_queue)  # noqa: SLF001
     if hasattr(stream, "_ssl_object"):
@@ -123,11 +133,22 @@ def _drain(stream: Any) -> bytes:
         except ssl.SSLError:
             # A ticket for the next session, the end, or not yet a whole record.
             return b""
-    return b"" if hasattr(stream, "setsockopt") else _drain(stream._stream)  # noqa: SLF001
+    return b"" if _is_unbuffered(stream) else _drain(stream._stream)  # noqa: SLF001
+
+
+def is_drained(stream: Any) -> bool:
+    """Return whether nothing that was received waits in a stream, or in what it wraps.
+
+    `stream` is httpcore's, anyio's or trio's. False for one that is not as it is known, and for one of
+    Windows' usual loop: it reads ahead, into a place that nobody can see.
+    """
+    try:
+        return _is_drained(stream)
+    except AttributeError:
+        return False
 
 
 def _is_drained(stream: Any) -> bool:
-    """Return whether nothing that was received waits in `stream`, one of httpcore's, or in what it wraps."""
     while not hasattr(stream, "_protocol"):
         if hasattr(stream, "_ssl_object"):
             # A record of its own: read from the socket with the one before, and not decrypted yet.
@@ -135,10 +156,14 @@ def _is_drained(stream: Any) -> bool:
             if received.pending or stream._ssl_object.pending():  # noqa: SLF001
                 return False
             stream = stream.transport_stream
-        elif hasattr(stream, "setsockopt"):
-            # trio's own, which buffers nothing.
+        elif _is_unbuffered(stream):
             return True
         else:
             stream = stream._stream  # noqa: SLF001
     # asyncio reads more at once than httpcore asks for.
-    return not stream._protocol.read_queue  # noqa: SLF001
+    return not (stream._protocol.read_queue or hasattr(stream._transport, "_pending_data_length"))  # noqa: SLF001
+
+
+def _is_unbuffered(stream: Any) -> bool:
+    """Return whether a stream is trio's own, or what anyio makes of trio's socket: those buffer nothing."""
+    return hasattr(stream, "setsockopt") or hasattr(stream, "_trio_socket")

@@ -23,11 +23,12 @@ from vavasms.i18n import gettext as _
 from vavasms.transport._httpcore import is_followed, is_quiet, join_writes
 from vavasms.transport.body import Attempt as Attempt
 from vavasms.transport.body import Body
+from vavasms.transport.deadline import Deadline
 from vavasms.transport.exchange import Exchange
 from vavasms.transport.hooks import Hook
 from vavasms.transport.live_guard import BarredError, Gate
 from vavasms.transport.outcome import OutcomePolicy, Problem, Reply
-from vavasms.transport.pool import PerLoop, Pools
+from vavasms.transport.pool import KEEPALIVE_EXPIRY, PerLoop, Pools
 from vavasms.transport.proxy import proxy_from_environment
 from vavasms.transport.response import read
 from vavasms.transport.retry import deadlines_of
@@ -41,9 +42,6 @@ ASGITransport = httpx.ASGITransport
 
 #: The most lengths of bodies whose headers are kept: bulk bodies have few, and making them costs.
 MAX_LENGTHS = 256
-#: Seconds an idle connection is kept. Apache and httpx both say 5: reusing a connection at the very
-#: instant the server closes it makes an unknown outcome, 2 never did.
-KEEPALIVE_EXPIRY = 2.0
 
 
 class _Stream(Body, httpx.AsyncByteStream):
@@ -173,9 +171,8 @@ class HttpTransport:
         failed = True
         try:
             reply = await self._post(request, body, pool)
-            foreign = not isinstance(pool, httpx.AsyncHTTPTransport)
-            failed = isinstance(reply, Problem) or not (foreign or is_quiet(pool))
-            if failed and isinstance(reply, Reply) and is_followed(pool):
+            failed = isinstance(reply, Problem) or not self._is_quiet(pool)
+            if failed and isinstance(reply, Reply) and _is_followed(pool):
                 reply.whole = False
             self._blind = self._blind or not (isinstance(reply, Problem) or body.asked)
             return reply
@@ -188,16 +185,22 @@ class HttpTransport:
                 pools.release(pool)
 
     async def _post(self, request: Request, body: _Stream, pool: httpx.AsyncBaseTransport) -> Reply | Problem:
-        extensions, deadline = self._deadlines[request.call.kind]
+        steps, seconds = self._deadlines[request.call.kind]
+        deadline = Deadline(steps, seconds)
         try:
-            with anyio.fail_after(deadline):
+            with deadline.scope:
                 response = await self._client.send(
                     httpx.Request(
                         "POST",
                         self._url(request.path),
                         headers=self._headers(len(body)),
                         stream=body,
-                        extensions={"timeout": extensions, "vavasms.pool": pool, **self._gate.extensions},
+                        extensions={
+                            "timeout": steps,
+                            "vavasms.deadline": deadline,
+                            "vavasms.pool": pool,
+                            **self._gate.extensions,
+                        },
                     ),
                     stream=True,
                     # Asked for nothing, httpx looks for a user in the URL at each request.
@@ -209,6 +212,16 @@ class HttpTransport:
         except Exception as error:  # noqa: BLE001  httpx's types do not cover what leaks: raw ssl.SSLError for one
             body.revoke()
             return _problem(error, asked=body.asked or self._blind)
+        # Its time is up.
+        body.revoke()
+        return Problem(name=deadline.error_name, asked=body.asked or self._blind)
+
+    def _is_quiet(self, pool: Any) -> bool:
+        """Return whether a pool is fit for another request: nothing beyond the reply was received."""
+        if isinstance(pool, httpx.AsyncHTTPTransport):
+            return is_quiet(pool)
+        # Of one that somebody gave nothing is known.
+        return pool is self._custom or bool(pool.is_quiet)
 
     async def _close_pool(self, pool: httpx.AsyncBaseTransport) -> None:
         if pool is not self._custom:
@@ -310,12 +323,26 @@ def _proxy(proxy: str | None) -> httpx.Proxy | None:
 def _pool_factory(options: dict[str, Any]) -> Callable[[], httpx.AsyncBaseTransport]:
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY)
 
-    def make() -> httpx.AsyncBaseTransport:
+    def make() -> httpx.AsyncHTTPTransport:
         transport = httpx.AsyncHTTPTransport(limits=limits, **options)
         join_writes(transport)
         return transport
 
-    return make
+    if options["proxy"] is not None:
+        return make
+
+    def connect() -> httpx.AsyncBaseTransport:
+        # With the first request: a client that sends nothing does not wait for what carries it.
+        from vavasms.transport.connection import HttpConnection
+
+        return HttpConnection(options["verify"], make)
+
+    return connect
+
+
+def _is_followed(pool: Any) -> bool:
+    """Return whether a pool that is not quiet holds more than line ends behind the reply."""
+    return is_followed(pool) if isinstance(pool, httpx.AsyncHTTPTransport) else bool(pool.is_followed)
 
 
 def _shared_factory(transport: httpx.AsyncBaseTransport) -> Callable[[], httpx.AsyncBaseTransport]:

@@ -14,6 +14,10 @@ import anyio
 
 from vavasms.i18n import gettext_noop as N_
 
+#: Seconds an idle connection is kept. Apache and httpx both say 5: reusing a connection at the very
+#: instant the server closes it makes an unknown outcome, 2 never did.
+KEEPALIVE_EXPIRY = 2.0
+
 PoolT = TypeVar("PoolT")
 
 

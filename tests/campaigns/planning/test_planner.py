@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tests.campaigns.staging import phones
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
-from vavasms.campaigns.planning.loader import Listing, plan_listing
+from vavasms.campaigns.planning.lists import Listing
+from vavasms.campaigns.planning.loader import plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan, dump_plan
 from vavasms.campaigns.planning.planner import EMPTY_MESSAGE, LOAD, MESSAGE_TOO_LONG, OPEN_TEXTS, Planner
 from vavasms.campaigns.planning.template import parse_template

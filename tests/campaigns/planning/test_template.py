@@ -207,3 +207,49 @@ def test_a_column_that_was_misread_names_its_encoding(encoding: str) -> None:
         parse_template("Bonjour {prénom}").bind(["tel", column])
     expected = f"some letters seem misread ({column}), try encoding={encoding} (`--encoding {encoding}`)."
     assert expected in str(caught.value)
+
+
+# --- a text that is shown or not ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "text"),
+    [
+        (("oui", "oui"), "Bonjour.Votre colis est en retard.Merci !"),
+        (("", "x"), "Bonjour.Merci !"),
+        (("NULL", " "), "Bonjour.Il reste"),
+    ],
+)
+def test_a_text_is_shown_where_its_column_holds_anything(cells: tuple[str, str], text: str) -> None:
+    bound = parse_template("Bonjour.{retard? Votre colis est en retard.}{paye?Merci !|Il reste}").bind(
+        ("retard", "paye")
+    )
+    assert bound.render(cells) == text
+    # It is meant to be empty: nobody is told that the cell is.
+    assert bound.missing(cells) == ()
+
+
+def test_an_optional_text_is_folded_like_the_rest_and_makes_no_plain_text() -> None:
+    template = parse_template("{retard?Très en retard, hélas}")
+    assert not template.is_plain
+    assert template.bind(("retard",), fold=True).render(("x",)) == fold_to_gsm7("Très en retard, hélas")
+
+
+@pytest.mark.parametrize(
+    ("message", "names", "text"),
+    [
+        ("{Payé?}", ("Payé?",), "oui"),
+        ("{Payé?|non}", ("Payé?",), "oui"),
+        ("{Payé ?  }", ("Payé ?",), "oui"),
+        ("{paye?d'accord ? oui}", ("paye",), "d'accord ? oui"),
+    ],
+)
+def test_a_column_may_end_in_a_question_mark(message: str, names: tuple[str, ...], text: str) -> None:
+    assert parse_template(message).bind(names).render(("oui",)) == text
+
+
+def test_the_column_of_an_optional_text_must_be_there() -> None:
+    with pytest.raises(InvalidMessageError, match="has no column retard"):
+        parse_template("{retard?x}").bind(("nom",))
+    with pytest.raises(InvalidMessageError, match="name no column"):
+        parse_template("{ ?x}")

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from attrs import evolve
 from filelock import FileLock
+from python_calamine import CalamineWorkbook
 
 from vavasms import AsyncVavaSMS
 from vavasms.campaigns.policy import Policy, dump_policy
@@ -39,7 +42,9 @@ FIRST = 2250700000100
 KEYS = "id state recipients queued sending accepted rejected not_sent unknown batches reason"
 LOST = "OutcomeUnknownError: \x1b[31mThe request left."
 LOT = BatchRecord(lot_id="=LOT-1", message_ids=("SM-0", "SM-1"))
-DELIVERED = Delivery(message_id="SM-1", status=DeliveryStatus.DELIVERED, raw_status="delivered", at=1.0)
+DELIVERED = Delivery(
+    message_id="SM-1", status=DeliveryStatus.DELIVERED, raw_status="delivered", at=1.0, prefix="22507"
+)
 
 
 async def _claim(ledger: SqliteLedger, no: int, campaign_id: str = ID) -> Claim:
@@ -139,6 +144,75 @@ def test_status_as_json_has_the_contracts_keys(inside: Run) -> None:
     assert set(KEYS.split()) <= set(value)
     counts = {"recipients": 8, "queued": 2, "sending": 0, "accepted": 2, "rejected": 1, "unknown": 3}
     assert value | counts | {"id": ID, "state": "running", "batches": 5, "reason": None} == value
+
+
+def test_status_shows_delivery_by_prefix(inside: Run) -> None:
+    shown = call(inside, "status", ID)
+    assert ["2", "1", "0", "1", "+22507,", "Orange's", "prefix"] in [
+        line.split() for line in shown.splitlines()
+    ]
+    value = json.loads(call(inside, "status", ID, "--json"))["delivery"]
+    line = {
+        "prefix": "22507",
+        "owner": "Orange",
+        "accepted": 2,
+        "delivered": 1,
+        "undelivered": 0,
+        "pending": 1,
+    }
+    assert value == {"tracking": None, "prefixes": [line]}
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("final", "All delivery reports are final."),
+        ("expired", "72 hours are over."),
+        ("unavailable", "the gateway has no such call at VAVASMS_STATUS_PATH."),
+    ],
+)
+def test_status_says_why_nobody_asks_for_delivery_reports(inside: Run, reason: str, words: str) -> None:
+    async def end() -> None:
+        async with await SqliteLedger.open(LEDGER) as ledger:
+            await ledger.end_tracking(ID, reason)
+
+    anyio.run(end)
+    assert words in " ".join(inside("campaign", "status", ID).stdout.split())
+    assert json.loads(call(inside, "status", ID, "--json"))["delivery"]["tracking"] == reason
+
+
+def test_status_names_a_prefix_abroad_and_what_has_none(inside: Run) -> None:
+    async def keep() -> None:
+        async with await SqliteLedger.open(LEDGER) as ledger:
+            values = {"account": "ops", "sender_id": "ACME", "message": "B", "created_at": 1.75e9}
+            await ledger.create(NewCampaign(id="abroad", **values))  # type: ignore[arg-type]
+            batch = NewBatch(number=0, message="B", segments=1, recipients=(Msisdn("22890000001"),))
+            await ledger.load("abroad", [batch])
+            await ledger.finish_loading("abroad", plan="{}", plan_hash="abroad")
+            await ledger.start("abroad")
+            record = BatchRecord(message_ids=("SM-1", "SM-2"))
+            await ledger.settle(await _claim(ledger, 0, "abroad"), BatchEvent.ACCEPT, record)
+            await ledger.record_deliveries("abroad", [evolve(DELIVERED, prefix="")])
+
+    anyio.run(keep)
+    shown = inside("campaign", "status", "abroad").stdout
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert "1 0 0 1 +22890" in lines
+    assert any(line.startswith("0 1 0 0 not told apart: the gateway gave") for line in lines)
+    owners = [
+        each["owner"]
+        for each in json.loads(call(inside, "status", "abroad", "--json"))["delivery"]["prefixes"]
+    ]
+    assert owners == [None, None]
+
+
+def test_status_of_a_campaign_without_an_accepted_message_has_no_delivery(inside: Run) -> None:
+    async def create() -> None:
+        async with await SqliteLedger.open(LEDGER) as ledger:
+            await _create(ledger, "fresh", 1)
+
+    anyio.run(create)
+    assert "prefix" not in call(inside, "status", "fresh")
 
 
 def test_list_has_a_line_a_campaign(inside: Run) -> None:
@@ -301,10 +375,14 @@ def test_report_as_json_has_a_line_a_recipient(inside: Run) -> None:
     assert lines[1] == {
         "recipient": "2250700000101",
         "outcome": "accepted",
+        "error": None,
         "message_id": "SM-1",
         "lot_id": "=LOT-1",
-        "error": None,
+        "sent_at": "2025-06-15T15:06:40+00:00",
         "delivery": "delivered",
+        "delivered_at": "1970-01-01T00:00:01+00:00",
+        "segments": 2,
+        "cost": 24,
     }
     assert [line["outcome"] for line in lines] == [
         *["accepted"] * 2,
@@ -316,18 +394,87 @@ def test_report_as_json_has_a_line_a_recipient(inside: Run) -> None:
 
 
 def test_report_as_csv_holds_digits_and_no_formula(inside: Run) -> None:
-    shown = call(inside, "report", ID, "--format", "csv")
-    head, *rows = csv.reader(io.StringIO(shown))
-    assert head[:5] == ["recipient", "outcome", "message_id", "lot_id", "error"]
+    finished = inside("campaign", "report", ID, "--format", "csv")
+    assert "\x1b" not in finished.stdout
+    head, *rows = csv.reader(io.StringIO(finished.stdout))
+    assert head[:5] == ["recipient", "outcome", "error", "message_id", "lot_id"]
     assert [row[0] for row in rows] == [str(FIRST + each) for each in range(8)]
-    assert rows[0][3] == "'=LOT-1"
-    assert "[31m" in rows[3][4]
+    assert rows[0][4] == "'=LOT-1"
+    assert "[31m" in rows[3][2]
 
 
 def test_report_as_text_ends_with_the_counts(inside: Run) -> None:
     lines = call(inside, "report", ID).splitlines()
     assert lines[1].split() == ["+2250700000101", "accepted", "SM-1", "delivered"]
     assert lines[-1] == "8 recipients: 2 accepted, 1 rejected, 0 not sent, 3 unknown, 2 waiting."
+
+
+def test_report_as_a_spreadsheet_is_written_to_a_file_for_its_owner(inside: Run) -> None:
+    path = Path("report.xlsx")
+    shown = call(inside, "report", ID, "--format", "xlsx", "--output", str(path))
+    assert shown == "The report is in report.xlsx.\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    rows = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
+    assert [row[0] for row in rows] == ["recipient", *(str(FIRST + each) for each in range(8))]
+    assert rows[1][4] == "'=LOT-1"
+
+
+def test_report_goes_to_a_file_as_it_goes_to_standard_output(inside: Run) -> None:
+    for form in (("csv",), ("csv", "--excel"), ("json",), ("text",)):
+        path = Path("-".join(form))
+        printed = inside("campaign", "report", ID, "--format", *form).stdout
+        said = call(inside, "report", ID, "--format", *form, "-o", str(path))
+        # The counts of the text are for whoever waits.
+        counts = printed.splitlines(keepends=True)[-1] if form == ("text",) else ""
+        assert path.read_text("utf-8") + counts == printed
+        assert said == f"{counts}The report is in {path}.\n"
+
+
+def test_report_as_a_page_has_the_figures_of_the_summary(inside: Run) -> None:
+    printed = inside("campaign", "report", ID, "--format", "html").stdout
+    assert printed.startswith("<!DOCTYPE html>")
+    call(inside, "report", ID, "--format", "html", "-o", "report.html")
+    assert Path("report.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    (line,) = call(inside, "report", ID, "--format", "json", "--summary").splitlines()
+    figures = json.loads(line)
+    for name in ("accepted", "unknown", "segments", "cost"):
+        assert f'<data value="{figures[name]}" data-figure="{name}">' in printed
+    assert str(FIRST)[:-2] not in printed + line
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--summary",), "--summary is for JSON only"),
+        (("--format", "csv", "--summary"), "--summary is for JSON only"),
+        (("--format", "html", "--excel"), "--excel is for CSV only"),
+    ],
+)
+def test_report_has_no_option_for_nothing(inside: Run, words: tuple[str, ...], sentence: str) -> None:
+    assert sentence in call(inside, "report", ID, *words, code=2)
+
+
+@pytest.mark.parametrize(("form", "extra"), [("html", "jinja2"), ("xlsx", "xlsxwriter")])
+def test_report_names_the_extra_that_it_needs(
+    inside: Run, form: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, extra, None)
+    said = call(inside, "report", ID, "--format", form, "-o", "x", code=2)
+    assert "needs its extra: pip install 'vavasms[" in said
+
+
+@pytest.mark.parametrize("path", ["there.csv", "nowhere/report.csv", "a\0b", "."])
+def test_report_writes_to_no_file_that_is_there_and_none_that_cannot_be(inside: Run, path: str) -> None:
+    Path("there.csv").write_text("mine")
+    said = call(inside, "report", ID, "--format", "csv", "--output", path, code=2)
+    assert "of --output cannot be written" in said
+    assert Path("there.csv").read_text() == "mine"
+    assert not list(Path().glob("*.part"))
+
+
+def test_a_report_that_fails_leaves_no_file(inside: Run) -> None:
+    call(inside, "report", "nobody", "--format", "xlsx", "--output", "report.xlsx", code=2)
+    assert not list(Path().glob("report*"))
 
 
 def test_report_has_no_other_format(inside: Run) -> None:
@@ -467,6 +614,21 @@ def test_track_tells_at_its_deadline_what_is_not_final(inside: Run, account: Map
     assert "To ask again: vavasms campaign track pends\n" in shown
     value = json.loads(call(inside, "track", "pends", "--for", "0", "--json"))
     assert (value["messages"], value["pending"], value["waiting"], value["error"]) == (1, 1, 1, None)
+
+
+def test_track_of_a_gateway_without_the_call_ends_at_once_and_is_kept(
+    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anyio.run(_send, account)
+    monkeypatch.setenv("VAVASMS_STATUS_PATH", "/v1/nowhere")
+    finished = inside("campaign", "track", "pends")
+    assert finished.returncode != 0
+    assert "HTTP 404" in finished.stderr
+    assert json.loads(call(inside, "status", "pends", "--json"))["delivery"]["tracking"] == "unavailable"
+    monkeypatch.delenv("VAVASMS_STATUS_PATH")
+    for seconds, expected in (("0", "unavailable"), ("1", None)):
+        call(inside, "track", "pends", "--for", seconds)
+        assert json.loads(call(inside, "status", "pends", "--json"))["delivery"]["tracking"] == expected
 
 
 def test_track_tells_the_last_failure(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from vavasms.cli.excel import write_line
 from vavasms.i18n import format_number, gettext, language_set, set_language
 from vavasms.ledger.kept import say_reason
 
@@ -107,11 +108,23 @@ def test_excel_gets_semicolons_a_mark_and_all_digits_of_a_number(inside: Run, le
     name = send(inside)
     plain = inside("campaign", "report", name, "--format", "csv").stdout
     excel = inside("campaign", "report", name, "--format", "csv", "--excel").stdout
-    assert excel.startswith("\ufeffrecipient;outcome;message_id;lot_id;error;delivery\n")
+    assert excel.startswith("\ufeffrecipient;outcome;error;message_id;lot_id;sent_at;delivery;")
     rows = list(csv.reader(io.StringIO(excel.removeprefix("\ufeff")), delimiter=";"))
     (_, *plain_rows) = csv.reader(io.StringIO(plain))
     # Else Excel makes 2,25E+12 of a number, and its digits are gone.
     assert rows[1:] == [[f'="{number}"', *cells] for number, *cells in plain_rows]
+
+
+@pytest.mark.parametrize(("cost", "written"), [("12.5", "12,5"), ("25", "25"), ("", ""), ("v1.5", "v1.5")])
+def test_excel_gets_a_comma_in_an_amount(cost: str, written: str) -> None:
+    # 12.5 would be the twelfth of May.
+    (cells,) = csv.reader([write_line(f"225070000,1.5,{cost}\n")], delimiter=";")
+    assert cells == ['="225070000"', "1.5", written]
+
+
+def test_excel_leaves_the_zeros_of_what_the_list_says() -> None:
+    (cells,) = csv.reader([write_line("225070000,00123,Awa,0,7\n", texts=3)], delimiter=";")
+    assert cells == ['="225070000"', '="00123"', "Awa", "0", "7"]
 
 
 @pytest.mark.parametrize("form", [(), ("--format", "json"), ("--format", "csv", "--json")])

@@ -127,11 +127,11 @@ def test_only_some_of_the_texts_may_need_ucs2(inside: Run) -> None:
 
 def test_the_command_to_run_is_printed_ready_to_be_copied(inside: Run) -> None:
     out = plan(
-        inside, "--rate", "50", "--window", "08:00-20:00", "--repair", "--ledger", "a b.db", message="C'est"
+        inside, "--rate", "50", "--hours", "08:00-20:00", "--repair", "--ledger", "a b.db", message="C'est"
     ).stdout
     found = out[out.index("  vavasms campaign run") :].replace("\\\n   ", "").split()
     assert found[:5] == ["vavasms", "campaign", "run", "contacts.csv", "--message"]
-    assert "--message 'C'\"'\"'est' --repair --rate 50 --window 08:00-20:00" in " ".join(found)
+    assert "--message 'C'\"'\"'est' --repair --rate 50 --hours 08:00-20:00" in " ".join(found)
     assert "--ledger 'a b.db' --plan " in " ".join(found)
 
 
@@ -164,8 +164,34 @@ def test_who_opted_out_is_left_out(inside: Run) -> None:
 
 
 def test_the_end_is_told_in_the_zone_of_the_window(inside: Run) -> None:
-    out = plan(inside, "--window", "08:00-20:00", "--tz", "Africa/Abidjan").stdout
+    out = plan(inside, "--hours", "08:00-20:00", "--tz", "Africa/Abidjan").stdout
     assert "(Africa/Abidjan), if it starts now" in out
+
+
+def test_hours_days_holidays_and_a_moment_move_the_end(inside: Run) -> None:
+    Path("feries.txt").write_text("# jours fériés\n12-25\n", encoding="utf-8")
+    for given in (
+        ["--hours", "marketing-ci"],
+        ["--days", "lun-sam"],
+        ["--holidays", "feries.txt"],
+        ["--at", "+48h"],
+    ):
+        out = plan(inside, *given).stdout
+        assert ("if it starts now" in out) is (given[0] != "--at")
+    # In two days: with its day, and in the command to run.
+    assert re.search(r"about \d\d:\d\d on \d{4}-\d\d-\d\d", out)
+    assert "--at +48h" in out
+
+
+def test_only_the_rows_that_hold_are_planned_and_the_command_says_so(inside: Run) -> None:
+    Path("contacts.csv").write_text(
+        "tel;ville\n0701000001;Bouaké\n0701000002;Man\n0701000003;Man\n", encoding="utf-8"
+    )
+    out = plan(inside, "--where", "ville=man", "--where", "tel!=0701000003").stdout
+    assert "2 other rows do not hold ville=man, tel!=0701000003: they are passed over." in out
+    assert "--where ville=man --where 'tel!=0701000003'" in " ".join(out.replace("\\\n", "").split())
+    found = json.loads(plan(inside, "--where", "ville=Man", "--json").stdout)
+    assert (found["recipients"], found["passed_over"], found["where"]) == (2, 1, ["ville=Man"])
 
 
 def test_an_end_that_never_comes_is_said_so_and_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,8 +227,14 @@ def test_the_list_may_come_from_standard_input(outside: Run) -> None:
     ("options", "said"),
     [
         (["--message", "Bonjour {inconnu}"], "inconnu"),
-        (["--message", "x", "--window", "8-20"], "08:00-20:00"),
-        (["--message", "x", "--tz", "Nowhere/At-All", "--window", "08:00-20:00"], "time zone"),
+        (["--message", "x", "--hours", "8-20"], "08:00-20:00"),
+        (["--message", "x", "--days", "monday"], "mon-sat"),
+        (["--message", "x", "--where", "ville"], "ville=Bouaké"),
+        (["--message", "x", "--where", "ville=Man"], "has no column ville"),
+        (["--message", "x", "--at", "2020-01-01T09:00"], "is over already"),
+        (["--message", "x", "--at", "demain"], "09:00 or +2h"),
+        (["--message", "x", "--holidays", "none.txt"], "'none.txt' of --holidays does not exist"),
+        (["--message", "x", "--tz", "Nowhere/At-All", "--hours", "08:00-20:00"], "time zone"),
         (["--message", "x", "--batch-size", "0"], "--batch-size must be"),
         (["--message", "x", "--rate", "0"], "--rate must be"),
         (["--message", "x", "--unit-price", "0"], "--unit-price must be an amount"),

@@ -8,7 +8,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time
 from decimal import Decimal
@@ -17,19 +17,23 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import anyio
 import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from vavasms.campaigns.policy import Policy, Window
+from vavasms.campaigns.policy import Policy, Window, load_policy
 from vavasms.cli import exit_codes
 from vavasms.cli import run as run_command
 from vavasms.cli.commands.campaign import run, status_view
+from vavasms.cli.commands.campaign.options import parse_share
 from vavasms.cli.commands.campaign.progress import Throughput, draw
 from vavasms.errors import AuthenticationError, NotSentError, Outcome, VavaSMSError
 from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.states import CampaignState
 from vavasms.sandbox import SandboxServer
+from vavasms.sandbox.delivery import DeliveryPlan
 
 Finished = subprocess.CompletedProcess[str]
 Run = Callable[..., Finished]
@@ -406,7 +410,9 @@ def test_a_window_that_is_closed_is_announced(capsys: pytest.CaptureFixture[str]
     hour = (datetime.now(UTC).hour + 6) % 24
     window = Window(time(hour), time((hour + 1) % 24), ZoneInfo("UTC"))
     run._announce(status(queued=10), Policy(window=window), as_json=False)
-    assert f"It waits for {hour:02}:00: the hours are {window.hours} (UTC)." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"Nothing leaves before {hour:02}:00" in out
+    assert "(UTC)." in out
     always = Window(time(hour), time((hour + 23) % 24), ZoneInfo("UTC"))
     run._announce(status(queued=10), Policy(window=always), as_json=False)
     assert "Sending to 10 of 10 recipients" in capsys.readouterr().out
@@ -452,3 +458,93 @@ def test_the_bar_says_what_is_left_and_what_it_cost(counts: dict[str, int], pace
     Console(file=screen, width=80).print(draw(status(segments=4, **counts), policy, pace))
     assert words in screen.getvalue()
     assert "50 XOF" in screen.getvalue()
+
+
+@pytest.fixture
+def delivering(server: SandboxServer) -> Iterator[None]:
+    """Make the sandbox deliver at once."""
+    before, server.gateway.delivery = server.gateway.delivery, DeliveryPlan(0.0, 0.0)
+    yield
+    server.gateway.delivery = before
+
+
+def test_with_track_it_stays_until_all_is_final(
+    inside: Run, contacts: Callable[..., str], delivering: None
+) -> None:
+    finished = send(inside, contacts(3), "--track")
+    assert finished.returncode == 0
+    assert "Ctrl-C ends that, and" in finished.stdout
+    assert "3  delivered" in finished.stdout
+    *_, end, delivery = events(send(inside, contacts(2), "--track", "--json"))
+    assert (end["event"], end["accepted"]) == ("end", 2)
+    assert (delivery["event"], delivery["delivered"], delivery["waiting"]) == ("delivery", 2, 0)
+
+
+def test_without_it_nothing_is_waited_for(inside: Run, contacts: Callable[..., str]) -> None:
+    finished = send(inside, contacts(3))
+    assert "delivery reports" not in finished.stdout + finished.stderr
+
+
+def test_with_track_a_gateway_without_the_call_is_one_sentence_and_no_failure(
+    inside: Run, contacts: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAVASMS_STATUS_PATH", "/v1/nowhere")
+    finished = send(inside, contacts(3), "--track")
+    assert finished.returncode == 0
+    assert "The gateway has no delivery status call at VAVASMS_STATUS_PATH" in finished.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_while_it_stays_harms_nothing(contacts: Callable[..., str], server: SandboxServer) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "vavasms",
+        "campaign",
+        "run",
+        contacts(2),
+        "--message",
+        "B",
+        "--yes",
+        "--track",
+    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+        for line in process.stdout:
+            if "Asking for delivery reports" in line:
+                break
+        # It says so at its first look.
+        assert process.stderr.readline().startswith("fate known")
+        process.send_signal(signal.SIGINT)
+        _out, shown = process.communicate(timeout=60)
+    assert process.returncode == 0, shown
+    assert "To ask again: vavasms campaign track" in shown
+    assert set(server.gateway.journal.counts().values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("80%", "0.8"), ("80 %", "0.8"), ("0.8", "0.8"), ("62.5%", "0.625")]
+)
+def test_a_share_is_a_percentage_or_a_fraction(text: str, share: str) -> None:
+    assert parse_share(text) == Decimal(share)
+
+
+@pytest.mark.parametrize("text", ["many", "80", "0", "-5%", "120%", "8%0", "nan"])
+def test_a_share_that_is_none_is_refused(inside: Run, contacts: Callable[..., str], text: str) -> None:
+    finished = send(inside, contacts(2), f"--min-delivery={text}")
+    assert finished.returncode == exit_codes.USAGE
+    assert "Nothing was sent" in finished.stderr or "nothing was sent" in finished.stderr
+
+
+def test_the_limits_of_delivery_are_kept_with_the_campaign(
+    inside: Run, contacts: Callable[..., str], ledger: Path
+) -> None:
+    send(inside, contacts(2), "--min-delivery", "80%", "--no-track")
+    (campaign,) = kept(inside)
+
+    async def read() -> Policy:
+        async with await SqliteLedger.open(ledger) as opened:
+            return load_policy((await opened.campaign(campaign["id"])).policy)
+
+    policy = anyio.run(read)
+    assert (policy.min_delivery, policy.track) == (Decimal("0.8"), False)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from attrs import define, field
 
 from vavasms.campaigns.planning.plan import Example
-from vavasms.campaigns.planning.template import BoundTemplate
+from vavasms.campaigns.planning.template import Texts
 from vavasms.numbers import Msisdn
 
 #: The second of two characters that one letter of UTF-8 becomes in cp1252 or Latin-1.
@@ -36,7 +36,7 @@ def count_example(known: Example | None, row: int, text: str, became: str | None
 class Observations:
     """What is seen of the recipients of one list whose texts have columns in them."""
 
-    template: BoundTemplate
+    template: Texts
     #: Cells that say `NULL` and the like, and count as empty.
     no_values: int = field(default=0, init=False)
     garbled: Example | None = field(default=None, init=False)

@@ -23,10 +23,27 @@ class Example:
 
 
 @frozen(kw_only=True)
-class CampaignPlan:
-    """A dry run. kept + duplicates + opted_out + refused = numbers, and `recipients` are the kept."""
+class Earlier:
+    """Who of a list was sent to already today, by one campaign or by single sends."""
 
-    #: Rows that hold anything, the header not counted.
+    #: None: by single sends.
+    campaign_id: str | None
+    #: Under what name; None of single sends, which may have had several.
+    sender_id: str | None
+    #: Whether its message is the very same, columns as they were written.
+    is_same_message: bool
+    #: Of the recipients of the plan; what is unknown counts, for it may have been sent.
+    count: int
+
+
+@frozen(kw_only=True)
+class CampaignPlan:
+    """A dry run; `recipients` are the kept.
+
+    kept + duplicates + opted_out + excluded + not_drawn + refused = numbers.
+    """
+
+    #: Rows that hold anything, the header and those that are passed over not counted.
     rows: int
     #: Numbers read: a cell may hold several, an empty one counts as one that is refused.
     numbers: int
@@ -81,6 +98,26 @@ class CampaignPlan:
     doubled: tuple[str, ...] = ()
     #: XOF on the account; None where it was not asked for.
     balance: Decimal | None = None
+    #: Conditions on the rows, and the rows that are passed over for not holding them.
+    where: tuple[str, ...] = ()
+    passed_over: int = 0
+    #: Who have the message of another campaign, or may have it, and are left out: its id is in `exclude`.
+    excluded: int = 0
+    exclude: tuple[str, ...] = ()
+    #: How many were to be drawn, of how many people, and by which seed; None where nobody asked for a sample.
+    sample: int | None = None
+    sampled_from: int | None = None
+    seed: int | None = None
+    not_drawn: int = 0
+    #: The campaign whose recipients these are, how many of them for which `RetryReason`, and how many more
+    #: are in an earlier retry of it; None and none of any other list.
+    retry_of: str | None = None
+    retries: Mapping[str, int] = field(factory=dict)
+    retried_before: int = 0
+    #: The columns whose cells are kept with each recipient, by their names in the list.
+    keep: tuple[str, ...] = ()
+    #: Who of the recipients was sent to already today.
+    earlier: tuple[Earlier, ...] = ()
     #: When it ends, in seconds since the epoch, if it starts now; None where nobody asked.
     ends_at: float | None = None
 
@@ -102,6 +139,8 @@ def dump_plan(plan: CampaignPlan) -> str:
     bare = evolve(
         plan,
         first_text="",
+        # They may name somebody.
+        where=(),
         repairs={reason: _drop_texts(example) for reason, example in plan.repairs.items()},
         refusals={reason: _drop_texts(example) for reason, example in plan.refusals.items()},
         strays=plan.strays and _drop_texts(plan.strays),

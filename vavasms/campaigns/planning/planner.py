@@ -11,7 +11,7 @@ from vavasms.campaigns.planning.contacts import ContactList, Fate, Judge, Verdic
 from vavasms.campaigns.planning.contacts.reader import TOO_MANY_CELLS
 from vavasms.campaigns.planning.observations import Observations, count_example
 from vavasms.campaigns.planning.plan import CampaignPlan, Example
-from vavasms.campaigns.planning.template import BoundTemplate
+from vavasms.campaigns.planning.template import Texts
 from vavasms.campaigns.planning.text_cost import (
     MODULUS,
     TextCost,
@@ -22,7 +22,7 @@ from vavasms.campaigns.planning.text_cost import (
     hash_text,
     measure_text,
 )
-from vavasms.ledger.models import NewBatch
+from vavasms.ledger.models import PREFIX_DIGITS, NewBatch
 from vavasms.numbers import Msisdn
 from vavasms.text.visible import is_visible
 
@@ -37,9 +37,6 @@ EMPTY_MESSAGE = "empty_message"
 #: Why a row is refused whose text no phone can join.
 MESSAGE_TOO_LONG = "message_too_long"
 
-_PREFIX = 5
-
-
 #: Row number, phone as written, cells: as `ContactList.chunks` gives them.
 _Row = tuple[int, str, tuple[str, ...]]
 #: Called with a row that is left out, and why.
@@ -53,12 +50,14 @@ class Planner:
     """The planner of one list: it takes the chunks in order, then tells the result."""
 
     judge: Judge
-    template: BoundTemplate
+    template: Texts
     batch_size: int
     #: Everybody gets one text.
     is_plain: bool
     #: None where nobody asks who is left out.
     on_left_out: OnLeftOut | None = None
+    #: The positions of the cells that are kept of each recipient.
+    keep: tuple[int, ...] = ()
     _observations: Observations = field(init=False)
     _left_out: list[tuple[_Row, str]] = field(factory=list, init=False, repr=False)
     _duplicates: list[tuple[_Row, Msisdn]] = field(factory=list, init=False, repr=False)
@@ -99,7 +98,7 @@ class Planner:
             if len(ready) * self.batch_size >= LOAD:
                 yield ready
                 ready = []
-        ready += [self._batch(text, group, group.recipients) for text, group in self._groups.items()]
+        ready += [self._batch(text, group) for text, group in self._groups.items()]
         self._groups.clear()
         yield ready
 
@@ -114,6 +113,8 @@ class Planner:
             repaired=self._fates[Fate.REPAIRED],
             duplicates=self._fates[Fate.DUPLICATE],
             opted_out=self._fates[Fate.OPTED_OUT],
+            excluded=self._fates[Fate.EXCLUDED],
+            not_drawn=self._fates[Fate.NOT_DRAWN],
             refused=self._fates[Fate.REFUSED],
             recipients=kept,
             requests=self._requests,
@@ -238,7 +239,8 @@ class Planner:
         if kept:
             text = self.template.render(())
             group = self._groups.get(text) or self._open(text, measure_text(text))
-            yield from self._address(text, group, [number for _, number, _ in kept])
+            cells = [self._pick(contact) for contact, _, _ in kept] if self.keep else ()
+            yield from self._address(text, group, [number for _, number, _ in kept], cells)
 
     def _personalise(self, kept: Iterable[_Kept], dropped: set[Msisdn]) -> Iterator[NewBatch]:
         """Address each one's text; whose text is of no use is refused, and put with the dropped."""
@@ -253,7 +255,7 @@ class Planner:
                 self._exemplify(contact, verdict)
             self._missing.update(self.template.missing(contact[2]))
             self._observations.see(contact[0], contact[2], number, text)
-            yield from self._address(text, group, (number,))
+            yield from self._address(text, group, (number,), (self._pick(contact),) if self.keep else ())
 
     def _find(self, text: str) -> TextGroup | str:
         """Find the group of a text, or why the text cannot be sent."""
@@ -276,20 +278,24 @@ class Planner:
         _count(self._refusals, reason, contact[0], contact[1], None)
         self._leave_out(contact, reason)
 
-    def _address(self, text: str, group: TextGroup, numbers: Sequence[Msisdn]) -> Iterator[NewBatch]:
+    def _address(
+        self, text: str, group: TextGroup, numbers: Sequence[Msisdn], kept: Sequence[tuple[str, ...]]
+    ) -> Iterator[NewBatch]:
         """Put numbers into the batch of their text, and yield each that is full."""
         if len(self._groups) > OPEN_TEXTS:
             oldest = next(iter(self._groups))
-            closed = self._groups.pop(oldest)
-            yield self._batch(oldest, closed, closed.recipients)
+            yield self._batch(oldest, self._groups.pop(oldest))
         self._account(group, numbers)
-        waiting = group.recipients
-        waiting += numbers
-        while len(waiting) >= self.batch_size:
-            yield self._batch(text, group, waiting[: self.batch_size])
-            del waiting[: self.batch_size]
-        if not waiting:
+        group.recipients += numbers
+        group.kept += kept
+        while len(group.recipients) >= self.batch_size:
+            yield self._batch(text, group)
+            del group.recipients[: self.batch_size], group.kept[: self.batch_size]
+        if not group.recipients:
             del self._groups[text]
+
+    def _pick(self, contact: _Row) -> tuple[str, ...]:
+        return tuple(contact[2][place] for place in self.keep)
 
     def _open(self, text: str, cost: TextCost) -> TextGroup:
         self._first_text = self._first_text or text
@@ -305,15 +311,20 @@ class Planner:
             self._ucs2 += count
             for character in cost.offending:
                 self._offending[character] += count
-        prefixes = [number[:_PREFIX] for number in numbers]
+        prefixes = [number[:PREFIX_DIGITS] for number in numbers]
         self._prefixes.update(prefixes)
         if not self._samples.keys() >= set(prefixes):
             self._samples.update(zip(prefixes, numbers, strict=True))
         self._sum += hash_recipients(group.hash, numbers)
 
-    def _batch(self, text: str, group: TextGroup, recipients: Sequence[Msisdn]) -> NewBatch:
+    def _batch(self, text: str, group: TextGroup) -> NewBatch:
+        """Return the next batch, of the first who wait for this text."""
         batch = NewBatch(
-            number=self._requests, message=text, segments=group.cost.segments, recipients=tuple(recipients)
+            number=self._requests,
+            message=text,
+            segments=group.cost.segments,
+            recipients=tuple(group.recipients[: self.batch_size]),
+            kept=tuple(group.kept[: self.batch_size]),
         )
         self._requests += 1
         return batch

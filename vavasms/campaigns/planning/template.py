@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from typing import Protocol
 
 from attrs import field, frozen
 
@@ -40,6 +41,12 @@ class Slot:
     name: str
     #: What stands there where the cell is empty; None where the template gives nothing.
     fallback: str | None
+    #: What stands there in place of a cell that is not empty; None: the cell itself.
+    shown: str | None = None
+
+
+#: Place among the parts, position among the cells, fallback, name, what is shown in place of the cell.
+_Slot = tuple[int, int, str | None, str, str | None]
 
 
 @frozen(kw_only=True)
@@ -71,16 +78,29 @@ class Template:
         """
         spell = fold_to_gsm7 if fold else str
         parts: list[str] = []
-        slots: list[tuple[int, int, str | None, str]] = []
+        slots: list[_Slot] = []
         for place, piece in enumerate(self.pieces):
             if isinstance(piece, Slot):
                 fallback = None if piece.fallback is None else spell(piece.fallback)
-                slots.append((place, _find(names, piece.name), fallback, piece.name))
+                shown = None if piece.shown is None else spell(piece.shown)
+                slots.append((place, _find(names, piece.name), fallback, piece.name, shown))
                 parts.append("")
             else:
                 parts.append(spell(piece))
         plain = None if slots else "".join(parts)
         return BoundTemplate(parts=tuple(parts), slots=tuple(slots), plain=plain, fold=fold)
+
+
+class Texts(Protocol):
+    """What a planner asks of a message, with the cells of a row: see `BoundTemplate`."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def render(self, cells: Sequence[str], /) -> str: ...
+    def used(self, cells: Sequence[str], /) -> tuple[str, ...]: ...
+    def filled(self, cells: Sequence[str], /) -> frozenset[str]: ...
+    def count_no_values(self, cells: Sequence[str], /) -> int: ...
+    def missing(self, cells: Sequence[str], /) -> tuple[str, ...]: ...
 
 
 @frozen(kw_only=True)
@@ -89,8 +109,7 @@ class BoundTemplate:
 
     #: Literal texts, and empty ones where cells go.
     _parts: tuple[str, ...] = field(repr=False)
-    #: Place among the parts, position among the cells, fallback, name.
-    _slots: tuple[tuple[int, int, str | None, str], ...] = field(repr=False)
+    _slots: tuple[_Slot, ...] = field(repr=False)
     #: The text of everybody; None where columns are used.
     _plain: str | None = field(repr=False)
     _fold: bool
@@ -106,14 +125,15 @@ class BoundTemplate:
             return self._plain
         parts = list(self._parts)
         width = len(cells)
-        for place, position, fallback, _name in self._slots:
-            parts[place] = (_clean(cells[position]) if position < width else "") or fallback or ""
+        for place, position, fallback, _name, shown in self._slots:
+            text = _clean(cells[position]) if position < width else ""
+            parts[place] = (text if shown is None or not text else shown) or fallback or ""
         text = "".join(parts)
         return fold_to_gsm7(text) if self._fold else text
 
     @property
     def _positions(self) -> Iterator[int]:
-        return (position for _place, position, _fallback, _name in self._slots)
+        return (position for _place, position, _fallback, _name, _shown in self._slots)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,7 +146,7 @@ class BoundTemplate:
 
     def filled(self, cells: Sequence[str]) -> frozenset[str]:
         """Return the names of the columns that hold anything in this row."""
-        return frozenset(name for _place, position, _fallback, name in self._slots if _read(cells, position))
+        return frozenset(slot[3] for slot in self._slots if _read(cells, slot[1]))
 
     def count_no_values(self, cells: Sequence[str]) -> int:
         """Count the cells, each once, that count as empty for what they say: `NULL`, `#N/A`."""
@@ -136,8 +156,8 @@ class BoundTemplate:
     def missing(self, cells: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the columns, each once, that are empty in this row and have no fallback."""
         empty: dict[int, str] = {}
-        for _place, position, fallback, name in self._slots:
-            if fallback is None and not _read(cells, position):
+        for _place, position, fallback, name, shown in self._slots:
+            if fallback is None and shown is None and not _read(cells, position):
                 empty.setdefault(position, name)
         return tuple(empty.values())
 
@@ -146,6 +166,7 @@ def parse_template(text: str) -> Template:
     """Parse a message: `{column}`, `{column|fallback}`, and `{{` or `}}` for the braces themselves.
 
     Names and fallbacks are trimmed. `{column|}` says that nothing is fine where the cell is empty.
+    `{column?text}` shows the text where the cell holds anything, `{column?text|other}` the other one else.
 
     Raises `InvalidMessageError` for a message that is empty or has braces that make no sense.
     """
@@ -199,7 +220,11 @@ def _cut(text: str) -> Iterator[str | Slot]:
 
 
 def _read_slot(inside: str, place: int) -> Slot:
-    name, bar, fallback = inside.partition("|")
+    head, bar, fallback = inside.partition("|")
+    # A column may be called `Paid?`.
+    name, mark, shown = head.partition("?")
+    if not shown.strip():
+        name, mark = head, ""
     if not name.strip():
         raise InvalidMessageError(
             _(
@@ -209,7 +234,11 @@ def _read_slot(inside: str, place: int) -> Slot:
             ),
             error_code="message.braces",
         )
-    return Slot(name=name.strip(), fallback=fallback.strip() if bar else None)
+    return Slot(
+        name=name.strip(),
+        fallback=fallback.strip() if bar else None,
+        shown=shown.strip() if mark else None,
+    )
 
 
 def _lone_brace(brace: str, place: int, following: str) -> InvalidMessageError:

@@ -40,6 +40,8 @@ class TextGroup:
     #: Has taken in the text: a copy of it takes a number.
     hash: blake2b
     recipients: list[Msisdn] = field(factory=list)
+    #: Of each of them the cells that are kept; empty where none are.
+    kept: list[tuple[str, ...]] = field(factory=list)
 
 
 def check_text(text: str) -> None:

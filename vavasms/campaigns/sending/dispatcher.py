@@ -159,12 +159,14 @@ class Dispatcher:
         self.sender.stopping.set()
 
     async def _wait_for_window(self) -> None:
-        """Wait for the hours in which sending is allowed, as long as the campaign runs."""
-        window, clock = self.sender.policy.window, self.sender.clock
-        while window is not None and not window.is_open(clock()) and not self._ended:
-            await self._pause(window.opens_at(clock()) - clock())
-            if not await self._is_running():
-                return
+        """Wait for the hours in which sending is allowed, as long as the campaign runs.
+
+        The ledger is not asked: `_watch_state` does that, whatever is waited for. The clock is, now and then:
+        it may be set meanwhile, and a machine that was asleep wakes late.
+        """
+        policy, clock = self.sender.policy, self.sender.clock
+        while not (policy.is_open(clock()) or self._ended):
+            await self._pause(policy.opens_at(clock()) - clock())
 
     async def _wait_for_more(self, due: float) -> bool:
         """Wait for a batch in flight, which may come back, or for one that is not due yet."""

@@ -119,7 +119,7 @@ class QueuedBatchSender:
     @property
     def is_open(self) -> bool:
         """Whether messages may leave at this hour."""
-        return self.policy.window is None or self.policy.window.is_open(self.clock())
+        return self.policy.is_open(self.clock())
 
     async def send(self, batch: QueuedBatch, answered: Callable[[], object] = lambda: None) -> SendResult:
         """Send a batch once; nothing is retried in here once it left.
@@ -174,7 +174,7 @@ class QueuedBatchSender:
         )
 
     async def _pause(self, seconds: float) -> None:
-        if seconds > 0 and not self.stopping.is_set():
+        if seconds > 0:
             with anyio.move_on_after(seconds):
                 await self.stopping.wait()
 
@@ -249,7 +249,7 @@ class QueuedBatchSender:
         # After the outcome: a ledger that fails here must not leave the batch as being sent.
         if isinstance(error, RateLimitedError):
             await self.ledger.hold(self.campaign.account, self._held_until, now=self.clock())
-        tired = error is not None and claim.attempt >= MAX_TURNS
+        tired = claim.attempt >= MAX_TURNS
         hopeless = error is not None and (error.halts or isinstance(error, InvalidInputError))
         stop = describe_error(error) if error is not None and (tired or hopeless) else None
         return SendResult(status=SendStatus.REQUEUED, error=error, stop=stop)

@@ -93,8 +93,8 @@ class Maintenance:
         # One of all workers is enough, save after a failure: what was lost then is not looked for yet.
         every = EVERY * (_ROUNDS_PER_WAKE - 1) if self._rounds > 1 else 0.0
         for campaign_id in self.running:
-            window = load_policy((await self.ledger.campaign(campaign_id)).policy).window
-            if window is None or window.is_open(self.clock()):
+            policy = load_policy((await self.ledger.campaign(campaign_id)).policy)
+            if policy.is_open(self.clock()):
                 await self.ledger.maintenance.wake_jobless(campaign_id, now=self.clock(), every=every)
             else:
                 # By the thousand they would be woken for one by one, and dropped.

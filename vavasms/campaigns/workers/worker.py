@@ -13,6 +13,7 @@ from secrets import token_hex
 import anyio
 from anyio.abc import TaskGroup
 
+from vavasms.campaigns.delivery_tracker import DeliveryTracker
 from vavasms.campaigns.sending.balance_floor import EVERY as READ_EVERY
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.campaign_sender import CampaignSender
@@ -46,10 +47,12 @@ OnCampaign = Callable[[CampaignStatus], object]
 class CampaignWorker:
     """A worker that sends batches of an account's running campaigns, beside any number on any host.
 
-    `client` is the `AsyncVavaSMS` that pays, with room for `concurrency` requests and one more; `ledger` is
+    `client` is the `AsyncVavaSMS` that pays, with room for `concurrency` requests and two more; `ledger` is
     opened with `PostgresLedger.open`. A campaign is handed over by `ledger.start`, once it is submitted.
     What is enqueued (`AsyncVavaSMS.enqueue`, `vavasms.enqueue` in SQL) it sends first. `on_campaign` is
     called when a campaign that this worker sent from runs no longer, `on_send` as `OutboxWorker` does.
+
+    One of all workers asks for the delivery reports of the account's campaigns: see `Policy.track`.
 
     Another worker's batches become unknown when `reap_after` seconds went by since their claim without an
     outcome: leave it longer than a call can take.
@@ -106,6 +109,7 @@ class CampaignWorker:
             await self._ledger.sends.serve(name)
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._maintain)
+                self._tasks.start_soon(self._make_tracker().run)
                 async with self._outbox.running():
                     await job_worker.run()
                 self._tasks.cancel_scope.cancel()
@@ -113,6 +117,9 @@ class CampaignWorker:
             with anyio.CancelScope(shield=True):
                 await self._drain()
                 await pool.close()
+
+    def _make_tracker(self) -> DeliveryTracker:
+        return DeliveryTracker(account=self._account, ledger=self._ledger, clock=self._maintenance.clock)
 
     def _find_rate(self) -> float | None:
         """Return the slowest rate of the campaigns that this worker sends; None where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 
 _PORTS = range(65536)
+_SHARE = re.compile(r"0?\.[0-9]{1,4}|0|1|1\.0", re.ASCII)
 
 
 def sandbox(
@@ -22,6 +24,15 @@ def sandbox(
         str | None, Parameter(metavar="URL", help=_("Where replies written in the inbox page are posted to."))
     ] = None,
     allow_remote_inbound: Annotated[bool, flag(_("Let that URL be on another machine."))] = False,
+    undelivered: Annotated[
+        tuple[str, ...],
+        Parameter(
+            metavar=_("PREFIX=SHARE"),
+            show_default=False,
+            negative=(),
+            help=_("The share of the numbers of a prefix that nothing reaches, such as 22507=0.4."),
+        ),
+    ] = (),
     as_json: JsonFlag = False,
 ) -> int:
     """Stand in for the gateway on this machine, until Ctrl-C."""
@@ -32,7 +43,28 @@ def sandbox(
     need_sandbox()
     from vavasms.cli.commands.sandbox_serve import serve
 
-    return serve(port, as_json=as_json, inbound_url=inbound_url, allow_remote=allow_remote_inbound)
+    return serve(
+        port,
+        as_json=as_json,
+        inbound_url=inbound_url,
+        allow_remote=allow_remote_inbound,
+        failing=dict(map(_read_share, undelivered)),
+    )
+
+
+def _read_share(text: str) -> tuple[str, float]:
+    """Read the share of a prefix, `22507=0.4`. Raises `InvalidInputError`."""
+    prefix, _equals, share = text.partition("=")
+    if prefix.isdecimal() and _SHARE.fullmatch(share):
+        return prefix, float(share)
+    raise InvalidInputError(
+        _(
+            "--undelivered takes a prefix and a share from 0 to 1, such as 22507=0.4, not {text}.",
+            text=repr(text),
+        ),
+        error_code="usage.value",
+        outcome=None,
+    )
 
 
 def need_sandbox() -> None:

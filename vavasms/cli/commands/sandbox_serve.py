@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 
 from rich.text import Text
 
@@ -25,12 +26,20 @@ _TEXT_SHOWN = 160
 CODE = "042317986"
 
 
-def serve(port: int, *, as_json: bool, inbound_url: str | None = None, allow_remote: bool = False) -> int:
+def serve(
+    port: int,
+    *,
+    as_json: bool,
+    inbound_url: str | None = None,
+    allow_remote: bool = False,
+    failing: Mapping[str, float] | None = None,
+) -> int:
     """Serve until Ctrl-C or SIGTERM, which are how a server ends: the exit code is 0."""
     stop = threading.Event()
     try:
         inbound = _inbound(inbound_url, allow_remote=allow_remote)
-        with stop_on_signal(stop), SandboxServer(Gateway(below=draw), port=port, inbound=inbound) as server:
+        gateway = Gateway(below=draw, failing=failing)
+        with stop_on_signal(stop), SandboxServer(gateway, port=port, inbound=inbound) as server:
             _introduce(server, as_json=as_json)
             _follow(server, stop, quiet=as_json)
     except SandboxError as error:

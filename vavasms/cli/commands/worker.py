@@ -126,9 +126,9 @@ async def _carry_campaigns(url: Secret, concurrency: int, printer: ProgressPrint
     from vavasms.campaigns.workers.worker import CampaignWorker
     from vavasms.ledger.postgres.ledger import PostgresLedger
 
-    # One place more, for the balance, and those of what is enqueued.
+    # Two places more, for the balance and for delivery reports, and those of what is enqueued.
     async with (
-        settings.make_async_client(max_connections=concurrency + 1 + SLOTS) as sms,
+        settings.make_async_client(max_connections=concurrency + 2 + SLOTS) as sms,
         await PostgresLedger.open(url.reveal()) as ledger,
     ):
         work = CampaignWorker(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from functools import cache, partial
 from itertools import chain, groupby
@@ -19,6 +19,7 @@ from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import ORPHAN_AFTER, RESEND_GRACE
 from vavasms.ledger.models import (
+    PREFIX_DIGITS,
     RESERVE_AHEAD,
     BatchRecord,
     Campaign,
@@ -58,11 +59,13 @@ from vavasms.ledger.rows import (
     read_batch,
     read_campaign,
     read_deliveries,
+    read_delivery_counts,
     read_opt_outs,
     read_queued,
     read_status,
 )
 from vavasms.ledger.states import BatchEvent, CampaignEvent
+from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 from vavasms.storage.group_commit import GroupCommit
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
@@ -349,6 +352,21 @@ class PostgresLedger(Ledger):
         values = {"after": after, "limit": limit}
         return await self._database.read(lambda c: _stored(c, campaign_id, "select_batches", values))
 
+    async def active_since(self, since: float) -> Sequence[Campaign]:
+        return await self._campaigns("select_active_since", since=since)
+
+    async def reached(self, campaign_id: str, *, since: float = 0.0) -> frozenset[int]:
+        return await self._phones(campaign_id, "select_reached", since=since)
+
+    async def addressed(self, campaign_id: str) -> frozenset[int]:
+        return await self._phones(campaign_id, "select_addressed")
+
+    async def recipients(self, campaign_id: str) -> frozenset[int]:
+        return await self._phones(campaign_id, "select_loaded")
+
+    async def retries(self, campaign_id: str) -> Sequence[Campaign]:
+        return await self._campaigns("select_retries", id=campaign_id)
+
     async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
         async def work(connection: Connection) -> None:
             campaign = await tx.hold(connection, campaign_id)
@@ -372,6 +390,35 @@ class PostgresLedger(Ledger):
         # PostgreSQL's texts hold no NUL, so nothing is known of such an id. A gateway may say anything.
         ids = [message_id for message_id in message_ids if "\0" not in message_id]
         return read_deliveries(await self._read(campaign_id, "select_deliveries", ids=ids))
+
+    async def delivery_counts(self, campaign_id: str) -> Mapping[tuple[str, DeliveryStatus], int]:
+        return read_delivery_counts(await self._read(campaign_id, "count_deliveries"))
+
+    async def accepted_by_prefix(self, campaign_id: str) -> Mapping[str, int]:
+        return dict(await self._read(campaign_id, "count_accepted_by_prefix", digits=PREFIX_DIGITS))
+
+    async def to_track(self, account: str, *, since: float) -> Sequence[str]:
+        values = {"account": account, "since": since}
+        return [key for (key,) in await self._database.call(SQL["select_to_track"], values)]
+
+    async def tracking(self, campaign_id: str) -> str | None:
+        ((reason,),) = await self._read(campaign_id, "select_tracking")
+        return None if reason is None else str(reason)
+
+    async def end_tracking(
+        self, campaign_id: str, reason: str | None, *, revision: int | None = None
+    ) -> None:
+        async def work(connection: Connection) -> None:
+            campaign = await tx.hold(connection, campaign_id)
+            await tx.execute(connection, campaign, "end_tracking", reason=reason, revision=revision)
+
+        await self._database.write(work)
+
+    async def expire_tracking(self, account: str, reason: str, *, before: float) -> int:
+        return await self._change("expire_tracking", {"account": account, "reason": reason, "before": before})
+
+    def tracking_turn(self, account: str) -> AbstractAsyncContextManager[bool]:
+        return self._database.session_lock(SQL["lock_tracking"], {"account": account})
 
     async def purge(self, campaign_id: str) -> None:
         """Forget numbers and texts: see `Ledger.purge`.
@@ -399,6 +446,12 @@ class PostgresLedger(Ledger):
 
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
         return await self._change("remove_opt_outs", {"phones": [int(recipient) for recipient in recipients]})
+
+    async def _campaigns(self, query: str, **values: Any) -> list[Campaign]:
+        return [read_campaign(row[1], row).public for row in await self._database.call(SQL[query], values)]
+
+    async def _phones(self, campaign_id: str, query: str, **values: Any) -> frozenset[int]:
+        return frozenset(chain.from_iterable(await self._read(campaign_id, query, **values)))
 
     async def _read(self, campaign_id: str, query: str, **values: Any) -> Rows:
         async def work(connection: Connection) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 
 from attrs import evolve
 
@@ -11,7 +12,7 @@ from vavasms.i18n import gettext as _
 from vavasms.ledger.models import NewBatch
 from vavasms.ledger.postgres import claims as tx
 from vavasms.ledger.postgres.claims import SQL
-from vavasms.ledger.rows import PURGE_ROWS, PURGE_STEPS, dump_record, load_record, still_going
+from vavasms.ledger.rows import PURGE_ROWS, PURGE_STEPS, dump_cells, dump_record, load_record, still_going
 from vavasms.ledger.states import CampaignEvent, CampaignState
 from vavasms.storage.postgres.connection import Connection, UniqueViolation
 from vavasms.storage.postgres.database import ask
@@ -32,6 +33,9 @@ async def copy_batches(connection: Connection, campaign_id: str, batches: Sequen
         for batch in batches:
             row = (campaign.seq, batch.number, batch.segments, len(batch.recipients), batch.message)
             await copy.write_row(row)
+    if any(batch.kept for batch in batches):
+        await _copy_kept(connection, campaign.seq, batches)
+        return
     async with cursor.copy(SQL["copy_recipients"].encode()) as copy:
         for batch in batches:
             # A number in the wire's form needs no quoting; by hand this takes a third of the time.
@@ -39,6 +43,14 @@ async def copy_batches(connection: Connection, campaign_id: str, batches: Sequen
             await copy.write(
                 "".join([f"{head}{position}\t{phone}\n" for position, phone in enumerate(batch.recipients)])
             )
+
+
+async def _copy_kept(connection: Connection, campaign: int, batches: Sequence[NewBatch]) -> None:
+    async with connection.cursor().copy(SQL["copy_kept_recipients"].encode()) as copy:
+        for batch in batches:
+            kept = map(dump_cells, batch.kept) if batch.kept else repeat(None, len(batch.recipients))
+            for position, (phone, cells) in enumerate(zip(batch.recipients, kept, strict=True)):
+                await copy.write_row((campaign, batch.number, position, int(phone), cells))
 
 
 async def finish_loading(

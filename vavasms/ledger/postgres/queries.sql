@@ -25,41 +25,52 @@ SELECT pg_advisory_xact_lock(1447122499, bucket) FROM (
 
 -- name: insert_campaign
 INSERT INTO vavasms.campaign
-    (id, state, account, sender_id, message, policy, created_at, max_segments, daily_cap)
+    (id, state, account, sender_id, message, policy, created_at, max_segments, daily_cap, retry_of)
 VALUES (%(id)s, 'loading', %(account)s, %(sender_id)s, %(message)s, %(policy)s, %(created_at)s,
-    %(max_segments)s, %(daily_cap)s)
+    %(max_segments)s, %(daily_cap)s, %(retry_of)s)
 
 -- name: select_campaign
 SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
-    revision, max_segments, daily_cap
+    revision, retry_of, max_segments, daily_cap
 FROM vavasms.campaign WHERE id = %(id)s
 
 -- name: select_campaigns
 SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
-    revision, max_segments, daily_cap
+    revision, retry_of, max_segments, daily_cap
 FROM vavasms.campaign ORDER BY created_at DESC, seq DESC
 
 -- name: select_same_plan
 -- What was cancelled before anything was claimed sent nothing a first time. Of one that is not over the text alone
--- must be the same, where both have a recipient: a list that was mended meanwhile makes another plan.
+-- must be the same, where both have a recipient: a list that was mended meanwhile makes another plan. A retry says the
+-- same to the same as the campaigns that it comes of; nobody is in two retries of one.
+WITH RECURSIVE line (id) AS (
+    SELECT retry_of FROM vavasms.campaign WHERE seq = %(campaign)s
+    UNION SELECT campaign.retry_of FROM vavasms.campaign JOIN line ON campaign.id = line.id
+)
 SELECT other.id FROM vavasms.campaign AS mine
 JOIN vavasms.campaign AS other ON other.account = mine.account AND other.seq <> mine.seq
 WHERE mine.seq = %(campaign)s AND ((
-    other.plan_hash = %(plan_hash)s AND other.state <> 'loading' AND (other.state <> 'cancelled' OR EXISTS (
+    other.plan_hash = %(plan_hash)s AND other.state <> 'loading'
+    AND other.id NOT IN (SELECT id FROM line WHERE id IS NOT NULL) AND (other.state <> 'cancelled' OR EXISTS (
         SELECT 1 FROM vavasms.batch WHERE batch.campaign = other.seq AND batch.sending_at IS NOT NULL
     ))
 ) OR (
-    other.state IN ('queued', 'running', 'paused') AND other.message = mine.message AND EXISTS (
+    (other.state IN ('queued', 'running', 'paused') AND other.message = mine.message
+        OR other.state <> 'loading' AND other.retry_of = mine.retry_of) AND EXISTS (
         SELECT 1 FROM vavasms.recipient
         JOIN vavasms.addressee ON addressee.phone = recipient.phone AND addressee.campaign = other.seq
         WHERE recipient.campaign = mine.seq
     )
+) OR (
+    -- Nobody knows any more who was in it.
+    other.retry_of = mine.retry_of AND other.message = ''
 ))
 ORDER BY other.plan_hash = %(plan_hash)s DESC, other.created_at, other.seq LIMIT 1
 
 -- name: move_campaign
 UPDATE vavasms.campaign SET state = %(state)s, reason = %(reason)s,
-    revision = revision + (%(state)s = 'running' AND state <> 'running')::INTEGER
+    revision = revision + (%(state)s = 'running' AND state <> 'running')::INTEGER,
+    tracked = CASE WHEN %(state)s = 'running' THEN NULL ELSE tracked END
 WHERE seq = %(campaign)s AND state = %(source)s
 
 -- name: set_policy
@@ -73,6 +84,9 @@ UPDATE vavasms.campaign SET plan = %(plan)s, plan_hash = %(plan_hash)s WHERE seq
 
 -- name: copy_recipients
 COPY vavasms.recipient (campaign, batch, position, phone) FROM STDIN
+
+-- name: copy_kept_recipients
+COPY vavasms.recipient (campaign, batch, position, phone, kept) FROM STDIN
 
 -- name: copy_batches
 COPY vavasms.batch (campaign, number, segments, size, message) FROM STDIN
@@ -277,31 +291,97 @@ WHERE campaign = %(campaign)s AND number = ANY(%(numbers)s::INTEGER[]) AND state
 RETURNING number
 
 -- name: select_batches
-SELECT number, state, segments, result, sending_at, balance_before, balance_after FROM vavasms.batch
+SELECT number, state, segments, result, sending_at, balance_before, balance_after, message, unknown_attempts FROM vavasms.batch
 WHERE campaign = %(campaign)s AND number > %(after)s ORDER BY number LIMIT %(limit)s
 
 -- name: select_unknown
-SELECT number, state, segments, result, sending_at, balance_before, balance_after FROM vavasms.batch
+SELECT number, state, segments, result, sending_at, balance_before, balance_after, message, unknown_attempts FROM vavasms.batch
 WHERE campaign = %(campaign)s AND state = 'unknown' ORDER BY number
 
 -- name: select_recipients
-SELECT batch, phone, exclusion FROM vavasms.recipient
+SELECT batch, phone, exclusion, kept FROM vavasms.recipient
 WHERE campaign = %(campaign)s AND batch = ANY(%(numbers)s::INTEGER[]) ORDER BY batch, position
 
+-- name: select_active_since
+SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
+    revision, retry_of, max_segments, daily_cap
+FROM vavasms.campaign WHERE message <> '' AND EXISTS (
+    SELECT 1 FROM vavasms.batch WHERE batch.campaign = campaign.seq AND batch.sending_at >= %(since)s
+) ORDER BY created_at, seq
+
+-- name: select_reached
+SELECT phone FROM vavasms.batch
+JOIN vavasms.recipient ON recipient.campaign = batch.campaign AND recipient.batch = batch.number
+WHERE batch.campaign = %(campaign)s AND sending_at >= %(since)s AND exclusion IS NULL
+    AND (state IN ('sending', 'accepted', 'unknown') OR unknown_attempts > 0)
+
+-- name: select_addressed
+-- What is queued is still to be sent, or may have been before.
+SELECT phone FROM vavasms.batch
+JOIN vavasms.recipient ON recipient.campaign = batch.campaign AND recipient.batch = batch.number
+WHERE batch.campaign = %(campaign)s AND exclusion IS NULL AND state IN ('queued', 'sending', 'accepted', 'unknown')
+
+-- name: select_retries
+SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
+    revision, retry_of, max_segments, daily_cap
+FROM vavasms.campaign WHERE retry_of = %(id)s AND plan_hash <> '' ORDER BY created_at, seq
+
+-- name: select_loaded
+SELECT phone FROM vavasms.recipient WHERE campaign = %(campaign)s
+
 -- name: record_delivery
-INSERT INTO vavasms.delivery AS delivery (campaign, message_id, status, raw_status, at)
-VALUES (%(campaign)s, %(message_id)s, %(status)s, %(raw_status)s, %(at)s)
+INSERT INTO vavasms.delivery AS delivery (campaign, message_id, status, raw_status, at, prefix)
+VALUES (%(campaign)s, %(message_id)s, %(status)s, %(raw_status)s, %(at)s, %(prefix)s)
 ON CONFLICT (campaign, message_id) DO UPDATE SET
-    status = excluded.status, raw_status = excluded.raw_status, at = excluded.at
+    status = excluded.status, raw_status = excluded.raw_status, at = excluded.at, prefix = excluded.prefix
 WHERE excluded.at >= delivery.at
 
 -- name: select_deliveries
-SELECT message_id, status, raw_status, at FROM vavasms.delivery
+SELECT message_id, status, raw_status, at, prefix FROM vavasms.delivery
 WHERE campaign = %(campaign)s AND message_id = ANY(%(ids)s::TEXT[])
 
 -- name: select_results
 SELECT number, result FROM vavasms.batch
 WHERE campaign = %(campaign)s AND number > %(after)s ORDER BY number LIMIT %(limit)s
+
+-- name: count_deliveries
+SELECT prefix, status, count(*) FROM vavasms.delivery WHERE campaign = %(campaign)s GROUP BY prefix, status
+
+-- name: count_accepted_by_prefix
+SELECT left(recipient.phone::TEXT, %(digits)s) AS prefix, count(*) FROM vavasms.batch AS batch
+JOIN vavasms.recipient AS recipient ON recipient.campaign = batch.campaign AND recipient.batch = batch.number
+WHERE batch.campaign = %(campaign)s AND batch.state = 'accepted' AND recipient.exclusion IS NULL
+GROUP BY prefix ORDER BY prefix
+
+-- name: select_tracking
+SELECT tracked FROM vavasms.campaign WHERE seq = %(campaign)s
+
+-- name: select_to_track
+-- What was purged has no text any more, and no ids.
+SELECT id FROM vavasms.campaign AS campaign
+WHERE account = %(account)s AND tracked IS NULL AND state <> 'loading' AND message <> '' AND EXISTS (
+    SELECT 1 FROM vavasms.batch AS batch
+    WHERE batch.campaign = campaign.seq AND batch.state = 'accepted' AND batch.sending_at >= %(since)s
+)
+ORDER BY created_at, seq
+
+-- name: lock_tracking
+-- Of a session, not of a transaction: it ends with its connection, and that with whoever is killed.
+SELECT pg_try_advisory_lock(1447122505, hashtext(%(account)s))
+
+-- name: end_tracking
+UPDATE vavasms.campaign SET tracked = %(reason)s
+WHERE seq = %(campaign)s AND revision = coalesce(%(revision)s::INTEGER, revision)
+
+-- name: expire_tracking
+-- Once each: whoever looks for what is to be asked after need not go over an old campaign's batches again.
+UPDATE vavasms.campaign AS campaign SET tracked = %(reason)s
+WHERE account = %(account)s AND tracked IS NULL AND state <> 'loading' AND EXISTS (
+    SELECT 1 FROM vavasms.batch AS batch WHERE batch.campaign = campaign.seq AND batch.state = 'accepted'
+) AND NOT EXISTS (
+    SELECT 1 FROM vavasms.batch AS batch
+    WHERE batch.campaign = campaign.seq AND batch.state = 'accepted' AND batch.sending_at >= %(before)s
+)
 
 -- name: purge_batches
 UPDATE vavasms.batch SET message = '', result = kept.result

@@ -10,7 +10,7 @@ from math import inf
 from secrets import token_hex
 from typing import Any, NamedTuple
 
-from vavasms.ledger.leases import ORPHAN_AFTER, RESEND_GRACE
+from vavasms.ledger.leases import ORPHAN_AFTER
 from vavasms.ledger.models import LONGEST_DELAY, BatchRecord
 from vavasms.ledger.rows import DIED, dump_record
 from vavasms.ledger.send_record import SendRecord
@@ -24,8 +24,10 @@ from vavasms.ledger.send_rows import (
     grant,
     grant_row,
     new_values,
+    read_reached,
     read_send,
     resolve_values,
+    told_values,
 )
 from vavasms.ledger.sends import NewSend, SendClaim, SendStore
 from vavasms.ledger.states import BatchEvent, BatchState
@@ -137,14 +139,15 @@ class PostgresSends(SendStore):
         values = {"account": account, "states": names, "since": since, "limit": limit}
         return [read_send(row).public for row in await self._database.call(SQL["select_sends"], values)]
 
+    async def reached(self, since: float) -> frozenset[int]:
+        return read_reached(await self._database.call(SQL["select_reached"], {"since": since}))
+
     async def resolve(
         self, account: str, key: str, *, sent: bool, again: bool, note: str, now: float
     ) -> SendRecord:
         async def work(connection: Connection) -> SendRecord:
             row = await _lock_reaped(connection, account, key, now)
-            # Whoever is taken for dead may live, and still send; what was settled as unknown nobody sends.
-            may_live = row is not None and row.error == DIED.error
-            sent_before = now - RESEND_GRACE if may_live else inf
+            sent_before = inf if row is None else row.decidable_before(now)
             values = resolve_values(
                 row, key, sent=sent, again=again, note=note, now=now, sent_before=sent_before
             )
@@ -166,8 +169,8 @@ class PostgresSends(SendStore):
         values = {"account": account, "before": before, "limit": limit}
         return [read_send(row).public for row in await self._database.call(SQL["select_untold"], values)]
 
-    async def note_told(self, account: str, keys: Collection[str]) -> None:
-        await self._database.call(SQL["note_told"], {"account": account, "keys": list(keys)})
+    async def note_told(self, record: SendRecord) -> None:
+        await self._database.call(SQL["note_told"], told_values(record))
 
     async def purge(self, *, account: str | None, before: float, limit: int, since: float = 0.0) -> int:
         values = {"account": account, "since": since, "before": before, "limit": limit}
@@ -253,7 +256,7 @@ async def _look(connection: Connection, query: str, account: str, key: str) -> S
 async def _lock_reaped(connection: Connection, account: str, key: str, now: float) -> SendRow | None:
     """Lock a send; what was claimed longer ago than a call can take is unknown from now on."""
     row = await _look(connection, "lock_send", account, key)
-    if row is None or row.state is not BatchState.SENDING or (row.sent_at or 0.0) >= now - ORPHAN_AFTER:
+    if row is None or not row.is_overdue(now):
         return row
     values: dict[str, Any] = {"account": account, "key": key, "token": row.token, "now": now}
     await change(connection, SQL["orphan_send"], {**values, "result": dump_record(DIED)})

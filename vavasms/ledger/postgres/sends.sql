@@ -95,13 +95,19 @@ SELECT {columns} FROM vavasms.send
 WHERE account = coalesce(%(account)s::TEXT, account) AND created_at >= %(since)s AND state = ANY(%(states)s::TEXT[])
 ORDER BY created_at DESC, seq DESC LIMIT %(limit)s
 
+-- name: select_reached
+-- By three indexes.
+SELECT recipients FROM vavasms.send
+WHERE (created_at >= %(since)s OR settled_at >= %(since)s OR state = 'sending') AND sending_at >= %(since)s
+    AND state IN ('sending', 'accepted', 'unknown')
+
 -- name: select_untold
 SELECT {columns} FROM vavasms.send
 WHERE account = %(account)s AND enqueued AND NOT told AND settled_at < %(before)s ORDER BY seq LIMIT %(limit)s
 
 -- name: note_told
 UPDATE vavasms.send SET told = TRUE
-WHERE account = %(account)s AND key = ANY(%(keys)s::TEXT[]) AND settled_at IS NOT NULL
+WHERE account = %(account)s AND key = %(key)s AND state = %(state)s AND settled_at = %(settled_at)s
 
 -- name: purge_sends
 DELETE FROM vavasms.send WHERE seq IN (

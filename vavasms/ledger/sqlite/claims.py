@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from sqlite3 import Connection
 from typing import Any
@@ -18,6 +19,7 @@ from vavasms.ledger.rows import (
     CampaignRow,
     Intent,
     Settlement,
+    dump_cells,
     dump_record,
     read_campaign,
     still_going,
@@ -72,14 +74,13 @@ def reopen(connection: Connection, campaign: CampaignRow, batches: int) -> None:
 
 def insert(connection: Connection, campaign: CampaignRow, batch: NewBatch) -> None:
     """Add a batch of a new campaign."""
-    # A number in the wire's form is JSON as it stands.
-    execute(
-        connection,
-        campaign,
-        "insert_recipients",
-        number=batch.number,
-        phones=f"[{','.join(batch.recipients)}]",
-    )
+    if batch.kept:
+        rows = json.dumps(list(zip(map(int, batch.recipients), map(dump_cells, batch.kept), strict=True)))
+        execute(connection, campaign, "insert_kept_recipients", number=batch.number, rows=rows)
+    else:
+        # A number in the wire's form is JSON as it stands.
+        phones = f"[{','.join(batch.recipients)}]"
+        execute(connection, campaign, "insert_recipients", number=batch.number, phones=phones)
     row = {
         "number": batch.number,
         "segments": batch.segments,

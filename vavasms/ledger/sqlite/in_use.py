@@ -49,6 +49,10 @@ async def use_file(database: Database, handle: FileHandle) -> AsyncIterator[None
             if not await unmark(database):
                 raise _too_busy(path)
             identity = await database.read(read_identity)
+        elif not await database.checkpoint("FULL"):
+            # Where the one before died as it took its mark off, the file is a generation behind its log: with
+            # one more the log would pass for another file's.
+            raise _too_busy(path)
         new = identity.follow(inode=handle.inode)
         # A crash at any instant leaves a file that is one of those beside it.
         await run_sync(write_beside, path, new, identity)
@@ -90,7 +94,7 @@ async def unmark(database: Database, *, wait: bool = True) -> bool:
 async def unmark_abandoned(database: Database, handle: FileHandle) -> None:
     """Take the mark of a runner that died off a file that is about to be closed.
 
-    The last to close it deletes the log. Beside a runner nothing is done.
+    The last to close it deletes the log, unless the mark is still there. Beside a runner nothing is done.
     """
     with suppress(VavaSMSError):
         if (await database.read(read_identity)).in_use:

@@ -21,6 +21,7 @@ from vavasms.errors import LedgerError
 from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import (
+    PREFIX_DIGITS,
     RESERVE_AHEAD,
     BatchRecord,
     Campaign,
@@ -43,7 +44,9 @@ from vavasms.ledger.rows import (
     dump_record,
     no_resending,
     read_batch,
+    read_campaign,
     read_deliveries,
+    read_delivery_counts,
     read_opt_outs,
     read_queued,
     read_status,
@@ -57,6 +60,7 @@ from vavasms.ledger.sqlite.in_use import examine, hold_refused, recover, unmark_
 from vavasms.ledger.sqlite.otp import SqliteOtp
 from vavasms.ledger.sqlite.sends import SqliteSends
 from vavasms.ledger.states import BatchEvent, CampaignEvent, CampaignState
+from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 from vavasms.storage.queries import load_migrations
 from vavasms.storage.sqlite.database import Database
@@ -160,9 +164,12 @@ class SqliteLedger(Ledger):
             return
         with CancelScope(shield=True):
             await self._sends.aclose()
-            if handle is not None:
-                await unmark_abandoned(self._database, handle)
-            await self._database.aclose()
+            try:
+                if handle is not None:
+                    await unmark_abandoned(self._database, handle)
+            finally:
+                # Without its log a file that is marked as in use is taken for one that lost it.
+                await self._database.aclose(keeps_log=lambda c: read_identity(c).in_use)
 
     async def create(self, campaign: NewCampaign) -> None:
         values = asdict(campaign)
@@ -367,6 +374,21 @@ class SqliteLedger(Ledger):
             lambda c, campaign: _batches(c, campaign, "select_batches", after=after, limit=limit),
         )
 
+    async def active_since(self, since: float) -> Sequence[Campaign]:
+        return await self._campaigns("select_active_since", since=since)
+
+    async def reached(self, campaign_id: str, *, since: float = 0.0) -> frozenset[int]:
+        return await self._phones(campaign_id, "select_reached", since=since)
+
+    async def addressed(self, campaign_id: str) -> frozenset[int]:
+        return await self._phones(campaign_id, "select_addressed")
+
+    async def recipients(self, campaign_id: str) -> frozenset[int]:
+        return await self._phones(campaign_id, "select_loaded")
+
+    async def retries(self, campaign_id: str) -> Sequence[Campaign]:
+        return await self._campaigns("select_retries", id=campaign_id)
+
     async def record_deliveries(self, campaign_id: str, deliveries: Collection[Delivery]) -> None:
         def work(connection: Connection, campaign: CampaignRow) -> None:
             for delivery in () if campaign.purged else deliveries:
@@ -381,6 +403,45 @@ class SqliteLedger(Ledger):
             campaign_id,
             lambda c, campaign: read_deliveries(tx.select(c, campaign, "select_deliveries", ids=ids)),
         )
+
+    async def delivery_counts(self, campaign_id: str) -> Mapping[tuple[str, DeliveryStatus], int]:
+        return await self._read(
+            campaign_id, lambda c, campaign: read_delivery_counts(tx.select(c, campaign, "count_deliveries"))
+        )
+
+    async def accepted_by_prefix(self, campaign_id: str) -> Mapping[str, int]:
+        return await self._read(
+            campaign_id,
+            lambda c, campaign: dict(
+                tx.select(c, campaign, "count_accepted_by_prefix", digits=PREFIX_DIGITS)
+            ),
+        )
+
+    async def to_track(self, account: str, *, since: float) -> Sequence[str]:
+        values = {"account": account, "since": since}
+        return await self._database.read(
+            lambda c: [key for (key,) in c.execute(SQL["select_to_track"], values).fetchall()]
+        )
+
+    async def tracking(self, campaign_id: str) -> str | None:
+        ((reason,),) = await self._read(
+            campaign_id, lambda c, campaign: tx.select(c, campaign, "select_tracking")
+        )
+        return None if reason is None else str(reason)
+
+    async def end_tracking(
+        self, campaign_id: str, reason: str | None, *, revision: int | None = None
+    ) -> None:
+        await self._change(campaign_id, "end_tracking", reason=reason, revision=revision)
+
+    async def expire_tracking(self, account: str, reason: str, *, before: float) -> int:
+        values = {"account": account, "reason": reason, "before": before}
+        return await self._database.write(lambda c: c.execute(SQL["expire_tracking"], values).rowcount)
+
+    @asynccontextmanager
+    async def tracking_turn(self, account: str) -> AsyncIterator[bool]:
+        del account
+        yield True
 
     async def purge(self, campaign_id: str) -> None:
         await self._write(campaign_id, tx.begin_purge)
@@ -411,6 +472,16 @@ class SqliteLedger(Ledger):
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
         rows = [{"phone": int(recipient)} for recipient in recipients]
         return await self._database.write(lambda c: c.executemany(SQL["remove_opt_out"], rows).rowcount)
+
+    async def _campaigns(self, query: str, **values: Any) -> list[Campaign]:
+        rows = await self._database.read(lambda c: c.execute(SQL[query], values).fetchall())
+        return [read_campaign(row[1], row).public for row in rows]
+
+    async def _phones(self, campaign_id: str, query: str, **values: Any) -> frozenset[int]:
+        return await self._read(
+            campaign_id,
+            lambda c, campaign: frozenset(chain.from_iterable(tx.select(c, campaign, query, **values))),
+        )
 
     async def _read(self, campaign_id: str, work: Callable[[Connection, CampaignRow], T]) -> T:
         return await self._database.read(lambda c: work(c, tx.find(c, campaign_id)))

@@ -1,10 +1,11 @@
 -- name: insert_campaign
-INSERT INTO campaign (id, state, account, sender_id, message, policy, created_at, max_segments, daily_cap)
-VALUES (:id, 'loading', :account, :sender_id, :message, :policy, :created_at, :max_segments, :daily_cap)
+INSERT INTO campaign
+    (id, state, account, sender_id, message, policy, created_at, max_segments, daily_cap, retry_of)
+VALUES (:id, 'loading', :account, :sender_id, :message, :policy, :created_at, :max_segments, :daily_cap, :retry_of)
 
 -- name: select_campaign
 SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
-    revision, max_segments, daily_cap
+    revision, retry_of, max_segments, daily_cap
 FROM campaign WHERE id = :id
 
 -- name: select_campaign_ids
@@ -12,25 +13,36 @@ SELECT id FROM campaign ORDER BY created_at DESC, seq DESC
 
 -- name: select_same_plan
 -- What was cancelled before anything was claimed sent nothing a first time. Of one that is not over the text alone
--- must be the same, where both have a recipient: a list that was mended meanwhile makes another plan.
+-- must be the same, where both have a recipient: a list that was mended meanwhile makes another plan. A retry says the
+-- same to the same as the campaigns that it comes of; nobody is in two retries of one.
+WITH RECURSIVE line (id) AS (
+    SELECT retry_of FROM campaign WHERE seq = :campaign
+    UNION SELECT campaign.retry_of FROM campaign JOIN line ON campaign.id = line.id
+)
 SELECT other.id FROM campaign AS mine
 JOIN campaign AS other ON other.account = mine.account AND other.seq <> mine.seq
 WHERE mine.seq = :campaign AND ((
-    other.plan_hash = :plan_hash AND other.state <> 'loading' AND (other.state <> 'cancelled' OR EXISTS (
+    other.plan_hash = :plan_hash AND other.state <> 'loading'
+    AND other.id NOT IN (SELECT id FROM line WHERE id IS NOT NULL) AND (other.state <> 'cancelled' OR EXISTS (
         SELECT 1 FROM batch WHERE batch.campaign = other.seq AND batch.sending_at IS NOT NULL
     ))
 ) OR (
-    other.state IN ('queued', 'running', 'paused') AND other.message = mine.message AND EXISTS (
+    (other.state IN ('queued', 'running', 'paused') AND other.message = mine.message
+        OR other.state <> 'loading' AND other.retry_of = mine.retry_of) AND EXISTS (
         SELECT 1 FROM recipient
         JOIN addressee ON addressee.phone = recipient.phone AND addressee.campaign = other.seq
         WHERE recipient.campaign = mine.seq
     )
+) OR (
+    -- Nobody knows any more who was in it.
+    other.retry_of = mine.retry_of AND other.message = ''
 ))
 ORDER BY other.plan_hash = :plan_hash DESC, other.created_at, other.seq LIMIT 1
 
 -- name: move_campaign
 UPDATE campaign SET state = :state, reason = :reason,
-    revision = revision + (:state = 'running' AND state <> 'running')
+    revision = revision + (:state = 'running' AND state <> 'running'),
+    tracked = CASE WHEN :state = 'running' THEN NULL ELSE tracked END
 WHERE seq = :campaign AND state = :source
 
 -- name: set_policy
@@ -46,6 +58,11 @@ UPDATE campaign SET plan = :plan, plan_hash = :plan_hash WHERE seq = :campaign
 -- The whole of a batch's recipients in one statement: :phones is a JSON list of whole numbers.
 INSERT INTO recipient (campaign, batch, position, phone)
 SELECT :campaign, :number, key, value FROM json_each(:phones)
+
+-- name: insert_kept_recipients
+-- The same, each with the cells that are kept of it: :rows is a JSON list of pairs.
+INSERT INTO recipient (campaign, batch, position, phone, kept)
+SELECT :campaign, :number, key, json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:rows)
 
 -- name: insert_batch
 INSERT INTO batch (campaign, number, segments, size, message) VALUES (:campaign, :number, :segments, :size, :message)
@@ -209,26 +226,86 @@ WHERE campaign = :campaign AND number IN (SELECT value FROM json_each(:numbers))
     AND sending_at < :sent_before
 
 -- name: select_batches
-SELECT number, state, segments, result, sending_at, balance_before, balance_after FROM batch
+SELECT number, state, segments, result, sending_at, balance_before, balance_after, message, unknown_attempts FROM batch
 WHERE campaign = :campaign AND number > :after ORDER BY number LIMIT :limit
 
 -- name: select_unknown
-SELECT number, state, segments, result, sending_at, balance_before, balance_after FROM batch
+SELECT number, state, segments, result, sending_at, balance_before, balance_after, message, unknown_attempts FROM batch
 WHERE campaign = :campaign AND state = 'unknown' ORDER BY number
 
 -- name: select_recipients
-SELECT phone, exclusion FROM recipient WHERE campaign = :campaign AND batch = :number ORDER BY position
+SELECT phone, exclusion, kept FROM recipient WHERE campaign = :campaign AND batch = :number ORDER BY position
+
+-- name: select_active_since
+SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
+    revision, retry_of, max_segments, daily_cap
+FROM campaign WHERE message <> '' AND EXISTS (
+    SELECT 1 FROM batch WHERE batch.campaign = campaign.seq AND batch.sending_at >= :since
+) ORDER BY created_at, seq
+
+-- name: select_reached
+SELECT phone FROM batch JOIN recipient ON recipient.campaign = batch.campaign AND recipient.batch = batch.number
+WHERE batch.campaign = :campaign AND sending_at >= :since AND exclusion IS NULL
+    AND (state IN ('sending', 'accepted', 'unknown') OR unknown_attempts > 0)
+
+-- name: select_addressed
+-- What is queued is still to be sent, or may have been before.
+SELECT phone FROM batch
+JOIN recipient ON recipient.campaign = batch.campaign AND recipient.batch = batch.number
+WHERE batch.campaign = :campaign AND exclusion IS NULL AND state IN ('queued', 'sending', 'accepted', 'unknown')
+
+-- name: select_retries
+SELECT seq, id, state, reason, account, sender_id, message, policy, plan, plan_hash, created_at,
+    revision, retry_of, max_segments, daily_cap
+FROM campaign WHERE retry_of = :id AND plan_hash <> '' ORDER BY created_at, seq
+
+-- name: select_loaded
+SELECT phone FROM recipient WHERE campaign = :campaign
 
 -- name: record_delivery
-INSERT INTO delivery (campaign, message_id, status, raw_status, at)
-VALUES (:campaign, :message_id, :status, :raw_status, :at)
+INSERT INTO delivery (campaign, message_id, status, raw_status, at, prefix)
+VALUES (:campaign, :message_id, :status, :raw_status, :at, :prefix)
 ON CONFLICT (campaign, message_id) DO UPDATE SET
-    status = excluded.status, raw_status = excluded.raw_status, at = excluded.at
+    status = excluded.status, raw_status = excluded.raw_status, at = excluded.at, prefix = excluded.prefix
 WHERE excluded.at >= delivery.at
 
 -- name: select_deliveries
-SELECT message_id, status, raw_status, at FROM delivery
+SELECT message_id, status, raw_status, at, prefix FROM delivery
 WHERE campaign = :campaign AND message_id IN (SELECT value FROM json_each(:ids))
+
+-- name: count_deliveries
+SELECT prefix, status, count(*) FROM delivery WHERE campaign = :campaign GROUP BY prefix, status
+
+-- name: count_accepted_by_prefix
+SELECT substr(recipient.phone, 1, :digits) AS prefix, count(*) FROM batch
+JOIN recipient ON recipient.campaign = batch.campaign AND recipient.batch = batch.number
+WHERE batch.campaign = :campaign AND batch.state = 'accepted' AND recipient.exclusion IS NULL
+GROUP BY prefix ORDER BY prefix
+
+-- name: select_tracking
+SELECT tracked FROM campaign WHERE seq = :campaign
+
+-- name: select_to_track
+-- What was purged has no text any more, and no ids.
+SELECT id FROM campaign
+WHERE account = :account AND tracked IS NULL AND state <> 'loading' AND message <> '' AND EXISTS (
+    SELECT 1 FROM batch
+    WHERE batch.campaign = campaign.seq AND batch.state = 'accepted' AND batch.sending_at >= :since
+)
+ORDER BY created_at, seq
+
+-- name: end_tracking
+UPDATE campaign SET tracked = :reason WHERE seq = :campaign AND revision = coalesce(:revision, revision)
+
+-- name: expire_tracking
+-- Once each: whoever looks for what is to be asked after need not go over an old campaign's batches again.
+UPDATE campaign SET tracked = :reason
+WHERE account = :account AND tracked IS NULL AND state <> 'loading' AND EXISTS (
+    SELECT 1 FROM batch WHERE batch.campaign = campaign.seq AND batch.state = 'accepted'
+) AND NOT EXISTS (
+    SELECT 1 FROM batch
+    WHERE batch.campaign = campaign.seq AND batch.state = 'accepted' AND batch.sending_at >= :before
+)
 
 -- name: purge_batches
 UPDATE batch SET message = '', result = json_remove(result, '$.ids')

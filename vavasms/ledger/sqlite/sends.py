@@ -20,8 +20,10 @@ from vavasms.ledger.send_rows import (
     grant,
     grant_row,
     new_values,
+    read_reached,
     read_send,
     resolve_values,
+    told_values,
 )
 from vavasms.ledger.sends import NewSend, SendClaim, SendStore
 from vavasms.ledger.states import BatchEvent, BatchState
@@ -146,6 +148,11 @@ class SqliteSends(SendStore):
         values = {"account": account, "states": names, "since": since, "limit": limit}
         return [row.public for row in await self._database.read(lambda c: _select(c, "select_sends", values))]
 
+    async def reached(self, since: float) -> frozenset[int]:
+        return await self._database.read(
+            lambda c: read_reached(c.execute(SQL["select_reached"], {"since": since}))
+        )
+
     async def resolve(
         self, account: str, key: str, *, sent: bool, again: bool, note: str, now: float
     ) -> SendRecord:
@@ -178,8 +185,8 @@ class SqliteSends(SendStore):
             row.public for row in await self._database.read(lambda c: _select(c, "select_untold", values))
         ]
 
-    async def note_told(self, account: str, keys: Collection[str]) -> None:
-        values = {"account": account, "keys": json.dumps(list(keys))}
+    async def note_told(self, record: SendRecord) -> None:
+        values = told_values(record)
         await self._database.write(lambda c: c.execute(SQL["note_told"], values).rowcount)
 
     async def purge(self, *, account: str | None, before: float, limit: int, since: float = 0.0) -> int:

@@ -67,13 +67,19 @@ WHERE account = coalesce(:account, account) AND created_at >= :since
     AND state IN (SELECT value FROM json_each(:states))
 ORDER BY created_at DESC, seq DESC LIMIT :limit
 
+-- name: select_reached
+-- By three indexes.
+SELECT recipients FROM send
+WHERE (created_at >= :since OR settled_at >= :since OR state = 'sending') AND sending_at >= :since
+    AND state IN ('sending', 'accepted', 'unknown')
+
 -- name: select_untold
 SELECT {columns} FROM send INDEXED BY send_untold
 WHERE account = :account AND enqueued = 1 AND told = 0 AND settled_at < :before ORDER BY seq LIMIT :limit
 
 -- name: note_told
 UPDATE send SET told = 1
-WHERE account = :account AND key IN (SELECT value FROM json_each(:keys)) AND settled_at IS NOT NULL
+WHERE account = :account AND key = :key AND state = :state AND settled_at = :settled_at
 
 -- name: purge_sends
 DELETE FROM send WHERE seq IN (

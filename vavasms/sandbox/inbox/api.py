@@ -15,7 +15,8 @@ from vavasms.sandbox.inbox.events import EventStream
 from vavasms.sandbox.inbox.inbox import Inbox
 from vavasms.sandbox.inbox.views import show_reply
 
-_LONGEST_REPLY = 5_000
+#: Characters.
+LONGEST_REPLY = 5_000
 
 
 def is_phone(text: str) -> bool:
@@ -41,12 +42,12 @@ class _Data:
 
     async def reply(self, request: Request) -> Response:
         """Post `{"phone": ..., "text": ...}` to the inbound URL, and tell what came back."""
-        body = await read_json(request)
+        body = await read_json(request, "phone", "text")
         phone, text = body.get("phone"), body.get("text")
         if not isinstance(phone, str) or not is_phone(phone.removeprefix("+")):
             raise SandboxError("phone is a number of 8 to 15 digits, as text")
-        if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_REPLY:
-            raise SandboxError(f"text is a text of {_LONGEST_REPLY} characters at most")
+        if not isinstance(text, str) or not 0 < len(text) <= LONGEST_REPLY:
+            raise SandboxError(f"text is a text of {LONGEST_REPLY} characters at most")
         # Half of a character, as JSON may hold it, can be written nowhere.
         whole = text.encode("utf-8", "replace").decode()
         return JSONResponse(show_reply(await self.inbox.reply(phone.removeprefix("+"), whole)))

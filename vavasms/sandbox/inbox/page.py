@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 
 from attrs import define
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -36,7 +37,9 @@ _FIELDS: Mapping[FaultKind, str] = {
 }
 
 
+@cache
 def _make_environment() -> Environment:
+    """Return the templates, compiled once for all sandboxes of a process."""
     environment = Environment(
         loader=PackageLoader("vavasms.sandbox.inbox"),
         autoescape=True,

@@ -69,6 +69,16 @@ class _Link:
     session: str
     patience: float
 
+    async def connect(self) -> Connection:
+        """Open a connection beside the pool, each statement of which is committed."""
+        with CancelScope(shield=True):
+            try:
+                with fail_after(self.patience + _SPARE_SECONDS):
+                    return await Connection.connect(self.conninfo.reveal(), autocommit=True)
+            except (Error, TimeoutError) as error:
+                failure = explain(error)
+        raise failure
+
     async def open(self, connections: int, *, is_hasty: bool = False) -> AsyncConnectionPool[Connection]:
         async def configure(connection: Connection) -> None:
             await connection.execute(self.session.encode())
@@ -174,6 +184,20 @@ class PostgresDatabase:
 
         return await self._run(work, None, STATEMENT_SECONDS)
 
+    @asynccontextmanager
+    async def session_lock(self, sql: str, values: Mapping[str, Any]) -> AsyncIterator[bool]:
+        """Try a lock that lives as long as a connection of its own; yield whether it was free.
+
+        Raises `LedgerError` where the server is not at hand.
+        """
+        self._process.check()
+        connection = await self._link.connect()
+        try:
+            yield await _try_lock(connection, sql, values)
+        finally:
+            with CancelScope(shield=True), suppress(Error):
+                await connection.close()
+
     async def _run(self, work: Callable[[Connection], Awaitable[T]], first: str | None, seconds: float) -> T:
         self._process.check()
         with CancelScope(shield=True):
@@ -218,6 +242,17 @@ async def ask(connection: Connection, *steps: Step) -> list[Rows]:
 async def change(connection: Connection, sql: str, values: Mapping[str, Any]) -> int:
     """Run a statement; return how many rows it touched."""
     return (await connection.execute(sql.encode(), values)).rowcount
+
+
+async def _try_lock(connection: Connection, sql: str, values: Mapping[str, Any]) -> bool:
+    with CancelScope(shield=True):
+        try:
+            with fail_after(STATEMENT_SECONDS):
+                cursor = await connection.execute(sql.encode(), values)
+                return bool((await cursor.fetchall())[0][0])
+        except (Error, TimeoutError) as error:
+            failure = explain(error)
+    raise failure
 
 
 def _need_asyncio() -> None:

@@ -13,6 +13,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from contextvars import Context, copy_context
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -32,6 +33,9 @@ from vavasms.storage.sqlite.locks import FileHandle, hold_file
 from vavasms.storage.sqlite.schema import check_schema, migrate
 
 T = TypeVar("T")
+
+#: Looks at what is committed, and says whether its log is to be kept.
+KeepsLog = Callable[[sqlite3.Connection], bool]
 
 #: Seconds to wait for another process that is writing.
 BUSY_SECONDS = 10.0
@@ -74,6 +78,7 @@ class Database:
         self._closed = False
         self._process = Process()
         self._loop: Any = None
+        self._finalizer: weakref.finalize[..., Database] | None = None
 
     @classmethod
     async def open(
@@ -120,6 +125,8 @@ class Database:
 
         handle, writer, reader = await run_sync(_translated(hold))
         database = cls(path, writer, reader)
+        # Where nobody closes it: at the latest as the process ends.
+        database._finalizer = weakref.finalize(database, _close, path, reader, writer, lambda _reader: True)
         database.handle, database._on_commit = handle, on_commit
         return database
 
@@ -224,18 +231,23 @@ class Database:
         """Whether it was closed, or belongs to the parent of this process."""
         return self._closed or not self._process.is_this
 
-    async def aclose(self) -> None:
-        """Close both connections. May be called twice."""
+    async def aclose(self, *, keeps_log: KeepsLog | None = None) -> None:
+        """Close both connections. May be called twice.
+
+        SQLite moves the log into the file and deletes it as the last connection of all is closed, unless
+        `keeps_log` says at that moment that it is to be kept.
+        """
         if self.is_closed:
             return
         self._closed = True
         with anyio.CancelScope(shield=True):
-            await run_sync(self._close)
+            await run_sync(self._close, keeps_log)
 
-    def _close(self) -> None:
+    def _close(self, keeps_log: KeepsLog | None) -> None:
         with self._guard:
-            self._reader.close()
-            self._writer.close()
+            _close(self.path, self._reader, self._writer, keeps_log)
+            if self._finalizer is not None:
+                self._finalizer.detach()
             if self.handle is not None:
                 # The last of all: closing a file drops SQLite's locks on it.
                 self.handle.release()
@@ -294,6 +306,31 @@ def _run(writer: sqlite3.Connection, job: _Job[Any]) -> None:
 
 def _connect(path: Path, connect: Callable[..., sqlite3.Connection]) -> sqlite3.Connection:
     return connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _close(
+    path: Path, reader: sqlite3.Connection, writer: sqlite3.Connection, keeps_log: KeepsLog | None
+) -> None:
+    """Close the connections of a file."""
+    with ExitStack() as stack:
+        if keeps_log is not None and _asks_to_keep(reader, keeps_log):
+            with suppress(sqlite3.Error):
+                # Closed last, and only to be read by: it leaves the log as it is.
+                last = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+                stack.callback(last.close)
+                last.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        writer.close()
+        reader.close()
+
+
+def _asks_to_keep(reader: sqlite3.Connection, keeps_log: KeepsLog) -> bool:
+    """Return what `keeps_log` says of what is committed now, True where it cannot be asked."""
+    try:
+        # To the end: what comes later cannot get into the file itself while it is read.
+        reader.execute("BEGIN")
+        return keeps_log(reader)
+    except sqlite3.Error:
+        return True
 
 
 def _prepare(writer: sqlite3.Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.growth import assert_linear
 from vavasms.campaigns.planning.contacts.columns import (
     find_named_column,
     find_phone_column,
@@ -85,6 +86,13 @@ def test_no_name_is_there_twice() -> None:
         "column 4 2",
         "column 4",
     )
+
+
+def test_a_header_of_thousands_of_like_names_is_read_at_once() -> None:
+    def name(columns: int) -> None:
+        assert len(set(unique_names(["présence"] * columns))) == columns
+
+    assert_linear(name, 2_000)
 
 
 def test_a_row_of_numbers_is_data_and_a_row_of_names_is_not() -> None:

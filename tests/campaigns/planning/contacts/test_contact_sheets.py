@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 import pytest
 
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
+from vavasms.campaigns.planning.contacts.xlsxextent import find_far_corner
 from vavasms.campaigns.planning.contacts.xlsxfile import to_text
 from vavasms.errors import ConfigurationError, InvalidInputError, Outcome
 
@@ -73,6 +74,14 @@ def build_xlsx(sheets: dict[str, Sheet], hidden: frozenset[str] = frozenset()) -
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def replace_part(book: bytes, name: str, content: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book)) as old, zipfile.ZipFile(packed, "w") as new:
+        for each in old.namelist():
+            new.writestr(each, content if each == name else old.read(each))
     return packed.getvalue()
 
 
@@ -228,3 +237,50 @@ def test_without_its_extra_the_sentence_says_what_to_install(monkeypatch: pytest
         read(build_xlsx({"S": LIST}))
     assert caught.value.outcome is Outcome.NOT_SENT
     assert read(b"tel\n0700000101\n") == [(2, "0700000101")]
+
+
+def test_a_cell_far_off_is_refused_before_room_is_made_for_all_up_to_there() -> None:
+    # The library would ask for half a terabyte, and end the process where it is not to be had.
+    stray: Sheet = {**LIST, 1_048_576: {"XFD": "x"}}
+    with pytest.raises(
+        InvalidInputError, match=r"The sheet S of .* reaches to row 1048576 of column XFD"
+    ) as caught:
+        read(build_xlsx({"S": stray}))
+    assert caught.value.error_code == "list.too_large"
+    assert read(build_xlsx({"S": stray, "Clients": LIST}), sheet="Clients") == [(2, "2250700000101")]
+
+
+def test_a_wide_list_is_read() -> None:
+    wide: Sheet = {1: {"A": "tel", "BM": "note"}, 2: {"A": "0500000102", "BM": "x", "XFD": "far"}}
+    assert read(build_xlsx({"S": wide})) == [(2, "0500000102")]
+
+
+def test_an_empty_cell_far_off_makes_no_list_large() -> None:
+    # Excel keeps the style of a cell in a tag that ends with a slash.
+    book = build_xlsx({"S": {**LIST, 1_048_576: {"XFD": "x"}}})
+    styled = sheet_xml(LIST).replace(
+        "</sheetData>", '<row r="1048576"><c r="XFD1048576" s="1"/></row></sheetData>'
+    )
+    assert read(replace_part(book, "xl/worksheets/1.xml", styled)) == [(2, "2250700000101")]
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        (
+            "xl/workbook.xml",
+            f'<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets><sheet name="S" r:id="r9"/></sheets></workbook>',
+        ),
+        ("xl/_rels/workbook.xml.rels", "<Relationships"),
+    ],
+)
+def test_a_book_that_cannot_be_measured_is_left_to_the_library(part: str, content: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"damaged, or no spreadsheet|is empty"):
+        read(replace_part(build_xlsx({"S": LIST}), part, content))
+
+
+def test_what_is_no_xlsx_has_no_corner_and_is_left_where_it_was() -> None:
+    stream = io.BytesIO(b"\xd0\xcf\x11\xe0 an old spreadsheet")
+    stream.seek(4)
+    assert find_far_corner(stream, "S") is None
+    assert stream.tell() == 4

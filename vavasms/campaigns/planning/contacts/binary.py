@@ -51,6 +51,14 @@ def open_binary(source: Path | BinaryIO, name: str) -> BinaryIO:
     raise InvalidInputError(sentence, error_code=code)
 
 
+def copy_stream(source: BinaryIO) -> tuple[BinaryIO, BinaryIO]:
+    """Return two copies of a stream from where it stands, beyond 1 MiB on disk; it stays open."""
+    first = _spool(source)
+    second = _spool(first)
+    first.seek(0)
+    return first, second
+
+
 def is_spreadsheet(stream: BinaryIO, name: str) -> bool:
     """Return whether the file begins like a spreadsheet, and go back to its start."""
     head = read_chunk(stream, name, len(_SPREADSHEETS[0]))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from itertools import count
+
+from vavasms.errors import InvalidInputError
+from vavasms.i18n import gettext as _
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NO_WORD = re.compile(r"[^a-z]+")
@@ -106,6 +108,25 @@ def find_named_column(header: Sequence[str], name: str) -> int | None:
     return next((index for index, one in enumerate(header) if wanted and _squeeze(one) == wanted), None)
 
 
+def find_columns(wanted: Sequence[str], header: Sequence[str]) -> tuple[int, ...]:
+    """Find columns by their names, each once.
+
+    Raises `InvalidInputError` where the list has none such.
+    """
+    places = [find_named_column(header, str(name)) for name in wanted]
+    for name, place in zip(wanted, places, strict=True):
+        if place is None:
+            raise InvalidInputError(
+                _(
+                    "The list has no column {name}; its columns are: {columns}. Nothing was sent.",
+                    name=show_name(str(name)),
+                    columns=", ".join(map(show_name, header)) or _("none"),
+                ),
+                error_code="list.column",
+            )
+    return tuple(dict.fromkeys(place for place in places if place is not None))
+
+
 def is_data(cells: Sequence[str]) -> bool:
     """Return whether these are numbers rather than the names of columns."""
     filled = [cell for cell in cells if cell.strip()]
@@ -127,10 +148,17 @@ def unique_names(header: Sequence[str]) -> tuple[str, ...]:
     plain = [name.strip() or f"column {place}" for place, name in enumerate(header, start=1)]
     taken = {name.strip() for name in header}
     names: dict[str, None] = {}
+    # Of each name the number to try next: from 2 each time, a thousand like names would take seconds.
+    numbers: dict[str, int] = {}
     for name, one in zip(header, plain, strict=True):
-        is_first = one not in names and (bool(name.strip()) or one not in taken)
-        numbered = (f"{one} {number}" for number in count(2))
-        names[one if is_first else next(new for new in numbered if new not in taken | names.keys())] = None
+        if one not in names and (name.strip() or one not in taken):
+            names[one] = None
+            continue
+        number = numbers.get(one, 2)
+        while f"{one} {number}" in taken or f"{one} {number}" in names:
+            number += 1
+        names[f"{one} {number}"] = None
+        numbers[one] = number + 1
     return tuple(names)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, BinaryIO
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from vavasms.campaigns.planning.contacts import columns, csvfile
 from vavasms.campaigns.planning.contacts.binary import is_spreadsheet, open_binary
@@ -63,6 +63,13 @@ class Contact:
         return TOO_MANY_CELLS if len(self.cells) > len(self._names) else None
 
 
+@define
+class PassedOver:
+    """How many rows were passed over, for not holding what was asked for."""
+
+    count: int = 0
+
+
 @frozen(kw_only=True, eq=False)
 class ContactList(AbstractContextManager["ContactList"]):
     """The contacts of one file: a context manager to iterate over, once."""
@@ -79,6 +86,10 @@ class ContactList(AbstractContextManager["ContactList"]):
     sheet: str | None = None
     #: The records read so far that were not in the file's encoding.
     strays: csvfile.Strays = field(factory=csvfile.Strays)
+    #: Whether a row is read, by its cells; None: each one.
+    keeps: Callable[[Sequence[str]], bool] | None = field(default=None, repr=False)
+    #: The rows so far that were not.
+    passed_over: PassedOver = field(factory=PassedOver)
 
     @property
     def phone_column(self) -> str | None:
@@ -103,7 +114,7 @@ class ContactList(AbstractContextManager["ContactList"]):
             yield chunk
 
     def _lines(self) -> Iterator[Line]:
-        phone, width = self.phone_index, len(self.columns)
+        phone, width, keeps = self.phone_index, len(self.columns), self.keeps
         cells: tuple[str, ...] = ()
         for row, record in self.records:
             if phone is None:
@@ -111,6 +122,9 @@ class ContactList(AbstractContextManager["ContactList"]):
             else:
                 cells = tuple(record if len(record) == width else _fit(record, width))
                 text = cells[phone]
+            if keeps is not None and not keeps(cells):
+                self.passed_over.count += 1
+                continue
             if text.isdecimal() or _match_plain(text):
                 yield row, text, cells
                 continue

@@ -8,6 +8,7 @@ from enum import Enum
 
 from attrs import define, field, frozen
 
+from vavasms.campaigns.planning.contacts.number_set import NumberSet
 from vavasms.errors import InvalidNumberError
 from vavasms.numbers import Msisdn, parse_msisdn
 from vavasms.numbers.plans import PLANS
@@ -24,6 +25,10 @@ class Fate(Enum):
     DUPLICATE = "duplicate"
     #: On the opt-out list, each time it comes; not sent to.
     OPTED_OUT = "opted_out"
+    #: A recipient of a campaign whose recipients are left out, each time it comes; not sent to.
+    EXCLUDED = "excluded"
+    #: Not drawn for the sample, each time it comes; not sent to.
+    NOT_DRAWN = "not_drawn"
     #: No mobile number; not sent to.
     REFUSED = "refused"
 
@@ -52,7 +57,7 @@ _TABLED = {None, *PLANS}
 class Judge:
     """The judge of the numbers of one list, in order: each gets exactly one fate.
 
-    Remembers the numbers it kept, about 65 bytes each, to tell the duplicates.
+    Remembers the numbers it kept, to tell the duplicates: see `NumberSet`.
     """
 
     #: The country that all numbers are known to be of: eight bare digits can be read; None: not known.
@@ -63,7 +68,16 @@ class Judge:
     repair: bool = False
     #: Numbers that want no message, as the integers of their digits.
     opted_out: frozenset[int] = field(default=frozenset(), repr=False)
-    _seen: set[int] = field(factory=set, init=False, repr=False)
+    #: The same of those who have another campaign's message.
+    excluded: frozenset[int] = field(default=frozenset(), repr=False)
+    #: Those alone who are sent to; None: everybody.
+    drawn: frozenset[int] | None = field(default=None, repr=False)
+    _seen: NumberSet = field(factory=NumberSet, init=False, repr=False)
+
+    @property
+    def kept(self) -> NumberSet:
+        """The numbers that were kept or repaired so far."""
+        return self._seen
 
     def judge(self, text: str) -> Verdict:
         """Judge the next number of the list."""
@@ -103,10 +117,11 @@ class Judge:
         key = int(number)
         if key in self.opted_out:
             return Verdict(fate=Fate.OPTED_OUT, recipient=number)
-        if key in self._seen:
-            return Verdict(fate=Fate.DUPLICATE, recipient=number)
-        self._seen.add(key)
-        return number
+        if key in self.excluded:
+            return Verdict(fate=Fate.EXCLUDED, recipient=number)
+        if self.drawn is not None and key not in self.drawn:
+            return Verdict(fate=Fate.NOT_DRAWN, recipient=number)
+        return number if self._seen.add(key) else Verdict(fate=Fate.DUPLICATE, recipient=number)
 
     def _parse(self, text: str, *, repair: bool = False) -> Msisdn:
         return parse_msisdn(text, region=self.region, default_region=self.default_region, repair=repair)

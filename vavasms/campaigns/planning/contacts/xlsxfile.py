@@ -5,9 +5,10 @@ Needs the extra: `pip install "vavasms[xlsx]"`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import BinaryIO
 
 from python_calamine import (
@@ -20,6 +21,7 @@ from python_calamine import (
 )
 
 from vavasms.campaigns.planning.contacts.columns import show_name
+from vavasms.campaigns.planning.contacts.xlsxextent import find_far_corner
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 
@@ -39,7 +41,8 @@ def read_sheet(
     Raises `InvalidInputError` for a file or a sheet of no use.
     """
     try:
-        sheet = _choose(load_workbook(stream), name, wanted)
+        workbook = load_workbook(stream)
+        sheet = _choose(workbook, name, wanted, partial(_load, workbook, stream, name))
     except (CalamineError, OSError):
         sheet = None
     if sheet is None:
@@ -105,11 +108,31 @@ def _write_moment(value: datetime) -> str:
     return f"{moment:%d/%m/%Y}" if moment.time() == time() else f"{moment:%d/%m/%Y %H:%M}"
 
 
-def _choose(workbook: CalamineWorkbook, name: str, wanted: str | None) -> CalamineSheet:
+def _load(workbook: CalamineWorkbook, stream: BinaryIO, name: str, title: str) -> CalamineSheet:
+    """Read a sheet whole. Raises `InvalidInputError` for one that memory could not hold."""
+    corner = find_far_corner(stream, title)
+    if corner is None:
+        return workbook.get_sheet_by_name(title)
+    raise InvalidInputError(
+        _(
+            "The sheet {sheet} of {name} reaches to row {row} of column {column}, beyond any list: delete "
+            "what stands far off, or save it as CSV. Nothing was sent.",
+            name=name,
+            sheet=show_name(title),
+            row=str(corner.row),
+            column=corner.column,
+        ),
+        error_code="list.too_large",
+    )
+
+
+def _choose(
+    workbook: CalamineWorkbook, name: str, wanted: str | None, load: Callable[[str], CalamineSheet]
+) -> CalamineSheet:
     sheets = [one for one in workbook.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
     names = [one.name for one in sheets]
     if wanted is not None and wanted in names:
-        return workbook.get_sheet_by_name(wanted)
+        return load(wanted)
     if wanted is not None:
         shown = ", ".join(map(show_name, names[:_NAMES_SHOWN]))
         more = ", …" if len(names) > _NAMES_SHOWN else ""
@@ -125,7 +148,7 @@ def _choose(workbook: CalamineWorkbook, name: str, wanted: str | None) -> Calami
     # Nobody has looked at the numbers of a hidden sheet.
     for one in sheets:
         if one.visible == SheetVisibleEnum.Visible:
-            sheet = workbook.get_sheet_by_name(one.name)
+            sheet = load(one.name)
             if sheet.height:
                 return sheet
     raise InvalidInputError(_("{name} is empty. Nothing was sent.", name=name), error_code="list.empty")

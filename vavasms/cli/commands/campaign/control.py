@@ -10,6 +10,8 @@ from rich.text import Text
 
 from vavasms.campaigns.policy import load_policy
 from vavasms.cli import output
+from vavasms.cli.commands.campaign import delivery_view
+from vavasms.cli.commands.campaign.delivery_view import DeliveryView
 from vavasms.cli.commands.campaign.status_view import (
     CANCELLED_BY_HAND,
     PAUSED_BY_HAND,
@@ -37,15 +39,17 @@ _ENDED = (CampaignState.DONE, CampaignState.CANCELLED)
 def status(campaign_id: CampaignId, /, *, ledger: LedgerPath = None, as_json: JsonFlag = False) -> None:
     """Show how far a campaign is."""
 
-    async def read(opened: Ledger) -> tuple[Campaign, CampaignStatus, Decimal | None]:
+    async def read(opened: Ledger) -> tuple[Campaign, CampaignStatus, Decimal | None, DeliveryView]:
         campaign, progress = await opened.campaign(campaign_id), await opened.status(campaign_id)
-        return campaign, progress, await find_budget(opened, progress)
+        budget = await find_budget(opened, progress)
+        return campaign, progress, budget, await delivery_view.read_delivery(opened, campaign_id)
 
-    campaign, progress, budget = run_on_ledger(ledger, read)
+    campaign, progress, budget, delivery = run_on_ledger(ledger, read)
     if as_json:
-        output.print_json(make_object(progress))
+        output.print_json(make_object(progress) | {"delivery": delivery_view.make_object(delivery)})
     else:
         _show(campaign, progress)
+        delivery_view.show_delivery(delivery)
         show_next(progress, repeat_option(ledger), budget=budget)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import time
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from attrs import evolve, frozen
 from cyclopts import Parameter
 
-from vavasms.campaigns.policy import Policy, parse_window
+from vavasms.campaigns.moment import parse_moment
+from vavasms.campaigns.planning.lists import ListingOptions
+from vavasms.campaigns.policy import Policy, Window, parse_window
+from vavasms.campaigns.window import parse_days, parse_holidays
 from vavasms.cli.ledger_option import find_ledger
-from vavasms.cli.message_input import MessageFile, read_message, uses_stdin
+from vavasms.cli.message_input import MessageFile, read_file, read_message, uses_stdin
 from vavasms.cli.params import (
     PhoneColumn,
     Region,
@@ -29,18 +33,16 @@ from vavasms.i18n import gettext as _
 from vavasms.numbers import check_region
 from vavasms.storage.location import Place
 
+DEFAULT_ZONE = "Africa/Abidjan"
+StartMoment = Annotated[
+    str | None,
+    Parameter(metavar=_("MOMENT"), help=_("Nothing leaves before then: 2026-12-01T09:00, 09:00 or +2h.")),
+]
+ExpectedPlan = Annotated[
+    str | None,
+    Parameter(name="--plan", metavar=_("HASH"), help=_("Refuse if the plan is no longer this one.")),
+]
 Detach = Annotated[bool, flag(_("Leave it to workers (PostgreSQL only)."))]
-
-
-class ContactOptions(TypedDict):
-    """How a list is read."""
-
-    phone_column: str | None
-    sheet: str | None
-    encoding: str | None
-    region: str | None
-    repair: bool
-    fold: bool
 
 
 @Parameter(name="*")
@@ -64,38 +66,103 @@ class PlanOptions:
     region: Region = None
     repair: Repair = False
     fold: Annotated[bool, flag(_("Spell the texts without the letters that cost (ê as e)."))] = False
+    where: Annotated[
+        tuple[str, ...],
+        Parameter(
+            metavar=_("CONDITION"),
+            show_default=False,
+            negative=(),
+            help=_(
+                "Only the rows that hold this, such as ville=Bouaké; with =, !=, <, <=, >, >=, or ~ for "
+                "contains. Repeat it for more."
+            ),
+        ),
+    ] = ()
+    keep: Annotated[
+        tuple[str, ...],
+        Parameter(
+            metavar=_("COLUMNS"),
+            show_default=False,
+            negative=(),
+            help=_("Columns whose cells are kept with each recipient, for the report: nom,ref."),
+        ),
+    ] = ()
+    exclude_campaign: Annotated[
+        tuple[str, ...],
+        Parameter(
+            metavar="ID",
+            show_default=False,
+            negative=(),
+            help=_("Leave out who has this campaign's message, or may have it. Repeat it for more."),
+        ),
+    ] = ()
+    sample: Annotated[
+        int | None, Parameter(metavar="N", help=_("Send to N of the list, drawn at random."))
+    ] = None
+    seed: Annotated[
+        int | None, Parameter(metavar="N", help=_("Draw the same again: the plan names the seed."))
+    ] = None
     unit_price: Annotated[
         Decimal | None, Parameter(metavar="XOF", help=_("What one segment costs: the gateway does not tell."))
     ] = None
     batch_size: Annotated[int, Parameter(metavar="N", help=_("Numbers a request."))] = 100
     concurrency: Annotated[int, Parameter(metavar="N", help=_("Requests under way at once."))] = 16
     rate: Annotated[float | None, Parameter(metavar="N", help=_("Messages a second, at most."))] = None
-    window: Annotated[
-        str | None, Parameter(metavar="HH:MM-HH:MM", help=_("The hours in which messages may leave."))
+    at: StartMoment = None
+    hours: Annotated[
+        str | None,
+        Parameter(
+            metavar="HH:MM-HH:MM",
+            help=_("The hours in which messages may leave; marketing-ci is 08:00-19:00 in Abidjan, mon-sat."),
+        ),
     ] = None
-    tz: Annotated[str, Parameter(metavar=_("ZONE"), help=_("The time zone of these hours."))] = (
-        "Africa/Abidjan"
-    )
+    days: Annotated[
+        str | None,
+        Parameter(metavar=_("DAYS"), help=_("The days on which messages may leave, such as mon-sat.")),
+    ] = None
+    holidays: Annotated[
+        Path | None,
+        Parameter(
+            metavar=_("FILE"),
+            help=_("Days on which nothing leaves, one a line: 2026-12-25, or 12-25 of each year."),
+        ),
+    ] = None
+    tz: Annotated[str, Parameter(metavar=_("ZONE"), help=_("The time zone of all of these."))] = DEFAULT_ZONE
 
     def policy(self) -> Policy:
         """Return the limits. Raises `InvalidInputError` where one makes no sense."""
         return Policy(
             rate=self.rate,
-            window=None if self.window is None else parse_window(self.window, tz=self.tz),
+            window=self._window(),
+            not_before=None if self.at is None else parse_moment(self.at, now=time.time(), tz=self.tz),
             unit_price=self.unit_price,
             batch_size=self.batch_size,
             concurrency=self.concurrency,
         )
 
-    def reading(self) -> ContactOptions:
+    def _window(self) -> Window | None:
+        if self.hours is None and self.days is None and self.holidays is None:
+            return None
+        return parse_window(
+            self.hours or "00:00-24:00",
+            tz=self.tz,
+            days=None if self.days is None else parse_days(self.days),
+            holidays=() if self.holidays is None else parse_holidays(read_file(self.holidays, "--holidays")),
+        )
+
+    def reading(self) -> ListingOptions:
         """Return how the list is read."""
-        return ContactOptions(
+        return ListingOptions(
             phone_column=self.phone_column,
             sheet=self.sheet,
             encoding=self.encoding,
             region=None if self.region is None else check_region(self.region),
             repair=self.repair,
             fold=self.fold,
+            where=self.where,
+            keep=[name.strip() for names in self.keep for name in names.split(",")],
+            sample=self.sample,
+            seed=self.seed,
         )
 
 
@@ -115,10 +182,24 @@ class RunOptions(PlanOptions):
         int | None,
         Parameter(metavar="N", help=_("Messages a recipient may have in 24 hours, all campaigns.")),
     ] = None
-    expect: Annotated[
+    min_delivery: Annotated[
         str | None,
-        Parameter(name="--plan", metavar=_("HASH"), help=_("Refuse if the plan is no longer this one.")),
+        Parameter(
+            metavar=_("SHARE"),
+            help=_("The share that must be delivered, such as 80%, from a thousand on; it pauses below."),
+        ),
     ] = None
+    track: Annotated[
+        bool | None,
+        Parameter(
+            show_default=False,
+            help=_(
+                "Stay until all delivery reports are final, 72 hours at most; --no-track asks for none. "
+                "Without either they are asked for beside the sending."
+            ),
+        ),
+    ] = None
+    expect: ExpectedPlan = None
     test_to: Annotated[
         str | None,
         Parameter(metavar=_("NUMBER"), help=_("Send the first text to your own phone before asking.")),
@@ -131,7 +212,32 @@ class RunOptions(PlanOptions):
         """Return the limits. Raises `InvalidInputError` where one makes no sense."""
         # attrs made a class of its own: the short `super()` is another's.
         plain = PlanOptions.policy(self)
-        return evolve(plain, budget=self.budget, balance_floor=self.balance_floor, daily_cap=self.daily_cap)
+        return evolve(
+            plain,
+            budget=self.budget,
+            balance_floor=self.balance_floor,
+            daily_cap=self.daily_cap,
+            min_delivery=None if self.min_delivery is None else parse_share(self.min_delivery),
+            track=self.track is not False,
+        )
+
+
+def parse_share(text: str) -> Decimal:
+    """Read a share of messages, `80%` or `0.8`. Raises `InvalidInputError`."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = Decimal(number.strip())
+    except InvalidOperation:
+        share = Decimal("NaN")
+    if rest or not share.is_finite():
+        raise InvalidInputError(
+            _(
+                "--min-delivery takes a share: 0.8 or 80%, not {text}. Nothing was sent.",
+                text=repr(text),
+            ),
+            error_code="usage.value",
+        )
+    return share / 100 if percent else share
 
 
 def read_campaign_text(options: PlanOptions, contacts: str) -> str:

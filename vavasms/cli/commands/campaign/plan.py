@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,9 @@ import anyio
 from attrs import evolve, fields
 
 from vavasms.campaigns.planning.contacts import ContactList
-from vavasms.campaigns.planning.loader import Listing, plan_listing
+from vavasms.campaigns.planning.history import History, read_history
+from vavasms.campaigns.planning.lists import Listing
+from vavasms.campaigns.planning.loader import plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.planning.planner import OnLeftOut
 from vavasms.campaigns.policy import Policy, finishing_time
@@ -28,6 +31,7 @@ from vavasms.cli.refused import RefusedFile, RefusedPath, open_refused
 from vavasms.cli.shell import quote
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
+from vavasms.ledger.rows import no_campaign
 from vavasms.storage.location import Place
 
 _WIDTH = 76
@@ -56,7 +60,7 @@ def plan(
     show_plan(outlook, policy, folded=options.fold)
     head = _("Nothing was sent. To send exactly this:")
     output.say(f"\n{head}", style="bold")
-    output.say(_command(contacts, options, outlook.hash, ledger))
+    output.say(_command(contacts, options, outlook, ledger))
 
 
 async def _plan(
@@ -68,20 +72,26 @@ async def _plan(
     refused: RefusedFile | None,
 ) -> CampaignPlan:
     listing = Listing(contacts=source, **options.reading())
-    opted_out: frozenset[int] = frozenset()
-    if ledger is not None:
-        async with open_place(ledger) as opened:
-            opted_out = await opened.opted_out()
+    history = await _read_history(ledger, options.exclude_campaign)
     outlook = await plan_listing(
         listing,
         text,
         batch_size=policy.batch_size,
-        opted_out=opted_out,
+        history=history,
         on_left_out=None if refused is None else partial(_write_left_out, refused),
     )
     recipients, requests = outlook.recipients, outlook.requests
     ends_at = finishing_time(policy, messages=recipients, requests=requests, starts=time.time())
     return evolve(outlook, cost=policy.cost(outlook.segments), balance=await _balance(), ends_at=ends_at)
+
+
+async def _read_history(place: Place | None, exclude: Sequence[str]) -> History:
+    if place is None:
+        if exclude:
+            raise no_campaign(exclude[0])
+        return History()
+    async with open_place(place) as ledger:
+        return await read_history(ledger, exclude=exclude, now=time.time())
 
 
 def _write_left_out(refused: RefusedFile, contacts: ContactList) -> OnLeftOut:
@@ -99,20 +109,23 @@ async def _balance() -> Decimal | None:
         return None
 
 
-def _command(contacts: str, options: PlanOptions, plan_hash: str, ledger: str | None) -> str:
+def _command(contacts: str, options: PlanOptions, plan: CampaignPlan, ledger: str | None) -> str:
     """Return the command that sends what was planned."""
+    # The same draw: a seed that was drawn is said.
+    options = evolve(options, seed=plan.seed)
     parts = [f"vavasms campaign run {quote(contacts)}"]
     for option in fields(PlanOptions):
         value = getattr(options, option.name)
         if value != option.default:
             name = f"--{option.name.replace('_', '-')}"
-            written = f"{value:g}" if isinstance(value, float) else str(value)
-            parts.append(name if value is True else f"{name} {quote(written)}")
+            for each in value if isinstance(value, tuple) else (value,):
+                written = f"{each:g}" if isinstance(each, float) else str(each)
+                parts.append(name if each is True else f"{name} {quote(written)}")
     if ledger is not None:
         parts.append(f"--ledger {quote(ledger)}")
     # Where the list or the text comes from standard input, nobody can be asked.
     piped = contacts == "-" or uses_stdin(options.message, options.message_file)
-    return _fill([*parts, f"--plan {plan_hash}", *(["--yes"] if piped else [])])
+    return _fill([*parts, f"--plan {plan.hash}", *(["--yes"] if piped else [])])
 
 
 def _fill(parts: list[str]) -> str:

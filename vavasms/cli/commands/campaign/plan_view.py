@@ -13,7 +13,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from vavasms.campaigns.planning.plan import CampaignPlan, Example
+from vavasms.campaigns.planning.plan import CampaignPlan, Earlier, Example
 from vavasms.campaigns.policy import Policy
 from vavasms.cli import output
 from vavasms.i18n import Sentence, format_number, ngettext
@@ -46,6 +46,14 @@ def show_plan(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
 def show_numbers(plan: CampaignPlan) -> None:
     """Show what becomes of the numbers of the list, with the first example of each repair and refusal."""
     output.say(_name_list(plan), style="bold")
+    if plan.where:
+        sentence = ngettext(
+            "{n} other row does not hold {conditions}: it is passed over.",
+            "{n} other rows do not hold {conditions}: they are passed over.",
+            plan.passed_over,
+            conditions=output.clean(", ".join(plan.where)),
+        )
+        output.say(f"  {sentence}")
     table = make_table(_("Numbers"), "", _("For example"))
     table.add_row(*part_count(ngettext("{n} kept", "{n} kept", plan.kept - plan.repaired)))
     table.add_row(*part_count(ngettext("{n} repaired", "{n} repaired", plan.repaired)))
@@ -54,6 +62,10 @@ def show_numbers(plan: CampaignPlan) -> None:
     if plan.differing is not None:
         _add_example(table, _("another text"), plan.differing)
     table.add_row(*part_count(ngettext("{n} opted out", "{n} opted out", plan.opted_out)))
+    if plan.exclude:
+        table.add_row(*part_count(ngettext("{n} excluded", "{n} excluded", plan.excluded)))
+    if plan.sample is not None:
+        table.add_row(*part_count(ngettext("{n} not drawn", "{n} not drawn", plan.not_drawn)))
     table.add_row(*part_count(ngettext("{n} refused", "{n} refused", plan.refused)))
     _add_reasons(table, plan.refusals)
     table.add_section()
@@ -71,6 +83,8 @@ def _name_list(plan: CampaignPlan) -> Sentence:
     rows = ngettext("{n} row", "{n} rows", plan.rows)
     sheet = None if plan.sheet is None else output.clean(plan.sheet)
     column = None if plan.phone_column is None else output.clean(plan.phone_column)
+    if plan.retry_of is not None:
+        return _("{rows} of the campaign {id}", rows=rows, id=plan.retry_of)
     if sheet and column:
         return _(
             "A list of {rows} of the sheet “{sheet}”, the numbers under “{column}”",
@@ -140,6 +154,11 @@ def _name_row(example: Example) -> Sentence:
 def _describe(plan: CampaignPlan, policy: Policy, *, folded: bool) -> dict[str, str]:
     return {
         _("Recipients"): _name_places(plan),
+        _("Sent today"): "; ".join(map(_describe_earlier, plan.earlier)),
+        _("Left out"): _name_excluded(plan),
+        _("Retry"): _name_retry(plan),
+        _("Sample"): _name_sample(plan),
+        _("Kept"): ", ".join(map(output.clean, plan.keep)),
         _("Requests"): _count_requests(plan, policy),
         _("Text"): _("“{text}”", text=output.clean(plan.first_text)),
         _("Segments"): _count_segments(plan),
@@ -156,6 +175,74 @@ def _describe(plan: CampaignPlan, policy: Policy, *, folded: bool) -> dict[str, 
         _("Ends"): _say_end(plan, policy),
         _("Plan"): plan.hash,
     }
+
+
+def _describe_earlier(earlier: Earlier) -> str:
+    """Describe who had a message today already, and by whom."""
+    if earlier.campaign_id is None:
+        return ngettext(
+            "{n} of these already, by single sends", "{n} of these already, by single sends", earlier.count
+        )
+    values = {"id": earlier.campaign_id, "sender_id": output.clean(earlier.sender_id or "")}
+    if earlier.is_same_message:
+        return ngettext(
+            "{n} of these already, with this same message, by the campaign {id} ({sender_id})",
+            "{n} of these already, with this same message, by the campaign {id} ({sender_id})",
+            earlier.count,
+            **values,
+        )
+    return ngettext(
+        "{n} of these already, with another message, by the campaign {id} ({sender_id})",
+        "{n} of these already, with another message, by the campaign {id} ({sender_id})",
+        earlier.count,
+        **values,
+    )
+
+
+def _name_excluded(plan: CampaignPlan) -> str:
+    if not plan.exclude:
+        return ""
+    return ngettext(
+        "{n} number, for it has the message of {campaigns}, may have it, or is to have it",
+        "{n} numbers, for they have the message of {campaigns}, may have it, or are to have it",
+        plan.excluded,
+        campaigns=output.clean(", ".join(plan.exclude)),
+    )
+
+
+def _name_retry(plan: CampaignPlan) -> str:
+    if plan.retry_of is None:
+        return ""
+    counts = ", ".join(_count_reason(reason, count) for reason, count in plan.retries.items())
+    if not plan.retried_before:
+        return _("{counts}, of the campaign {id}", counts=counts, id=plan.retry_of)
+    return ngettext(
+        "{counts}, of the campaign {id}; {n} more is in an earlier retry of it",
+        "{counts}, of the campaign {id}; {n} more are in an earlier retry of it",
+        plan.retried_before,
+        counts=counts,
+        id=plan.retry_of,
+    )
+
+
+def _count_reason(reason: str, count: int) -> str:
+    if reason == "rejected":
+        return ngettext("{n} rejected", "{n} rejected", count)
+    if reason == "undelivered":
+        return ngettext("{n} undelivered", "{n} undelivered", count)
+    return ngettext("{n} not sent", "{n} not sent", count)
+
+
+def _name_sample(plan: CampaignPlan) -> str:
+    if plan.sample is None:
+        return ""
+    # The seed is to be typed again: as it is.
+    return _(
+        "{sample} of {n} people, drawn by the seed {seed}",
+        sample=format_number(plan.recipients),
+        n=plan.sampled_from,
+        seed=str(plan.seed),
+    )
 
 
 def _name_no_values(plan: CampaignPlan) -> str:
@@ -314,13 +401,19 @@ def _say_end(plan: CampaignPlan, policy: Policy) -> str:
         return ""
     if not math.isfinite(plan.ends_at):
         return _("not within a century at this rate")
+    when = write_moment(plan.ends_at, policy)
+    if policy.not_before is not None:
+        return _("about {when}", when=when)
+    return _("about {when}, if it starts now", when=when)
+
+
+def write_moment(at: float, policy: Policy) -> str:
+    """Write a moment in the zone of a campaign's hours, or the machine's own; the day where it is another."""
     zone = None if policy.window is None else policy.window.zone
-    ends = datetime.fromtimestamp(plan.ends_at, zone)
-    when: str = f"{ends:%H:%M}"
-    if ends.date() != datetime.now(zone).date():
-        year, month, day_of_month = ends.strftime("%Y %m %d").split()
+    moment = datetime.fromtimestamp(at, zone)
+    when: str = f"{moment:%H:%M}"
+    if moment.date() != datetime.now(zone).date():
+        year, month, day_of_month = moment.strftime("%Y %m %d").split()
         day = _("{year}-{month}-{day}", year=year, month=month, day=day_of_month)
         when = _("{time} on {day}", time=when, day=day)
-    if zone is not None:
-        when = f"{when} ({zone.key})"
-    return _("about {when}, if it starts now", when=when)
+    return when if zone is None else f"{when} ({zone.key})"

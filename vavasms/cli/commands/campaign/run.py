@@ -12,18 +12,31 @@ import anyio
 from cyclopts import Parameter
 
 from vavasms.campaigns.limits import change_limits
+from vavasms.campaigns.moment import parse_moment
+from vavasms.campaigns.planning.retry import RetryReason, parse_reasons
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRun, CampaignRunner, nothing_left
 from vavasms.campaigns.sending.dispatcher import INTERRUPTED
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign import status_view
-from vavasms.cli.commands.campaign.options import Detach, RunOptions, find_place, read_campaign_text
+from vavasms.cli.commands.campaign.options import (
+    DEFAULT_ZONE,
+    Detach,
+    ExpectedPlan,
+    RunOptions,
+    StartMoment,
+    find_place,
+    parse_share,
+    read_campaign_text,
+)
+from vavasms.cli.commands.campaign.plan_view import write_moment
 from vavasms.cli.commands.campaign.progress import Display, progress
 from vavasms.cli.commands.campaign.status_view import make_object
 from vavasms.cli.commands.campaign.submit import Submission, not_confirmed
+from vavasms.cli.commands.campaign.track import follow_up
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.message_input import uses_stdin
-from vavasms.cli.params import CampaignId, Contacts, JsonFlag, open_contacts
+from vavasms.cli.params import CampaignId, Contacts, JsonFlag, Yes, flag, open_contacts
 from vavasms.cli.prompts import check_terminal
 from vavasms.cli.signals import run_until_signalled, terminable
 from vavasms.i18n import gettext as _
@@ -33,6 +46,7 @@ from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.states import CampaignEvent, CampaignState, campaign_sources
 
+_ALL_REASONS = ",".join(reason.value for reason in RetryReason)
 _NOTICES = (
     N_("Interrupted: finishing what is under way. Ctrl-C again does not wait."),
     N_("Interrupted again: what is under way and was not answered becomes unknown."),
@@ -51,21 +65,76 @@ def run(
     policy, place = options.policy(), find_place(ledger, detach=options.detach)
     if not options.yes:
         check_terminal(contacts, message_is_piped=uses_stdin(options.message, options.message_file))
-    text = read_campaign_text(options, contacts)
+    text, source = read_campaign_text(options, contacts), open_contacts(contacts)
     submission = Submission(
-        contacts=open_contacts(contacts),
-        message=text,
-        options=options,
-        policy=policy,
+        keep=lambda runner: runner.submit(
+            source,
+            text,
+            policy=policy,
+            sender_id=options.sender_id,
+            exclude_campaigns=options.exclude_campaign,
+            expect=options.expect,
+            again=options.again,
+            **options.reading(),
+        ),
         ledger=place,
         as_json=as_json,
+        yes=options.yes,
+        test_to=options.test_to,
+        folded=options.fold,
     )
+    return _confirm(submission, ledger, detach=options.detach, stay=options.track is True)
+
+
+def retry(
+    campaign_id: CampaignId,
+    /,
+    *,
+    what: Annotated[
+        str, Parameter(metavar=_("WHAT"), help=_("Which of them: rejected, undelivered, not-sent."))
+    ] = _ALL_REASONS,
+    budget: Annotated[
+        Decimal | None, Parameter(metavar="XOF", help=_("What it may cost; else what is left of the first."))
+    ] = None,
+    at: StartMoment = None,
+    sender_id: Annotated[
+        str | None, Parameter(metavar="ID", help=_("Who it comes from; else who the first came from."))
+    ] = None,
+    expect: ExpectedPlan = None,
+    detach: Detach = False,
+    yes: Yes = False,
+    ledger: LedgerPath = None,
+    as_json: JsonFlag = False,
+) -> int:
+    """Send to those once more to whom nothing came, as a new campaign."""
+    wanted, place = parse_reasons(what), find_place(ledger, detach=detach)
+    begins = None if at is None else parse_moment(at, now=time.time(), tz=DEFAULT_ZONE)
+    if not yes:
+        check_terminal(campaign_id, message_is_piped=False)
+
+    submission = Submission(
+        keep=lambda runner: runner.retry(
+            campaign_id,
+            what=wanted,
+            budget=budget,
+            not_before=begins,
+            sender_id=sender_id,
+            expect=expect,
+        ),
+        ledger=place,
+        as_json=as_json,
+        yes=yes,
+    )
+    return _confirm(submission, ledger, detach=detach)
+
+
+def _confirm(submission: Submission, ledger: str | None, *, detach: bool, stay: bool = False) -> int:
+    """Keep a campaign, ask for the go, and begin it; return the exit code."""
     with terminable():
         submitted = anyio.run(submission.submit)
-        if not options.yes and not submission.confirm(submitted):
+        if not submission.yes and not submission.confirm(submitted):
             raise not_confirmed(submitted.trial)
-        go_on = _detach if options.detach else _go_on
-        return go_on(submitted.campaign.id, ledger, as_json=as_json)
+        return _begin(submitted.campaign.id, ledger, detach=detach, stay=stay, as_json=submission.as_json)
 
 
 def resume(
@@ -78,20 +147,36 @@ def resume(
     balance_floor: Annotated[
         Decimal | None, Parameter(metavar="XOF", help=_("What must stay on the account from now on."))
     ] = None,
+    min_delivery: Annotated[
+        str | None,
+        Parameter(metavar=_("SHARE"), help=_("The share that must be delivered from now on, such as 70%.")),
+    ] = None,
+    track: Annotated[bool, flag(_("Stay until all delivery reports are final, 72 hours at most."))] = False,
     detach: Detach = False,
     ledger: LedgerPath = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Go on with a campaign that was interrupted or paused."""
     find_place(ledger, detach=detach)
+    limits = {
+        "budget": budget,
+        "balance_floor": balance_floor,
+        "min_delivery": None if min_delivery is None else parse_share(min_delivery),
+    }
     with terminable():
-        if budget is not None or balance_floor is not None:
-            limits = {"budget": budget, "balance_floor": balance_floor}
+        if any(limit is not None for limit in limits.values()):
             run_on_ledger(ledger, lambda opened: change_limits(opened, campaign_id, **limits))
-        return (_detach if detach else _go_on)(campaign_id, ledger, as_json=as_json)
+        return _begin(campaign_id, ledger, detach=detach, stay=track, as_json=as_json)
 
 
-def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
+def _begin(campaign_id: str, ledger: str | None, *, detach: bool, stay: bool, as_json: bool) -> int:
+    """Leave a campaign to workers, who follow its delivery up as well, or send it and maybe stay for that."""
+    if detach:
+        return _detach(campaign_id, ledger, as_json=as_json)
+    return _go_on(campaign_id, ledger, stay=stay, as_json=as_json)
+
+
+def _go_on(campaign_id: str, ledger: str | None, *, stay: bool, as_json: bool) -> int:
     """Send what is queued, then report; return the exit code."""
     option = repeat_option(ledger)
     try:
@@ -109,6 +194,9 @@ def _go_on(campaign_id: str, ledger: str | None, *, as_json: bool) -> int:
         output.say(f"\n{_headline(ended)}", style="bold")
         status_view.show_outcomes(ended.status, policy)
         status_view.show_next(ended.status, option, budget=budget)
+    if stay and ended.status.state is CampaignState.DONE:
+        sys.stdout.flush()
+        follow_up(campaign_id, ledger, as_json=as_json)
     return status_view.choose_code(ended)
 
 
@@ -116,8 +204,8 @@ async def _send(
     ledger: Ledger, campaign_id: str, *, as_json: bool
 ) -> tuple[status_view.SignalledRun, Policy, Decimal | None]:
     policy = load_policy((await ledger.campaign(campaign_id)).policy)
-    # One place more, for the balance.
-    client = settings.make_async_client(max_connections=policy.concurrency + 1)
+    # Two places more, for the balance and for delivery reports.
+    client = settings.make_async_client(max_connections=policy.concurrency + 2)
     async with client as sms, CampaignRunner(sms, ledger) as runner:
         status = await ledger.status(campaign_id)
         if status.state in campaign_sources(CampaignEvent.START):
@@ -155,15 +243,9 @@ def _announce(status: CampaignStatus, policy: Policy, *, as_json: bool) -> None:
             queued=status.queued,
         )
         output.say(f"\n{head}", style="bold")
-        if policy.window is not None and not policy.window.is_open(time.time()):
-            window = policy.window
-            opens = f"{window.opens:%H:%M}"
-            sentence = _(
-                "It waits for {time}: the hours are {hours} ({zone}).",
-                time=opens,
-                hours=window.hours,
-                zone=window.zone.key,
-            )
+        now = time.time()
+        if not policy.is_open(now):
+            sentence = _("Nothing leaves before {when}.", when=write_moment(policy.opens_at(now), policy))
             output.say(f"  {sentence}")
     sys.stdout.flush()
 

@@ -1,20 +1,18 @@
-"""The first half of `campaign run`: keep a campaign, show its plan, test it, ask for the go."""
+"""The first half of `campaign run` and `retry`: keep a campaign, show its plan, test it, ask for the go."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Awaitable, Callable
 
 import anyio
-from attrs import field, frozen
+from attrs import frozen
 
 from vavasms.campaigns.planning.plan import CampaignPlan
-from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.cli import output, settings
 from vavasms.cli.commands.campaign import plan_view
-from vavasms.cli.commands.campaign.options import RunOptions
 from vavasms.cli.commands.campaign.status_view import name_outcome
 from vavasms.cli.ledger_option import open_place
 from vavasms.cli.prompts import ask
@@ -124,17 +122,23 @@ class Submitted:
     trial: Trial | None = None
 
 
+#: Keeps a campaign, whole and queued.
+Keep = Callable[[CampaignRunner], Awaitable[tuple[Campaign, CampaignPlan]]]
+
+
 @frozen(kw_only=True)
 class Submission:
     """What is to be begun."""
 
-    contacts: Path | BinaryIO
-    #: The text, wherever it came from.
-    message: str = field(repr=False)
-    options: RunOptions
-    policy: Policy
+    keep: Keep
     ledger: Place
     as_json: bool
+    #: Nobody is asked.
+    yes: bool
+    #: As it was typed; None: no test.
+    test_to: str | None = None
+    #: Whether the texts are spelt without the letters that cost.
+    folded: bool = False
 
     async def submit(self) -> Submitted:
         """Keep the campaign and show it: its id first. Whatever fails leaves nothing of it."""
@@ -144,7 +148,7 @@ class Submission:
             CampaignRunner(sms, ledger) as runner,
         ):
             tester = await self._read_tester(sms, ledger)
-            campaign, plan = await self._keep(runner)
+            campaign, plan = await self.keep(runner)
             try:
                 self._introduce(campaign, plan)
                 trial = None if tester is None else await self._try(sms, tester, campaign, plan)
@@ -171,9 +175,9 @@ class Submission:
 
     async def _read_tester(self, sms: AsyncVavaSMS, ledger: Ledger) -> Msisdn | None:
         """Read the number of the test, before anything is kept."""
-        if self.options.test_to is None:
+        if self.test_to is None:
             return None
-        tester = parse_msisdn(self.options.test_to, default_region=sms.account.region)
+        tester = parse_msisdn(self.test_to, default_region=sms.account.region)
         if int(tester) in await ledger.opted_out():
             raise InvalidInputError(
                 _("The number of --test-to is on the opt-out list. Nothing was sent."),
@@ -181,24 +185,12 @@ class Submission:
             )
         return tester
 
-    async def _keep(self, runner: CampaignRunner) -> tuple[Campaign, CampaignPlan]:
-        options = self.options
-        return await runner.submit(
-            self.contacts,
-            self.message,
-            policy=self.policy,
-            sender_id=options.sender_id,
-            expect=options.expect,
-            again=options.again,
-            **options.reading(),
-        )
-
     def _introduce(self, campaign: Campaign, plan: CampaignPlan) -> None:
         if self.as_json:
             output.print_json({"event": "plan", "id": campaign.id, **plan_view.make_object(plan)})
         else:
             output.say(campaign.id)
-            plan_view.show_plan(plan, self.policy, folded=self.options.fold)
+            plan_view.show_plan(plan, load_policy(campaign.policy), folded=self.folded)
         # Whoever started this as a subprocess waits for the id.
         sys.stdout.flush()
 
@@ -206,7 +198,7 @@ class Submission:
         """Send the test. Raises its error where nobody will be asked."""
         trial = await send_trial(sms, tester, plan.first_text, campaign.sender_id)
         show_trial(trial, as_json=self.as_json)
-        if trial.error is not None and self.options.yes:
+        if trial.error is not None and self.yes:
             raise trial.error
         return trial
 

@@ -12,13 +12,14 @@ from attrs import define
 from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from vavasms.campaigns.tracking import TrackSummary
+from vavasms.campaigns.delivery_tracker import NO_STATUS_CALL, TRACKED_FOR
+from vavasms.campaigns.tracking import LONGEST_PAUSE, OLD_PAUSE, RATE, TrackSummary, is_unavailable
 from vavasms.campaigns.tracking import track as track_campaign
 from vavasms.cli import output, settings
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
 from vavasms.cli.params import CampaignId, JsonFlag
 from vavasms.cli.signals import terminable
-from vavasms.errors import InvalidInputError
+from vavasms.errors import InvalidInputError, VavaSMSError
 from vavasms.i18n import Sentence, format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -54,21 +55,63 @@ def track(
         raise InvalidInputError(
             _("--for takes a number of seconds, 0 or more."), error_code="usage.value", outcome=None
         )
-    with terminable(), _progress(quiet=as_json) as show:
+    with terminable():
+        summary = _ask(campaign_id, ledger, rate=rate, seconds=seconds, quiet=as_json)
+    if as_json:
+        output.print_json(_as_json(summary))
+    else:
+        output.say(_describe(output.clean(campaign_id), summary, repeat_option(ledger)))
+
+
+def follow_up(campaign_id: str, ledger: str | None, *, as_json: bool) -> None:
+    """Ask for the delivery reports of a campaign that was just sent; whatever ends that does no harm."""
+    again = f"vavasms campaign track {output.clean(campaign_id)}{repeat_option(ledger)}"
+    if not as_json:
+        sentence = _(
+            "Asking for delivery reports until all are final, {hours} hours at most. Ctrl-C ends that, and "
+            "harms nothing.",
+            hours=int(TRACKED_FOR // 3600),
+        )
+        output.say(f"\n{sentence}")
+    try:
+        summary = _ask(campaign_id, ledger, seconds=TRACKED_FOR, quiet=as_json, longest_pause=OLD_PAUSE)
+    except KeyboardInterrupt:
+        output.warn(_("Not asked any more; what came is kept. To ask again: {command}", command=again))
+    except VavaSMSError as error:
+        output.warn(_(NO_STATUS_CALL) if is_unavailable(error) else str(error))
+    else:
+        if as_json:
+            output.print_json({"event": "delivery", **_as_json(summary)})
+        else:
+            output.say(_describe(output.clean(campaign_id), summary, repeat_option(ledger)))
+
+
+def _ask(
+    campaign_id: str,
+    ledger: str | None,
+    *,
+    seconds: float,
+    quiet: bool,
+    rate: float = RATE,
+    longest_pause: float = LONGEST_PAUSE,
+) -> TrackSummary:
+    with _progress(quiet=quiet) as show:
 
         async def ask(opened: Ledger) -> TrackSummary:
             await opened.status(campaign_id)
             async with settings.make_async_client(max_connections=_CONNECTIONS) as sms:
                 deadline = time.time() + seconds
                 return await track_campaign(
-                    sms, opened, campaign_id, rate=rate, deadline=deadline, on_progress=show
+                    sms,
+                    opened,
+                    campaign_id,
+                    rate=rate,
+                    deadline=deadline,
+                    on_progress=show,
+                    longest_pause=longest_pause,
                 )
 
-        summary = run_on_ledger(ledger, ask)
-    if as_json:
-        output.print_json(_as_json(summary))
-    else:
-        output.say(_describe(output.clean(campaign_id), summary, repeat_option(ledger)))
+        return run_on_ledger(ledger, ask)
 
 
 @contextmanager
