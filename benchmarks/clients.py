@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import aiohttp
 import httpx
@@ -24,9 +26,9 @@ def build_form(numbers: list[str]) -> dict[str, str]:
     return {"username": USERNAME, "password": SECRET, "sender_id": SENDER, "message": TEXT, "phone": phone}
 
 
-def ours(recipients: int) -> Client:
-    """Choose `AsyncVavaSMS.send`."""
-    return partial(_ours, recipients)
+def ours(recipients: int, authority: Path | None = None) -> Client:
+    """Choose `AsyncVavaSMS.send`; over TLS where there is an authority to trust."""
+    return partial(_ours, recipients, authority)
 
 
 def httpx_by_hand(recipients: int) -> Client:
@@ -34,16 +36,16 @@ def httpx_by_hand(recipients: int) -> Client:
     return partial(_httpx_by_hand, recipients)
 
 
-def aiohttp_by_hand(recipients: int) -> Client:
-    """Choose one bare `aiohttp.ClientSession`, `post` and `json.loads`."""
-    return partial(_aiohttp_by_hand, recipients)
+def aiohttp_by_hand(recipients: int, authority: Path | None = None) -> Client:
+    """Choose one bare `aiohttp.ClientSession`, `post` and `json.loads`; over TLS likewise."""
+    return partial(_aiohttp_by_hand, recipients, authority)
 
 
 @asynccontextmanager
-async def _ours(recipients: int, url: str, connections: int) -> AsyncIterator[One]:
+async def _ours(recipients: int, authority: Path | None, url: str, connections: int) -> AsyncIterator[One]:
     numbers = make_wire_numbers(recipients)
     async with AsyncVavaSMS(
-        USERNAME, SECRET, sender_id=SENDER, base_url=url, max_connections=connections
+        USERNAME, SECRET, sender_id=SENDER, base_url=url, max_connections=connections, tls=authority
     ) as sms:
 
         async def one() -> object:
@@ -66,9 +68,13 @@ async def _httpx_by_hand(recipients: int, url: str, connections: int) -> AsyncIt
 
 
 @asynccontextmanager
-async def _aiohttp_by_hand(recipients: int, url: str, connections: int) -> AsyncIterator[One]:
+async def _aiohttp_by_hand(
+    recipients: int, authority: Path | None, url: str, connections: int
+) -> AsyncIterator[One]:
     numbers = make_wire_numbers(recipients)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
+    context = True if authority is None else ssl.create_default_context(cafile=authority)
+    connector = aiohttp.TCPConnector(limit=connections, ssl=context)
+    async with aiohttp.ClientSession(connector=connector) as session:
 
         async def one() -> object:
             async with session.post(url + PATH, data=build_form(numbers)) as reply:

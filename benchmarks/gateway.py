@@ -26,7 +26,9 @@ def _reply(path: bytes, phones: int) -> bytes:
     if found is None:
         status = b"201 Created" if b"Messages.json" in path else b"200 OK"
         body = json.dumps(_body(path, phones)).encode()
-        head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        # Apache says how long it keeps a connection.
+        kept = b"Keep-Alive: timeout=5\r\nConnection: Keep-Alive\r\n"
+        head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n" + kept + b"Content-Length: %d\r\n\r\n"
         found = _REPLIES[path, phones] = head % (status, len(body)) + body
     return found
 
@@ -114,6 +116,7 @@ class Gateway:
         self.url = f"{self.origin}/api"
         #: For clients that speak TLS only, with the authority to trust.
         self.tls_host = f"localhost:{tls_port}"
+        self.tls_url = f"https://{self.tls_host}/api"
         self.authority = authority
 
     def set_delay(self, seconds: float) -> None:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from benchmarks.harness import Family
-from benchmarks.rows import bulk, campaigns, cost, growth, numbers, sends, start, texts, throughput, workers
+from benchmarks.rows import (
+    bulk,
+    campaigns,
+    cost,
+    growth,
+    latency,
+    numbers,
+    personal,
+    sends,
+    start,
+    texts,
+    throughput,
+    workers,
+)
 
 #: In the order they are measured and shown. The pure ones come late: their lists burden the collector.
 FAMILIES: tuple[Family, ...] = (
     throughput.ROWS,
     cost.ROWS,
+    latency.ROWS,
     bulk.ROWS,
     growth.ROWS,
     campaigns.ROWS,
+    personal.ROWS,
     workers.ROWS,
     sends.ROWS,
     numbers.ROWS,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks.clients import SECRET, SENDER, TEXT, USERNAME
@@ -16,31 +17,33 @@ from benchmarks.gateway import Gateway
 from benchmarks.load import DEADLINE
 from benchmarks.made import stream_wire_numbers
 from benchmarks.model import Bench, NotHere, Row, Sample
+from benchmarks.one_report import make_ledger
 from benchmarks.rows.throughput import DELAY
 from vavasms import AsyncVavaSMS, CampaignRunner, Policy, SqliteLedger
 
-FEW = 100_000
+FEW, MANY, MOST = 100_000, 1_000_000, 10_000_000
+_QUICK = 5_000
 _BATCH, _AT_ONCE = 100, 16
 
 
-def measure_rate(bench: Bench) -> Sample:
+def measure_rate(rows: int, bench: Bench) -> Sample:
     """Take the rows a second of planning and loading, from the file to the ledger on disk."""
-    found = _load(bench)
-    return Sample(
-        value=found["rate"], ours=found["rate"], note=f"{_many(bench):,} rows of CSV, three columns"
-    )
+    count = bench.size(rows, _QUICK)
+    found = _load(bench, count)
+    return Sample(value=found["rate"], ours=found["rate"], note=f"{count:,} rows of CSV, three columns")
 
 
-def measure_memory(bench: Bench) -> Sample:
+def measure_memory(rows: int, bench: Bench) -> Sample:
     """Take the peak of the process that did so."""
     if sys.platform != "linux":
         raise NotHere("the peak is read from /proc, which this system lacks")
-    return Sample(value=_load(bench)["peak_kib"] / 1024, note=f"{_many(bench):,} rows, one process")
+    count = bench.size(rows, _QUICK)
+    return Sample(value=_load(bench, count)["peak_kib"] / 1024, note=f"{count:,} rows, one process")
 
 
-def measure_flat(bench: Bench) -> Sample:
+def measure_flat(few_rows: int, many_rows: int, bench: Bench) -> Sample:
     """Compare the CPU time per row of a long list with that of short ones, turn by turn."""
-    few, many = bench.size(FEW, 1_000), _many(bench)
+    few, many = bench.size(few_rows, 1_000), bench.size(many_rows, _QUICK)
     cost = _run("flat_load", str(_list(bench, many)), str(_list(bench, few)))
     return Sample(
         value=cost["many"] / cost["few"],
@@ -59,6 +62,18 @@ def measure_ledger(bench: Bench) -> Sample:
     other = asyncio.run(_stream(bench.gateway, count))
     note = f"{count:,} recipients, batches of {_BATCH}, {_AT_ONCE} in flight, gateway 50 ms"
     return Sample(value=mine / other, ours=mine, theirs=other, note=note)
+
+
+def measure_report(form: str, bench: Bench) -> Sample:
+    """Take the peak of the command that reports a campaign, recipient by recipient."""
+    if sys.platform != "linux":
+        raise NotHere("the peak is read from /proc, which this system lacks")
+    count = bench.size(MANY, _QUICK)
+    with tempfile.TemporaryDirectory(prefix="vavasms-bench-") as folder:
+        ledger = Path(folder) / "ledger.db"
+        asyncio.run(make_ledger(ledger, count))
+        peak = _run("one_report", str(ledger), form)["peak_kib"] / 1024
+    return Sample(value=peak, note=f"{count:,} delivered recipients, two kept columns, one process")
 
 
 async def _run_campaign(gateway: Gateway, contacts: Path, path: Path) -> float:
@@ -92,10 +107,10 @@ async def _stream(gateway: Gateway, count: int) -> float:
     return count / taken
 
 
-def _load(bench: Bench) -> dict[str, float]:
+def _load(bench: Bench, count: int) -> dict[str, float]:
     bench.gateway.set_delay(0)
-    contacts = _list(bench, _many(bench))
-    return bench.once_a_run("load", lambda: _run("one_load", bench.gateway.url, str(contacts)))
+    contacts = _list(bench, count)
+    return bench.once_a_run(f"load-{count}", lambda: _run("one_load", bench.gateway.url, str(contacts)))
 
 
 def _run(program: str, *arguments: str) -> dict[str, float]:
@@ -103,10 +118,6 @@ def _run(program: str, *arguments: str) -> dict[str, float]:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
-
-
-def _many(bench: Bench) -> int:
-    return bench.size(1_000_000, 5_000)
 
 
 def _list(bench: Bench, count: int) -> Path:
@@ -128,7 +139,7 @@ ROWS = (
         against="2 cores, the ledger on disk",
         goal=100_000,
         unit=" rows/s",
-        measure=measure_rate,
+        measure=partial(measure_rate, MANY),
     ),
     Row(
         name="campaign-memory",
@@ -137,7 +148,7 @@ ROWS = (
         goal=150,
         better="less",
         unit=" MiB",
-        measure=measure_memory,
+        measure=partial(measure_memory, MANY),
     ),
     Row(
         name="campaign-flat",
@@ -145,7 +156,32 @@ ROWS = (
         against="itself, 100,000 to 1,000,000 rows",
         goal=1.10,
         better="less",
-        measure=measure_flat,
+        measure=partial(measure_flat, FEW, MANY),
+    ),
+    Row(
+        name="long-load",
+        figure="rows a second, planned and loaded, of 10,000,000",
+        against="2 cores, the ledger on disk",
+        goal=200_000,
+        unit=" rows/s",
+        measure=partial(measure_rate, MOST),
+    ),
+    Row(
+        name="long-memory",
+        figure="peak memory of that",
+        against="the whole process",
+        goal=200,
+        better="less",
+        unit=" MiB",
+        measure=partial(measure_memory, MOST),
+    ),
+    Row(
+        name="long-flat",
+        figure="time per row of that",
+        against="itself, 1,000,000 to 10,000,000 rows",
+        goal=1.10,
+        better="less",
+        measure=partial(measure_flat, MANY, MOST),
     ),
     Row(
         name="campaign-ledger",
@@ -153,5 +189,17 @@ ROWS = (
         against="`stream_bulk` without a ledger",
         goal=0.85,
         measure=measure_ledger,
+    ),
+    *(
+        Row(
+            name=f"report-{form}",
+            figure=f"peak memory of `campaign report --format {form}`",
+            against="the whole process",
+            goal=150,
+            better="less",
+            unit=" MiB",
+            measure=partial(measure_report, form),
+        )
+        for form in ("csv", "xlsx")
     ),
 )

@@ -30,7 +30,7 @@ def measure_scaling(bench: Bench) -> Sample:
     """Compare the batches a second of four workers with those of one."""
     bench.gateway.set_delay(DELAY)
     batches = bench.size(2_000, 100)
-    one, four = (_carry(bench, count, batches * count) for count in (1, 4))
+    one, four = (carry(bench, count, batches * count) for count in (1, 4))
     note = f"{batches:,} and {4 * batches:,} batches of {_SIZE}, gateway 50 ms, {_AT_ONCE} in flight each"
     return Sample(value=four / one, ours=four, theirs=one, note=note)
 
@@ -65,16 +65,17 @@ def _make_stack() -> ExitStack:
     return stack
 
 
-def _carry(bench: Bench, workers: int, batches: int) -> float:
+def carry(bench: Bench, workers: int, batches: int, *, size: int = _SIZE) -> float:
+    """Return the batches a second of so many workers, on a database of their own."""
     url = _server(bench).make()
-    campaign_id = asyncio.run(_queue(url, batches, start=False))
+    campaign_id = asyncio.run(_queue(url, batches, size=size, start=False))
     with ExitStack() as stack:
         for _ in range(workers):
             stack.enter_context(_worker(url, bench.gateway))
-        return asyncio.run(_time(url, campaign_id, bench.gateway, batches))
+        return asyncio.run(_time(url, campaign_id, bench.gateway, batches, size))
 
 
-async def _time(url: str, campaign_id: str, gateway: Gateway, batches: int) -> float:
+async def _time(url: str, campaign_id: str, gateway: Gateway, batches: int, size: int) -> float:
     """Return the batches a second between the first tenth and the last."""
     first, last = batches // 10, batches - batches // 10
     async with asyncio.timeout(DEADLINE), await PostgresLedger.open(url) as ledger:
@@ -85,7 +86,7 @@ async def _time(url: str, campaign_id: str, gateway: Gateway, batches: int) -> f
             while (count := gateway.count() - before) < mark:  # noqa: ASYNC110  another process counts
                 await asyncio.sleep(0.05)
             marks.append((time.perf_counter(), count))
-        while (await ledger.status(campaign_id)).accepted < batches * _SIZE:  # noqa: ASYNC110  others write
+        while (await ledger.status(campaign_id)).accepted < batches * size:  # noqa: ASYNC110  others write
             await asyncio.sleep(0.1)
     (began, low), (ended, high) = marks
     return (high - low) / (ended - began)
@@ -109,7 +110,7 @@ def _worker(url: str, gateway: Gateway) -> Iterator[None]:
                 process.kill()
 
 
-async def _queue(url: str, batches: int, *, start: bool = True) -> str:
+async def _queue(url: str, batches: int, *, size: int = _SIZE, start: bool = True) -> str:
     """Keep a campaign of so many batches; give its id."""
     async with (
         AsyncVavaSMS(USERNAME, SECRET, sender_id=SENDER, base_url="http://127.0.0.1:1") as sms,
@@ -119,7 +120,7 @@ async def _queue(url: str, batches: int, *, start: bool = True) -> str:
             id="bench", account=sms.account.name, sender_id=SENDER, message=TEXT, created_at=time.time()
         )
         await ledger.create(new)
-        numbers = stream_wire_numbers(batches * _SIZE)
+        numbers = stream_wire_numbers(batches * size)
         for first in range(0, batches, _CHUNK):
             await ledger.load(
                 new.id,
@@ -128,7 +129,7 @@ async def _queue(url: str, batches: int, *, start: bool = True) -> str:
                         number=number,
                         message=TEXT,
                         segments=1,
-                        recipients=tuple(parse_msisdn(next(numbers)) for _ in range(_SIZE)),
+                        recipients=tuple(parse_msisdn(next(numbers)) for _ in range(size)),
                     )
                     for number in range(first, min(first + _CHUNK, batches))
                 ],

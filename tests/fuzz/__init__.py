@@ -1,0 +1,1 @@
+"""Search for inputs that break a law: `python -m tests.fuzz TARGET`."""

@@ -1,0 +1,1 @@
+"""The laws, a module each: what holds whatever the bytes are."""
