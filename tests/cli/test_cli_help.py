@@ -35,7 +35,7 @@ Shell = Callable[[str], AbstractContextManager[subprocess.Popen[str]]]
 Prepare = Callable[[str], tuple[str, str]]
 EXAMPLE = re.compile(r"^Example: (.*)$", re.MULTILINE)
 #: What only a shell reads, and commands that have a process of their own: servers, and one that starts some.
-OUTSIDE = re.compile(r"[|$]| worker | listen | sandbox | demo ")
+OUTSIDE = re.compile(r"[|$]| worker | listen | sandbox | demo | desk ")
 NAMES = [command.name for command in COMMANDS]
 
 
@@ -196,7 +196,7 @@ def run_in_shell(shell: Shell, example: str) -> tuple[int, str, str]:
     with shell(example) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
-        if "sandbox" in example or "listen" in example:
+        if any(name in example for name in ("sandbox", "listen", "desk")):
             process.send_signal(signal.SIGINT)
         if "worker" in example:
             process.send_signal(signal.SIGTERM)

@@ -15,8 +15,8 @@ import pytest
 from tests.sandbox.inbox import OTHER, PHONE, SCRIPT, send, send_otp
 from vavasms.i18n import language_set, set_language
 from vavasms.sandbox import FaultKind, Gateway, Inbound, Moment, SandboxServer
-from vavasms.sandbox.inbox.translations import choose_language
 from vavasms.sandbox.inbox.words import FAULTS, MOMENTS, make_script_words
+from vavasms.web.language import choose_language
 
 STATIC = sorted(one.name for one in files("vavasms.sandbox.inbox").joinpath("static").iterdir())
 
@@ -57,7 +57,7 @@ def test_every_page_and_file_may_do_only_what_is_its_own(browser: httpx.Client, 
     assert reply.headers["content-security-policy"].startswith("default-src 'self';")
     assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
     assert reply.headers["x-content-type-options"] == "nosniff"
-    assert reply.headers["referrer-policy"] == "no-referrer"
+    assert reply.headers["referrer-policy"] == "same-origin"
     assert reply.headers["cross-origin-resource-policy"] == "same-origin"
 
 

@@ -11,18 +11,19 @@ from decimal import Decimal
 from functools import cache
 
 from attrs import frozen
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from vavasms.campaigns.report import write_number
 from vavasms.campaigns.summary import CampaignSummary, PrefixDeliveries
-from vavasms.i18n import Sentence, current_language, format_moment, format_number, gettext, ngettext
+from vavasms.i18n import Sentence, current_language, format_moment, format_number, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.ledger.kept import say_error, say_reason
 from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignState
 from vavasms.numbers.plans import REGION_BY_CODE
 from vavasms.version import __version__
+from vavasms.web.templates import make_environment
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 #: Letters that cost, shown at most.
@@ -79,17 +80,7 @@ def format_html(summary: CampaignSummary) -> str:
 
 @cache
 def _make_environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("vavasms.campaigns"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # Ours fills `{names}`, which jinja2's own newer way would do with `%`.
-    environment.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
-    environment.filters |= {
+    filters = {
         "figure": _write_figure,
         "number": format_number,
         "money": _write_money,
@@ -101,6 +92,7 @@ def _make_environment() -> Environment:
         "width": _write_width,
         "measure": _measure,
     }
+    environment = make_environment("vavasms.campaigns", filters)
     environment.globals |= {"stack": _stack, "in_a_state": in_a_state, "say_reason": say_reason}
     return environment
 

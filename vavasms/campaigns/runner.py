@@ -363,7 +363,7 @@ class CampaignRunner:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_log_failure, dispatcher.sender.balance.run)
             tasks.start_soon(_log_failure, self._maintain)
-            tasks.start_soon(_log_failure, self._track)
+            tasks.start_soon(_log_failure, self.track)
             if on_progress is not None:
                 tasks.start_soon(_log_failure, partial(_report, ledger, campaign_id, on_progress))
             # What is enqueued goes out beside it, and counts for its rate.
@@ -398,8 +398,11 @@ class CampaignRunner:
                     await self._shared.ask(self.ledger.now)
                 await self._pending.flush()
 
-    async def _track(self) -> None:
-        """Follow up the delivery of whatever the account sent, this campaign's too."""
+    async def track(self) -> None:
+        """Follow up the delivery of whatever the account sent, until cancelled; `run` does so by itself.
+
+        Where another call of it is at work it waits for that one to end.
+        """
         async with self._tracking:
             await self._tracker.run()
 

@@ -183,6 +183,15 @@ COMMANDS = (
         example="echo '+225 07 00 00 00 01' | vavasms numbers check",
     ),
     Command(
+        name="desk",
+        sends=True,
+        path="vavasms.cli.commands.desk:desk",
+        sentence=_("Run campaigns from a browser on this machine, until Ctrl-C."),
+        example="vavasms desk",
+        group=_CAMPAIGNS,
+        notes=_("It prints a link that opens it once. It needs the extra: pip install 'vavasms[desk]'."),
+    ),
+    Command(
         name="campaign plan",
         path="vavasms.cli.commands.campaign.plan:plan",
         usage=_("CONTACTS --message TEXT [OPTIONS]"),

@@ -8,6 +8,7 @@ import sys
 from io import StringIO
 from typing import Annotated, TextIO
 
+from vavasms.campaigns.planning.refused import EXCEL_DELIMITER, keep_digits
 from vavasms.cli.output_file import set_utf8
 from vavasms.cli.params import flag
 from vavasms.i18n import gettext as _
@@ -15,15 +16,7 @@ from vavasms.i18n import gettext as _
 Excel = Annotated[
     bool, flag(_("Write the CSV as Excel in French opens it: with semicolons."), name="--excel")
 ]
-DELIMITER = ";"
-
 _is_amount = re.compile(r"[0-9]+\.[0-9]+").fullmatch
-_is_number = re.compile(r"\+?[0-9]+").fullmatch
-
-
-def keep_digits(number: str) -> str:
-    """Write a phone number so that Excel takes no zero from it, and makes no 2,25E+12 of it."""
-    return f'="{number}"' if _is_number(number) else number
 
 
 def print_mark(out: TextIO | None = None) -> None:
@@ -43,5 +36,5 @@ def write_line(line: str, *, texts: int = 1) -> str:
     cells[:texts] = map(keep_digits, cells[:texts])
     # To a French Excel 12.5 is the twelfth of May.
     cells[-1:] = [cell.replace(".", ",") if _is_amount(cell) else cell for cell in cells[-1:]]
-    csv.writer(text, delimiter=DELIMITER, lineterminator="\n").writerow(cells)
+    csv.writer(text, delimiter=EXCEL_DELIMITER, lineterminator="\n").writerow(cells)
     return text.getvalue()

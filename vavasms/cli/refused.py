@@ -1,20 +1,16 @@
-"""`--refused FILE`: the rows that are left out, as CSV that a person can mend and load again."""
+"""`--refused FILE`: where the rows that are left out are written to."""
 
 from __future__ import annotations
 
-import csv
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated, Self
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from vavasms.campaigns.planning.contacts import ContactList
-from vavasms.campaigns.planning.contacts.reader import Line
-from vavasms.cli.excel import DELIMITER, keep_digits
+from vavasms.campaigns.planning.refused import RefusedFile
 from vavasms.cli.file_faults import name_fault
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
@@ -28,35 +24,6 @@ RefusedPath = Annotated[
         help=_("Write the rows that are left out to a CSV file, each with its line and the reason."),
     ),
 ]
-#: First, for a row may have more cells than its header.
-_OWN = ("line", "reason")
-#: What a spreadsheet takes for a formula, and is no number.
-_is_formula = re.compile(r"[=@\t\r]|[+-](?![\d .()-]*$)").match
-
-
-class RefusedFile:
-    """A file of rows that are left out."""
-
-    def __init__(self, file: IO[str], *, excel: bool = False) -> None:
-        self._writer = csv.writer(file, delimiter=DELIMITER if excel else ",", lineterminator="\n")
-        self._excel = excel
-        self._skipped = 0
-        self._phone: int | None = None
-
-    def begin(self, contacts: ContactList) -> Self:
-        """Write the header of a list, without what such a file added to it before."""
-        self._skipped = len(_OWN) if contacts.columns[: len(_OWN)] == _OWN else 0
-        self._phone = contacts.phone_index
-        self._writer.writerow([*_OWN, *(contacts.columns[self._skipped :] or ("phone",))])
-        return self
-
-    def write(self, contact: Line, reason: str) -> None:
-        """Write one row; of a cell with several numbers only the one that is left out."""
-        row, phone, cells = contact
-        whole = list(map(_guard, cells or (phone,)))
-        whole[self._phone or 0] = keep_digits(_guard(phone)) if self._excel else _guard(phone)
-        # For people: who reads this file mends it.
-        self._writer.writerow([row, _(reason), *whole[self._skipped :]])
 
 
 @contextmanager
@@ -100,7 +67,3 @@ def _is_same(path: str, contacts: str) -> bool:
         return Path(path).samefile(contacts)
     except (OSError, ValueError):
         return False
-
-
-def _guard(cell: str) -> str:
-    return f"'{cell}" if _is_formula(cell) else cell

@@ -14,6 +14,7 @@ from vavasms.cli.secrets import holds_password
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import KEYRING_SERVICE, Secret, misconfigured
 from vavasms.i18n import gettext as _
+from vavasms.sends.base import OpenLedger
 from vavasms.storage.location import Place
 from vavasms.sync.client import VavaSMS
 from vavasms.tracebacks import hide_frames
@@ -35,9 +36,9 @@ def make_client(*, ledger: Place | None = None) -> VavaSMS:
 
 
 @hide_frames
-def make_async_client(*, max_connections: int) -> AsyncVavaSMS:
+def make_async_client(*, max_connections: int, ledger: OpenLedger | None = None) -> AsyncVavaSMS:
     """Return the same for commands that keep many calls under way."""
-    return AsyncVavaSMS(**_find_account(), max_connections=max_connections)
+    return AsyncVavaSMS(**_find_account(), max_connections=max_connections, ledger=ledger)
 
 
 @hide_frames

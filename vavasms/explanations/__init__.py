@@ -23,6 +23,7 @@ _FAMILIES: Mapping[str, str] = {
     "settings": N_("Settings and commands"),
     "ledger": N_("The ledger"),
     "campaigns": N_("Lists and campaigns"),
+    "desk": N_("The desk"),
     "inbound": N_("Receiving, and the sandbox"),
 }
 

@@ -51,6 +51,10 @@ class NumberFault(StrEnum):
     NO_REGION = "no_region"
 
 
+#: Reasons to refuse a number of which a repair may make a right one.
+REPAIRABLE = (NumberFault.OLD_PLAN, NumberFault.LOST_ZERO, NumberFault.DECIMAL)
+
+
 class Reading(NamedTuple):
     """What a text was understood as."""
 

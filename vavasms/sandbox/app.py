@@ -23,9 +23,9 @@ from vavasms.sandbox.gateway import Gateway
 from vavasms.sandbox.inbox import Inbound
 from vavasms.sandbox.inbox.page import inbox_routes
 from vavasms.sandbox.magic import find_magic
-from vavasms.sandbox.middleware import SecurityHeaders
 from vavasms.sandbox.openapi.routes import document_routes
 from vavasms.sandbox.replies import Answer
+from vavasms.web.headers import SecurityHeaders
 
 #: The prefix of the API's paths, as in the documented base URL.
 BASE_PATH = "/api"

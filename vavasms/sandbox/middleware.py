@@ -1,45 +1,11 @@
-"""What stands before the app: web pages are kept out, bodies bounded, and browsers told what pages may do."""
+"""What stands before the app: web pages are kept out, and bodies bounded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-#: What every answer carries that does not stand in for the gateway. What `default-src` does not cover is
-#: named: being framed, where forms go, and the base of URLs.
-SECURITY_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-class SecurityHeaders:
-    """The layer that adds the headers to whatever is not under `bare` (a path prefix)."""
-
-    def __init__(self, app: ASGIApp, *, bare: str) -> None:
-        self._app = app
-        self._bare = bare
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, with headers where they belong."""
-        if scope["type"] != "http" or scope["path"].startswith(self._bare):
-            await self._app(scope, receive, send)
-            return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
-
 
 #: The most bytes a request's body may have.
 MAX_BODY = 1 << 20

@@ -10,11 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from pathlib import Path
 
 import anyio
-import uvicorn
 from attrs import define, field, frozen
 from rich.text import Text
 
@@ -29,6 +28,7 @@ from vavasms.inbound.asgi import InboundApp
 from vavasms.inbound.seen.open import open_seen
 from vavasms.inbound.stop_words import is_start, is_stop
 from vavasms.models import InboundMessage
+from vavasms.web.server import QuietServer
 
 #: Seconds that what is under way has when the receiver stops.
 _LAST = 2
@@ -101,32 +101,13 @@ async def _serve(listening: Listening, sock: socket.socket, printer: MessagePrin
         # Whoever reads the URL may call it: what calls before the loop runs waits.
         sock.listen(_BACKLOG)
         _introduce(listening, make_url(sock, listening))
-        await _Server(app, printer.stop).serve(sockets=[sock])
+        await _Listener(app, printer.stop).serve(sockets=[sock])
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, without its logs and its way with signals."""
-
+class _Listener(QuietServer):
     def __init__(self, app: InboundApp, stop: threading.Event) -> None:
-        config = uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=_LAST,
-        )
-        super().__init__(config)
+        super().__init__(app, grace=_LAST)
         self._stop = stop
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave them: they are caught before the ledger is opened, until after it is closed."""
-        yield
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop."""

@@ -12,10 +12,11 @@ from typing import Annotated
 import anyio
 from cyclopts import Parameter
 
+from vavasms.campaigns.opt_out_import import FATES
 from vavasms.campaigns.planning.contacts import Judge, read_contacts
 from vavasms.campaigns.report import csv_line
 from vavasms.cli import exit_codes, output, params
-from vavasms.cli.commands.optout_import import FATES, Import
+from vavasms.cli.commands.optout_import import Import
 from vavasms.cli.excel import Excel, print_mark, write_line
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_ledger, run_on_ledger
 from vavasms.cli.output import moment, write_moment
@@ -133,11 +134,12 @@ def import_file(
         )
         anyio.run(work.run, ledger)
     if as_json:
-        counts = {"numbers": work.counts.total()} | {key: work.counts[key] for key in FATES}
-        output.print_json(counts | {"refused_rows": work.refused_rows})
+        found = work.work
+        counts = {"numbers": found.counts.total()} | {key: found.counts[key] for key in FATES}
+        output.print_json(counts | {"refused_rows": found.refused_rows})
     else:
         work.summarize()
-    return exit_codes.USAGE if work.refused_rows else exit_codes.DONE
+    return exit_codes.USAGE if work.work.refused_rows else exit_codes.DONE
 
 
 def export(*, excel: Excel = False, ledger: LedgerPath = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from vavasms.campaigns.words import MARKED_AS_SENT, TAKEN_BACK
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.status_view import STYLES
 from vavasms.cli.output import moment, write_moment
@@ -28,8 +29,6 @@ _WORDS = {
     BatchState.CANCELLED: N_("not sent"),
     BatchState.UNKNOWN: N_("unknown"),
 }
-#: What a ledger keeps of who decided; kept in English, shown in the language of the moment.
-MARKED, TAKEN_BACK = N_("Marked as sent by hand."), N_("Taken for not sent by hand.")
 
 
 def name_state(state: BatchState) -> str:
@@ -142,7 +141,7 @@ def _describe(record: SendRecord) -> Iterable[tuple[str, str | None]]:
     yield _("Lot"), record.lot_id
     yield _("Message ids"), ", ".join(record.message_ids)
     yield _("Gateway"), record.description
-    is_note = record.state is BatchState.ACCEPTED or record.error in (MARKED, TAKEN_BACK)
+    is_note = record.state is BatchState.ACCEPTED or record.error in (MARKED_AS_SENT, TAKEN_BACK)
     yield _("Note") if is_note else _("Error"), say_error(record.error) if record.error else None
 
 

@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from vavasms.campaigns.words import MARKED_AS_SENT, TAKEN_BACK
 from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.send_view import (
-    MARKED,
-    TAKEN_BACK,
     list_records,
     make_object,
     name_state,
@@ -205,7 +204,7 @@ async def _find(ledger: Ledger, key: str, account: str | None) -> SendRecord:
 
 
 async def _resolve(ledger: Ledger, record: SendRecord, *, mark_sent: bool) -> SendRecord:
-    note = MARKED if mark_sent else TAKEN_BACK
+    note = MARKED_AS_SENT if mark_sent else TAKEN_BACK
     return await ledger.sends.resolve(
         record.account,
         record.key,

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from vavasms.guide import INDEX, read_chapter, read_picture
 from vavasms.i18n import LANGUAGES, language_set
-from vavasms.sandbox.inbox.translations import request_language
+from vavasms.web.language import request_language
 
 _is_no_word = re.compile(r"[^\w\- ]").sub
 

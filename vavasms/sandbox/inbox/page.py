@@ -10,13 +10,13 @@ from decimal import Decimal
 from functools import cache
 
 from attrs import define
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from vavasms.i18n import format_moment, format_number, gettext, language_set, ngettext
+from vavasms.i18n import format_moment, format_number, language_set
 from vavasms.i18n import gettext as _
 from vavasms.sandbox.faults import MOMENTS, FaultKind, FaultPlan
 from vavasms.sandbox.gateway import Gateway
@@ -24,11 +24,11 @@ from vavasms.sandbox.inbox.api import data_routes, is_phone
 from vavasms.sandbox.inbox.guide import guide_routes
 from vavasms.sandbox.inbox.handset import Inbound
 from vavasms.sandbox.inbox.inbox import Inbox
-from vavasms.sandbox.inbox.translations import COOKIE, request_language
 from vavasms.sandbox.inbox.words import FAULTS, make_script_words, say_count
 from vavasms.sandbox.magic import MAGIC_NUMBERS
+from vavasms.web.language import keep_language, request_language
+from vavasms.web.templates import make_environment
 
-_YEAR = 365 * 24 * 3600
 # Which fields of the panel mean something for a kind.
 _FIELDS: Mapping[FaultKind, str] = {
     FaultKind.STALL: "seconds",
@@ -40,17 +40,7 @@ _FIELDS: Mapping[FaultKind, str] = {
 @cache
 def _make_environment() -> Environment:
     """Return the templates, compiled once for all sandboxes of a process."""
-    environment = Environment(
-        loader=PackageLoader("vavasms.sandbox.inbox"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # Ours fills `{names}`, which jinja2's own newer way would do with `%`.
-    environment.install_gettext_callables(gettext, ngettext, newstyle=False)  # type: ignore[attr-defined]
-    environment.filters |= {"amount": _amount, "when": _show_time}
+    environment = make_environment("vavasms.sandbox.inbox", {"amount": _amount, "when": _show_time})
     environment.globals["say_count"] = say_count
     return environment
 
@@ -108,7 +98,7 @@ class _Page:
             html = template.render(language=language, settings=settings, **_words(), **data)
         response = HTMLResponse(html, headers={"Cache-Control": "no-store", "Content-Language": language})
         if query.get("lang") == language:
-            response.set_cookie(COOKIE, language, max_age=_YEAR, httponly=True, samesite="strict")
+            keep_language(response, language)
         return response
 
     async def _read(self, wanted: str, to: str) -> dict[str, object]:
@@ -133,7 +123,7 @@ def inbox_routes(gateway: Gateway, faults: FaultPlan, inbound: Inbound | None) -
     """Return the routes: the page, the guide, and the page's files and data under `/sandbox/inbox/`."""
     inbox = Inbox(gateway, faults, inbound)
     page = _Page(inbox, _make_environment())
-    static = StaticFiles(packages=[("vavasms.sandbox.inbox", "static")])
+    static = StaticFiles(packages=[("vavasms.sandbox.inbox", "static"), ("vavasms.web", "static")])
     return [
         Route("/", page.show, methods=["GET"]),
         *data_routes(inbox),

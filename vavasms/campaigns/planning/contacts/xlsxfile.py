@@ -15,6 +15,7 @@ from python_calamine import (
     CalamineError,
     CalamineSheet,
     CalamineWorkbook,
+    SheetMetadata,
     SheetTypeEnum,
     SheetVisibleEnum,
     load_workbook,
@@ -48,6 +49,15 @@ def read_sheet(
     if sheet is None:
         raise _damaged(name)
     return sheet.name, _read_rows(sheet, name)
+
+
+def name_sheets(stream: BinaryIO) -> tuple[str, ...]:
+    """Return the names of the sheets of a spreadsheet that `read_sheet` reads."""
+    return tuple(one.name for one in _list_sheets(load_workbook(stream)))
+
+
+def _list_sheets(workbook: CalamineWorkbook) -> list[SheetMetadata]:
+    return [one for one in workbook.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
 
 
 def _read_rows(sheet: CalamineSheet, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -129,7 +139,7 @@ def _load(workbook: CalamineWorkbook, stream: BinaryIO, name: str, title: str) -
 def _choose(
     workbook: CalamineWorkbook, name: str, wanted: str | None, load: Callable[[str], CalamineSheet]
 ) -> CalamineSheet:
-    sheets = [one for one in workbook.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
+    sheets = _list_sheets(workbook)
     names = [one.name for one in sheets]
     if wanted is not None and wanted in names:
         return load(wanted)

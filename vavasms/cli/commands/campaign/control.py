@@ -9,12 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from vavasms.campaigns.policy import load_policy
+from vavasms.campaigns.words import CANCELLED_BY_HAND, PAUSED_BY_HAND
 from vavasms.cli import output
 from vavasms.cli.commands.campaign import delivery_view
 from vavasms.cli.commands.campaign.delivery_view import DeliveryView
 from vavasms.cli.commands.campaign.status_view import (
-    CANCELLED_BY_HAND,
-    PAUSED_BY_HAND,
     count_outcomes,
     find_budget,
     make_object,

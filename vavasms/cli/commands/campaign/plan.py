@@ -6,19 +6,17 @@ import os
 import time
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import anyio
 from attrs import evolve, fields
 
-from vavasms.campaigns.planning.contacts import ContactList
 from vavasms.campaigns.planning.history import History, read_history
 from vavasms.campaigns.planning.lists import Listing
 from vavasms.campaigns.planning.loader import plan_listing
 from vavasms.campaigns.planning.plan import CampaignPlan
-from vavasms.campaigns.planning.planner import OnLeftOut
+from vavasms.campaigns.planning.refused import RefusedFile
 from vavasms.campaigns.policy import Policy, finishing_time
 from vavasms.cli import output, settings
 from vavasms.cli.commands.campaign.options import PlanOptions, read_campaign_text
@@ -27,7 +25,7 @@ from vavasms.cli.excel import Excel
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_place
 from vavasms.cli.message_input import uses_stdin
 from vavasms.cli.params import Contacts, JsonFlag, open_contacts
-from vavasms.cli.refused import RefusedFile, RefusedPath, open_refused
+from vavasms.cli.refused import RefusedPath, open_refused
 from vavasms.cli.shell import quote
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
@@ -78,7 +76,7 @@ async def _plan(
         text,
         batch_size=policy.batch_size,
         history=history,
-        on_left_out=None if refused is None else partial(_write_left_out, refused),
+        on_left_out=None if refused is None else refused.on_left_out,
     )
     recipients, requests = outlook.recipients, outlook.requests
     ends_at = finishing_time(policy, messages=recipients, requests=requests, starts=time.time())
@@ -92,12 +90,6 @@ async def _read_history(place: Place | None, exclude: Sequence[str]) -> History:
         return History()
     async with open_place(place) as ledger:
         return await read_history(ledger, exclude=exclude, now=time.time())
-
-
-def _write_left_out(refused: RefusedFile, contacts: ContactList) -> OnLeftOut:
-    """Begin the file; return what writes a row of it, its reason in words for people."""
-    write = refused.begin(contacts).write
-    return lambda contact, reason: write(contact, _(reason))
 
 
 async def _balance() -> Decimal | None:

@@ -18,10 +18,8 @@ from vavasms.campaigns.policy import Policy
 from vavasms.cli import output
 from vavasms.i18n import Sentence, format_number, ngettext
 from vavasms.i18n import gettext as _
-from vavasms.numbers.faults import NumberFault
+from vavasms.numbers.faults import REPAIRABLE
 
-#: Reasons to refuse a number of which a repair may make a right one.
-_REPAIRABLE = (NumberFault.OLD_PLAN, NumberFault.LOST_ZERO, NumberFault.DECIMAL)
 #: Letters that cost, and operators of a country, named at most.
 _SHOWN = 8
 #: Requests from which on it takes longer that there is one for each recipient.
@@ -31,7 +29,7 @@ _MANY = 50
 def show_plan(plan: CampaignPlan, policy: Policy, *, folded: bool) -> None:
     """Show whom a campaign reaches, with what, for how much and until when."""
     show_numbers(plan)
-    if repairable := sum(plan.refusals[fault].count for fault in _REPAIRABLE if fault in plan.refusals):
+    if repairable := sum(plan.refusals[fault].count for fault in REPAIRABLE if fault in plan.refusals):
         output.say(
             ngettext(
                 "Of the refused, {n} may be repaired: --repair, with --region CC if all are of one country.",

@@ -14,7 +14,9 @@ from typing import Annotated
 from attrs import evolve, frozen
 from cyclopts import Parameter
 
+from vavasms.campaigns.decisions import find_shown
 from vavasms.campaigns.policy import Policy, load_policy
+from vavasms.campaigns.words import MARKED_AS_SENT
 from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.campaign.plan_view import write_money
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
@@ -24,14 +26,11 @@ from vavasms.cli.prompts import confirm
 from vavasms.errors import InvalidInputError, LedgerBusyError
 from vavasms.i18n import Sentence, current_language, format_moment, ngettext
 from vavasms.i18n import gettext as _
-from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.kept import say_error
 from vavasms.ledger.leases import RESEND_GRACE
 from vavasms.ledger.models import StoredBatch
 
-#: Kept in the ledger.
-_NOTE = N_("Marked as sent by hand.")
 _WIDTH = 76
 
 
@@ -159,13 +158,11 @@ class _Resolution:
         )
 
     async def _change(self, ledger: Ledger, shown: Sequence[StoredBatch], *, sent_before: float) -> int:
-        # A batch that somebody had sent again meanwhile is another attempt, and was not shown.
-        now = {batch.number: batch.sending_at for batch in await ledger.unknown(self.campaign_id)}
-        same = [batch for batch in shown if batch.number in now and now[batch.number] == batch.sending_at]
-        numbers = [batch.number for batch in same]
+        sent_at = {batch.number: batch.sending_at for batch in shown}
+        numbers = await find_shown(ledger, self.campaign_id, sent_at)
         if self.options.mark_sent:
-            return await ledger.mark_sent(self.campaign_id, numbers, note=_NOTE)
-        _warn_of_recent([batch.sending_at or 0.0 for batch in same], sent_before)
+            return await ledger.mark_sent(self.campaign_id, numbers, note=MARKED_AS_SENT)
+        _warn_of_recent([sent_at[number] or 0.0 for number in numbers], sent_before)
         return await ledger.resend(self.campaign_id, numbers, sent_before=sent_before)
 
     def _question(self, batches: Sequence[StoredBatch]) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from attrs import frozen
 from rich.text import Text
 
+from vavasms.campaigns import words
 from vavasms.campaigns.policy import Policy, load_policy
 from vavasms.campaigns.runner import CampaignRun
 from vavasms.campaigns.sending.balance_floor import AT_THE_FLOOR, NEAR_THE_FLOOR, UNREAD
@@ -16,11 +17,10 @@ from vavasms.cli.commands.campaign.plan_view import make_table, part_count, writ
 from vavasms.errors import AuthenticationError, Outcome
 from vavasms.i18n import Sentence, ngettext
 from vavasms.i18n import gettext as _
-from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.kept import find_template, say_reason
+from vavasms.ledger.kept import find_template
 from vavasms.ledger.models import CampaignStatus
-from vavasms.ledger.rows import OVER_BUDGET, in_a_state
+from vavasms.ledger.rows import OVER_BUDGET
 from vavasms.ledger.states import CampaignState
 
 #: How each outcome looks on a terminal.
@@ -30,10 +30,6 @@ STYLES = {
     Outcome.NOT_SENT: "yellow",
     Outcome.UNKNOWN: "magenta",
 }
-#: Kept in the ledger, as reasons.
-PAUSED_BY_HAND, CANCELLED_BY_HAND = N_("paused by hand"), N_("cancelled by hand")
-#: Of a reason that says the state once more, both at once.
-_BY_HAND = {PAUSED_BY_HAND: N_("was paused by hand"), CANCELLED_BY_HAND: N_("was cancelled by hand")}
 #: Batches that are looked up at once.
 _PAGE = 1000
 #: Columns before the command, in what can be done next.
@@ -115,13 +111,7 @@ def show_outcomes(status: CampaignStatus, policy: Policy) -> None:
 
 def tell_state(status: CampaignStatus) -> Sentence:
     """Return a campaign's state and why it is in it, as it stands in a sentence, without a full stop."""
-    if status.reason in _BY_HAND:
-        return _(_BY_HAND[status.reason])
-    is_state = in_a_state(status.state)
-    if not status.reason:
-        return is_state
-    why = output.clean(say_reason(status.reason)).rstrip(".")
-    return _("{is_state}: {why}", is_state=is_state, why=why)
+    return words.tell_state(status, output.clean)
 
 
 async def find_budget(ledger: Ledger, status: CampaignStatus) -> Decimal | None:

@@ -1,0 +1,384 @@
+"""`Desk`: what the pages do. It plans, keeps and runs campaigns by the API's own calls."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from hashlib import sha256
+from io import StringIO
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.to_thread import run_sync
+from attrs import define, evolve, field
+
+from vavasms.campaigns.decisions import find_shown
+from vavasms.campaigns.limits import change_limits
+from vavasms.campaigns.planning.history import read_history
+from vavasms.campaigns.planning.loader import plan_listing
+from vavasms.campaigns.planning.plan import CampaignPlan
+from vavasms.campaigns.planning.refused import RefusedFile
+from vavasms.campaigns.runner import CampaignRunner, nothing_left
+from vavasms.campaigns.sending.dispatcher import INTERRUPTED
+from vavasms.campaigns.words import CANCELLED_BY_HAND, MARKED_AS_SENT, PAUSED_BY_HAND
+from vavasms.client import AsyncVavaSMS
+from vavasms.desk.drafts import Draft, Drafts, PhoneTest
+from vavasms.desk.form import CampaignForm
+from vavasms.desk.preview import read_head
+from vavasms.errors import InvalidInputError, Outcome, VavaSMSError, name_error
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
+from vavasms.ledger.base import Ledger
+from vavasms.ledger.leases import RESEND_GRACE
+from vavasms.ledger.states import CampaignState
+from vavasms.numbers import parse_msisdn
+
+#: A text that anybody may be sent: what becomes of the rows does not depend on it.
+_ANY_TEXT = "."
+#: Seconds for which the balance is not asked for anew.
+_BALANCE_AGE = 20.0
+
+logger = logging.getLogger("vavasms")
+
+
+@define(kw_only=True, eq=False)
+class Desk:
+    """The campaigns of one ledger and one account, while the desk is open.
+
+    On a file it is the ledger's one runner; on PostgreSQL it leaves what is started to workers.
+    """
+
+    client: AsyncVavaSMS
+    ledger: Ledger
+    drafts: Drafts = field(factory=Drafts)
+    runner: CampaignRunner = field(init=False)
+    #: Why the last run of a campaign ended early, where no state says so.
+    errors: dict[str, VavaSMSError] = field(factory=dict, init=False)
+    _senders: TaskGroup = field(init=False)
+    _background: TaskGroup = field(init=False)
+    _carried: set[str] = field(factory=set, init=False)
+    _is_open: bool = field(default=False, init=False)
+    _balance: tuple[float, Decimal | None] = field(default=(-math.inf, None), init=False)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Keep the desk open while the block runs; what is under way is finished at its end.
+
+        Raises `LedgerBusyError` where the file has a runner already. A campaign whose desk died is paused:
+        it goes on when a person says so.
+        """
+        async with CampaignRunner(self.client, self.ledger) as self.runner:
+            await self._pause_orphans()
+            async with (
+                anyio.create_task_group() as self._senders,
+                anyio.create_task_group() as self._background,
+            ):
+                self._is_open = True
+                if not self.ledger.is_shared:
+                    self._background.start_soon(_log_failure, self.runner.track)
+                try:
+                    yield
+                finally:
+                    self._is_open = False
+                    self.runner.stop()
+                    self._background.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Begin no further batch of any campaign: those that are sent are paused once all is settled."""
+        if self._is_open:
+            self.runner.stop()
+
+    async def _pause_orphans(self) -> None:
+        """Pause what ran when an earlier process of a file died: nobody sends it any more."""
+        if self.ledger.is_shared:
+            return
+        for status in await self.ledger.statuses():
+            if status.state is CampaignState.RUNNING:
+                await self.ledger.pause(status.id, INTERRUPTED)
+
+    @property
+    def account(self) -> str:
+        """The account that pays."""
+        return self.client.account.name
+
+    async def now(self) -> float:
+        """Return the time as all have it who share the ledger."""
+        return await self.ledger.now() if self.ledger.is_shared else time.time()
+
+    async def balance(self) -> Decimal | None:
+        """Return the credit as it was some seconds ago at most; None where the gateway does not tell."""
+        read_at, amount = self._balance
+        if time.monotonic() - read_at > _BALANCE_AGE:
+            # Whoever asks meanwhile need not ask as well.
+            self._balance = time.monotonic(), amount
+            self._background.start_soon(_log_failure, self._read_balance)
+        return amount
+
+    async def _read_balance(self) -> None:
+        amount = None
+        with suppress(VavaSMSError):
+            amount = (await self.client.balance()).amount
+        self._balance = time.monotonic(), amount
+
+    # Drafts
+
+    def add_list(self, name: str, data: bytes) -> Draft:
+        """Keep a list, and begin to read it. Raises `InvalidInputError` for an empty one."""
+        draft = self.drafts.add(name, data)
+        self.read_rows(draft)
+        return draft
+
+    def change(self, draft: Draft, form: CampaignForm) -> None:
+        """Take what was typed; the list is read anew where it is to be read otherwise."""
+        before, draft.form = draft.form, form
+        if _rows_of(before) != _rows_of(form) or (draft.rows is None and not draft.is_busy):
+            self.read_rows(draft)
+        elif before != form:
+            draft.plan = None
+            if draft.rows is not None:
+                # Whatever is being worked out is for another form; the rows need no other reading.
+                draft.version += 1
+                draft.is_busy, draft.error = False, None
+
+    def read_rows(self, draft: Draft) -> None:
+        """Begin to read a list: what its columns are, and what becomes of each row."""
+        draft.rows = draft.plan = draft.head = None
+        self._work(draft, self._read_rows)
+
+    async def _read_rows(self, draft: Draft) -> Mapping[str, Any]:
+        listing = draft.listing()
+        head = await run_sync(read_head, draft.data, listing)
+        refused = StringIO()
+        history = await self._read_history(draft.form)
+        rows = await plan_listing(
+            evolve(listing, contacts=draft.open()),
+            _ANY_TEXT,
+            batch_size=1,
+            history=history,
+            on_left_out=RefusedFile(refused, excel=True).on_left_out,
+        )
+        return {"head": head, "rows": rows, "refused": refused.getvalue().encode("utf-8-sig", "replace")}
+
+    def plan(self, draft: Draft) -> None:
+        """Begin to work out what the campaign would do and cost."""
+        draft.plan = None
+        self._work(draft, self._plan)
+
+    async def _plan(self, draft: Draft) -> Mapping[str, Any]:
+        form = draft.form
+        plan = await self.runner.plan(
+            draft.open(),
+            form.message,
+            policy=form.policy(now=time.time()),
+            exclude_campaigns=form.exclude,
+            **form.reading(),
+        )
+        return {"plan": plan}
+
+    def _work(self, draft: Draft, work: Callable[[Draft], Awaitable[Mapping[str, Any]]]) -> None:
+        """Work something out beside the pages; what it finds is kept, unless the form is another by then."""
+        draft.version += 1
+        draft.is_busy, draft.error = True, None
+        self._background.start_soon(self._work_out, draft, draft.version, work)
+
+    async def _work_out(
+        self, draft: Draft, version: int, work: Callable[[Draft], Awaitable[Mapping[str, Any]]]
+    ) -> None:
+        error: VavaSMSError | None = None
+        found: Mapping[str, Any] = {}
+        try:
+            found = await work(draft)
+        except VavaSMSError as refused:
+            error = refused.with_traceback(None)
+        except Exception as fault:  # noqa: BLE001  a fault of ours ends no other campaign
+            logger.warning(N_("A list could not be read (%s)."), type(fault).__name__)
+            error = InvalidInputError(
+                _("The list could not be read. Nothing was sent."), error_code="list.unreadable"
+            )
+        if draft.version != version:
+            return
+        for name, value in found.items():
+            setattr(draft, name, value)
+        draft.error, draft.is_busy = error, False
+
+    def work_on(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do something beside the pages; it is cut off when the desk is closed."""
+        self._background.start_soon(_log_failure, work)
+
+    async def _read_history(self, form: CampaignForm) -> Any:
+        return await read_history(self.ledger, exclude=form.exclude, now=await self.now())
+
+    async def try_out(self, draft: Draft, number: str) -> None:
+        """Send the first text to one's own phone. Raises what a send raises before anything was sent.
+
+        The same text goes to the same number once, however often the button is pressed.
+        """
+        if draft.plan is None:
+            raise InvalidInputError(_("Look at the plan first. Nothing was sent."), error_code="desk.no_plan")
+        recipient = parse_msisdn(number, default_region=self.client.account.region)
+        if int(recipient) in await self.ledger.opted_out():
+            raise InvalidInputError(
+                _("This number is on the opt-out list. Nothing was sent."), error_code="campaign.test_number"
+            )
+        number, text, sender = recipient.e164, draft.plan.first_text, draft.form.sender_id or None
+        key = sha256(f"{draft.id}\n{sender}\n{number}\n{text}".encode()).hexdigest()[:24]
+        try:
+            await self.client.send(number, text, sender_id=sender, idempotency_key=f"desk-test-{key}")
+        except InvalidInputError:
+            raise
+        except VavaSMSError as error:
+            outcome = error.outcome or Outcome.UNKNOWN
+            trial = PhoneTest(number=number, outcome=outcome, error=error.with_traceback(None))
+        else:
+            trial = PhoneTest(number=number, outcome=Outcome.ACCEPTED)
+        draft.trials = [one for one in draft.trials if one.number != number] + [trial]
+
+    def give_go(self, draft: Draft, typed: int | None, plan_hash: str) -> None:
+        """Begin to put a campaign into the ledger and to send it, once.
+
+        `typed` is the number of recipients as the person typed it, `plan_hash` the plan that they saw.
+        """
+        if draft.is_going or draft.campaign_id is not None:
+            return
+        plan = draft.plan
+        if plan is None or plan.hash != plan_hash:
+            raise InvalidInputError(
+                _("The plan was changed since: look at it again. Nothing was sent."),
+                error_code="desk.no_plan",
+            )
+        check_typed(typed, plan.recipients)
+        draft.is_going = True
+        self._senders.start_soon(self._go, draft, plan)
+
+    async def _go(self, draft: Draft, plan: CampaignPlan) -> None:
+        """Keep the campaign and start it; the draft says why where that was not possible."""
+        form = draft.form
+        try:
+            campaign, _plan = await self.runner.submit(
+                draft.open(),
+                form.message,
+                policy=form.policy(now=time.time()),
+                sender_id=form.sender_id or None,
+                exclude_campaigns=form.exclude,
+                expect=plan.hash,
+                **form.reading(),
+            )
+            draft.campaign_id = campaign.id
+            # The list is in the ledger now, and nowhere else.
+            draft.data = b""
+            draft.head, draft.refused = None, b""
+            await self._begin(campaign.id)
+        except VavaSMSError as error:
+            draft.error = error.with_traceback(None)
+        except Exception as fault:  # noqa: BLE001  a fault of ours ends no other campaign
+            logger.warning(N_("A campaign could not be begun (%s)."), type(fault).__name__)
+            draft.error = InvalidInputError(
+                _("The campaign could not be begun: look whether it is in the list."),
+                error_code="desk.fault",
+                outcome=Outcome.UNKNOWN,
+            )
+        finally:
+            draft.is_going = False
+
+    # Campaigns
+
+    async def start(self, campaign_id: str, typed: int | None) -> None:
+        """Begin a campaign that waits in the ledger for its go."""
+        check_typed(typed, (await self.ledger.status(campaign_id)).recipients)
+        await self._begin(campaign_id)
+
+    async def go_on(self, campaign_id: str, **limits: Decimal | None) -> None:
+        """Go on with a paused campaign, with other limits where some are given."""
+        await change_limits(self.ledger, campaign_id, **limits)
+        await self._begin(campaign_id)
+
+    async def _begin(self, campaign_id: str) -> None:
+        """Start a campaign, and send it here where no workers do. Raises for one that has ended."""
+        campaign = await self.ledger.campaign(campaign_id)
+        if campaign.account != self.account:
+            raise InvalidInputError(
+                _("The campaign {id} is another account's. Nothing was sent.", id=repr(campaign_id)),
+                error_code="campaign.account",
+            )
+        if not await self.ledger.start(campaign_id):
+            raise nothing_left(await self.ledger.status(campaign_id))
+        self.errors.pop(campaign_id, None)
+        if not self.ledger.is_shared and campaign_id not in self._carried:
+            self._carried.add(campaign_id)
+            self._senders.start_soon(self._carry, campaign_id)
+
+    async def _carry(self, campaign_id: str) -> None:
+        """Run a campaign as long as it is to run: a person may pause it and go on before it stands still."""
+        try:
+            while self._is_open and await self._is_running(campaign_id):
+                await self.runner.run(campaign_id)
+        except VavaSMSError as error:
+            self.errors[campaign_id] = error.with_traceback(None)
+            logger.warning(N_("A campaign stopped (%s)."), name_error(error))
+        except Exception as fault:  # noqa: BLE001  a fault of ours ends no other campaign
+            logger.warning(N_("A campaign stopped (%s)."), type(fault).__name__)
+        finally:
+            self._carried.discard(campaign_id)
+            await self._stand_still(campaign_id)
+
+    async def _stand_still(self, campaign_id: str) -> None:
+        """Pause a campaign in the ledger that nobody sends any more."""
+        with anyio.CancelScope(shield=True), suppress(Exception):
+            if campaign_id not in self._carried:
+                await self.ledger.pause(campaign_id, INTERRUPTED)
+
+    async def _is_running(self, campaign_id: str) -> bool:
+        return (await self.ledger.campaign(campaign_id)).state is CampaignState.RUNNING
+
+    async def pause(self, campaign_id: str) -> None:
+        """Begin no further batch of a campaign."""
+        await self.ledger.pause(campaign_id, PAUSED_BY_HAND)
+
+    async def cancel(self, campaign_id: str) -> None:
+        """Never send what was not sent yet."""
+        await self.ledger.cancel(campaign_id, CANCELLED_BY_HAND)
+
+    async def discard(self, campaign_id: str) -> None:
+        """Forget a campaign for which nobody gave the go."""
+        await self.ledger.discard(campaign_id)
+
+    async def mark_sent(self, campaign_id: str, shown: Mapping[int, float | None]) -> int:
+        """Take the unknown batches that were shown for accepted; return how many of them were."""
+        numbers = await find_shown(self.ledger, campaign_id, shown)
+        return await self.ledger.mark_sent(campaign_id, numbers, note=MARKED_AS_SENT)
+
+    async def send_again(self, campaign_id: str, shown: Mapping[int, float | None]) -> int:
+        """Queue the unknown batches that were shown once more; return how many of them were.
+
+        They go out when somebody goes on with the campaign. On a shared ledger what was claimed a moment ago
+        stays as it is: whoever claimed it might still send.
+        """
+        numbers = await find_shown(self.ledger, campaign_id, shown)
+        sent_before = await self.now() - RESEND_GRACE if self.ledger.is_shared else math.inf
+        return await self.ledger.resend(campaign_id, numbers, sent_before=sent_before)
+
+
+def check_typed(typed: int | None, recipients: int) -> None:
+    """Raise `InvalidInputError` where a person typed another number than that of the recipients."""
+    if typed != recipients:
+        raise InvalidInputError(
+            _("Type the number of recipients, {n}, to give the go. Nothing was sent.", n=recipients),
+            error_code="desk.not_confirmed",
+        )
+
+
+def _rows_of(form: CampaignForm) -> tuple[object, ...]:
+    """Return what decides about the rows of a list."""
+    return form.phone_column, form.sheet, form.encoding, form.repair, form.is_ivorian, form.exclude
+
+
+async def _log_failure(work: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await work()
+    except Exception as error:  # noqa: BLE001  a hint is lost, no message
+        logger.warning(N_("Beside the desk something failed (%s); it goes on."), type(error).__name__)

@@ -1,0 +1,1 @@
+"""What the pages of the sandbox and of the desk share: headers, language, templates and their look."""
