@@ -24,39 +24,40 @@ _KEPT = ("Kouassi Adjoua", "Agence du Plateau")
 _STARTED = 1_790_000_000.0
 
 
-async def make_ledger(path: Path, count: int) -> None:
+async def make_ledger(path: Path, count: int, batch_size: int = _BATCH) -> None:
     """Make a ledger whose one campaign is accepted and delivered to so many recipients."""
     policy = dump_policy(Policy(unit_price=Decimal(12)))
     values = {"account": "bench", "sender_id": "BENCH", "message": "Bonjour", "created_at": _STARTED}
     async with await SqliteLedger.open(path) as ledger:
         await ledger.create(NewCampaign(id=NAME, policy=policy, **values))  # type: ignore[arg-type]
-        batches = _make_batches(count)
+        batches = _make_batches(count, batch_size)
         while page := [*islice(batches, _AT_ONCE)]:
             await ledger.load(NAME, page)
         plan = json.dumps({"keep": ["nom", "agence"], "recipients": count, "segments": count})
         await ledger.finish_loading(NAME, plan=plan, plan_hash=NAME)
     with closing(sqlite3.connect(path)) as database, database:
-        database.executescript(_ACCEPT)
+        sizes = {"size": batch_size, "last": batch_size - 1, "started": _STARTED}
+        database.executescript(_ACCEPT.format(**sizes))
 
 
-def _make_batches(count: int) -> Iterator[NewBatch]:
+def _make_batches(count: int, batch_size: int) -> Iterator[NewBatch]:
     numbers, number = stream_wire_numbers(count), 0
-    while people := tuple(map(Msisdn, islice(numbers, _BATCH))):
+    while people := tuple(map(Msisdn, islice(numbers, batch_size))):
         kept = (_KEPT,) * len(people)
         yield NewBatch(number=number, message="Bonjour", segments=1, recipients=people, kept=kept)
         number += 1
 
 
-_ACCEPT = f"""
-WITH RECURSIVE place(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < {_BATCH - 1})
+_ACCEPT = """
+WITH RECURSIVE place(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < {last})
 INSERT INTO delivery (campaign, message_id, status, raw_status, at, prefix)
-SELECT campaign, 'SM-20261201-' || (number * {_BATCH} + n), 'delivered', 'delivered', {_STARTED} + number, ''
+SELECT campaign, 'SM-20261201-' || (number * {size} + n), 'delivered', 'delivered', {started} + number, ''
 FROM batch JOIN place ON n < size;
 
-WITH RECURSIVE place(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < {_BATCH - 1})
-UPDATE batch SET state = 'accepted', sending_at = {_STARTED} + number, result = json_object(
+WITH RECURSIVE place(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM place WHERE n < {last})
+UPDATE batch SET state = 'accepted', sending_at = {started} + number, result = json_object(
     'lot', 'LOT-20261201-' || number,
-    'ids', (SELECT json_group_array('SM-20261201-' || (number * {_BATCH} + n)) FROM place WHERE n < size)
+    'ids', (SELECT json_group_array('SM-20261201-' || (number * {size} + n)) FROM place WHERE n < size)
 );
 """
 

@@ -106,9 +106,14 @@ class Visitor:
         assert draft is not None
         assert draft.plan is not None
         typed = str(draft.plan.recipients) if count is None else count
-        await self.press(f"{path}/go", count=typed, plan=draft.plan.hash)
+        await self.press(f"{path}/go", count=typed, plan=self.plan_hash(path))
         await self.idle(path)
         return draft.campaign_id or ""
+
+    def plan_hash(self, path: str) -> str:
+        """Return what the form of the go says of the plan that was seen."""
+        draft = self.desk.drafts.find(path.split("/")[2])
+        return draft.plan.hash if draft is not None and draft.plan is not None else ""
 
     async def settled(self, campaign_id: str) -> CampaignStatus:
         """Wait until nobody sends a campaign any more."""

@@ -12,6 +12,7 @@ CHAPTERS = (
     "numbers",
     "lists",
     "campaigns",
+    "desk",
     "machines",
     "sends",
     "inbound",
