@@ -31,6 +31,28 @@ LONG = 60_000
 _REPORTED = """() => Object.fromEntries(
     [...document.querySelectorAll('[data-figure]')].map(one => [one.dataset.figure, Number(one.value)]))"""
 
+# More stops than any page of the desk has.
+_STOPS, _PARTS = 80, 30
+_MARK = """() => {
+    for (const one of document.querySelectorAll('details')) one.open = true;
+    const marks = {}, every = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]';
+    [...document.querySelectorAll(every)].filter(one => one.checkVisibility()).forEach((one, place) => {
+        one.dataset.mark = place;
+        marks[place] = one.outerHTML.slice(0, 120);
+    });
+    return marks;
+}"""
+# A hidden input of files shows its focus on its label.
+_STOP = """() => {
+    const one = document.activeElement, isHidden = one.classList.contains('hidden');
+    const style = getComputedStyle(isHidden ? one.labels[0] : one);
+    return {
+        mark: one.dataset.mark ?? '',
+        name: one.outerHTML.slice(0, 120),
+        shown: one === document.body || (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0),
+    };
+}"""
+
 
 @frozen(kw_only=True)
 class DeskProcess:
@@ -53,7 +75,12 @@ class DeskProcess:
         """Run another command on the same ledger; return its exit code."""
         command = [sys.executable, "-m", "vavasms", *arguments, "--ledger", str(self.ledger)]
         done = subprocess.run(
-            command, env=self.environment, cwd=self.ledger.parent, capture_output=True, timeout=60, check=False
+            command,
+            env=self.environment,
+            cwd=self.ledger.parent,
+            capture_output=True,
+            timeout=60,
+            check=False,
         )
         return done.returncode
 
@@ -152,6 +179,32 @@ class DeskTab:
     def outcomes(self) -> dict[str, int]:
         """Return the figures of a campaign's page."""
         return {name: _read(self.at(name)) for name in OUTCOMES}
+
+    def stops(self) -> list[str]:
+        """Press Tab once around the page; return what it does not reach, or reaches without showing it."""
+        left: dict[str, str] = self.page.evaluate(_MARK)
+        unseen = []
+        # A date has a stop for each of its parts.
+        for _ in range(len(left) + _PARTS):
+            stop = self._tab()
+            if not stop["shown"]:
+                unseen.append(f"not shown: {stop['name']}")
+            left.pop(stop["mark"], None)
+        return [*unseen, *(f"not reached: {name}" for name in left.values())]
+
+    def tab_to(self, wanted: Locator) -> None:
+        """Press Tab until something has the focus, and shows it."""
+        for _ in range(_STOPS):
+            stop = self._tab()
+            if wanted.evaluate("one => one === document.activeElement"):
+                assert stop["shown"], stop["name"]
+                return
+        raise AssertionError(f"no Tab of {_STOPS} reaches {wanted}")
+
+    def _tab(self) -> dict[str, Any]:
+        self.page.keyboard.press("Tab")
+        stop: dict[str, Any] = self.page.evaluate(_STOP)
+        return stop
 
     def reported(self) -> dict[str, int]:
         """Open the report; return its figures by their names."""

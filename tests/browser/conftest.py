@@ -150,8 +150,9 @@ def desk_process(server: SandboxServer, tmp_path: Path) -> Iterator[DeskProcess]
 
 
 @pytest.fixture
-def tab(new_tab: Callable[..., DeskTab], desk_process: DeskProcess) -> DeskTab:
+def tab(desk_process: DeskProcess, new_tab: Callable[..., DeskTab]) -> DeskTab:
     """Open the first page of a desk in English."""
+    # In this order: pages that ask a desk that is gone fill the console.
     return new_tab(desk_process)
 
 

@@ -1,0 +1,100 @@
+"""A desk on which there is something of everything to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from playwright.sync_api import Browser, expect
+
+from tests.browser.campaign_desk import LONG, LOST, SENDING, DeskProcess, DeskTab
+from vavasms.cli.commands.demo.contacts import write_contacts
+
+AMA, KOFI, AWA = "+2250700000121", "+2250700000122", "+2250700000123"
+#: Its answer is lost, by a number that the sandbox knows.
+SILENT = "+2250700000444"
+#: So many that at one in a hundred seconds no test sees the end of it.
+MANY = [f"+2250757{index:06d}" for index in range(300)]
+_TEXT = "Bonjour {Prénom|cher client}, votre fête commence à 9 h. « Soyez là ! »"
+
+
+@frozen(kw_only=True)
+class StagedDesk:
+    """A desk, and the path of each of its views."""
+
+    process: DeskProcess
+    paths: Mapping[str, str]
+
+
+#: The names of its views.
+VIEWS = (
+    *("home", "draft", "draft-error", "plan", "running", "paused", "unknown", "done", "report"),
+    *("optouts", "sends", "missing"),
+)
+
+
+def stage(process: DeskProcess, chromium: Browser, folder: Path) -> StagedDesk:
+    """Do everything on a desk that leaves something to be seen."""
+    context = chromium.new_context(locale="en-GB")
+    tab = DeskTab(page=context.new_page(), desk=process)
+    tab.enter()
+    paths = {"home": "/", "optouts": "/optouts", "sends": "/sends", "missing": "/nowhere"}
+    # First: what is lost is lost for whoever sends next.
+    process.server.faults.script(LOST, path=SENDING)
+    tab.send("Bonjour", AMA, KOFI)
+    expect(tab.at("unknown-batches")).to_be_visible(timeout=LONG)
+    paths["unknown"] = _path(tab)
+    tab.send("Bonsoir", AMA, KOFI, AWA, unit_price="12")
+    tab.await_state("done")
+    paths["done"], paths["report"] = _path(tab), f"{_path(tab)}/report"
+    limits = {"unit_price": "12", "budget": "90000", "balance_floor": "500", "min_delivery": "80"}
+    for state, text in (("running", "Il reste des places."), ("paused", "Il reste peu de places.")):
+        tab.send(text, *MANY, rate="0.01", **limits)
+        paths[state] = _path(tab)
+    tab.at("pause").click()
+    tab.await_state("paused")
+    _prepare_drafts(tab, folder, paths)
+    _fill_lists(tab, folder)
+    context.close()
+    return StagedDesk(process=process, paths=paths)
+
+
+def _prepare_drafts(tab: DeskTab, folder: Path, paths: dict[str, str]) -> None:
+    contacts = folder / "liste-des-clients-de-la-boutique-du-plateau-novembre.csv"
+    write_contacts(contacts, 500)
+    for view in ("draft", "plan"):
+        tab.see("/")
+        tab.drop(contacts)
+        paths[view] = _path(tab)
+        tab.write(_TEXT, unit_price="12", budget="50 000", sender_id="ACME")
+        tab.page.locator("#draft > .actions button[value=save]").click()
+        expect(tab.at("bubble").first).to_be_visible()
+    tab.plan()
+    paths["plan"] = _path(tab)
+    tab.page.locator("#number").fill("07 00 00 01 31")
+    tab.page.locator("form[action$='/test'] button").click()
+    expect(tab.at("trial")).to_be_visible()
+    tab.see("/")
+    (folder / "sans-colonne.csv").write_text("a;b\n1;2\n", "utf-8")
+    tab.at("file").set_input_files(folder / "sans-colonne.csv")
+    expect(tab.at("draft-error")).to_be_visible()
+    paths["draft-error"] = _path(tab)
+
+
+def _fill_lists(tab: DeskTab, folder: Path) -> None:
+    """Put numbers on the opt-out list, and send one by one."""
+    tab.see("/optouts")
+    (folder / "stop.csv").write_text("Téléphone\n07 00 00 02 01\n07 00 00 02 02\nzéro\n", "utf-8")
+    tab.at("file").set_input_files(folder / "stop.csv")
+    expect(tab.at("optouts")).to_be_visible()
+    for number, key in (
+        (AMA, "commande-2026-11-000017"),
+        (SILENT, "facture-2026-11-de-la-boutique-du-plateau"),
+    ):
+        tab.desk.call("send", number, "--message", "Votre commande est là.", "--idempotency-key", key)
+
+
+def _path(tab: DeskTab) -> str:
+    return urlsplit(tab.page.url).path
