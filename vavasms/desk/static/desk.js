@@ -117,8 +117,19 @@ function followCampaign(live) {
   setTimeout(look, 1000);
 }
 
+// What was typed and not kept is gone with the page: the browser asks first.
+function keepTyped(form) {
+  let isTyped = false;
+  form.addEventListener("input", () => (isTyped = true));
+  form.addEventListener("submit", () => (isTyped = false));
+  window.addEventListener("beforeunload", (event) => isTyped && event.preventDefault());
+}
+
 document.querySelectorAll(".drop").forEach(takeFiles);
 const form = document.getElementById("draft");
-if (form) followText(form);
+if (form) {
+  followText(form);
+  keepTyped(form);
+}
 const live = document.querySelector("#live[data-poll]");
 if (live) followCampaign(live);
