@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 from attrs import frozen
 from playwright.sync_api import Browser, expect
 
 from tests.browser.campaign_desk import LONG, LOST, SENDING, DeskProcess, DeskTab
+from tests.campaigns.staging import connect
+from vavasms.campaigns.runner import CampaignRunner
 from vavasms.cli.commands.demo.contacts import write_contacts
+from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.sandbox import SandboxServer
 
 AMA, KOFI, AWA = "+2250700000121", "+2250700000122", "+2250700000123"
 #: Its answer is lost, by a number that the sandbox knows.
@@ -31,16 +38,36 @@ class StagedDesk:
 #: The names of its views.
 VIEWS = (
     *("home", "draft", "draft-error", "plan", "running", "paused", "unknown", "done", "report"),
-    *("optouts", "sends", "missing"),
+    *("queued", "optouts", "sends", "missing", "used-link"),
 )
+#: Those that a browser's console calls failures.
+REFUSED = ("missing", "used-link")
 
 
-def stage(process: DeskProcess, chromium: Browser, folder: Path) -> StagedDesk:
-    """Do everything on a desk that leaves something to be seen."""
+def keep_queued(server: SandboxServer, ledger: Path) -> str:
+    """Keep a campaign that waits for its go, as of a desk that died before it began it; return its path."""
+
+    async def keep() -> str:
+        async with (
+            await SqliteLedger.open(ledger) as opened,
+            connect(server, ledger=opened, trust_env=False) as sms,
+            CampaignRunner(sms, opened) as runner,
+        ):
+            campaign, _plan = await runner.submit(BytesIO("\n".join(MANY).encode()), "Bonne fête !")
+            return f"/campaigns/{campaign.id}"
+
+    # This thread has the event loop of the browser.
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(anyio.run, keep).result()
+
+
+def stage(process: DeskProcess, chromium: Browser, folder: Path, queued: str) -> StagedDesk:
+    """Do everything on a desk that leaves something to be seen; `queued` is the path of what waits for a go."""
     context = chromium.new_context(locale="en-GB")
     tab = DeskTab(page=context.new_page(), desk=process)
     tab.enter()
-    paths = {"home": "/", "optouts": "/optouts", "sends": "/sends", "missing": "/nowhere"}
+    paths = {"home": "/", "optouts": "/optouts", "sends": "/sends", "missing": "/nowhere", "queued": queued}
+    paths["used-link"] = "/open?token=used"
     # First: what is lost is lost for whoever sends next.
     process.server.faults.script(LOST, path=SENDING)
     tab.send("Bonjour", AMA, KOFI)

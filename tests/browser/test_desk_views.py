@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.campaign_desk import LONG, DeskTab, desk_of
 from tests.browser.desk import Watch, judge
-from tests.browser.staged_desk import AMA, VIEWS, StagedDesk, stage
+from tests.browser.staged_desk import AMA, REFUSED, VIEWS, StagedDesk, keep_queued, stage
 from vavasms.sandbox import SandboxServer
 
 pytestmark = pytest.mark.slow
@@ -24,8 +24,10 @@ OpenTab = Callable[..., DeskTab]
 def staged(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StagedDesk]:
     """Return a desk with something of everything, which no test changes."""
     folder = tmp_path_factory.mktemp("desk")
-    with SandboxServer() as server, desk_of(server, folder / "ledger.db") as process:
-        yield stage(process, chromium, folder)
+    with SandboxServer() as server:
+        queued = keep_queued(server, folder / "ledger.db")
+        with desk_of(server, folder / "ledger.db") as process:
+            yield stage(process, chromium, folder, queued)
 
 
 def see(tab: DeskTab, staged: StagedDesk, view: str) -> None:
@@ -51,16 +53,19 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_window(
     for width in WIDTHS:
         tab.page.set_viewport_size({"width": width, "height": 900})
         see(tab, staged, view)
-        if view == "missing":
+        if view in REFUSED:
             # A browser tells the console of every page that is not there.
-            watch.problems[:] = [text for text in watch.problems if "404 (Not Found)" not in text]
+            watch.problems[:] = [
+                text for text in watch.problems if "404 (" not in text and "403 (" not in text
+            ]
         open_everything(tab.page)
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
         assert judge(tab.page, axe) == []
 
 
 @pytest.mark.parametrize(
-    "view", ["home", "draft", "draft-error", "plan", "running", "paused", "unknown", "optouts", "sends"]
+    "view",
+    ["home", "draft", "draft-error", "plan", "running", "paused", "unknown", "queued", "optouts", "sends"],
 )
 def test_tab_reaches_everything_and_shows_where_it_is(
     staged: StagedDesk, new_tab: OpenTab, view: str
