@@ -155,12 +155,12 @@ class DeskTab:
         return _read(self.at("recipients"))
 
     def go(self, count: int | None = None) -> None:
-        """Type the number of recipients, and give the go."""
+        """Type the number of recipients, and press the go."""
         self.page.locator("#count").fill(str(self.recipients() if count is None else count))
         self.at("go").click()
 
     def begin(self) -> None:
-        """Give the go, and wait for the campaign's page."""
+        """Press the go, and wait for the campaign's page."""
         self.go()
         self.page.wait_for_url(re.compile("/campaigns/"), timeout=LONG)
 
