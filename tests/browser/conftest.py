@@ -16,6 +16,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed: 
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.browser.campaign_desk import DeskProcess, DeskTab, desk_of
 from tests.browser.desk import Desk, Receiver, Watch, receiving
 from vavasms import VavaSMS
 from vavasms.sandbox import Gateway, SandboxServer
@@ -120,6 +121,39 @@ def new_desk(
 def desk(new_desk: Callable[..., Desk]) -> Desk:
     """Open the inbox in French."""
     return new_desk()
+
+
+@pytest.fixture
+def new_tab(chromium: Browser, watch: Watch) -> Iterator[Callable[..., DeskTab]]:
+    """Come to a desk by its link in a browser of its own; options as of a browser's context."""
+    contexts = []
+
+    def open_tab(process: DeskProcess, **options: Any) -> DeskTab:
+        context = chromium.new_context(**{"locale": "en-GB", **options})
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        watch.over(context)
+        tab = DeskTab(page=context.new_page(), desk=process)
+        tab.enter()
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def desk_process(server: SandboxServer, tmp_path: Path) -> Iterator[DeskProcess]:
+    """Run `vavasms desk` on a new ledger."""
+    with desk_of(server, tmp_path / "ledger.db") as process:
+        yield process
+
+
+@pytest.fixture
+def tab(desk_process: DeskProcess, new_tab: Callable[..., DeskTab]) -> DeskTab:
+    """Open the first page of a desk in English."""
+    # In this order: pages that ask a desk that is gone fill the console.
+    return new_tab(desk_process)
 
 
 @pytest.fixture(scope="package")

@@ -75,6 +75,8 @@ def _bind(port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((_HOST, port))
+        # Whoever follows the link before the first request is answered waits, and is not refused.
+        sock.listen()
     except (OSError, OverflowError) as error:
         sock.close()
         is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE

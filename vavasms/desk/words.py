@@ -49,7 +49,10 @@ def describe_error(error: VavaSMSError) -> str:
     if error.error_code in _SENTENCES:
         return _(_SENTENCES[error.error_code])
     sentence = error.args[0]
-    return sentence.with_values(_name_field) if isinstance(sentence, Sentence) else str(sentence)
+    if not isinstance(sentence, Sentence):
+        return str(sentence)
+    # What comes from a browser is read like a pipe.
+    return sentence.with_values(_name_field).replace(_("The standard input"), _("The list"), 1)
 
 
 def _name_field(value: str) -> str:

@@ -5,6 +5,9 @@ const token = document.body.dataset.token;
 
 async function upload(drop, file) {
   const working = drop.querySelector(".working");
+  drop.dataset.working ??= working.textContent;
+  // What was said of an earlier file is not true of this one.
+  working.textContent = drop.dataset.working;
   working.hidden = false;
   try {
     const reply = await fetch(drop.dataset.target, {
@@ -29,7 +32,13 @@ async function upload(drop, file) {
 
 function takeFiles(drop) {
   const input = drop.querySelector("input[type=file]");
-  input.addEventListener("change", () => input.files.length && upload(drop, input.files[0]));
+  input.addEventListener("change", () => {
+    const file = input.files[0];
+    if (!file) return;
+    upload(drop, file);
+    // The same file, mended and chosen again, would be no change.
+    input.value = "";
+  });
   for (const kind of ["dragover", "dragleave", "drop"]) {
     drop.addEventListener(kind, (event) => {
       event.preventDefault();
@@ -108,8 +117,19 @@ function followCampaign(live) {
   setTimeout(look, 1000);
 }
 
+// What was typed and not kept is gone with the page: the browser asks first.
+function keepTyped(form) {
+  let isTyped = false;
+  form.addEventListener("input", () => (isTyped = true));
+  form.addEventListener("submit", () => (isTyped = false));
+  window.addEventListener("beforeunload", (event) => isTyped && event.preventDefault());
+}
+
 document.querySelectorAll(".drop").forEach(takeFiles);
 const form = document.getElementById("draft");
-if (form) followText(form);
+if (form) {
+  followText(form);
+  keepTyped(form);
+}
 const live = document.querySelector("#live[data-poll]");
 if (live) followCampaign(live);
