@@ -63,9 +63,9 @@ async def test_a_list_becomes_a_campaign_and_its_report(visitor: Visitor, sandbo
     assert received(sandbox) == NUMBERS
     page = await visitor.see(f"/campaigns/{campaign_id}")
     assert "This campaign is done." in page
-    assert "Accepted 12" in page
+    assert "Accepted by VavaSMS 12" in page
     # The draft is the campaign now, and has nothing of the list.
-    assert "Accepted 12" in await visitor.see(path)
+    assert "Accepted by VavaSMS 12" in await visitor.see(path)
     assert visitor.desk.drafts.open() == []
     assert campaign_id in await visitor.see("/")
 
@@ -523,7 +523,7 @@ async def test_a_beginning_that_is_still_to_come_sends_nothing_before(
 ) -> None:
     path = await visitor.drop(write_list(NUMBERS))
     plan = await visitor.plan(path, message="Bonjour", begins="2099-12-01T09:00")
-    assert "Begins 2099-12-01 09:00" in plan
+    assert "Sending begins 2099-12-01 09:00" in plan
     assert "from 2099-12-01 09:00 on" in plan
     campaign_id = await visitor.go(path)
     assert "Nothing leaves before 2099-12-01 09:00." in await visitor.see(f"/campaigns/{campaign_id}")

@@ -34,7 +34,7 @@ from vavasms.ledger.states import CampaignState
 from vavasms.web.headers import CONTENT_POLICY
 
 #: Unknown batches that one page shows, and campaigns.
-_SHOWN, _CAMPAIGNS = 30, 200
+_SHOWN, _CAMPAIGNS = 30, 100
 _ENDED = (CampaignState.DONE, CampaignState.CANCELLED)
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
@@ -72,9 +72,9 @@ class CampaignPages:
     async def show_all(self, request: Request) -> Response:
         """Return the list of campaigns, and where a list is dropped."""
         desk = self.pages.desk
-        statuses = (await desk.ledger.statuses())[:_CAMPAIGNS]
+        campaigns = await desk.list_campaigns(_CAMPAIGNS)
         return self.pages.render(
-            request, "home.html", statuses=statuses, drafts=desk.drafts.open(), balance=await desk.balance()
+            request, "home.html", campaigns=campaigns, drafts=desk.drafts.open(), balance=await desk.balance()
         )
 
     async def _read(self, request: Request) -> tuple[Campaign, CampaignStatus] | None:
@@ -160,7 +160,7 @@ class CampaignPages:
                 campaign_id,
                 budget=read_amount(_("Budget"), typed(request, "budget")),
                 balance_floor=read_amount(_("What must stay on the account"), floor),
-                min_delivery=read_percent(_("Share that must be delivered"), share),
+                min_delivery=read_percent(_("Share that must arrive"), share),
             )
 
         return await self._act(request, work)

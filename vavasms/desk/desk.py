@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from hashlib import sha256
@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 from anyio.to_thread import run_sync
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from vavasms.campaigns.decisions import find_shown
 from vavasms.campaigns.limits import change_limits
@@ -27,6 +27,7 @@ from vavasms.campaigns.runner import CampaignRunner, nothing_left
 from vavasms.campaigns.sending.dispatcher import INTERRUPTED
 from vavasms.campaigns.words import CANCELLED_BY_HAND, MARKED_AS_SENT, PAUSED_BY_HAND
 from vavasms.client import AsyncVavaSMS
+from vavasms.desk.counts import Counts
 from vavasms.desk.drafts import Draft, Drafts, PhoneTest
 from vavasms.desk.form import CampaignForm
 from vavasms.desk.preview import read_head
@@ -35,6 +36,7 @@ from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import RESEND_GRACE
+from vavasms.ledger.models import Campaign, CampaignStatus
 from vavasms.ledger.states import CampaignState
 from vavasms.numbers import parse_msisdn
 
@@ -44,6 +46,14 @@ _ANY_TEXT = "."
 _BALANCE_AGE = 20.0
 
 logger = logging.getLogger("vavasms")
+
+
+@frozen
+class ListedCampaign:
+    """A campaign as a list shows it."""
+
+    campaign: Campaign
+    status: CampaignStatus
 
 
 @define(kw_only=True, eq=False)
@@ -57,6 +67,7 @@ class Desk:
     ledger: Ledger
     drafts: Drafts = field(factory=Drafts)
     runner: CampaignRunner = field(init=False)
+    counts: Counts = field(init=False)
     #: Why the last run of a campaign ended early, where no state says so.
     errors: dict[str, VavaSMSError] = field(factory=dict, init=False)
     _senders: TaskGroup = field(init=False)
@@ -64,6 +75,10 @@ class Desk:
     _carried: set[str] = field(factory=set, init=False)
     _is_open: bool = field(default=False, init=False)
     _balance: tuple[float, Decimal | None] = field(default=(-math.inf, None), init=False)
+
+    @counts.default
+    def _make_counts(self) -> Counts:
+        return Counts(self.ledger, self.work_on)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -286,6 +301,17 @@ class Desk:
             draft.is_going = False
 
     # Campaigns
+
+    async def list_campaigns(self, most: int) -> Sequence[ListedCampaign]:
+        """Return the latest campaigns that are whole, and how far each is."""
+        listed = []
+        for status in (await self.counts.statuses())[:most]:
+            # One that was discarded meanwhile is not there any more.
+            with suppress(InvalidInputError):
+                campaign = await self.ledger.campaign(status.id)
+                if campaign.state is not CampaignState.LOADING:
+                    listed.append(ListedCampaign(campaign, evolve(status, state=campaign.state)))
+        return listed
 
     async def start(self, campaign_id: str, typed: int | None) -> None:
         """Begin a campaign that waits in the ledger for its go."""

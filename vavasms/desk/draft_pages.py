@@ -22,7 +22,6 @@ from vavasms.desk.preview import Preview, make_preview
 from vavasms.desk.words import describe_error
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
-from vavasms.ledger.states import CampaignState
 from vavasms.numbers.faults import REPAIRABLE
 
 #: Characters of a file's name that are shown.
@@ -80,14 +79,13 @@ class DraftPages:
         if draft.campaign_id is not None:
             return go(f"/campaigns/{draft.campaign_id}")
         desk = self.pages.desk
-        statuses = (await desk.ledger.statuses())[:_EXCLUDABLE]
         return self.pages.render(
             request,
             "draft.html",
             draft=draft,
             form=draft.form,
             repairable=_count_repairable(draft.rows),
-            campaigns=[one for one in statuses if one.state is not CampaignState.LOADING],
+            campaigns=await desk.list_campaigns(_EXCLUDABLE),
             **await self._look_ahead(draft, draft.form),
         )
 

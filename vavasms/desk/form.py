@@ -20,10 +20,10 @@ from vavasms.i18n import gettext_noop as N_
 ZONE = "Africa/Abidjan"
 #: What an error calls a field by the name of its argument in Python, or of its option.
 FIELDS: Mapping[str, str] = {
-    "--phone-column": N_("the column of the numbers"),
+    "--phone-column": N_("below, under “How the list is read”"),
     "--sheet": N_("the sheet"),
     "--encoding": N_("the encoding"),
-    "--unit-price 12": N_("the price of a segment"),
+    "--unit-price 12": N_("it below, under “Limits”"),
     "--budget 1000": N_("the budget"),
 }
 _BLANKS = re.compile(r"[\s\xa0\u202f]")
@@ -89,11 +89,11 @@ class CampaignForm:
             rate=_read_float(_("Messages a second"), self.rate),
             window=self._window(),
             not_before=parse_moment(self.begins, now=now, tz=ZONE) if self.begins.strip() else None,
-            unit_price=read_amount(_("Price of a segment"), self.unit_price),
+            unit_price=read_amount(_("Price of one SMS"), self.unit_price),
             budget=read_amount(_("Budget"), self.budget),
             balance_floor=read_amount(_("What must stay on the account"), self.balance_floor),
             daily_cap=_read_whole(_("Messages a person in 24 hours"), self.daily_cap),
-            min_delivery=read_percent(_("Share that must be delivered"), self.min_delivery),
+            min_delivery=read_percent(_("Share that must arrive"), self.min_delivery),
         )
 
     def _window(self) -> Window | None:
