@@ -315,8 +315,9 @@ class Desk:
     async def _carry(self, campaign_id: str) -> None:
         """Run a campaign as long as it is to run: a person may pause it and go on before it stands still."""
         try:
-            while self._is_open and await self._is_running(campaign_id):
-                await self.runner.run(campaign_id)
+            # Whether it is still open is asked last: a stop that comes during the look is not to be lost.
+            while await self._is_running(campaign_id) and self._is_open:
+                await self.runner.carry(campaign_id)
         except VavaSMSError as error:
             self.errors[campaign_id] = error.with_traceback(None)
             logger.warning(N_("A campaign stopped (%s)."), name_error(error))

@@ -1,0 +1,98 @@
+"""What the desk promises, attacked: stale pages, many tabs, a ledger that fails, texts that mean harm."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from io import BytesIO
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.campaigns.staging import phones, stall
+from tests.desk.visitor import ORIGIN, Visitor, visiting, write_list
+from vavasms.campaigns.words import PAUSED_BY_HAND
+from vavasms.desk.drafts import Draft
+from vavasms.ledger.models import Campaign
+from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.states import CampaignState
+from vavasms.sandbox import SandboxServer
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def visitor(sandbox: SandboxServer) -> AsyncIterator[Visitor]:
+    async with MemoryLedger() as ledger, visiting(sandbox, ledger) as visitor:
+        yield visitor
+
+
+def find(visitor: Visitor, path: str) -> Draft:
+    """Return the draft of a path."""
+    draft = visitor.desk.drafts.find(path.split("/")[2])
+    assert draft is not None
+    return draft
+
+
+async def wait(is_there: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    with anyio.fail_after(10):
+        while not is_there():
+            await anyio.sleep(0.01)
+
+
+async def submit(visitor: Visitor, recipients: int = 5, text: str = "Bonjour") -> str:
+    """Put a campaign into the ledger as the command line does, without a go; return its id."""
+    contacts = BytesIO("\n".join(["phone", *phones(recipients)]).encode())
+    campaign, _plan = await visitor.desk.runner.submit(contacts, text)
+    return campaign.id
+
+
+def after_the_look(visitor: Visitor, monkeypatch: pytest.MonkeyPatch, act: Callable[[str], Any]) -> None:
+    """Do something once, in the moment after a campaign was read that runs."""
+    ledger = visitor.desk.ledger
+    look, done = ledger.campaign, []
+
+    async def look_and_act(campaign_id: str) -> Campaign:
+        campaign = await look(campaign_id)
+        if campaign.state is CampaignState.RUNNING and not done:
+            done.append(campaign_id)
+            await act(campaign_id)
+        return campaign
+
+    monkeypatch.setattr(ledger, "campaign", look_and_act)
+
+
+async def test_what_is_paused_in_the_moment_of_its_go_stays_paused(
+    visitor: Visitor, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = visitor.desk.ledger
+    after_the_look(visitor, monkeypatch, lambda campaign_id: ledger.pause(campaign_id, PAUSED_BY_HAND))
+    path = await visitor.drop(write_list(phones(500)))
+    await visitor.plan(path, message="Bonjour")
+    campaign_id = await visitor.go(path)
+    # Longer than it would take to be sent.
+    await anyio.sleep(0.5)
+    status = await visitor.settled(campaign_id)
+    assert (status.state, status.reason) == (CampaignState.PAUSED, PAUSED_BY_HAND)
+    assert (status.queued, len(sandbox.gateway.journal)) == (500, 0)
+
+
+async def test_a_campaign_that_begins_in_the_moment_of_closing_is_not_sent_to_its_end(
+    sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stall(sandbox, 0.1)
+    async with MemoryLedger() as ledger:
+        async with visiting(sandbox, ledger, max_connections=2) as visitor:
+            looked = anyio.Event()
+
+            async def close_meanwhile(_campaign_id: str) -> None:
+                looked.set()
+                await anyio.sleep(0.2)
+
+            after_the_look(visitor, monkeypatch, close_meanwhile)
+            campaign_id = await submit(visitor, 3000)
+            await visitor.post(f"/campaigns/{campaign_id}/start", count="3000")
+            await looked.wait()
+        status = await ledger.status(campaign_id)
+        assert (status.state, status.queued, status.accepted) == (CampaignState.PAUSED, 3000, 0)
