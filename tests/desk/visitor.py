@@ -106,7 +106,7 @@ class Visitor:
         assert draft is not None
         assert draft.plan is not None
         typed = str(draft.plan.recipients) if count is None else count
-        await self.press(f"{path}/go", count=typed, plan=draft.plan.hash)
+        await self.press(f"{path}/go", count=typed, plan=draft.seen())
         await self.idle(path)
         return draft.campaign_id or ""
 

@@ -136,14 +136,14 @@ class Desk:
     def change(self, draft: Draft, form: CampaignForm) -> None:
         """Take what was typed; the list is read anew where it is to be read otherwise."""
         before, draft.form = draft.form, form
-        if _rows_of(before) != _rows_of(form) or (draft.rows is None and not draft.is_busy):
+        is_unread = draft.rows is None and (before != form or not draft.is_busy)
+        if is_unread or _rows_of(before) != _rows_of(form):
             self.read_rows(draft)
         elif before != form:
             draft.plan = None
-            if draft.rows is not None:
-                # Whatever is being worked out is for another form; the rows need no other reading.
-                draft.version += 1
-                draft.is_busy, draft.error = False, None
+            # Whatever is being worked out is for another form; the rows need no other reading.
+            draft.version += 1
+            draft.is_busy, draft.error = False, None
 
     def read_rows(self, draft: Draft) -> None:
         """Begin to read a list: what its columns are, and what becomes of each row."""
@@ -238,15 +238,16 @@ class Desk:
             trial = PhoneTest(number=number, outcome=Outcome.ACCEPTED)
         draft.trials = [one for one in draft.trials if one.number != number] + [trial]
 
-    def give_go(self, draft: Draft, typed: int | None, plan_hash: str) -> None:
+    def give_go(self, draft: Draft, typed: int | None, seen: str) -> None:
         """Begin to put a campaign into the ledger and to send it, once.
 
-        `typed` is the number of recipients as the person typed it, `plan_hash` the plan that they saw.
+        `typed` is the number of recipients as the person typed it, `seen` is `Draft.seen` of the page that
+        they did it on.
         """
         if draft.is_going or draft.campaign_id is not None:
             return
         plan = draft.plan
-        if plan is None or plan.hash != plan_hash:
+        if plan is None or draft.seen() != seen:
             raise InvalidInputError(
                 _("The plan was changed since: look at it again. Nothing was sent."),
                 error_code="desk.no_plan",

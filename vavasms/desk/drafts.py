@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from hashlib import sha256
 from io import BytesIO
 from secrets import token_urlsafe
 from typing import BinaryIO
 
-from attrs import define, field
+from attrs import astuple, define, field
 
 from vavasms.campaigns.planning.lists import Listing
 from vavasms.campaigns.planning.plan import CampaignPlan
@@ -63,6 +64,11 @@ class Draft:
     is_going: bool = False
     #: The campaign that it became.
     campaign_id: str | None = None
+
+    def seen(self) -> str:
+        """Return what tells the plan and the form that a page shows from any other, limits and sender too."""
+        plan = "" if self.plan is None else self.plan.hash
+        return sha256(f"{plan} {astuple(self.form)}".encode()).hexdigest()
 
     def listing(self) -> Listing:
         """Return the list as the form says it is read; each has a stream of its own."""
