@@ -96,3 +96,75 @@ async def test_a_campaign_that_begins_in_the_moment_of_closing_is_not_sent_to_it
             await looked.wait()
         status = await ledger.status(campaign_id)
         assert (status.state, status.queued, status.accepted) == (CampaignState.PAUSED, 3000, 0)
+
+
+@pytest.mark.parametrize(
+    "other", [{"budget": "2000"}, {"begins": ""}, {"sender_id": "OTHER"}, {"rate": "1"}, {"daily_cap": "3"}]
+)
+async def test_the_go_of_a_page_with_other_limits_is_refused(
+    visitor: Visitor, sandbox: SandboxServer, other: dict[str, str]
+) -> None:
+    typed = {"message": "Bonjour", "unit_price": "10", "budget": "1000", "begins": "2030-01-01T10:00"}
+    path = await visitor.drop(write_list(phones(5)))
+    await visitor.plan(path, **typed)
+    draft = find(visitor, path)
+    page = (await visitor.http.get(f"{path}/plan")).text
+    seen = page.partition('name="plan" value="')[2].partition('"')[0]
+    # In another tab somebody chooses otherwise, and looks at that plan: the same people, the same texts.
+    await visitor.plan(path, **(typed | other))
+    assert "plan was changed since" in await visitor.press(f"{path}/go", count="5", plan=seen)
+    await visitor.idle(path)
+    assert draft.campaign_id is None
+    assert not len(sandbox.gateway.journal)
+    # Back to what was seen, the page is good again.
+    await visitor.plan(path, **typed)
+    await visitor.press(f"{path}/go", count="5", plan=seen)
+    await visitor.idle(path)
+    assert draft.campaign_id is not None
+
+
+async def test_a_plan_is_of_the_form_that_is_shown_with_it(visitor: Visitor) -> None:
+    reply = await visitor.upload(write_list(phones(5)))
+    path = reply.json()["location"]
+    # Before its rows are read, from two tabs at once.
+    await visitor.post(path, do="plan", message="Bonjour", unit_price="10")
+    await visitor.post(path, do="save", message="Bonjour", unit_price="99")
+    await visitor.idle(path)
+    draft = find(visitor, path)
+    assert draft.plan is None
+    assert draft.rows is not None
+
+
+async def test_nothing_goes_on_that_was_never_begun(visitor: Visitor, sandbox: SandboxServer) -> None:
+    for is_paused in (False, True):
+        campaign_id = await submit(visitor, 5, f"Bonjour {is_paused}")
+        if is_paused:
+            await visitor.press(f"/campaigns/{campaign_id}/pause")
+        assert "changed since" in await visitor.press(f"/campaigns/{campaign_id}/go-on")
+        page = await visitor.see(f"/campaigns/{campaign_id}")
+        assert "type the number of recipients: 5" in page
+        await visitor.press(f"/campaigns/{campaign_id}/start", count="4")
+        assert not len(sandbox.gateway.journal)
+    await visitor.press(f"/campaigns/{campaign_id}/start", count="5")
+    assert (await visitor.settled(campaign_id)).accepted == 5
+
+
+async def test_a_stale_start_does_not_go_on_with_what_a_person_paused(
+    visitor: Visitor, sandbox: SandboxServer
+) -> None:
+    campaign_id = await submit(visitor)
+    await visitor.desk.ledger.start(campaign_id)
+    await visitor.press(f"/campaigns/{campaign_id}/pause")
+    assert "changed since" in await visitor.press(f"/campaigns/{campaign_id}/start", count="5")
+    status = await visitor.settled(campaign_id)
+    assert (status.state, status.queued) == (CampaignState.PAUSED, 5)
+
+
+async def test_what_was_sent_is_not_called_forgotten(visitor: Visitor) -> None:
+    campaign_id = await submit(visitor)
+    await visitor.press(f"/campaigns/{campaign_id}/start", count="5")
+    await visitor.settled(campaign_id)
+    page = await visitor.press(f"/campaigns/{campaign_id}/discard")
+    assert "is forgotten" not in page
+    assert "changed since" in page
+    assert (await visitor.desk.ledger.status(campaign_id)).accepted == 5

@@ -21,6 +21,7 @@ from vavasms.campaigns.report import csv_columns, csv_line, format_csv, kept_col
 from vavasms.campaigns.report_page import format_html
 from vavasms.campaigns.summary import CampaignSummary, read_summary
 from vavasms.campaigns.workbook import write_workbook
+from vavasms.desk.desk import is_new
 from vavasms.desk.form import read_amount, read_count, read_percent
 from vavasms.desk.pace import Pace
 from vavasms.desk.page import Pages, go, typed
@@ -102,6 +103,7 @@ class CampaignPages:
             is_purged=bool(batches) and not any(batch.recipients for batch in batches),
             count_people=_count_people,
             shown_as=_write_shown,
+            is_new=is_new(campaign),
             **await self._describe(campaign, status),
         )
 

@@ -35,6 +35,7 @@ from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import RESEND_GRACE
+from vavasms.ledger.models import Campaign
 from vavasms.ledger.states import CampaignState
 from vavasms.numbers import parse_msisdn
 
@@ -290,11 +291,16 @@ class Desk:
 
     async def start(self, campaign_id: str, typed: int | None) -> None:
         """Begin a campaign that waits in the ledger for its go."""
+        if not is_new(await self.ledger.campaign(campaign_id)):
+            raise _changed()
         check_typed(typed, (await self.ledger.status(campaign_id)).recipients)
         await self._begin(campaign_id)
 
     async def go_on(self, campaign_id: str, **limits: Decimal | None) -> None:
-        """Go on with a paused campaign, with other limits where some are given."""
+        """Go on with a paused campaign that was begun, with other limits where some are given."""
+        campaign = await self.ledger.campaign(campaign_id)
+        if campaign.state is not CampaignState.PAUSED or is_new(campaign):
+            raise _changed()
         await change_limits(self.ledger, campaign_id, **limits)
         await self._begin(campaign_id)
 
@@ -346,8 +352,10 @@ class Desk:
         await self.ledger.cancel(campaign_id, CANCELLED_BY_HAND)
 
     async def discard(self, campaign_id: str) -> None:
-        """Forget a campaign for which nobody gave the go."""
+        """Forget a campaign for which nobody gave the go. Raises where something of it may have been sent."""
         await self.ledger.discard(campaign_id)
+        if any(status.id == campaign_id for status in await self.ledger.statuses()):
+            raise _changed()
 
     async def mark_sent(self, campaign_id: str, shown: Mapping[int, float | None]) -> int:
         """Take the unknown batches that were shown for accepted; return how many of them were."""
@@ -363,6 +371,18 @@ class Desk:
         numbers = await find_shown(self.ledger, campaign_id, shown)
         sent_before = await self.now() - RESEND_GRACE if self.ledger.is_shared else math.inf
         return await self.ledger.resend(campaign_id, numbers, sent_before=sent_before)
+
+
+def is_new(campaign: Campaign) -> bool:
+    """Return whether nobody ever gave the go for a campaign that could be sent."""
+    return campaign.state in (CampaignState.QUEUED, CampaignState.PAUSED) and not campaign.revision
+
+
+def _changed() -> InvalidInputError:
+    return InvalidInputError(
+        _("The campaign changed since this page was loaded: look at it again. Nothing was changed by this."),
+        error_code="desk.stale_page",
+    )
 
 
 def check_typed(typed: int | None, recipients: int) -> None:
