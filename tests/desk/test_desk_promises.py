@@ -13,6 +13,8 @@ from tests.campaigns.staging import phones, stall
 from tests.desk.visitor import ORIGIN, Visitor, visiting, write_list
 from vavasms.campaigns.words import PAUSED_BY_HAND
 from vavasms.desk.drafts import Draft
+from vavasms.desk.form import read_amount
+from vavasms.errors import InvalidInputError
 from vavasms.ledger.models import Campaign
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.ledger.states import CampaignState
@@ -168,3 +170,19 @@ async def test_what_was_sent_is_not_called_forgotten(visitor: Visitor) -> None:
     assert "is forgotten" not in page
     assert "changed since" in page
     assert (await visitor.desk.ledger.status(campaign_id)).accepted == 5
+
+
+@pytest.mark.parametrize("text", ["+50.000", "+1,234,567", "50 .000"])
+def test_a_sign_or_a_blank_makes_no_amount_plain(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="two ways"):
+        read_amount("Budget", text)
+
+
+@pytest.mark.parametrize("text", ["1e3", "1E+400", "1_000", "٣", "NaN", "sNaN", "Infinity", "1000.", ".5", "9" * 40])
+async def test_what_python_alone_takes_for_a_number_is_refused(visitor: Visitor, text: str) -> None:
+    with pytest.raises(InvalidInputError, match="no number"):
+        read_amount("Budget", text)
+    path = await visitor.drop(write_list(phones(5)))
+    await visitor.press(path, do="save", message="Bonjour", unit_price=text)
+    assert "no number" in await visitor.press(path, do="plan", message="Bonjour", unit_price=text)
+    assert (await visitor.post(f"{path}/preview", message="Bonjour", unit_price=text)).status_code == 200
