@@ -7,12 +7,13 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -189,6 +190,35 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         }
         gateway.faults.set_rates(slow, seed=1)
         yield Stage(gateway, tmp_path / "ledger.db")
+
+
+def test_requests_that_break_off_print_nothing_and_hold_nothing_up(stage: Stage) -> None:
+    with stage.desk() as (browser, process), ExitStack() as sockets:
+        token = _TOKEN.search(browser.see("/"))
+        assert token is not None
+        head = [
+            "POST /lists HTTP/1.1",
+            f"Host: {browser.origin.removeprefix('http://')}",
+            f"Origin: {browser.origin}",
+            "Cookie: " + "; ".join(f"{name}={value}" for name, value in browser.http.cookies.items()),
+            f"X-Desk-Token: {token[1]}",
+            "Content-Length: 1000",
+            "\r\n",
+        ]
+        sent = ("\r\n".join(head) + "0707000001").encode()
+        for part in (sent, sent[:20], sent):
+            connection = socket.create_connection(("127.0.0.1", browser.http.base_url.port), PATIENCE)
+            connection.sendall(part)
+            sockets.enter_context(connection)
+        # One browser goes away, two are stuck in the midst when the desk is closed.
+        connection.close()
+        browser.see("/")
+        process.terminate()
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert process.stderr.read().splitlines() == [
+            "Closing the desk: finishing what is under way. Ctrl-C again does not wait."
+        ]
 
 
 def kill_some(stage: Stage, kills: int, *, seed: int) -> Toll:

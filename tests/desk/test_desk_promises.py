@@ -186,3 +186,30 @@ async def test_what_python_alone_takes_for_a_number_is_refused(visitor: Visitor,
     await visitor.press(path, do="save", message="Bonjour", unit_price=text)
     assert "no number" in await visitor.press(path, do="plan", message="Bonjour", unit_price=text)
     assert (await visitor.post(f"{path}/preview", message="Bonjour", unit_price=text)).status_code == 200
+
+
+async def test_a_fault_of_a_page_is_told_and_nothing_of_the_request(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object, **_options: object) -> None:
+        raise RuntimeError("0707000001")
+
+    monkeypatch.setattr(visitor.desk.ledger, "add_opt_outs", fail)
+    reply = await visitor.post("/optouts", number="0707000001", do="add")
+    assert reply.status_code == 500
+    assert "This page failed" in reply.text
+    assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
+    assert "0707000001" not in f"{reply.text} {reply.headers} {caplog.text}"
+    assert "RuntimeError" in caplog.text
+
+
+async def test_a_form_of_too_many_fields_is_refused(visitor: Visitor) -> None:
+    reply = await visitor.post("/optouts", **{f"field{index}": "1" for index in range(1000)})
+    assert reply.status_code == 413
+
+
+async def test_a_batch_that_no_page_showed_is_passed_over(visitor: Visitor) -> None:
+    campaign_id = await submit(visitor)
+    shown = ["0 0x1p999999", "x 0x1p3", "0 nan", "9" * 5000, ""]
+    page = await visitor.press(f"/campaigns/{campaign_id}/decide", batch=shown, decision="sent")
+    assert "Marked as sent: 0 batches" in page
