@@ -283,6 +283,6 @@ def _read_shown(texts: Any) -> Mapping[int, float | None]:
         number, _blank, sent_at = text.partition(" ")
         try:
             shown[int(number)] = float.fromhex(sent_at) if sent_at else None
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
     return shown
