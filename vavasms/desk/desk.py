@@ -43,6 +43,8 @@ from vavasms.numbers import parse_msisdn
 _ANY_TEXT = "."
 #: Seconds for which the balance is not asked for anew.
 _BALANCE_AGE = 20.0
+#: Seconds between two tries to write what must be known.
+_RETRY_SECONDS = 1.0
 
 logger = logging.getLogger("vavasms")
 
@@ -335,10 +337,16 @@ class Desk:
             await self._stand_still(campaign_id)
 
     async def _stand_still(self, campaign_id: str) -> None:
-        """Pause a campaign in the ledger that nobody sends any more."""
-        with anyio.CancelScope(shield=True), suppress(Exception):
-            if campaign_id not in self._carried:
-                await self.ledger.pause(campaign_id, INTERRUPTED)
+        """Pause a campaign in the ledger that nobody sends any more, as soon as it can be written."""
+        with anyio.CancelScope(shield=True):
+            while campaign_id not in self._carried:
+                with suppress(Exception):
+                    await self.ledger.pause(campaign_id, INTERRUPTED)
+                    return
+                if not self._is_open:
+                    # The next desk does.
+                    return
+                await anyio.sleep(_RETRY_SECONDS)
 
     async def _is_running(self, campaign_id: str) -> bool:
         return (await self.ledger.campaign(campaign_id)).state is CampaignState.RUNNING
