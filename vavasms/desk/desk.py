@@ -377,7 +377,11 @@ class Desk:
         stays as it is: whoever claimed it might still send.
         """
         numbers = await find_shown(self.ledger, campaign_id, shown)
-        sent_before = await self.now() - RESEND_GRACE if self.ledger.is_shared else math.inf
+        latest = max((shown[number] or 0.0 for number in numbers), default=0.0)
+        # What somebody else has sent again since the look just now is a later attempt.
+        sent_before = math.nextafter(latest, math.inf)
+        if self.ledger.is_shared:
+            sent_before = min(sent_before, await self.now() - RESEND_GRACE)
         return await self.ledger.resend(campaign_id, numbers, sent_before=sent_before)
 
 
