@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from io import BytesIO
 from typing import Any
@@ -14,10 +18,10 @@ from tests.desk.visitor import ORIGIN, Visitor, visiting, write_list
 from vavasms.campaigns.words import PAUSED_BY_HAND
 from vavasms.desk.drafts import Draft
 from vavasms.desk.form import read_amount
-from vavasms.errors import InvalidInputError
-from vavasms.ledger.models import Campaign
+from vavasms.errors import InvalidInputError, LedgerError
+from vavasms.ledger.models import BatchRecord, Campaign
 from vavasms.ledger.sqlite.memory import MemoryLedger
-from vavasms.ledger.states import CampaignState
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.sandbox import SandboxServer
 
 pytestmark = pytest.mark.anyio
@@ -213,3 +217,97 @@ async def test_a_batch_that_no_page_showed_is_passed_over(visitor: Visitor) -> N
     shown = ["0 0x1p999999", "x 0x1p3", "0 nan", "9" * 5000, ""]
     page = await visitor.press(f"/campaigns/{campaign_id}/decide", batch=shown, decision="sent")
     assert "Marked as sent: 0 batches" in page
+
+
+async def test_what_nobody_sends_any_more_is_paused_once_the_ledger_can_be_written(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, failed = visitor.desk.ledger, Counter[str]()
+
+    def failing(name: str, times: int) -> None:
+        call = getattr(ledger, name)
+
+        async def fail(*args: Any, **options: Any) -> Any:
+            failed[name] += 1
+            if failed[name] <= times:
+                raise LedgerError("The disk is full.", error_code="ledger.disk")
+            return await call(*args, **options)
+
+        monkeypatch.setattr(ledger, name, fail)
+
+    monkeypatch.setattr("vavasms.desk.desk._RETRY_SECONDS", 0.05, raising=False)
+    for name, times in (("queued", 1000), ("pause", 3)):
+        failing(name, times)
+    campaign_id = await submit(visitor)
+    await visitor.press(f"/campaigns/{campaign_id}/start", count="5")
+    await wait(lambda: failed["pause"] > 3)
+    status = await visitor.settled(campaign_id)
+    assert (status.state, status.queued) == (CampaignState.PAUSED, 5)
+    page = await visitor.see(f"/campaigns/{campaign_id}")
+    assert "The disk is full" in page
+    assert "paused" in page
+
+
+async def leave_unknown(visitor: Visitor, campaign_id: str, token: str) -> None:
+    """Have the first batch of a campaign under way, and nobody hear of it again."""
+    ledger = visitor.desk.ledger
+    await ledger.start(campaign_id)
+    claim = await ledger.claim(campaign_id, 0, token=token, worker="w", now=time.time())
+    assert claim is not None
+    await ledger.settle(claim, BatchEvent.MARK_UNKNOWN, BatchRecord())
+
+
+async def test_two_tabs_that_decide_at_once_send_again_once(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, campaign_id = visitor.desk.ledger, await submit(visitor)
+    await leave_unknown(visitor, campaign_id, "first")
+    await ledger.pause(campaign_id, PAUSED_BY_HAND)
+    page = (await visitor.http.get(f"/campaigns/{campaign_id}")).text
+    shown = page.partition('name="batch" value="')[2].partition('"')[0]
+    resend = ledger.resend
+
+    async def come_second(campaign_id: str, numbers: Any, *, sent_before: float) -> int:
+        # The other tab was first: its attempt left, and is unknown by now.
+        assert await resend(campaign_id, numbers, sent_before=math.inf) == 1
+        await leave_unknown(visitor, campaign_id, "second")
+        return await resend(campaign_id, numbers, sent_before=sent_before)
+
+    monkeypatch.setattr(ledger, "resend", come_second)
+    typed = {"batch": shown, "decision": "again", "sure": "on"}
+    assert "Queued again: 0 batches" in await visitor.press(f"/campaigns/{campaign_id}/decide", **typed)
+    assert (await ledger.status(campaign_id)).unknown == 5
+
+
+async def test_a_single_send_is_decided_on_by_its_attempt(visitor: Visitor) -> None:
+    store, account = visitor.desk.ledger.sends, visitor.desk.account
+    await visitor.desk.client.enqueue("0757000001", "Bonjour", idempotency_key="order-1")
+
+    async def leave_unknown() -> None:
+        (claim,) = await store.claim_due(account, token="t", now=time.time() + 1, limit=1)
+        await store.settle(claim, BatchEvent.MARK_UNKNOWN, BatchRecord(), now=time.time())
+
+    await leave_unknown()
+    page = (await visitor.http.get("/sends")).text
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
+    await visitor.press("/sends", **hidden, decision="again", sure="on")
+    await leave_unknown()
+    # The same button, in a tab that was left open.
+    assert "tried again since" in await visitor.press("/sends", **hidden, decision="again", sure="on")
+    record = await store.find(account, "order-1")
+    assert record is not None
+    assert record.state is BatchState.UNKNOWN
+
+
+async def test_a_form_without_a_decision_decides_nothing(visitor: Visitor) -> None:
+    campaign_id = await submit(visitor)
+    await leave_unknown(visitor, campaign_id, "first")
+    await visitor.desk.ledger.pause(campaign_id, PAUSED_BY_HAND)
+    page = (await visitor.http.get(f"/campaigns/{campaign_id}")).text
+    shown = page.partition('name="batch" value="')[2].partition('"')[0]
+    for decision in ("", "other"):
+        page = await visitor.press(
+            f"/campaigns/{campaign_id}/decide", batch=shown, decision=decision, sure="on"
+        )
+        assert "Nothing was changed" in page
+    assert (await visitor.desk.ledger.status(campaign_id)).unknown == 5

@@ -181,8 +181,8 @@ class CampaignPages:
         """Decide on the unknown batches that were shown."""
         desk = self.pages.desk
         shown = _read_shown(request.state.form.get("batch", ()))
-        is_sent = typed(request, "decision") == "sent"
-        if not is_sent and not typed(request, "sure"):
+        is_sent, is_again = (typed(request, "decision") == word for word in ("sent", "again"))
+        if not is_sent and not (is_again and typed(request, "sure")):
             sentence = _("Tick the box first: who has the SMS gets a second one. Nothing was changed.")
             self.pages.say(request, sentence, is_error=True)
             return go(f"/campaigns/{request.path_params['campaign_id']}")
