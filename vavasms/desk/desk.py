@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from hashlib import sha256
-from io import StringIO
 from typing import Any
 
 import anyio
@@ -27,7 +26,7 @@ from vavasms.campaigns.runner import CampaignRunner, nothing_left
 from vavasms.campaigns.sending.dispatcher import INTERRUPTED
 from vavasms.campaigns.words import CANCELLED_BY_HAND, MARKED_AS_SENT, PAUSED_BY_HAND
 from vavasms.client import AsyncVavaSMS
-from vavasms.desk.drafts import Draft, Drafts, PhoneTest
+from vavasms.desk.drafts import Draft, Drafts, LeftOut, PhoneTest
 from vavasms.desk.form import CampaignForm
 from vavasms.desk.preview import read_head
 from vavasms.errors import InvalidInputError, Outcome, VavaSMSError, name_error
@@ -156,7 +155,7 @@ class Desk:
     async def _read_rows(self, draft: Draft) -> Mapping[str, Any]:
         listing = draft.listing()
         head = await run_sync(read_head, draft.data, listing)
-        refused = StringIO()
+        refused = LeftOut()
         history = await self._read_history(draft.form)
         rows = await plan_listing(
             evolve(listing, contacts=draft.open()),
@@ -165,7 +164,7 @@ class Desk:
             history=history,
             on_left_out=RefusedFile(refused, excel=True).on_left_out,
         )
-        return {"head": head, "rows": rows, "refused": refused.getvalue().encode("utf-8-sig", "replace")}
+        return {"head": head, "rows": rows, "refused": refused.encoded()}
 
     def plan(self, draft: Draft) -> None:
         """Begin to work out what the campaign would do and cost."""

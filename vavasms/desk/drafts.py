@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from hashlib import sha256
-from io import BytesIO
+from io import BytesIO, StringIO
 from secrets import token_urlsafe
 from typing import BinaryIO
 
@@ -24,6 +24,24 @@ from vavasms.i18n import gettext as _
 #: Bytes of one list, and of all lists that are being prepared.
 MAX_LIST, MAX_LISTS = 100_000_000, 250_000_000
 _MAX_DRAFTS = 20
+#: Letters of the file of rows that are left out.
+MAX_LEFT_OUT = 10_000_000
+
+
+class LeftOut(StringIO):
+    """The text of a file of rows that are left out, written row by row and cut off where they are very many."""
+
+    is_cut = False
+
+    def write(self, row: str) -> int:
+        """Write a row, unless that is too much."""
+        self.is_cut = self.is_cut or self.tell() + len(row) > MAX_LEFT_OUT
+        return len(row) if self.is_cut else super().write(row)
+
+    def encoded(self) -> bytes:
+        """Return the file; at its end it says that it is cut off."""
+        more = _("… and more rows, for which there is no room here") if self.is_cut else ""
+        return (self.getvalue() + more).encode("utf-8-sig", "replace")
 
 
 @define(kw_only=True)
@@ -116,5 +134,5 @@ class Drafts:
         return [draft for draft in reversed(self._drafts.values()) if draft.campaign_id is None]
 
     def _is_fit(self) -> bool:
-        size = sum(len(draft.data) for draft in self._drafts.values())
+        size = sum(len(draft.data) + len(draft.refused) for draft in self._drafts.values())
         return len(self._drafts) <= _MAX_DRAFTS and size <= MAX_LISTS
