@@ -16,6 +16,7 @@ import pytest
 from tests.campaigns.staging import phones, stall
 from tests.desk.visitor import ORIGIN, Visitor, visiting, write_list
 from vavasms.campaigns.words import PAUSED_BY_HAND
+from vavasms.desk import campaign_pages
 from vavasms.desk.drafts import Draft
 from vavasms.desk.form import read_amount
 from vavasms.errors import InvalidInputError, LedgerError
@@ -311,3 +312,72 @@ async def test_a_form_without_a_decision_decides_nothing(visitor: Visitor) -> No
         )
         assert "Nothing was changed" in page
     assert (await visitor.desk.ledger.status(campaign_id)).unknown == 5
+
+
+async def test_reports_in_two_tabs_do_not_wait_for_one_another(visitor: Visitor) -> None:
+    paths = []
+    for text in ("Bonjour", "Bonsoir"):
+        campaign_id = await submit(visitor, 5, text)
+        await visitor.press(f"/campaigns/{campaign_id}/start", count="5")
+        await visitor.settled(campaign_id)
+        paths.append(f"/campaigns/{campaign_id}/report")
+    # Each page loads itself again, once a second.
+    for _turn in range(3):
+        pages = []
+        for path in paths:
+            pages.append(await visitor.see(path))
+            await anyio.sleep(0.3)
+    assert not any("Counting for the report" in page for page in pages)
+
+
+async def test_a_report_that_could_not_be_read_is_read_again(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign_id = await submit(visitor)
+    batches, failed = visitor.desk.ledger.batches, []
+
+    async def fail_once(*args: Any, **options: Any) -> Any:
+        if not failed:
+            failed.append(True)
+            raise LedgerError("It is locked.", error_code="ledger.locked")
+        return await batches(*args, **options)
+
+    monkeypatch.setattr(visitor.desk.ledger, "batches", fail_once)
+    monkeypatch.setattr(visitor.desk.ledger, "accepted_by_prefix", fail_once)
+    for _turn in range(4):
+        page = await visitor.see(f"/campaigns/{campaign_id}/report")
+        await anyio.sleep(0.2)
+    assert failed
+    assert "Counting for the report" not in page
+
+
+async def test_the_report_of_a_campaign_that_runs_is_shown(visitor: Visitor, sandbox: SandboxServer) -> None:
+    stall(sandbox, 0.1)
+    campaign_id = await submit(visitor, 5000)
+    await visitor.desk.ledger.set_policy(campaign_id, '{"concurrency": 1}', max_segments=None)
+    await visitor.press(f"/campaigns/{campaign_id}/start", count="5000")
+    for _turn in range(4):
+        page = await visitor.see(f"/campaigns/{campaign_id}/report")
+        await anyio.sleep(0.25)
+    assert (await visitor.desk.ledger.status(campaign_id)).state is CampaignState.RUNNING
+    await visitor.press(f"/campaigns/{campaign_id}/pause")
+    assert "Counting for the report" not in page
+
+
+async def test_what_is_remembered_of_campaigns_is_bounded() -> None:
+    kept: dict[str, int] = {}
+    for index in range(1000):
+        campaign_pages._keep(kept, str(index % 500), index)
+    assert len(kept) == 50
+    assert "499" in kept
+
+
+async def test_the_file_of_left_out_rows_is_bounded(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vavasms.desk.drafts.MAX_LEFT_OUT", 5000, raising=False)
+    path = await visitor.drop(write_list([*phones(5), *["0"] * 5000]))
+    refused = find(visitor, path).refused.decode()
+    assert len(refused) < 5100
+    assert "more rows" in refused.splitlines()[-1]
+    assert refused.splitlines()[-2].count(";") == 3

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, field
 from starlette.requests import Request
@@ -36,8 +36,26 @@ from vavasms.web.headers import CONTENT_POLICY
 
 #: Unknown batches that one page shows, and campaigns.
 _SHOWN, _CAMPAIGNS = 30, 200
+#: Campaigns of which something is remembered, and seconds for which a report is not read anew.
+_REMEMBERED, _FRESH = 50, 5.0
 _ENDED = (CampaignState.DONE, CampaignState.CANCELLED)
+T = TypeVar("T")
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+
+
+@define(eq=False)
+class _Summed:
+    """The figures of a campaign, None while they are read."""
+
+    #: What they are the figures of.
+    status: CampaignStatus
+    summary: CampaignSummary | None = None
+    read_at: float = 0.0
+
+    def is_old(self, status: CampaignStatus) -> bool:
+        """Return whether they are to be read anew; a campaign that is sent has others in each moment."""
+        is_other = self.summary is not None and self.status != status
+        return is_other and time.monotonic() - self.read_at > _FRESH
 
 
 @define(eq=False)
@@ -46,8 +64,7 @@ class CampaignPages:
 
     pages: Pages
     _paces: dict[str, Pace] = field(factory=dict, init=False)
-    #: By campaign: the status that was summed up, and its figures, None while they are read.
-    _summaries: dict[str, tuple[CampaignStatus, CampaignSummary | None]] = field(factory=dict, init=False)
+    _summaries: dict[str, _Summed] = field(factory=dict, init=False)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes."""
@@ -117,7 +134,8 @@ class CampaignPages:
     async def _describe(self, campaign: Campaign, status: CampaignStatus) -> dict[str, Any]:
         policy, now = load_policy(campaign.policy), time.time()
         settled = status.recipients - status.queued - status.sending
-        pace = self._paces.setdefault(campaign.id, Pace())
+        pace = self._paces.get(campaign.id, Pace())
+        _keep(self._paces, campaign.id, pace)
         pace.note(time.monotonic(), settled)
         rate = pace.rate() if status.state is CampaignState.RUNNING else 0.0
         is_going = status.state is CampaignState.RUNNING
@@ -209,13 +227,13 @@ class CampaignPages:
             return self.pages.missing(request)
         campaign, status = found
         known = self._summaries.get(campaign.id)
-        if known is None or (known[1] is not None and known[0] != status):
-            self._summaries = {campaign.id: (status, None)}
-            self.pages.desk.work_on(partial(self._summarize, campaign.id, status))
-            known = None
-        if known is None or known[1] is None:
+        if known is None or known.is_old(status):
+            known = _Summed(status=status)
+            _keep(self._summaries, campaign.id, known)
+            self.pages.desk.work_on(partial(self._summarize, campaign.id, known))
+        if known.summary is None:
             return self.pages.render(request, "waiting.html", campaign=campaign)
-        html = format_html(known[1])
+        html = format_html(known.summary)
         headers = {
             "Cache-Control": "no-store",
             "Content-Language": current_language(),
@@ -223,10 +241,14 @@ class CampaignPages:
         }
         return HTMLResponse(html, headers=headers)
 
-    async def _summarize(self, campaign_id: str, status: CampaignStatus) -> None:
-        summary = await read_summary(self.pages.desk.ledger, campaign_id, now=time.time())
-        if campaign_id in self._summaries:
-            self._summaries[campaign_id] = status, summary
+    async def _summarize(self, campaign_id: str, summed: _Summed) -> None:
+        try:
+            summed.summary = await read_summary(self.pages.desk.ledger, campaign_id, now=time.time())
+            summed.read_at = time.monotonic()
+        finally:
+            if summed.summary is None:
+                # Whoever waits for it asks again.
+                self._summaries.pop(campaign_id, None)
 
     async def save_csv(self, request: Request) -> Response:
         """Return a line for each recipient, as it is read."""
@@ -254,6 +276,14 @@ class CampaignPages:
         await write_workbook(file, rows, kept=kept_columns(found[0]))
         kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
         return Response(file.getvalue(), media_type=kind, headers=_name_file(found[0], "xlsx"))
+
+
+def _keep(kept: dict[str, T], campaign_id: str, value: T) -> None:
+    """Keep something of a campaign; what was not asked for the longest goes."""
+    kept.pop(campaign_id, None)
+    kept[campaign_id] = value
+    while len(kept) > _REMEMBERED:
+        del kept[next(iter(kept))]
 
 
 def _allow_styles(html: str) -> str:
