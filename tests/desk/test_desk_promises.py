@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -21,6 +22,7 @@ from vavasms.desk.drafts import Draft
 from vavasms.desk.form import read_amount
 from vavasms.errors import InvalidInputError, LedgerError
 from vavasms.ledger.models import BatchRecord, Campaign
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.sandbox import SandboxServer
@@ -381,3 +383,57 @@ async def test_the_file_of_left_out_rows_is_bounded(
     assert len(refused) < 5100
     assert "more rows" in refused.splitlines()[-1]
     assert refused.splitlines()[-2].count(";") == 3
+
+
+async def test_what_was_answered_while_the_ledger_was_locked_is_written_by_itself(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, is_locked = visitor.desk.ledger, True
+    settle = ledger.settle
+
+    async def settle_later(*args: Any, **options: Any) -> bool:
+        if is_locked:
+            raise LedgerError("It is locked.", error_code="ledger.locked")
+        return await settle(*args, **options)
+
+    monkeypatch.setattr(ledger, "settle", settle_later)
+    monkeypatch.setattr("vavasms.campaigns.runner._MAINTENANCE_SECONDS", 0.1)
+    campaign_id = await submit(visitor)
+    await visitor.press(f"/campaigns/{campaign_id}/start", count="5")
+    with anyio.fail_after(10):
+        while (await ledger.status(campaign_id)).state is CampaignState.RUNNING:
+            await anyio.sleep(0.05)
+    assert (await ledger.status(campaign_id)).sending == 5
+    is_locked = False
+    assert (await visitor.settled(campaign_id)).accepted == 5
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_ledger_that_is_removed_is_told_and_nothing_more_is_sent(
+    sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_replaced: bool
+) -> None:
+    monkeypatch.setattr("vavasms.desk.desk._RETRY_SECONDS", 0.1, raising=False)
+    stall(sandbox, 0.1)
+    path = tmp_path / "ledger.db"
+    async with await SqliteLedger.open(path) as ledger, visiting(sandbox, ledger) as visitor:
+        draft = await visitor.drop(write_list(phones(3000)))
+        await visitor.plan(draft, message="Bonjour", rate="2000")
+        other = await visitor.drop(write_list(phones(5, first=5000)))
+        await visitor.plan(other, message="Bonjour")
+        campaign_id = await visitor.go(draft)
+        await wait(lambda: len(sandbox.gateway.journal) > 1)
+        path.rename(tmp_path / "moved.db")
+        if is_replaced:
+            path.touch()
+        status = await visitor.settled(campaign_id)
+        assert status.state is CampaignState.PAUSED
+        assert status.queued > 0
+        assert "not where it was" in await visitor.see("/")
+        await visitor.press(f"/campaigns/{campaign_id}/go-on")
+        assert await visitor.go(other) == ""
+        await visitor.press(f"{other}/test", number="0757999999")
+        assert (await ledger.status(campaign_id)).queued == status.queued
+        # Back in its place all goes on.
+        (tmp_path / "moved.db").rename(path)
+        assert "not where it was" not in await visitor.see("/")
+        assert await visitor.go(other) != ""

@@ -381,7 +381,7 @@ class CampaignRunner:
         problem: Exception | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_log_failure, dispatcher.sender.balance.run)
-            tasks.start_soon(_log_failure, self._maintain)
+            tasks.start_soon(_log_failure, self.maintain)
             tasks.start_soon(_log_failure, self.track)
             if on_progress is not None:
                 tasks.start_soon(_log_failure, partial(_report, ledger, campaign_id, on_progress))
@@ -404,10 +404,10 @@ class CampaignRunner:
         if on_progress is not None:
             await _log_failure(partial(_report_once, ledger, campaign_id, on_progress))
 
-    async def _maintain(self) -> None:
-        """Ask a shared ledger for the time, and write what another campaign left pending.
+    async def maintain(self) -> None:
+        """Ask a shared ledger for the time, and write what a campaign left pending, until cancelled.
 
-        A clock that is set back would have a claim look old to others.
+        `run` does so by itself; whoever keeps the runner open between campaigns does it beside them. A clock that is set back would have a claim look old to others.
         """
         while True:
             await anyio.sleep(_MAINTENANCE_SECONDS)

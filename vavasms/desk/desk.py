@@ -29,7 +29,7 @@ from vavasms.client import AsyncVavaSMS
 from vavasms.desk.drafts import Draft, Drafts, LeftOut, PhoneTest
 from vavasms.desk.form import CampaignForm
 from vavasms.desk.preview import read_head
-from vavasms.errors import InvalidInputError, Outcome, VavaSMSError, name_error
+from vavasms.errors import InvalidInputError, LedgerError, Outcome, VavaSMSError, name_error
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
@@ -37,6 +37,7 @@ from vavasms.ledger.leases import RESEND_GRACE
 from vavasms.ledger.models import Campaign
 from vavasms.ledger.states import CampaignState
 from vavasms.numbers import parse_msisdn
+from vavasms.storage.sqlite.files import file_id
 
 #: A text that anybody may be sent: what becomes of the rows does not depend on it.
 _ANY_TEXT = "."
@@ -65,6 +66,8 @@ class Desk:
     _background: TaskGroup = field(init=False)
     _carried: set[str] = field(factory=set, init=False)
     _is_open: bool = field(default=False, init=False)
+    #: Which file the ledger is; None where it is in no file.
+    _file: int | None = field(default=None, init=False)
     _balance: tuple[float, Decimal | None] = field(default=(-math.inf, None), init=False)
 
     @asynccontextmanager
@@ -75,13 +78,16 @@ class Desk:
         it goes on when a person says so.
         """
         async with CampaignRunner(self.client, self.ledger) as self.runner:
+            self._file = self._find_file()
             await self._pause_orphans()
             async with (
                 anyio.create_task_group() as self._senders,
                 anyio.create_task_group() as self._background,
             ):
                 self._is_open = True
+                self._background.start_soon(_log_failure, self.runner.maintain)
                 if not self.ledger.is_shared:
+                    self._background.start_soon(_log_failure, self._watch_file)
                     self._background.start_soon(_log_failure, self.runner.track)
                 try:
                     yield
@@ -94,6 +100,29 @@ class Desk:
         """Begin no further batch of any campaign: those that are sent are paused once all is settled."""
         if self._is_open:
             self.runner.stop()
+
+    def is_gone(self) -> bool:
+        """Return whether the file of the ledger is not where it was: what is written now is lost."""
+        return self._find_file() != self._file
+
+    def _find_file(self) -> int | None:
+        try:
+            return file_id(self.ledger.path)  # type: ignore[attr-defined]  only one in a file has it
+        except (AttributeError, OSError):
+            return None
+
+    async def _watch_file(self) -> None:
+        """Send nothing more once the file of the ledger is gone."""
+        while True:
+            await anyio.sleep(_RETRY_SECONDS)
+            if self.is_gone():
+                self.runner.stop()
+
+    def _check_file(self) -> None:
+        if self.is_gone():
+            raise LedgerError(
+                _("The file of the ledger is not where it was: nothing more is sent."), error_code="ledger.file"
+            )
 
     async def _pause_orphans(self) -> None:
         """Pause what ran when an earlier process of a file died: nobody sends it any more."""
@@ -220,6 +249,7 @@ class Desk:
 
         The same text goes to the same number once, however often the button is pressed.
         """
+        self._check_file()
         if draft.plan is None:
             raise InvalidInputError(_("Look at the plan first. Nothing was sent."), error_code="desk.no_plan")
         recipient = parse_msisdn(number, default_region=self.client.account.region)
@@ -262,6 +292,7 @@ class Desk:
         """Keep the campaign and start it; the draft says why where that was not possible."""
         form = draft.form
         try:
+            self._check_file()
             campaign, _plan = await self.runner.submit(
                 draft.open(),
                 form.message,
@@ -307,6 +338,7 @@ class Desk:
 
     async def _begin(self, campaign_id: str) -> None:
         """Start a campaign, and send it here where no workers do. Raises for one that has ended."""
+        self._check_file()
         campaign = await self.ledger.campaign(campaign_id)
         if campaign.account != self.account:
             raise InvalidInputError(

@@ -64,6 +64,7 @@ class Pages:
                 ledger_name=self.ledger_name,
                 is_demo=self.is_demo,
                 is_shared=self.desk.ledger.is_shared,
+                is_gone=self.desk.is_gone(),
                 **values,
             )
         )
