@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import pytest
@@ -22,6 +24,7 @@ from vavasms.desk.drafts import Draft
 from vavasms.desk.form import read_amount
 from vavasms.errors import InvalidInputError, LedgerError
 from vavasms.ledger.models import BatchRecord, Campaign
+from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
@@ -437,3 +440,73 @@ async def test_a_ledger_that_is_removed_is_told_and_nothing_more_is_sent(
         (tmp_path / "moved.db").rename(path)
         assert "not where it was" not in await visitor.see("/")
         assert await visitor.go(other) != ""
+
+
+async def test_no_cell_of_the_left_out_rows_is_a_formula(visitor: Visitor) -> None:
+    evil = ("=HYPERLINK(1)", "+1+cmd", "-1+1", "@SUM(1)", "\t=1")
+    header = ";".join(["Téléphone", *(f"{cell}x" for cell in evil)])
+    row = ";".join(["12", *evil])
+    path = await visitor.drop(f"{header}\n0757000001;a;b;c;d;e\n{row}\n=1+1;a;b;c;d;e\n".encode())
+    reply = await visitor.http.get(f"{path}/refused.csv")
+    assert "filename=refused.csv" in reply.headers["content-disposition"]
+    rows = [*csv.reader(StringIO(reply.text.removeprefix("\ufeff")), delimiter=";")]
+    assert len(rows) == 3
+    digits = re.compile(r'="\+?[0-9]+"').fullmatch
+    for cell in (cell for row in rows for cell in row):
+        assert digits(cell) or not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_on_a_shared_ledger_nothing_leaves_from_the_desk(sandbox: SandboxServer, postgres: str) -> None:
+    async with await PostgresLedger.open(postgres) as ledger, visiting(sandbox, ledger) as visitor:
+        path = await visitor.drop(write_list(phones(5, first=int(time.time() * 10) % 900_000)))
+        await visitor.plan(path, message=f"Bonjour {time.time()}")
+        campaign_id = await visitor.go(path)
+        page = await visitor.see(f"/campaigns/{campaign_id}")
+        assert "at least one has to run" in page
+        await visitor.press(f"/campaigns/{campaign_id}/pause")
+        await visitor.press(f"/campaigns/{campaign_id}/go-on")
+        await anyio.sleep(0.5)
+        status = await ledger.status(campaign_id)
+        assert (status.state, status.queued) == (CampaignState.RUNNING, 5)
+        await visitor.press(f"/campaigns/{campaign_id}/cancel")
+    assert not len(sandbox.gateway.journal)
+
+
+async def test_nothing_that_others_wrote_is_markup(visitor: Visitor) -> None:
+    evil = "<img src=x onerror=alert(1)>\"'"
+    data = f"Téléphone;{evil}\n0757000001;{evil}\n{evil};1\n".encode()
+    path = (await visitor.upload(data, name=quote(f"{evil}\r\nX-Evil: 1"))).json()["location"]
+    await visitor.idle(path)
+    await visitor.upload(f"phone\n0757000009\n{evil}".encode(), "/optouts/import", name=quote(evil))
+    fields = ("sender_id", "unit_price", "budget", "begins", "opens", "sheet", "days", "rate", "daily_cap")
+    seen = []
+    for typed in (dict.fromkeys(fields, evil), {}):
+        await visitor.plan(path, message=f"{evil} {{{evil}}}", **typed)
+        seen += [path, f"{path}/plan", "/", "/optouts", "/sends"]
+        await visitor.post(f"{path}/test", number=evil)
+        for one in seen:
+            reply = await visitor.http.get(one, follow_redirects=True)
+            assert "<img" not in reply.text
+            assert "x-evil" not in reply.headers
+    assert (await visitor.post(f"{path}/preview", message=evil)).text.count("<img") == 0
+    await visitor.plan(path, message=evil)
+    campaign_id = await visitor.go(path)
+    await visitor.settled(campaign_id)
+    for _turn in range(2):
+        for one in ("", "/live", "/report"):
+            assert "<img" not in (await visitor.http.get(f"/campaigns/{campaign_id}{one}")).text
+        await anyio.sleep(0.2)
+
+
+async def test_a_test_goes_once_per_text_and_number(visitor: Visitor, sandbox: SandboxServer) -> None:
+    stall(sandbox, 0.2)
+    path = await visitor.drop(write_list(phones(5)))
+    await visitor.plan(path, message="Bonjour")
+    async with anyio.create_task_group() as tasks:
+        for number in ("0757999999", "07 57 99 99 99", "+2250757999999", "002250757999999"):
+            tasks.start_soon(lambda number=number: visitor.post(f"{path}/test", number=number))
+    await visitor.press(f"{path}/test", number="0757999999")
+    assert sandbox.gateway.journal.accepted_count("2250757999999") == 1
+    page = await visitor.see(f"{path}/plan")
+    assert page.count("The test to +2250757999999: accepted.") == 1
