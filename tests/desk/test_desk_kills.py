@@ -182,6 +182,12 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
+    with slow_stage(tmp_path) as stage:
+        yield stage
+
+
+@contextmanager
+def slow_stage(folder: Path) -> Iterator[Stage]:
     """Yield a gateway that takes its time before it accepts, and before it answers."""
     with SandboxServer(Gateway(balance=10**12)) as gateway:
         slow = {
@@ -189,7 +195,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
             Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=0.2): 0.6,
         }
         gateway.faults.set_rates(slow, seed=1)
-        yield Stage(gateway, tmp_path / "ledger.db")
+        yield Stage(gateway, folder / "ledger.db")
 
 
 def test_requests_that_break_off_print_nothing_and_hold_nothing_up(stage: Stage) -> None:
