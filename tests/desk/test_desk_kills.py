@@ -151,7 +151,17 @@ class Stage:
     @contextmanager
     def desk(self) -> Iterator[tuple[Browser, subprocess.Popen[str]]]:
         """Open a desk, and enter it."""
-        command = [sys.executable, "-m", "vavasms", "desk", "--port", "0", "--ledger", str(self.path), "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "vavasms",
+            "desk",
+            "--port",
+            "0",
+            "--ledger",
+            str(self.path),
+            "--json",
+        ]
         account = {**self.gateway.settings, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
         environment = {**os.environ, **account, "PYTHONPATH": str(ROOT), "VAVASMS_LANG": "en"}
         with start(command, env=environment, cwd=self.path.parent) as process:

@@ -8,6 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import anyio
 import pytest
 
 from tests.campaigns.staging import phones, stall
-from tests.desk.visitor import ORIGIN, Visitor, visiting, write_list
+from tests.desk.visitor import Visitor, visiting, write_list
 from vavasms.campaigns.words import PAUSED_BY_HAND
 from vavasms.desk import campaign_pages
 from vavasms.desk.drafts import Draft
@@ -63,7 +64,8 @@ async def submit(visitor: Visitor, recipients: int = 5, text: str = "Bonjour") -
 def after_the_look(visitor: Visitor, monkeypatch: pytest.MonkeyPatch, act: Callable[[str], Any]) -> None:
     """Do something once, in the moment after a campaign was read that runs."""
     ledger = visitor.desk.ledger
-    look, done = ledger.campaign, []
+    look = ledger.campaign
+    done: list[str] = []
 
     async def look_and_act(campaign_id: str) -> Campaign:
         campaign = await look(campaign_id)
@@ -188,7 +190,9 @@ def test_a_sign_or_a_blank_makes_no_amount_plain(text: str) -> None:
         read_amount("Budget", text)
 
 
-@pytest.mark.parametrize("text", ["1e3", "1E+400", "1_000", "٣", "NaN", "sNaN", "Infinity", "1000.", ".5", "9" * 40])
+@pytest.mark.parametrize(
+    "text", ["1e3", "1E+400", "1_000", "٣", "NaN", "sNaN", "Infinity", "1000.", ".5", "9" * 40]
+)
 async def test_what_python_alone_takes_for_a_number_is_refused(visitor: Visitor, text: str) -> None:
     with pytest.raises(InvalidInputError, match="no number"):
         read_amount("Budget", text)
@@ -339,7 +343,8 @@ async def test_a_report_that_could_not_be_read_is_read_again(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign_id = await submit(visitor)
-    batches, failed = visitor.desk.ledger.batches, []
+    batches = visitor.desk.ledger.batches
+    failed: list[bool] = []
 
     async def fail_once(*args: Any, **options: Any) -> Any:
         if not failed:
@@ -505,7 +510,7 @@ async def test_a_test_goes_once_per_text_and_number(visitor: Visitor, sandbox: S
     await visitor.plan(path, message="Bonjour")
     async with anyio.create_task_group() as tasks:
         for number in ("0757999999", "07 57 99 99 99", "+2250757999999", "002250757999999"):
-            tasks.start_soon(lambda number=number: visitor.post(f"{path}/test", number=number))
+            tasks.start_soon(partial(visitor.post, f"{path}/test", number=number))
     await visitor.press(f"{path}/test", number="0757999999")
     assert sandbox.gateway.journal.accepted_count("2250757999999") == 1
     page = await visitor.see(f"{path}/plan")

@@ -407,7 +407,8 @@ class CampaignRunner:
     async def maintain(self) -> None:
         """Ask a shared ledger for the time, and write what a campaign left pending, until cancelled.
 
-        `run` does so by itself; whoever keeps the runner open between campaigns does it beside them. A clock that is set back would have a claim look old to others.
+        `run` does so by itself; whoever keeps the runner open between campaigns does it beside them. A clock
+        that is set back would have a claim look old to others.
         """
         while True:
             await anyio.sleep(_MAINTENANCE_SECONDS)

@@ -35,6 +35,7 @@ from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import RESEND_GRACE
 from vavasms.ledger.models import Campaign
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.states import CampaignState
 from vavasms.numbers import parse_msisdn
 from vavasms.storage.sqlite.files import file_id
@@ -107,8 +108,8 @@ class Desk:
 
     def _find_file(self) -> int | None:
         try:
-            return file_id(self.ledger.path)  # type: ignore[attr-defined]  only one in a file has it
-        except (AttributeError, OSError):
+            return file_id(self.ledger.path) if isinstance(self.ledger, SqliteLedger) else None
+        except OSError:
             return None
 
     async def _watch_file(self) -> None:
@@ -121,7 +122,8 @@ class Desk:
     def _check_file(self) -> None:
         if self.is_gone():
             raise LedgerError(
-                _("The file of the ledger is not where it was: nothing more is sent."), error_code="ledger.file"
+                _("The file of the ledger is not where it was: nothing more is sent."),
+                error_code="ledger.file",
             )
 
     async def _pause_orphans(self) -> None:

@@ -29,7 +29,7 @@ MAX_LEFT_OUT = 10_000_000
 
 
 class LeftOut(StringIO):
-    """The text of a file of rows that are left out, written row by row and cut off where they are very many."""
+    """A file of rows that are left out, written row by row; cut off where they are very many."""
 
     is_cut = False
 
