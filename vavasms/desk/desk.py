@@ -98,8 +98,12 @@ class Desk:
                     self._background.cancel_scope.cancel()
 
     def stop(self) -> None:
-        """Begin no further batch of any campaign: those that are sent are paused once all is settled."""
+        """Begin no further batch of any campaign: those that are sent are paused once all is settled.
+
+        One for which the go comes after it is paused at once.
+        """
         if self._is_open:
+            self._is_open = False
             self.runner.stop()
 
     def is_gone(self) -> bool:
