@@ -178,6 +178,7 @@ class CampaignPages:
             floor, share = typed(request, "balance_floor"), typed(request, "min_delivery")
             await self.pages.desk.go_on(
                 campaign_id,
+                revision=read_count(typed(request, "revision")),
                 budget=read_amount(_("Budget"), typed(request, "budget")),
                 balance_floor=read_amount(_("What must stay on the account"), floor),
                 min_delivery=read_percent(_("Share that must be delivered"), share),

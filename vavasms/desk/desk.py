@@ -312,7 +312,9 @@ class Desk:
             # The list is in the ledger now, and nowhere else.
             draft.data = b""
             draft.head, draft.refused = None, b""
-            await self._begin(campaign.id)
+            if (await self.ledger.campaign(campaign.id)).state is CampaignState.QUEUED:
+                # Nobody paused it meanwhile.
+                await self._begin(campaign.id)
         except VavaSMSError as error:
             draft.error = error.with_traceback(None)
         except Exception as fault:  # noqa: BLE001  a fault of ours ends no other campaign
@@ -334,10 +336,15 @@ class Desk:
         check_typed(typed, (await self.ledger.status(campaign_id)).recipients)
         await self._begin(campaign_id)
 
-    async def go_on(self, campaign_id: str, **limits: Decimal | None) -> None:
-        """Go on with a paused campaign that was begun, with other limits where some are given."""
+    async def go_on(self, campaign_id: str, *, revision: int | None, **limits: Decimal | None) -> None:
+        """Go on with a paused campaign that was begun, with other limits where some are given.
+
+        `revision` is that of the campaign as the person saw it: one that went on and was paused once more
+        since was paused for another reason.
+        """
         campaign = await self.ledger.campaign(campaign_id)
-        if campaign.state is not CampaignState.PAUSED or is_new(campaign):
+        is_other = revision is not None and revision != campaign.revision
+        if campaign.state is not CampaignState.PAUSED or is_new(campaign) or is_other:
             raise _changed()
         await change_limits(self.ledger, campaign_id, **limits)
         await self._begin(campaign_id)
