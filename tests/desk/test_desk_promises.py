@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import random
 import re
 import time
 from collections import Counter
@@ -515,3 +516,93 @@ async def test_a_test_goes_once_per_text_and_number(visitor: Visitor, sandbox: S
     assert sandbox.gateway.journal.accepted_count("2250757999999") == 1
     page = await visitor.see(f"{path}/plan")
     assert page.count("The test to +2250757999999: accepted.") == 1
+
+
+async def test_a_go_that_comes_while_the_desk_is_closed_sends_nothing(
+    visitor: Visitor, sandbox: SandboxServer
+) -> None:
+    campaign_id = await submit(visitor)
+    path = await visitor.drop(write_list(phones(5, first=100)))
+    await visitor.plan(path, message="Bonjour")
+    visitor.desk.stop()
+    await visitor.press(f"/campaigns/{campaign_id}/start", count="5")
+    for one in (campaign_id, await visitor.go(path)):
+        status = await visitor.settled(one)
+        assert (status.state, status.queued) == (CampaignState.PAUSED, 5)
+    assert not len(sandbox.gateway.journal)
+
+
+async def test_a_stale_page_does_not_go_on_with_what_was_paused_again(visitor: Visitor) -> None:
+    campaign_id, ledger = await submit(visitor), visitor.desk.ledger
+    await ledger.start(campaign_id)
+    await ledger.pause(campaign_id, "the budget is spent")
+    page = (await visitor.http.get(f"/campaigns/{campaign_id}")).text
+    (revision,) = re.findall(r'name="revision" value="([^"]*)"', page)
+    # In another tab it went on, and a person paused it.
+    await ledger.start(campaign_id)
+    await ledger.pause(campaign_id, PAUSED_BY_HAND)
+    page = await visitor.press(f"/campaigns/{campaign_id}/go-on", revision=revision)
+    assert "changed since" in page
+    assert (await visitor.settled(campaign_id)).queued == 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_is_pressed_nobody_gets_two(
+    visitor: Visitor, sandbox: SandboxServer, seed: int
+) -> None:
+    stall(sandbox, 0.03)
+    draw, people = random.Random(seed), 1500
+    paths = [await visitor.drop(write_list(phones(people))) for _tab in range(2)]
+    for path in paths:
+        await visitor.plan(path, message="Bonjour", rate="5000")
+
+    async def press_some() -> None:
+        for _press in range(25):
+            draft = find(visitor, draw.choice(paths))
+            campaigns = [status.id for status in await visitor.desk.ledger.statuses()]
+            campaign = f"/campaigns/{draw.choice(campaigns)}" if campaigns else "/campaigns/none"
+            forms: list[tuple[str, dict[str, str]]] = [
+                (f"/drafts/{draft.id}/go", {"count": str(people), "plan": draft.seen()}),
+                (f"/drafts/{draft.id}", {"do": "plan", "message": "Bonjour", "rate": "5000"}),
+                (f"{campaign}/start", {"count": str(people)}),
+                (f"{campaign}/go-on", {}),
+                (f"{campaign}/go-on", {}),
+                (f"{campaign}/pause", {}),
+                (f"{campaign}/discard", {}),
+                (f"{campaign}/decide", {"batch": "0 0x1p3", "decision": "again", "sure": "on"}),
+            ]
+            path, typed = draw.choice(forms)
+            assert (await visitor.post(path, **typed)).status_code in (303, 404)
+            await anyio.sleep(draw.uniform(0, 0.05))
+
+    async with anyio.create_task_group() as tasks:
+        for _tab in range(4):
+            tasks.start_soon(press_some)
+    for status in await visitor.desk.ledger.statuses():
+        await visitor.post(f"/campaigns/{status.id}/start", count=str(people))
+        while (await visitor.settled(status.id)).state is CampaignState.PAUSED:
+            await visitor.post(f"/campaigns/{status.id}/go-on")
+    counts = sandbox.gateway.journal.counts()
+    assert max(counts.values(), default=0) <= 1
+    statuses = await visitor.desk.ledger.statuses()
+    assert sum(status.accepted for status in statuses) == sum(counts.values())
+    assert all(status.queued + status.sending == 0 for status in statuses)
+
+
+async def test_what_is_paused_before_it_begins_is_not_begun(
+    visitor: Visitor, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = visitor.desk.ledger
+    finish = ledger.finish_loading
+
+    async def finish_and_pause(campaign_id: str, **options: Any) -> str | None:
+        first = await finish(campaign_id, **options)
+        await ledger.pause(campaign_id, PAUSED_BY_HAND)
+        return first
+
+    monkeypatch.setattr(ledger, "finish_loading", finish_and_pause)
+    path = await visitor.drop(write_list(phones(5)))
+    await visitor.plan(path, message="Bonjour")
+    status = await visitor.settled(await visitor.go(path))
+    assert (status.state, status.reason) == (CampaignState.PAUSED, PAUSED_BY_HAND)
+    assert not len(sandbox.gateway.journal)
