@@ -578,10 +578,14 @@ async def test_whatever_is_pressed_nobody_gets_two(
     async with anyio.create_task_group() as tasks:
         for _tab in range(4):
             tasks.start_soon(press_some)
+    for path in paths:
+        await visitor.idle(path)
     for status in await visitor.desk.ledger.statuses():
         await visitor.post(f"/campaigns/{status.id}/start", count=str(people))
-        while (await visitor.settled(status.id)).state is CampaignState.PAUSED:
-            await visitor.post(f"/campaigns/{status.id}/go-on")
+        for _turn in range(20):
+            if (await visitor.settled(status.id)).state is not CampaignState.PAUSED:
+                break
+            await visitor.press(f"/campaigns/{status.id}/go-on")
     counts = sandbox.gateway.journal.counts()
     assert max(counts.values(), default=0) <= 1
     statuses = await visitor.desk.ledger.statuses()
@@ -606,3 +610,8 @@ async def test_what_is_paused_before_it_begins_is_not_begun(
     status = await visitor.settled(await visitor.go(path))
     assert (status.state, status.reason) == (CampaignState.PAUSED, PAUSED_BY_HAND)
     assert not len(sandbox.gateway.journal)
+
+
+async def test_nobody_waits_for_a_campaign_that_is_not_there(visitor: Visitor) -> None:
+    with anyio.fail_after(5):
+        await visitor.desk._stand_still("none")

@@ -384,8 +384,13 @@ class Desk:
         """Pause a campaign in the ledger that nobody sends any more, as soon as it can be written."""
         with anyio.CancelScope(shield=True):
             while campaign_id not in self._carried:
-                with suppress(Exception):
+                try:
                     await self.ledger.pause(campaign_id, INTERRUPTED)
+                except LedgerError:
+                    pass
+                except Exception:  # noqa: BLE001  there is no such campaign any more, or a fault of ours
+                    return
+                else:
                     return
                 if not self._is_open:
                     # The next desk does.
