@@ -546,6 +546,16 @@ async def test_a_stale_page_does_not_go_on_with_what_was_paused_again(visitor: V
     assert (await visitor.settled(campaign_id)).queued == 5
 
 
+async def send_all(visitor: Visitor, people: int) -> None:
+    """Begin what was never begun, and go on with what is paused, until all is done."""
+    for status in await visitor.desk.ledger.statuses():
+        await visitor.post(f"/campaigns/{status.id}/start", count=str(people))
+        for _turn in range(20):
+            if (await visitor.settled(status.id)).state is not CampaignState.PAUSED:
+                break
+            await visitor.press(f"/campaigns/{status.id}/go-on")
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_is_pressed_nobody_gets_two(
     visitor: Visitor, sandbox: SandboxServer, seed: int
@@ -580,12 +590,7 @@ async def test_whatever_is_pressed_nobody_gets_two(
             tasks.start_soon(press_some)
     for path in paths:
         await visitor.idle(path)
-    for status in await visitor.desk.ledger.statuses():
-        await visitor.post(f"/campaigns/{status.id}/start", count=str(people))
-        for _turn in range(20):
-            if (await visitor.settled(status.id)).state is not CampaignState.PAUSED:
-                break
-            await visitor.press(f"/campaigns/{status.id}/go-on")
+    await send_all(visitor, people)
     counts = sandbox.gateway.journal.counts()
     assert max(counts.values(), default=0) <= 1
     statuses = await visitor.desk.ledger.statuses()
