@@ -14,6 +14,7 @@ import pytest
 from tests.campaigns.staging import TEXT, connect, phones, stall
 from tests.desk.visitor import Visitor, visiting, write_list
 from vavasms.campaigns.runner import CampaignRunner
+from vavasms.desk.send_pages import write_attempt
 from vavasms.errors import VavaSMSError
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger
@@ -89,8 +90,7 @@ async def test_the_go_is_for_the_plan_that_was_seen(visitor: Visitor, sandbox: S
     path = await visitor.drop(write_list(NUMBERS))
     await visitor.plan(path, message="Bonjour")
     draft = visitor.desk.drafts.open()[0]
-    assert draft.plan is not None
-    seen = draft.plan.hash
+    seen = draft.seen()
     await visitor.post(path, do="save", message="Bonsoir")
     assert "plan was changed" in await visitor.press(f"{path}/go", count="12", plan=seen)
     await visitor.plan(path, message="Bonsoir")
@@ -106,8 +106,7 @@ async def test_two_tabs_and_a_double_click_send_once(visitor: Visitor, sandbox: 
     path = await visitor.drop(write_list(NUMBERS))
     await visitor.plan(path, message="Bonjour")
     draft = visitor.desk.drafts.open()[0]
-    assert draft.plan is not None
-    plan = draft.plan.hash
+    plan = draft.seen()
     async with anyio.create_task_group() as tasks:
         for _tab in range(8):
             tasks.start_soon(lambda: visitor.post(f"{path}/go", count="12", plan=plan))
@@ -189,7 +188,7 @@ async def test_a_campaign_is_paused_goes_on_and_is_ended(visitor: Visitor, sandb
     assert status.not_sent
     assert status.accepted + status.not_sent == 400
     page = await visitor.press(f"{url}/go-on")
-    assert "nothing of it is left to send" in page
+    assert "changed since this page was loaded" in page
     assert len(received(sandbox)) == len(set(received(sandbox))) == status.accepted
 
 
@@ -482,15 +481,18 @@ async def test_single_sends_are_listed_and_the_unknown_are_decided(
     page = await visitor.see("/sends")
     assert "2 sends of which nobody knows" in page
     assert "order-1" in page
-    await visitor.press("/sends", account=account, key="order-2", decision="sent")
-    assert "Tick the box first" in await visitor.press(
-        "/sends", account=account, key="order-3", decision="again"
-    )
-    await visitor.press("/sends", account=account, key="order-3", decision="again", sure="on")
+    attempts = {
+        key: write_attempt(record) for key in ("order-2", "order-3") if (record := await sms.sent(key))
+    }
+    second = {"account": account, "key": "order-2", "attempt": attempts["order-2"]}
+    third = {"account": account, "key": "order-3", "attempt": attempts["order-3"]}
+    await visitor.press("/sends", **second, decision="sent")
+    assert "Tick the box first" in await visitor.press("/sends", **third, decision="again")
+    await visitor.press("/sends", **third, decision="again", sure="on")
     records = [await sms.sent(f"order-{number}") for number in (1, 2, 3)]
     assert [record and record.state.value for record in records] == ["accepted", "accepted", "cancelled"]
     # A stale tab decides nothing more.
-    page = await visitor.press("/sends", account=account, key="order-2", decision="again", sure="on")
+    page = await visitor.press("/sends", **second, decision="again", sure="on")
     assert (await sms.sent("order-2")).state.value == "accepted"  # type: ignore[union-attr]
     assert len(received(sandbox)) == 3
 

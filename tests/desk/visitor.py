@@ -73,7 +73,7 @@ class Visitor:
         return self._read(reply)
 
     async def upload(self, data: bytes, path: str = "/lists", name: str = "contacts.csv") -> httpx.Response:
-        """Hand over a file as the script does."""
+        """Send a file as the script does."""
         headers = {"Origin": ORIGIN, "X-Desk-Token": self.token, "X-File-Name": name}
         headers["Content-Type"] = "application/octet-stream"
         return await self.http.post(path, content=data, headers=headers)
@@ -101,7 +101,7 @@ class Visitor:
         return await self.see(f"{path}/plan")
 
     async def go(self, path: str, count: str | None = None) -> str:
-        """Give the go for a plan that was seen; return the id of the campaign, empty where there is none."""
+        """Type the number for a plan that was seen; return the id of the campaign, empty where there is none."""
         draft = self.desk.drafts.find(path.split("/")[2])
         assert draft is not None
         assert draft.plan is not None
@@ -113,7 +113,7 @@ class Visitor:
     def plan_hash(self, path: str) -> str:
         """Return what the form of the go says of the plan that was seen."""
         draft = self.desk.drafts.find(path.split("/")[2])
-        return draft.plan.hash if draft is not None and draft.plan is not None else ""
+        return "" if draft is None else draft.seen()
 
     async def settled(self, campaign_id: str) -> CampaignStatus:
         """Wait until nobody sends a campaign any more."""

@@ -275,6 +275,23 @@ class CampaignRunner:
         """
         self._check_open()
         check_hook("on_progress", on_progress)
+        return await self._carry(campaign_id, self._start, on_progress)
+
+    @hide_frames_async
+    async def carry(self, campaign_id: str) -> CampaignRun:
+        """Send what is queued of a campaign that was started, as `run` does, and never start it.
+
+        One that a person paused or cancelled since stays as it is, and nothing of it is sent.
+        """
+        self._check_open()
+        return await self._carry(campaign_id, self._take_up)
+
+    async def _carry(
+        self,
+        campaign_id: str,
+        begin: Callable[[str], Awaitable[None]],
+        on_progress: OnProgress | None = None,
+    ) -> CampaignRun:
         if campaign_id in self._running:
             raise InvalidInputError(
                 _("The campaign {id} is being run already.", id=repr(campaign_id)),
@@ -282,7 +299,7 @@ class CampaignRunner:
             )
         self._running[campaign_id] = anyio.Event()
         try:
-            await self._start(campaign_id)
+            await begin(campaign_id)
             while True:
                 # By the limits that it was started with.
                 dispatcher = await self._make_dispatcher(campaign_id)
@@ -323,12 +340,14 @@ class CampaignRunner:
                 error_code="campaign.account",
             )
 
-    async def _start(self, campaign_id: str) -> None:
+    async def _take_up(self, campaign_id: str) -> None:
         await self._pending.flush()
-        campaign = await self.ledger.campaign(campaign_id)
-        self._check_account(campaign)
+        self._check_account(await self.ledger.campaign(campaign_id))
         if self.ledger.is_shared:
             await self._shared.ask(self.ledger.now)
+
+    async def _start(self, campaign_id: str) -> None:
+        await self._take_up(campaign_id)
         if not await self.ledger.start(campaign_id):
             raise nothing_left(await self.ledger.status(campaign_id))
 
@@ -362,7 +381,7 @@ class CampaignRunner:
         problem: Exception | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_log_failure, dispatcher.sender.balance.run)
-            tasks.start_soon(_log_failure, self._maintain)
+            tasks.start_soon(_log_failure, self.maintain)
             tasks.start_soon(_log_failure, self.track)
             if on_progress is not None:
                 tasks.start_soon(_log_failure, partial(_report, ledger, campaign_id, on_progress))
@@ -385,10 +404,11 @@ class CampaignRunner:
         if on_progress is not None:
             await _log_failure(partial(_report_once, ledger, campaign_id, on_progress))
 
-    async def _maintain(self) -> None:
-        """Ask a shared ledger for the time, and write what another campaign left pending.
+    async def maintain(self) -> None:
+        """Ask a shared ledger for the time, and write what a campaign left pending, until cancelled.
 
-        A clock that is set back would have a claim look old to others.
+        `run` does so by itself; whoever keeps the runner open between campaigns does it beside them. A clock
+        that is set back would have a claim look old to others.
         """
         while True:
             await anyio.sleep(_MAINTENANCE_SECONDS)

@@ -104,14 +104,22 @@ class Access:
         request.state.form = {}
         if headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM:
             body = await read_bounded(request, _MAX_FORM)
-            if body is None:
+            fields = None if body is None else _parse(body)
+            if fields is None:
                 return _refuse(_("The form is too long."), 413)
-            fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
             request.state.form = fields
             token = token or fields.get(TOKEN_FIELD, [""])[0]
         if compare_digest(token.encode(), request.state.token.encode()):
             return None
         return _refuse(_("This form is none of the desk's, or an old one: go back and load the page again."))
+
+
+def _parse(body: bytes) -> dict[str, list[str]] | None:
+    """Return the fields of a form; None where there are too many."""
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
+    except ValueError:
+        return None
 
 
 def _refuse(sentence: str, status: int = 403) -> Response:

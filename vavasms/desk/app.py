@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from attrs import define
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vavasms.desk.access import ENTRY, Access, Sessions
 from vavasms.desk.campaign_pages import CampaignPages
@@ -20,8 +22,12 @@ from vavasms.desk.page import Pages
 from vavasms.desk.send_pages import SendPages
 from vavasms.errors import LedgerError
 from vavasms.i18n import current_language
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.web.headers import SecurityHeaders
 from vavasms.web.language import LanguageLayer
+
+logger = logging.getLogger("vavasms")
 
 
 @define(eq=False)
@@ -46,6 +52,35 @@ class _Entry:
             response.set_cookie(self.cookie_name, cookie, httponly=True, samesite="strict")
             self.on_entered()
         return response
+
+
+@define(eq=False)
+class _FaultLayer:
+    """The layer that answers where a page has a fault of ours; nothing of the request is logged or shown."""
+
+    _app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+        is_begun = False
+
+        async def note_and_send(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_and_send)
+        except ClientDisconnect:
+            return
+        except Exception as fault:
+            logger.warning(N_("A page of the desk failed (%s)."), type(fault).__name__)
+            if is_begun:
+                # What is cut off is not to look whole.
+                raise
+            sentence = _("This page failed. What is being sent goes on: look at it in the list of campaigns.")
+            response = PlainTextResponse(f"{sentence}\n", 500, {"Cache-Control": "no-store"})
+            await response(scope, receive, send)
 
 
 async def _tell_ledger_error(request: Request, error: Exception) -> Response:
@@ -82,6 +117,7 @@ def create_app(
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(LanguageLayer),
+            Middleware(_FaultLayer),
             Middleware(Access, sessions=sessions, hosts=hosts, cookie_name=cookie_name),
         ],
         exception_handlers=handlers,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, field
 from starlette.requests import Request
@@ -21,6 +21,7 @@ from vavasms.campaigns.report import csv_columns, csv_line, format_csv, kept_col
 from vavasms.campaigns.report_page import format_html
 from vavasms.campaigns.summary import CampaignSummary, read_summary
 from vavasms.campaigns.workbook import write_workbook
+from vavasms.desk.desk import is_new
 from vavasms.desk.form import read_amount, read_count, read_percent
 from vavasms.desk.pace import Pace
 from vavasms.desk.page import Pages, go, typed
@@ -35,8 +36,26 @@ from vavasms.web.headers import CONTENT_POLICY
 
 #: Unknown batches that one page shows, and campaigns.
 _SHOWN, _CAMPAIGNS = 30, 100
+#: Campaigns of which something is remembered, and seconds for which a report is not read anew.
+_REMEMBERED, _FRESH = 50, 5.0
 _ENDED = (CampaignState.DONE, CampaignState.CANCELLED)
+T = TypeVar("T")
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+
+
+@define(eq=False)
+class _Summed:
+    """The figures of a campaign, None while they are read."""
+
+    #: What they are the figures of.
+    status: CampaignStatus
+    summary: CampaignSummary | None = None
+    read_at: float = 0.0
+
+    def is_old(self, status: CampaignStatus) -> bool:
+        """Return whether they are to be read anew; a campaign that is sent has others in each moment."""
+        is_other = self.summary is not None and self.status != status
+        return is_other and time.monotonic() - self.read_at > _FRESH
 
 
 @define(eq=False)
@@ -45,8 +64,7 @@ class CampaignPages:
 
     pages: Pages
     _paces: dict[str, Pace] = field(factory=dict, init=False)
-    #: By campaign: the status that was summed up, and its figures, None while they are read.
-    _summaries: dict[str, tuple[CampaignStatus, CampaignSummary | None]] = field(factory=dict, init=False)
+    _summaries: dict[str, _Summed] = field(factory=dict, init=False)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes."""
@@ -78,9 +96,9 @@ class CampaignPages:
         )
 
     async def _read(self, request: Request) -> tuple[Campaign, CampaignStatus] | None:
-        campaign_id, ledger = request.path_params["campaign_id"], self.pages.desk.ledger
+        campaign_id, desk = request.path_params["campaign_id"], self.pages.desk
         try:
-            return await ledger.campaign(campaign_id), await ledger.status(campaign_id)
+            return await desk.ledger.campaign(campaign_id), await desk.counts.status(campaign_id)
         except InvalidInputError:
             return None
 
@@ -102,6 +120,7 @@ class CampaignPages:
             is_purged=bool(batches) and not any(batch.recipients for batch in batches),
             count_people=_count_people,
             shown_as=_write_shown,
+            is_new=is_new(campaign),
             **await self._describe(campaign, status),
         )
 
@@ -115,7 +134,8 @@ class CampaignPages:
     async def _describe(self, campaign: Campaign, status: CampaignStatus) -> dict[str, Any]:
         policy, now = load_policy(campaign.policy), time.time()
         settled = status.recipients - status.queued - status.sending
-        pace = self._paces.setdefault(campaign.id, Pace())
+        pace = self._paces.get(campaign.id, Pace())
+        _keep(self._paces, campaign.id, pace)
         pace.note(time.monotonic(), settled)
         rate = pace.rate() if status.state is CampaignState.RUNNING else 0.0
         is_going = status.state is CampaignState.RUNNING
@@ -158,6 +178,7 @@ class CampaignPages:
             floor, share = typed(request, "balance_floor"), typed(request, "min_delivery")
             await self.pages.desk.go_on(
                 campaign_id,
+                revision=read_count(typed(request, "revision")),
                 budget=read_amount(_("Budget"), typed(request, "budget")),
                 balance_floor=read_amount(_("What must stay on the account"), floor),
                 min_delivery=read_percent(_("Share that must arrive"), share),
@@ -179,8 +200,8 @@ class CampaignPages:
         """Decide on the unknown batches that were shown."""
         desk = self.pages.desk
         shown = _read_shown(request.state.form.get("batch", ()))
-        is_sent = typed(request, "decision") == "sent"
-        if not is_sent and not typed(request, "sure"):
+        is_sent, is_again = (typed(request, "decision") == word for word in ("sent", "again"))
+        if not is_sent and not (is_again and typed(request, "sure")):
             sentence = _("Tick the box first: who has the SMS gets a second one. Nothing was changed.")
             self.pages.say(request, sentence, is_error=True)
             return go(f"/campaigns/{request.path_params['campaign_id']}")
@@ -207,13 +228,13 @@ class CampaignPages:
             return self.pages.missing(request)
         campaign, status = found
         known = self._summaries.get(campaign.id)
-        if known is None or (known[1] is not None and known[0] != status):
-            self._summaries = {campaign.id: (status, None)}
-            self.pages.desk.work_on(partial(self._summarize, campaign.id, status))
-            known = None
-        if known is None or known[1] is None:
+        if known is None or known.is_old(status):
+            known = _Summed(status=status)
+            _keep(self._summaries, campaign.id, known)
+            self.pages.desk.work_on(partial(self._summarize, campaign.id, known))
+        if known.summary is None:
             return self.pages.render(request, "waiting.html", campaign=campaign)
-        html = format_html(known[1])
+        html = format_html(known.summary)
         headers = {
             "Cache-Control": "no-store",
             "Content-Language": current_language(),
@@ -221,10 +242,14 @@ class CampaignPages:
         }
         return HTMLResponse(html, headers=headers)
 
-    async def _summarize(self, campaign_id: str, status: CampaignStatus) -> None:
-        summary = await read_summary(self.pages.desk.ledger, campaign_id, now=time.time())
-        if campaign_id in self._summaries:
-            self._summaries[campaign_id] = status, summary
+    async def _summarize(self, campaign_id: str, summed: _Summed) -> None:
+        try:
+            summed.summary = await read_summary(self.pages.desk.ledger, campaign_id, now=time.time())
+            summed.read_at = time.monotonic()
+        finally:
+            if summed.summary is None:
+                # Whoever waits for it asks again.
+                self._summaries.pop(campaign_id, None)
 
     async def save_csv(self, request: Request) -> Response:
         """Return a line for each recipient, as it is read."""
@@ -254,6 +279,14 @@ class CampaignPages:
         return Response(file.getvalue(), media_type=kind, headers=_name_file(found[0], "xlsx"))
 
 
+def _keep(kept: dict[str, T], campaign_id: str, value: T) -> None:
+    """Keep something of a campaign; what was not asked for the longest goes."""
+    kept.pop(campaign_id, None)
+    kept[campaign_id] = value
+    while len(kept) > _REMEMBERED:
+        del kept[next(iter(kept))]
+
+
 def _allow_styles(html: str) -> str:
     """Return a content policy that allows the styles in a page, which stand in it to be kept as one file."""
     styles = (b64encode(sha256(style.encode()).digest()).decode() for style in _STYLE.findall(html))
@@ -281,6 +314,6 @@ def _read_shown(texts: Any) -> Mapping[int, float | None]:
         number, _blank, sent_at = text.partition(" ")
         try:
             shown[int(number)] = float.fromhex(sent_at) if sent_at else None
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
     return shown

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from hashlib import sha256
-from io import StringIO
 from typing import Any
 
 import anyio
@@ -27,23 +26,27 @@ from vavasms.campaigns.runner import CampaignRunner, nothing_left
 from vavasms.campaigns.sending.dispatcher import INTERRUPTED
 from vavasms.campaigns.words import CANCELLED_BY_HAND, MARKED_AS_SENT, PAUSED_BY_HAND
 from vavasms.client import AsyncVavaSMS
-from vavasms.desk.counts import Counts
-from vavasms.desk.drafts import Draft, Drafts, PhoneTest
+from vavasms.desk.drafts import Draft, Drafts, LeftOut, PhoneTest
 from vavasms.desk.form import CampaignForm
 from vavasms.desk.preview import read_head
-from vavasms.errors import InvalidInputError, Outcome, VavaSMSError, name_error
+from vavasms.desk.status_cache import StatusCache
+from vavasms.errors import InvalidInputError, LedgerError, Outcome, VavaSMSError, name_error
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.leases import RESEND_GRACE
 from vavasms.ledger.models import Campaign, CampaignStatus
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.states import CampaignState
 from vavasms.numbers import parse_msisdn
+from vavasms.storage.sqlite.files import file_id
 
 #: A text that anybody may be sent: what becomes of the rows does not depend on it.
 _ANY_TEXT = "."
 #: Seconds for which the balance is not asked for anew.
 _BALANCE_AGE = 20.0
+#: Seconds between two tries to write what must be known.
+_RETRY_SECONDS = 1.0
 
 logger = logging.getLogger("vavasms")
 
@@ -67,18 +70,20 @@ class Desk:
     ledger: Ledger
     drafts: Drafts = field(factory=Drafts)
     runner: CampaignRunner = field(init=False)
-    counts: Counts = field(init=False)
+    counts: StatusCache = field(init=False)
     #: Why the last run of a campaign ended early, where no state says so.
     errors: dict[str, VavaSMSError] = field(factory=dict, init=False)
     _senders: TaskGroup = field(init=False)
     _background: TaskGroup = field(init=False)
     _carried: set[str] = field(factory=set, init=False)
     _is_open: bool = field(default=False, init=False)
+    #: Which file the ledger is; None where it is in no file.
+    _file: int | None = field(default=None, init=False)
     _balance: tuple[float, Decimal | None] = field(default=(-math.inf, None), init=False)
 
     @counts.default
-    def _make_counts(self) -> Counts:
-        return Counts(self.ledger, self.work_on)
+    def _make_counts(self) -> StatusCache:
+        return StatusCache(self.ledger, self.work_on)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -88,13 +93,16 @@ class Desk:
         it goes on when a person says so.
         """
         async with CampaignRunner(self.client, self.ledger) as self.runner:
+            self._file = self._find_file()
             await self._pause_orphans()
             async with (
                 anyio.create_task_group() as self._senders,
                 anyio.create_task_group() as self._background,
             ):
                 self._is_open = True
+                self._background.start_soon(_log_failure, self.runner.maintain)
                 if not self.ledger.is_shared:
+                    self._background.start_soon(_log_failure, self._watch_file)
                     self._background.start_soon(_log_failure, self.runner.track)
                 try:
                     yield
@@ -104,9 +112,37 @@ class Desk:
                     self._background.cancel_scope.cancel()
 
     def stop(self) -> None:
-        """Begin no further batch of any campaign: those that are sent are paused once all is settled."""
+        """Begin no further batch of any campaign: those that are sent are paused once all is settled.
+
+        One for which the go comes after it is paused at once.
+        """
         if self._is_open:
+            self._is_open = False
             self.runner.stop()
+
+    def is_gone(self) -> bool:
+        """Return whether the file of the ledger is not where it was: what is written now is lost."""
+        return self._find_file() != self._file
+
+    def _find_file(self) -> int | None:
+        try:
+            return file_id(self.ledger.path) if isinstance(self.ledger, SqliteLedger) else None
+        except OSError:
+            return None
+
+    async def _watch_file(self) -> None:
+        """Send nothing more once the file of the ledger is gone."""
+        while True:
+            await anyio.sleep(_RETRY_SECONDS)
+            if self.is_gone():
+                self.runner.stop()
+
+    def _check_file(self) -> None:
+        if self.is_gone():
+            raise LedgerError(
+                _("The file of the ledger is not where it was: nothing more is sent."),
+                error_code="ledger.file",
+            )
 
     async def _pause_orphans(self) -> None:
         """Pause what ran when an earlier process of a file died: nobody sends it any more."""
@@ -151,14 +187,14 @@ class Desk:
     def change(self, draft: Draft, form: CampaignForm) -> None:
         """Take what was typed; the list is read anew where it is to be read otherwise."""
         before, draft.form = draft.form, form
-        if _rows_of(before) != _rows_of(form) or (draft.rows is None and not draft.is_busy):
+        is_unread = draft.rows is None and (before != form or not draft.is_busy)
+        if is_unread or _rows_of(before) != _rows_of(form):
             self.read_rows(draft)
         elif before != form:
             draft.plan = None
-            if draft.rows is not None:
-                # Whatever is being worked out is for another form; the rows need no other reading.
-                draft.version += 1
-                draft.is_busy, draft.error = False, None
+            # Whatever is being worked out is for another form; the rows need no other reading.
+            draft.version += 1
+            draft.is_busy, draft.error = False, None
 
     def read_rows(self, draft: Draft) -> None:
         """Begin to read a list: what its columns are, and what becomes of each row."""
@@ -168,7 +204,7 @@ class Desk:
     async def _read_rows(self, draft: Draft) -> Mapping[str, Any]:
         listing = draft.listing()
         head = await run_sync(read_head, draft.data, listing)
-        refused = StringIO()
+        refused = LeftOut()
         history = await self._read_history(draft.form)
         rows = await plan_listing(
             evolve(listing, contacts=draft.open()),
@@ -177,7 +213,7 @@ class Desk:
             history=history,
             on_left_out=RefusedFile(refused, excel=True).on_left_out,
         )
-        return {"head": head, "rows": rows, "refused": refused.getvalue().encode("utf-8-sig", "replace")}
+        return {"head": head, "rows": rows, "refused": refused.encoded()}
 
     def plan(self, draft: Draft) -> None:
         """Begin to work out what the campaign would do and cost."""
@@ -233,6 +269,7 @@ class Desk:
 
         The same text goes to the same number once, however often the button is pressed.
         """
+        self._check_file()
         if draft.plan is None:
             raise InvalidInputError(_("Look at the plan first. Nothing was sent."), error_code="desk.no_plan")
         recipient = parse_msisdn(number, default_region=self.client.account.region)
@@ -253,15 +290,16 @@ class Desk:
             trial = PhoneTest(number=number, outcome=Outcome.ACCEPTED)
         draft.trials = [one for one in draft.trials if one.number != number] + [trial]
 
-    def give_go(self, draft: Draft, typed: int | None, plan_hash: str) -> None:
+    def give_go(self, draft: Draft, typed: int | None, seen: str) -> None:
         """Begin to put a campaign into the ledger and to send it, once.
 
-        `typed` is the number of recipients as the person typed it, `plan_hash` the plan that they saw.
+        `typed` is the number of recipients as the person typed it, `seen` is `Draft.seen` of the page that
+        they did it on.
         """
         if draft.is_going or draft.campaign_id is not None:
             return
         plan = draft.plan
-        if plan is None or plan.hash != plan_hash:
+        if plan is None or draft.seen() != seen:
             raise InvalidInputError(
                 _("The plan was changed since: look at it again. Nothing was sent."),
                 error_code="desk.no_plan",
@@ -274,6 +312,7 @@ class Desk:
         """Keep the campaign and start it; the draft says why where that was not possible."""
         form = draft.form
         try:
+            self._check_file()
             campaign, _plan = await self.runner.submit(
                 draft.open(),
                 form.message,
@@ -287,7 +326,9 @@ class Desk:
             # The list is in the ledger now, and nowhere else.
             draft.data = b""
             draft.head, draft.refused = None, b""
-            await self._begin(campaign.id)
+            if (await self.ledger.campaign(campaign.id)).state is CampaignState.QUEUED:
+                # Nobody paused it meanwhile.
+                await self._begin(campaign.id)
         except VavaSMSError as error:
             draft.error = error.with_traceback(None)
         except Exception as fault:  # noqa: BLE001  a fault of ours ends no other campaign
@@ -315,16 +356,27 @@ class Desk:
 
     async def start(self, campaign_id: str, typed: int | None) -> None:
         """Begin a campaign that waits in the ledger for its go."""
+        if not is_new(await self.ledger.campaign(campaign_id)):
+            raise _changed()
         check_typed(typed, (await self.ledger.status(campaign_id)).recipients)
         await self._begin(campaign_id)
 
-    async def go_on(self, campaign_id: str, **limits: Decimal | None) -> None:
-        """Go on with a paused campaign, with other limits where some are given."""
+    async def go_on(self, campaign_id: str, *, revision: int | None, **limits: Decimal | None) -> None:
+        """Go on with a paused campaign that was begun, with other limits where some are given.
+
+        `revision` is that of the campaign as the person saw it: one that went on and was paused once more
+        since was paused for another reason.
+        """
+        campaign = await self.ledger.campaign(campaign_id)
+        is_other = revision is not None and revision != campaign.revision
+        if campaign.state is not CampaignState.PAUSED or is_new(campaign) or is_other:
+            raise _changed()
         await change_limits(self.ledger, campaign_id, **limits)
         await self._begin(campaign_id)
 
     async def _begin(self, campaign_id: str) -> None:
         """Start a campaign, and send it here where no workers do. Raises for one that has ended."""
+        self._check_file()
         campaign = await self.ledger.campaign(campaign_id)
         if campaign.account != self.account:
             raise InvalidInputError(
@@ -341,8 +393,9 @@ class Desk:
     async def _carry(self, campaign_id: str) -> None:
         """Run a campaign as long as it is to run: a person may pause it and go on before it stands still."""
         try:
-            while self._is_open and await self._is_running(campaign_id):
-                await self.runner.run(campaign_id)
+            # Whether it is still open is asked last: a stop that comes during the look is not to be lost.
+            while await self._is_running(campaign_id) and self._is_open:
+                await self.runner.carry(campaign_id)
         except VavaSMSError as error:
             self.errors[campaign_id] = error.with_traceback(None)
             logger.warning(N_("A campaign stopped (%s)."), name_error(error))
@@ -353,10 +406,21 @@ class Desk:
             await self._stand_still(campaign_id)
 
     async def _stand_still(self, campaign_id: str) -> None:
-        """Pause a campaign in the ledger that nobody sends any more."""
-        with anyio.CancelScope(shield=True), suppress(Exception):
-            if campaign_id not in self._carried:
-                await self.ledger.pause(campaign_id, INTERRUPTED)
+        """Pause a campaign in the ledger that nobody sends any more, as soon as it can be written."""
+        with anyio.CancelScope(shield=True):
+            while campaign_id not in self._carried:
+                try:
+                    await self.ledger.pause(campaign_id, INTERRUPTED)
+                except LedgerError:
+                    pass
+                except Exception:  # noqa: BLE001  there is no such campaign any more, or a fault of ours
+                    return
+                else:
+                    return
+                if not self._is_open:
+                    # The next desk does.
+                    return
+                await anyio.sleep(_RETRY_SECONDS)
 
     async def _is_running(self, campaign_id: str) -> bool:
         return (await self.ledger.campaign(campaign_id)).state is CampaignState.RUNNING
@@ -370,8 +434,10 @@ class Desk:
         await self.ledger.cancel(campaign_id, CANCELLED_BY_HAND)
 
     async def discard(self, campaign_id: str) -> None:
-        """Forget a campaign for which nobody gave the go."""
+        """Forget a campaign for which nobody gave the go. Raises where something of it may have been sent."""
         await self.ledger.discard(campaign_id)
+        if any(status.id == campaign_id for status in await self.ledger.statuses()):
+            raise _changed()
 
     async def mark_sent(self, campaign_id: str, shown: Mapping[int, float | None]) -> int:
         """Take the unknown batches that were shown for accepted; return how many of them were."""
@@ -385,8 +451,24 @@ class Desk:
         stays as it is: whoever claimed it might still send.
         """
         numbers = await find_shown(self.ledger, campaign_id, shown)
-        sent_before = await self.now() - RESEND_GRACE if self.ledger.is_shared else math.inf
+        latest = max((shown[number] or 0.0 for number in numbers), default=0.0)
+        # What somebody else has sent again since the look just now is a later attempt.
+        sent_before = math.nextafter(latest, math.inf)
+        if self.ledger.is_shared:
+            sent_before = min(sent_before, await self.now() - RESEND_GRACE)
         return await self.ledger.resend(campaign_id, numbers, sent_before=sent_before)
+
+
+def is_new(campaign: Campaign) -> bool:
+    """Return whether nobody ever gave the go for a campaign that could be sent."""
+    return campaign.state in (CampaignState.QUEUED, CampaignState.PAUSED) and not campaign.revision
+
+
+def _changed() -> InvalidInputError:
+    return InvalidInputError(
+        _("The campaign changed since this page was loaded: look at it again. Nothing was changed by this."),
+        error_code="desk.stale_page",
+    )
 
 
 def check_typed(typed: int | None, recipients: int) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from io import BytesIO
+from hashlib import sha256
+from io import BytesIO, StringIO
 from secrets import token_urlsafe
 from typing import BinaryIO
 
-from attrs import define, field
+from attrs import astuple, define, field
 
 from vavasms.campaigns.planning.lists import Listing
 from vavasms.campaigns.planning.plan import CampaignPlan
@@ -23,6 +24,24 @@ from vavasms.i18n import gettext as _
 #: Bytes of one list, and of all lists that are being prepared.
 MAX_LIST, MAX_LISTS = 100_000_000, 250_000_000
 _MAX_DRAFTS = 20
+#: Letters of the file of rows that are left out.
+MAX_LEFT_OUT = 10_000_000
+
+
+class LeftOut(StringIO):
+    """A file of rows that are left out, written row by row; cut off where they are very many."""
+
+    is_cut = False
+
+    def write(self, row: str) -> int:
+        """Write a row, unless that is too much."""
+        self.is_cut = self.is_cut or self.tell() + len(row) > MAX_LEFT_OUT
+        return len(row) if self.is_cut else super().write(row)
+
+    def encoded(self) -> bytes:
+        """Return the file; at its end it says that it is cut off."""
+        more = _("… and more rows, for which there is no room here") if self.is_cut else ""
+        return (self.getvalue() + more).encode("utf-8-sig", "replace")
 
 
 @define(kw_only=True)
@@ -63,6 +82,11 @@ class Draft:
     is_going: bool = False
     #: The campaign that it became.
     campaign_id: str | None = None
+
+    def seen(self) -> str:
+        """Return what tells the plan and the form that a page shows from any other, limits and sender too."""
+        plan = "" if self.plan is None else self.plan.hash
+        return sha256(f"{plan} {astuple(self.form)}".encode()).hexdigest()
 
     def listing(self) -> Listing:
         """Return the list as the form says it is read; each has a stream of its own."""
@@ -110,5 +134,5 @@ class Drafts:
         return [draft for draft in reversed(self._drafts.values()) if draft.campaign_id is None]
 
     def _is_fit(self) -> bool:
-        size = sum(len(draft.data) for draft in self._drafts.values())
+        size = sum(len(draft.data) + len(draft.refused) for draft in self._drafts.values())
         return len(self._drafts) <= _MAX_DRAFTS and size <= MAX_LISTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from attrs import fields, frozen
 
@@ -28,7 +28,9 @@ FIELDS: Mapping[str, str] = {
 }
 _BLANKS = re.compile(r"[\s\xa0\u202f]")
 #: `1,000` is one thousand to an Englishman and one to a Frenchman.
-_AMBIGUOUS = re.compile(r"-?\d{1,3}(?:[.,]\d{3})+")
+_AMBIGUOUS = re.compile(r"[-+]?[0-9]{1,3}(?:[.,][0-9]{3})+")
+#: Python reads more as numbers: `1e3`, `1_000`, `Infinity`.
+_NUMBER = re.compile(r"[-+]?[0-9]{1,15}(?:[.,][0-9]{1,15})?")
 _IVORIAN = "CI"
 
 
@@ -120,10 +122,8 @@ def read_amount(name: str, text: str) -> Decimal | None:
                 text=repr(text[:40]),
             )
         )
-    try:
+    if _NUMBER.fullmatch(plain):
         return Decimal(plain.replace(",", "."))
-    except InvalidOperation:
-        pass
     raise _refused(_("{name}: {text} is no number. Nothing was sent.", name=name, text=repr(text[:40])))
 
 

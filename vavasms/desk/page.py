@@ -64,6 +64,7 @@ class Pages:
                 ledger_name=self.ledger_name,
                 is_demo=self.is_demo,
                 is_shared=self.desk.ledger.is_shared,
+                is_gone=self.desk.is_gone(),
                 **values,
             )
         )
@@ -100,6 +101,7 @@ class Pages:
         else:
             if sentence:
                 self.say(request, sentence)
+        self.desk.counts.forget()
         return go(target)
 
     async def read_upload(self, request: Request, most: int) -> bytes:

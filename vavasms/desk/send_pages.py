@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from vavasms.campaigns.words import MARKED_AS_SENT, TAKEN_BACK
 from vavasms.desk.page import Pages, go, typed
 from vavasms.desk.words import STATES
+from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.states import BatchState
@@ -43,6 +44,7 @@ class SendPages:
             records=latest[:_SHOWN],
             has_more=len(latest) > _SHOWN,
             states=STATES,
+            attempt=write_attempt,
         )
 
     async def _read(self, states: Sequence[BatchState]) -> Sequence[SendRecord]:
@@ -53,17 +55,23 @@ class SendPages:
 
     async def decide(self, request: Request) -> Response:
         """Decide on a send that is unknown."""
-        is_sent = typed(request, "decision") == "sent"
-        if not is_sent and not typed(request, "sure"):
+        is_sent, is_again = (typed(request, "decision") == word for word in ("sent", "again"))
+        if not is_sent and not (is_again and typed(request, "sure")):
             sentence = _("Tick the box first: who has the SMS gets a second one. Nothing was changed.")
             self.pages.say(request, sentence, is_error=True)
             return go("/sends")
 
         async def work() -> None:
-            desk = self.pages.desk
+            desk, account, key = self.pages.desk, typed(request, "account"), typed(request, "key")
+            record = await desk.ledger.sends.find(account, key)
+            if record is not None and write_attempt(record) != typed(request, "attempt"):
+                raise InvalidInputError(
+                    _("This send was tried again since: look at it anew. Nothing was changed."),
+                    error_code="desk.stale_page",
+                )
             await desk.ledger.sends.resolve(
-                typed(request, "account"),
-                typed(request, "key"),
+                account,
+                key,
                 sent=is_sent,
                 # The text of the others is their callers', who send it anew with its key.
                 again=typed(request, "again") == "yes" and not is_sent,
@@ -72,3 +80,8 @@ class SendPages:
             )
 
         return await self.pages.act(request, "/sends", work)
+
+
+def write_attempt(record: SendRecord) -> str:
+    """Write which attempt of a send is shown, exactly."""
+    return "" if record.sent_at is None else record.sent_at.hex()

@@ -48,4 +48,11 @@ EXPLANATIONS = (
         do=N_("Look at the campaign in the list before you begin anything again."),
         example="vavasms campaign list",
     ),
+    Explanation(
+        code="desk.stale_page",
+        what=N_("The page was loaded before somebody else changed what it shows."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Look at the page that is shown now, then decide."),
+        example="vavasms desk",
+    ),
 )

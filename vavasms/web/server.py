@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+
+#: With a handler of its own Python prints nothing of it on standard error, where nobody configured logging.
+_SILENCE = logging.NullHandler()
 
 
 class QuietServer(uvicorn.Server):
@@ -29,6 +33,7 @@ class QuietServer(uvicorn.Server):
             server_header=False,
             timeout_graceful_shutdown=grace,
         )
+        logging.getLogger("uvicorn.error").addHandler(_SILENCE)
         super().__init__(config)
 
     @contextmanager

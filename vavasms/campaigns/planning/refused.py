@@ -33,7 +33,7 @@ class RefusedFile:
         """Write the header of a list, without what such a file added to it before."""
         self._skipped = len(_OWN) if contacts.columns[: len(_OWN)] == _OWN else 0
         self._phone = contacts.phone_index
-        self._writer.writerow([*_OWN, *(contacts.columns[self._skipped :] or ("phone",))])
+        self._writer.writerow([*_OWN, *map(_guard, contacts.columns[self._skipped :] or ("phone",))])
         return self
 
     def write(self, contact: Line, reason: str) -> None:

@@ -97,10 +97,13 @@ function followText(form) {
 }
 
 function followCampaign(live) {
+  const away = document.getElementById("away");
   async function look() {
+    let isThere = false;
     try {
       const reply = await fetch(live.dataset.url);
-      if (reply.ok) {
+      isThere = reply.ok;
+      if (isThere) {
         live.innerHTML = await reply.text();
         const line = live.querySelector("[data-key]");
         // Other buttons belong to another state.
@@ -112,6 +115,8 @@ function followCampaign(live) {
     } catch {
       // The desk is away: it is asked again.
     }
+    // Whoever looks at an old page is not to think that anything is sent.
+    away.hidden = isThere;
     setTimeout(look, 1000);
   }
   setTimeout(look, 1000);

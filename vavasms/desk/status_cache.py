@@ -14,8 +14,8 @@ from vavasms.ledger.models import CampaignStatus
 
 T = TypeVar("T")
 
-#: Seconds; what is counted faster is counted each time.
-_FAST = 0.1
+#: Batches; of fewer the counts are made each time.
+_MANY = 100_000
 #: How many times as old as it took to be made a count may be.
 _AGES = 5
 #: Campaigns whose counts are remembered.
@@ -33,8 +33,8 @@ class _Count(Generic[T]):
 
 
 @define(eq=False)
-class Counts:
-    """The counts of a ledger's campaigns. A page waits for those that are quick, and for the first of any."""
+class StatusCache:
+    """The counts of a ledger's campaigns. A page waits for those of few batches, and for the first of any."""
 
     ledger: Ledger
     #: Does something beside the pages.
@@ -45,41 +45,49 @@ class Counts:
 
     async def status(self, campaign_id: str) -> CampaignStatus:
         """Return how far a campaign is. Its state is that of this moment, whatever its counts are."""
-        status = await self._ask(campaign_id, partial(self.ledger.status, campaign_id))
+        status = await self._ask(campaign_id, partial(self.ledger.status, campaign_id), _count_batches)
         campaign = await self.ledger.campaign(campaign_id)
         return evolve(status, state=campaign.state, reason=campaign.reason)
 
     async def statuses(self) -> Sequence[CampaignStatus]:
         """Return how far all campaigns are, the latest first."""
-        return await self._ask("", self.ledger.statuses)
+        return await self._ask("", self.ledger.statuses, _count_all_batches)
 
     def forget(self) -> None:
         """Count anew: a person did something, and looks for what became of it."""
         self._known.clear()
         self._generation += 1
 
-    async def _ask(self, name: str, count: Callable[[], Awaitable[T]]) -> T:
+    async def _ask(self, name: str, count: Callable[[], Awaitable[T]], measure: Callable[[T], int]) -> T:
         known: _Count[T] | None = self._known.get(name)  # type: ignore[assignment]
-        if known is None or known.took < _FAST:
-            return await self._count(name, count)
+        if known is None:
+            return await self._count(name, count, measure)
         if time.monotonic() - known.begun_at > _AGES * known.took and not known.is_renewed:
             known.is_renewed = True
-            self.work_on(partial(self._renew, known, name, count))
+            self.work_on(partial(self._renew, known, partial(self._count, name, count, measure)))
         return known.value
 
-    async def _renew(self, known: _Count[T], name: str, count: Callable[[], Awaitable[T]]) -> None:
+    async def _renew(self, known: _Count[T], count: Callable[[], Awaitable[T]]) -> None:
         try:
-            await self._count(name, count)
+            await count()
         finally:
             # One that failed is tried again.
             known.is_renewed = False
 
-    async def _count(self, name: str, count: Callable[[], Awaitable[T]]) -> T:
+    async def _count(self, name: str, count: Callable[[], Awaitable[T]], measure: Callable[[T], int]) -> T:
         begun_at, generation = time.monotonic(), self._generation
         value = await count()
-        if generation == self._generation:
+        if generation == self._generation and measure(value) >= _MANY:
             self._known.pop(name, None)
             self._known[name] = _Count(value, begun_at, took=time.monotonic() - begun_at)
         while len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]
         return value
+
+
+def _count_all_batches(statuses: Sequence[CampaignStatus]) -> int:
+    return sum(map(_count_batches, statuses))
+
+
+def _count_batches(status: CampaignStatus) -> int:
+    return status.batches

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from vavasms.desk.counts import Counts
+from vavasms.desk.status_cache import StatusCache
 from vavasms.ledger.models import NewBatch, NewCampaign
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.ledger.states import CampaignState
@@ -20,8 +20,8 @@ Work = Callable[[], Awaitable[object]]
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take each count for one that took ten seconds."""
-    monkeypatch.setattr("vavasms.desk.counts._FAST", 0.0)
-    monkeypatch.setattr("vavasms.desk.counts._AGES", 1e9)
+    monkeypatch.setattr("vavasms.desk.status_cache._MANY", 0)
+    monkeypatch.setattr("vavasms.desk.status_cache._AGES", 1e9)
 
 
 async def load(ledger: MemoryLedger, number: int, campaign_id: str = "one") -> None:
@@ -38,11 +38,10 @@ async def opened(ledger: MemoryLedger) -> None:
     await load(ledger, 0)
 
 
-async def test_what_is_quick_is_counted_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vavasms.desk.counts._FAST", 1e9)
+async def test_what_is_quick_is_counted_each_time() -> None:
     async with MemoryLedger() as ledger:
         await opened(ledger)
-        counts = Counts(ledger, work_on=lambda _work: pytest.fail("nothing is to be done later"))
+        counts = StatusCache(ledger, work_on=lambda _work: pytest.fail("nothing is to be done later"))
         for number in (1, 2, 3):
             assert (await counts.status("one")).recipients == number
             assert [status.recipients for status in await counts.statuses()] == [number]
@@ -53,7 +52,7 @@ async def test_what_is_quick_is_counted_each_time(monkeypatch: pytest.MonkeyPatc
 async def test_what_takes_long_is_remembered_until_somebody_does_something() -> None:
     async with MemoryLedger() as ledger:
         await opened(ledger)
-        counts = Counts(ledger, work_on=lambda _work: pytest.fail("it is young"))
+        counts = StatusCache(ledger, work_on=lambda _work: pytest.fail("it is young"))
         assert (await counts.status("one")).recipients == 1
         assert len(await counts.statuses()) == 1
         await load(ledger, 1)
@@ -68,7 +67,7 @@ async def test_what_takes_long_is_remembered_until_somebody_does_something() -> 
 async def test_the_state_is_that_of_this_moment() -> None:
     async with MemoryLedger() as ledger:
         await opened(ledger)
-        counts = Counts(ledger, work_on=lambda _work: None)
+        counts = StatusCache(ledger, work_on=lambda _work: None)
         assert (await counts.status("one")).state is CampaignState.LOADING
         await ledger.finish_loading("one", plan="{}", plan_hash="x")
         await ledger.pause("one", "for a reason")
@@ -77,12 +76,12 @@ async def test_the_state_is_that_of_this_moment() -> None:
 
 
 async def test_an_old_count_is_shown_while_one_newer_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vavasms.desk.counts._FAST", 0.0)
-    monkeypatch.setattr("vavasms.desk.counts._AGES", 0.0)
+    monkeypatch.setattr("vavasms.desk.status_cache._MANY", 0)
+    monkeypatch.setattr("vavasms.desk.status_cache._AGES", 0.0)
     later: list[Work] = []
     async with MemoryLedger() as ledger:
         await opened(ledger)
-        counts = Counts(ledger, work_on=later.append)
+        counts = StatusCache(ledger, work_on=later.append)
         assert (await counts.status("one")).recipients == 1
         await load(ledger, 1)
         await anyio.sleep(0.001)
@@ -95,12 +94,12 @@ async def test_an_old_count_is_shown_while_one_newer_is_made(monkeypatch: pytest
 
 
 async def test_a_count_that_was_begun_before_an_action_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vavasms.desk.counts._FAST", 0.0)
-    monkeypatch.setattr("vavasms.desk.counts._AGES", 0.0)
+    monkeypatch.setattr("vavasms.desk.status_cache._MANY", 0)
+    monkeypatch.setattr("vavasms.desk.status_cache._AGES", 0.0)
     later: list[Work] = []
     async with MemoryLedger() as ledger:
         await opened(ledger)
-        counts = Counts(ledger, work_on=later.append)
+        counts = StatusCache(ledger, work_on=later.append)
         await counts.status("one")
         await anyio.sleep(0.001)
         count = ledger.status
@@ -120,12 +119,12 @@ async def test_a_count_that_was_begun_before_an_action_is_not_kept(monkeypatch: 
 
 
 async def test_a_newer_count_that_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vavasms.desk.counts._FAST", 0.0)
-    monkeypatch.setattr("vavasms.desk.counts._AGES", 0.0)
+    monkeypatch.setattr("vavasms.desk.status_cache._MANY", 0)
+    monkeypatch.setattr("vavasms.desk.status_cache._AGES", 0.0)
     later: list[Work] = []
     async with MemoryLedger() as ledger:
         await opened(ledger)
-        counts = Counts(ledger, work_on=later.append)
+        counts = StatusCache(ledger, work_on=later.append)
         await counts.status("one")
         await anyio.sleep(0.001)
         with monkeypatch.context() as patch:
