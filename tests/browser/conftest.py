@@ -29,7 +29,13 @@ _HERE = Path(__file__).parent
 #: The screenshots that are kept, for README and for the guide, and where: none may be larger.
 KEPT = {
     **dict.fromkeys(
-        ("inbox-wide-light", "inbox-wide-dark", "inbox-narrow-dark", "messages-narrow-light"),
+        (
+            "inbox-wide-light",
+            "inbox-wide-dark",
+            "inbox-narrow-dark",
+            "messages-narrow-light",
+            "desk-wide-light",
+        ),
         _HERE / "screenshots",
     ),
     **dict.fromkeys(("inbox-en", "inbox-fr"), _HERE.parents[1] / "vavasms" / "guide" / "pictures"),

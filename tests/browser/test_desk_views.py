@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.campaign_desk import LONG, DeskTab, desk_of
+from tests.browser.campaign_desk import LONG, DeskProcess, DeskTab, desk_of
 from tests.browser.desk import Watch, judge
 from tests.browser.staged_desk import AMA, REFUSED, VIEWS, StagedDesk, keep_queued, stage
+from vavasms.cli.commands.demo.contacts import write_contacts
 from vavasms.sandbox import SandboxServer
 
 pytestmark = pytest.mark.slow
@@ -73,6 +74,25 @@ def test_tab_reaches_everything_and_shows_where_it_is(
     tab = new_tab(staged.process)
     see(tab, staged, view)
     assert tab.stops() == []
+
+
+def test_a_wide_window_has_the_phone_beside_the_text(
+    new_tab: OpenTab, desk_process: DeskProcess, snap: Callable[[Page, str], None], tmp_path: Path
+) -> None:
+    tab = new_tab(desk_process, viewport={"width": 1100, "height": 1180})
+    write_contacts(tmp_path / "contacts.csv", 10_000)
+    tab.drop(tmp_path / "contacts.csv")
+    tab.write("Bonjour {Prénom|cher client}, votre commande est prête !", unit_price="12", budget="100 000")
+    bubble, message = tab.at("bubble").first, tab.page.locator("#message")
+    expect(bubble.locator("mark").first).to_have_text("ê")
+    expect(tab.at("cost")).to_be_visible()
+    right, left = bubble.bounding_box(), message.bounding_box()
+    assert right is not None
+    assert left is not None
+    assert right["x"] >= left["x"] + left["width"]
+    tab.page.mouse.click(5, 300)
+    tab.page.evaluate("window.scrollTo(0, 0)")
+    snap(tab.page, "desk-wide-light")
 
 
 def test_the_way_from_a_list_to_a_campaign_needs_only_the_keyboard(tab: DeskTab, tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_help_imports_neither_httpx_nor_phonenumbers() -> None:
 BESIDE = {
     "track": "fate known: 0 of 0\n",
     "worker": "Stopping: finishing what is under way. Another signal does not wait.\n",
+    "desk": "Closing the desk: finishing what is under way. Ctrl-C again does not wait.\n",
 }
 ACCOUNT = "sandbox@example.com loopback"
 #: The place that examples name; the test has another, which may hold a password.
@@ -224,5 +225,5 @@ def test_every_example_of_every_help_runs_as_it_stands(
         assert code == 0, f"{example}: {errors}"
         assert printed
         # What is under way is said beside the result.
-        said = [words for word, words in BESIDE.items() if f" {word} " in example]
+        said = [words for word, words in BESIDE.items() if f" {word} " in f"{example} "]
         assert errors == "".join(said)

@@ -7,7 +7,12 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from tests.campaigns.staging import connect
 from tests.desk.visitor import ORIGIN, PORT, Visitor, visiting, write_list
+from vavasms.desk.access import Sessions
+from vavasms.desk.app import create_app
+from vavasms.desk.desk import Desk
+from vavasms.desk.page import Pages
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.sandbox import SandboxServer
 
@@ -171,3 +176,17 @@ async def test_a_page_speaks_the_language_that_was_chosen_and_keeps_to_it(
 ) -> None:
     assert words in await visitor.see(path)
     assert words in await visitor.see("/")
+
+
+async def test_a_browser_leaves_out_the_port_of_http(sandbox: SandboxServer) -> None:
+    async with MemoryLedger() as ledger, connect(sandbox, ledger=ledger, trust_env=False) as sms:
+        desk, sessions = Desk(client=sms, ledger=ledger), Sessions()
+        app = create_app(Pages(desk=desk, ledger_name=""), sessions, port=80)
+        transport = httpx.ASGITransport(app=app)
+        async with (
+            desk.opened(),
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as browser,
+        ):
+            assert (await browser.get("/open", params={"token": sessions.entry_token})).status_code == 200
+            assert (await browser.get("/")).status_code == 200
+            assert (await browser.get("/", headers={"Host": "evil.example"})).status_code == 403

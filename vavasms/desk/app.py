@@ -97,7 +97,9 @@ def create_app(
     entry = _Entry(pages, sessions, cookie_name, on_entered)
     static = StaticFiles(packages=[("vavasms.desk", "static"), ("vavasms.web", "static")])
     parts = (CampaignPages(pages), DraftPages(pages), OptOutPages(pages), SendPages(pages))
-    hosts = frozenset(f"{name}:{port}" for name in ("127.0.0.1", "localhost"))
+    names = frozenset({"127.0.0.1", "localhost"})
+    # Browsers leave out the port that http has anyway.
+    hosts = frozenset(f"{name}:{port}" for name in names) | (names if port == 80 else frozenset())
 
     async def show_missing(request: Request, _error: Exception) -> Response:
         if not hasattr(request.state, "token"):
