@@ -14,6 +14,7 @@ import pytest
 from tests.campaigns.staging import TEXT, connect, phones, stall
 from tests.desk.visitor import Visitor, visiting, write_list
 from vavasms.campaigns.runner import CampaignRunner
+from vavasms.desk.desk import Desk
 from vavasms.desk.send_pages import write_attempt
 from vavasms.errors import VavaSMSError
 from vavasms.ledger.sqlite.ledger import SqliteLedger
@@ -190,6 +191,58 @@ async def test_a_campaign_is_paused_goes_on_and_is_ended(visitor: Visitor, sandb
     page = await visitor.press(f"{url}/go-on")
     assert "changed since this page was loaded" in page
     assert len(received(sandbox)) == len(set(received(sandbox))) == status.accepted
+
+
+async def test_a_go_on_in_the_moment_a_run_ends_is_kept(
+    visitor: Visitor, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stall(sandbox, 0.05)
+    campaign_id = await begin(visitor, phones(400), rate="200")
+    has_looked, may_go_on, look = anyio.Event(), anyio.Event(), Desk._is_running
+
+    async def look_and_wait(desk: Desk, name: str) -> bool:
+        is_running = await look(desk, name)
+        if not is_running and not has_looked.is_set():
+            has_looked.set()
+            await may_go_on.wait()
+        return is_running
+
+    monkeypatch.setattr(Desk, "_is_running", look_and_wait)
+    await visitor.press(f"/campaigns/{campaign_id}/pause")
+    with anyio.fail_after(30):
+        await has_looked.wait()
+    assert "This campaign is running." in await visitor.press(f"/campaigns/{campaign_id}/go-on")
+    may_go_on.set()
+    status = await visitor.settled(campaign_id)
+    assert (status.state, status.accepted) == (CampaignState.DONE, 400)
+    assert received(sandbox) == sorted(phones(400))
+
+
+async def test_a_go_on_while_its_run_stands_still_is_kept(
+    visitor: Visitor, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign_id = await begin(visitor, phones(20), begins="2099-12-01T09:00")
+    starting, may_start, start = anyio.Event(), anyio.Event(), MemoryLedger.start
+
+    async def start_slowly(ledger: MemoryLedger, name: str) -> bool:
+        is_started = await start(ledger, name)
+        starting.set()
+        await may_start.wait()
+        return is_started
+
+    await visitor.press(f"/campaigns/{campaign_id}/pause")
+    with anyio.fail_after(30):
+        while campaign_id in visitor.desk._carried:
+            await anyio.sleep(0.01)
+    monkeypatch.setattr(MemoryLedger, "start", start_slowly)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(visitor.press, f"/campaigns/{campaign_id}/go-on")
+        with anyio.fail_after(30):
+            await starting.wait()
+        await visitor.desk._stand_still(campaign_id)
+        may_start.set()
+    assert "This campaign is running." in await visitor.see(f"/campaigns/{campaign_id}")
+    assert campaign_id in visitor.desk._carried
 
 
 async def test_a_budget_pauses_and_a_larger_one_goes_on(visitor: Visitor, sandbox: SandboxServer) -> None:

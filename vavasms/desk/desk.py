@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
@@ -75,7 +76,11 @@ class Desk:
     errors: dict[str, VavaSMSError] = field(factory=dict, init=False)
     _senders: TaskGroup = field(init=False)
     _background: TaskGroup = field(init=False)
+    #: The campaigns that are sent here; of these, the ones that were started once more since.
     _carried: set[str] = field(factory=set, init=False)
+    _started_again: set[str] = field(factory=set, init=False)
+    #: How many starts of each are being written.
+    _beginning: Counter[str] = field(factory=Counter, init=False)
     _is_open: bool = field(default=False, init=False)
     #: Which file the ledger is; None where it is in no file.
     _file: int | None = field(default=None, init=False)
@@ -383,12 +388,23 @@ class Desk:
                 _("The campaign {id} is another account's. Nothing was sent.", id=repr(campaign_id)),
                 error_code="campaign.account",
             )
-        if not await self.ledger.start(campaign_id):
+        self._beginning[campaign_id] += 1
+        try:
+            is_started = await self.ledger.start(campaign_id)
+        finally:
+            self._beginning[campaign_id] -= 1
+        if not is_started:
             raise nothing_left(await self.ledger.status(campaign_id))
         self.errors.pop(campaign_id, None)
-        if not self.ledger.is_shared and campaign_id not in self._carried:
-            self._carried.add(campaign_id)
-            self._senders.start_soon(self._carry, campaign_id)
+        if campaign_id in self._carried:
+            # Its run may have looked for the last time just before.
+            self._started_again.add(campaign_id)
+        elif not self.ledger.is_shared:
+            self._begin_to_carry(campaign_id)
+
+    def _begin_to_carry(self, campaign_id: str) -> None:
+        self._carried.add(campaign_id)
+        self._senders.start_soon(self._carry, campaign_id)
 
     async def _carry(self, campaign_id: str) -> None:
         """Run a campaign as long as it is to run: a person may pause it and go on before it stands still."""
@@ -403,12 +419,17 @@ class Desk:
             logger.warning(N_("A campaign stopped (%s)."), type(fault).__name__)
         finally:
             self._carried.discard(campaign_id)
-            await self._stand_still(campaign_id)
+            if campaign_id in self._started_again and self._is_open:
+                self._started_again.discard(campaign_id)
+                self._begin_to_carry(campaign_id)
+            else:
+                await self._stand_still(campaign_id)
 
     async def _stand_still(self, campaign_id: str) -> None:
         """Pause a campaign in the ledger that nobody sends any more, as soon as it can be written."""
         with anyio.CancelScope(shield=True):
-            while campaign_id not in self._carried:
+            # Whoever is starting it has it sent.
+            while campaign_id not in self._carried and not self._beginning[campaign_id]:
                 try:
                     await self.ledger.pause(campaign_id, INTERRUPTED)
                 except LedgerError:
