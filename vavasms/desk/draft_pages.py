@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
@@ -135,7 +134,6 @@ class DraftPages:
         return {
             "preview": preview,
             "objection": objection,
-            "recipients": recipients,
             "segments": segments,
             "cost": None if price is None else price * segments,
             "balance": await self.pages.desk.balance(),
@@ -167,7 +165,6 @@ class DraftPages:
             policy=policy,
             sender=draft.form.sender_id or self.pages.desk.client.account.sender_id or "",
             opens_at=None if policy is None else _find_opening(policy),
-            shares=_share(draft.plan),
         )
 
     async def try_out(self, request: Request) -> Response:
@@ -226,17 +223,3 @@ def _find_opening(policy: Policy) -> float | None:
     """Return when messages may leave; None where they may at once."""
     now = time.time()
     return None if policy.is_open(now) else policy.opens_at(now)
-
-
-def _share(plan: CampaignPlan | None) -> Mapping[str, int]:
-    """Return what becomes of the numbers, in the order in which a page tells it."""
-    if plan is None:
-        return {}
-    return {
-        "kept": plan.kept - plan.repaired,
-        "repaired": plan.repaired,
-        "duplicates": plan.duplicates,
-        "opted_out": plan.opted_out,
-        "excluded": plan.excluded,
-        "refused": plan.refused,
-    }

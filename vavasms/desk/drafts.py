@@ -6,7 +6,6 @@ Of a draft nothing is on disk. It ends with the desk, or once its campaign is in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from hashlib import sha256
 from io import BytesIO, StringIO
 from secrets import token_urlsafe
@@ -71,7 +70,6 @@ class Draft:
     plan: CampaignPlan | None = field(default=None, repr=False)
     #: Why there is none, or why the rows could not be read.
     error: VavaSMSError | None = None
-    balance: Decimal | None = None
     #: What became of the test to one's own phone: the number, the text it was for, and the outcome.
     trials: list[PhoneTest] = field(factory=list)
     #: Counts what is worked out: an older answer is of another form.
