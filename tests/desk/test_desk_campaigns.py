@@ -16,7 +16,7 @@ from tests.desk.visitor import Visitor, visiting, write_list
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.desk.desk import Desk
 from vavasms.desk.send_pages import write_attempt
-from vavasms.errors import VavaSMSError
+from vavasms.errors import LedgerError, VavaSMSError
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.ledger.states import CampaignState
@@ -243,6 +243,28 @@ async def test_a_go_on_while_its_run_stands_still_is_kept(
         may_start.set()
     assert "This campaign is running." in await visitor.see(f"/campaigns/{campaign_id}")
     assert campaign_id in visitor.desk._carried
+
+
+async def test_a_run_that_failed_waits_for_a_person(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign_id = await begin(visitor, phones(20), begins="2099-12-01T09:00")
+    await visitor.press(f"/campaigns/{campaign_id}/pause")
+    desk, runs = visitor.desk, []
+    with anyio.fail_after(30):
+        while campaign_id in desk._carried:
+            await anyio.sleep(0.01)
+
+    async def fail(_runner: CampaignRunner, name: str) -> None:
+        runs.append(name)
+        desk._started_again.add(name)
+        raise LedgerError("the disk is full")
+
+    monkeypatch.setattr(CampaignRunner, "carry", fail)
+    await visitor.press(f"/campaigns/{campaign_id}/go-on")
+    status = await visitor.settled(campaign_id)
+    assert (status.state, runs) == (CampaignState.PAUSED, [campaign_id])
+    assert "the disk is full" in await visitor.see(f"/campaigns/{campaign_id}")
 
 
 async def test_a_budget_pauses_and_a_larger_one_goes_on(visitor: Visitor, sandbox: SandboxServer) -> None:

@@ -407,11 +407,16 @@ class Desk:
         self._senders.start_soon(self._carry, campaign_id)
 
     async def _carry(self, campaign_id: str) -> None:
-        """Run a campaign as long as it is to run: a person may pause it and go on before it stands still."""
+        """Run a campaign as long as it is to run: a person may pause it and go on before it stands still.
+
+        One that failed waits for a person, whoever had gone on before.
+        """
+        is_failed = True
         try:
             # Whether it is still open is asked last: a stop that comes during the look is not to be lost.
             while await self._is_running(campaign_id) and self._is_open:
                 await self.runner.carry(campaign_id)
+            is_failed = False
         except VavaSMSError as error:
             self.errors[campaign_id] = error.with_traceback(None)
             logger.warning(N_("A campaign stopped (%s)."), name_error(error))
@@ -419,8 +424,9 @@ class Desk:
             logger.warning(N_("A campaign stopped (%s)."), type(fault).__name__)
         finally:
             self._carried.discard(campaign_id)
-            if campaign_id in self._started_again and self._is_open:
-                self._started_again.discard(campaign_id)
+            is_started_again = campaign_id in self._started_again
+            self._started_again.discard(campaign_id)
+            if is_started_again and self._is_open and not is_failed:
                 self._begin_to_carry(campaign_id)
             else:
                 await self._stand_still(campaign_id)
