@@ -347,3 +347,10 @@ async def test_a_wrong_method_is_told_all_the_right_ones(
 async def test_a_head_is_answered_as_a_get_without_its_body(inner: httpx.AsyncClient) -> None:
     reply = await inner.head("/sandbox/journal")
     assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
+
+
+async def test_each_answer_is_dated_by_the_gateways_clock() -> None:
+    app = create_app(Gateway(clock=lambda: 1_782_907_200.0))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        for reply in (await client.post("/api/v1/check/balance"), await client.get("/sandbox/nothing")):
+            assert reply.headers.get_list("date") == ["Wed, 01 Jul 2026 12:00:00 GMT"]

@@ -364,6 +364,17 @@ COMMANDS = (
         group=_TRYING,
     ),
     Command(
+        name="doctor",
+        path="vavasms.cli.commands.doctor:doctor",
+        sentence=_("Check what works and what does not, with a next step. Nothing is sent."),
+        example="vavasms doctor",
+        group=_OTHER,
+        notes=_(
+            "Exit codes: 0 all is well, 2 a setting is wrong, 5 the gateway, the ledger, a worker or the "
+            "receiver is not reached. The report holds no password and no number: paste it into a mail."
+        ),
+    ),
+    Command(
         name="guide",
         path="vavasms.cli.commands.guide:guide",
         usage=_("[TOPIC]"),

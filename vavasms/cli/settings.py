@@ -32,17 +32,21 @@ def make_client(*, ledger: Place | None = None) -> VavaSMS:
     """
     # A connection string is a secret, and no file's path.
     place = ledger.reveal() if isinstance(ledger, Secret) else ledger
-    return VavaSMS(**_find_account(), max_connections=4, ledger=place)
+    return VavaSMS(**find_account(), max_connections=4, ledger=place)
 
 
 @hide_frames
 def make_async_client(*, max_connections: int, ledger: OpenLedger | None = None) -> AsyncVavaSMS:
     """Return the same for commands that keep many calls under way."""
-    return AsyncVavaSMS(**_find_account(), max_connections=max_connections, ledger=ledger)
+    return AsyncVavaSMS(**find_account(), max_connections=max_connections, ledger=ledger)
 
 
 @hide_frames
-def _find_account() -> dict[str, Any]:
+def find_account() -> dict[str, Any]:
+    """Return the arguments of a client of the account that the settings name.
+
+    Raises `ConfigurationError` where they name none.
+    """
     settings = find_settings()
     names = ("username", "password", "sender_id", "base_url", "status_path")
     return {name: settings.get(f"VAVASMS_{name.upper()}") for name in names}

@@ -150,6 +150,7 @@ def create_app(
     ]
     prefix = f"{BASE_PATH}/"
     layers = [
+        Middleware(middleware.Dated, clock=gateway.now),
         Middleware(SecurityHeaders, bare=prefix),
         Middleware(middleware.Guard, streams=prefix, allowed_hosts=tuple(allowed_hosts)),
     ]

@@ -32,7 +32,7 @@ from vavasms.transport.pool import KEEPALIVE_EXPIRY, PerLoop, Pools
 from vavasms.transport.proxy import proxy_from_environment
 from vavasms.transport.response import read
 from vavasms.transport.retry import deadlines_of
-from vavasms.transport.tls import TLS, build_context, check_context, is_refusal
+from vavasms.transport.tls import TLS, build_context, check_context, find_verify_code, is_refusal
 from vavasms.version import __version__
 from vavasms.wire.requests import CallKind, Request, encode_credentials
 from vavasms.wire.responses import Envelope
@@ -60,6 +60,7 @@ class _PooledTransport(httpx.AsyncBaseTransport):
 
 
 _NO_AUTH = httpx.Auth()
+_PLAIN_HEADERS = {"User-Agent": f"vavasms/{__version__}", "Accept": "*/*"}
 _UNUSABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL)
 
 
@@ -256,6 +257,64 @@ async def post_form(url: str, fields: Mapping[str, str], *, timeout: float = 10.
     except (httpx.HTTPError, TimeoutError) as error:
         failure = OutcomeUnknownError(_("There was no answer ({name}).", name=type(error).__name__))
     raise failure
+
+
+class HostReply:
+    """What a host said to a request that holds no credentials, or why it said nothing."""
+
+    def __init__(
+        self,
+        *,
+        status: int | None = None,
+        date: str | None = None,
+        certificate: Mapping[str, Any] | None = None,
+        problem: str | None = None,
+        refused_by_tls: bool = False,
+        verify_code: int | None = None,
+    ) -> None:
+        #: None where no reply came.
+        self.status = status
+        #: The header of this name.
+        self.date = date
+        #: As `ssl` reads it; None over plain HTTP.
+        self.certificate = certificate
+        #: The name of what went wrong; None where a reply came.
+        self.problem = problem
+        #: TLS or a certificate failed.
+        self.refused_by_tls = refused_by_tls
+        #: OpenSSL's number for what is wrong with the certificate.
+        self.verify_code = verify_code
+
+
+async def fetch_head(
+    url: str, *, proxy: str | None = None, tls: TLS = None, trust_env: bool = True, timeout: float = 10.0
+) -> HostReply:
+    """Return the head of a host's reply to a GET of a URL, by the proxy and the trust that calls have.
+
+    Holds no credentials, follows no redirect, repeats nothing. Raises `ConfigurationError` where the proxy or
+    the trust cannot be used, nothing else: whatever goes wrong on the way is in the reply.
+    """
+    options = _options(url, proxy, tls, trust_env=trust_env)
+    extensions = {"timeout": httpx.Timeout(timeout).as_dict(), **Gate(url).extensions}
+    try:
+        # Not by a client: it logs the URL.
+        async with httpx.AsyncHTTPTransport(**options) as transport:
+            request = httpx.Request("GET", url, headers=_PLAIN_HEADERS, extensions=extensions)
+            with anyio.fail_after(timeout):
+                response = await transport.handle_async_request(request)
+                stream = response.extensions.get("network_stream")
+                secure = None if stream is None else stream.get_extra_info("ssl_object")
+                certificate = None if secure is None else secure.getpeercert()
+                await response.aclose()
+            return HostReply(
+                status=response.status_code, date=response.headers.get("date"), certificate=certificate
+            )
+    except Exception as error:  # noqa: BLE001  httpx's types do not cover what leaks
+        return HostReply(
+            problem=type(error).__name__,
+            refused_by_tls=is_refusal(error),
+            verify_code=find_verify_code(error),
+        )
 
 
 def _build_headers(host: str, length: int) -> httpx.Headers:

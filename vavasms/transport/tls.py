@@ -23,13 +23,23 @@ _NO_REFUSAL = (
 
 def is_refusal(error: BaseException | None) -> bool:
     """Return whether a TLS refusal is behind an exception."""
+    return _find_refusal(error) is not None
+
+
+def find_verify_code(error: BaseException | None) -> int | None:
+    """Return OpenSSL's number for what is wrong with a certificate; None where it is something else."""
+    refusal = _find_refusal(error)
+    return refusal.verify_code if isinstance(refusal, ssl.SSLCertVerificationError) else None
+
+
+def _find_refusal(error: BaseException | None) -> ssl.SSLError | None:
     for _step in range(20):
         if error is None:
             break
         if isinstance(error, ssl.SSLError) and not isinstance(error, _NO_REFUSAL):
-            return True
+            return error
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 def check_context(tls: TLS) -> ssl.SSLContext:

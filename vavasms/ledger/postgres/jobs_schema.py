@@ -28,23 +28,24 @@ async def prepare_jobs(connection: Connection, *, upgrade: bool) -> None:
     After ours, in the same transaction. Raises `ConfigurationError`, and touches nothing, for one that is not
     ours, a newer one, or an older one without `upgrade`.
     """
-    step = await _read(connection)
-    _check(step, upgrade=upgrade)
+    step = await read_step(connection)
+    check_step(step, upgrade=upgrade)
     if step != _LATEST:
         await lock_schemas(connection)
         # Another process may have been quicker.
-        step = await _read(connection)
-        _check(step, upgrade=upgrade)
+        step = await read_step(connection)
+        check_step(step, upgrade=upgrade)
         await _migrate(connection, step)
 
 
-async def _read(connection: Connection) -> str:
+async def read_step(connection: Connection) -> str:
     """Return the name of the last step that was taken; empty where none was."""
     row = await (await connection.execute(_READ)).fetchone()
     return row[0] or "" if row else ""
 
 
-def _check(step: str, *, upgrade: bool) -> None:
+def check_step(step: str, *, upgrade: bool) -> None:
+    """Raise `ConfigurationError` for a schema whose last step is newer, or older and not to be upgraded."""
     if step > _LATEST:
         raise misconfigured(
             _(

@@ -41,8 +41,8 @@ async def prepare_schema(
     upgraded. One of the present version is only read: whoever uses it needs no right to make tables.
     """
     latest = migrations[-1].version
-    version = await _read(connection, schema)
-    _check(version, latest, schema, upgrade=upgrade)
+    version = await read_version(connection, schema)
+    check_version(version, latest, schema, upgrade=upgrade)
     if not (version or create):
         raise misconfigured(
             _("There is no ledger in this database yet: `vavasms ledger migrate` makes one."),
@@ -51,8 +51,8 @@ async def prepare_schema(
     if version < latest:
         await lock_schemas(connection)
         # Another process may have been quicker.
-        version = await _read(connection, schema)
-        _check(version, latest, schema, upgrade=upgrade)
+        version = await read_version(connection, schema)
+        check_version(version, latest, schema, upgrade=upgrade)
         await _migrate(connection, migrations, version, schema)
 
 
@@ -61,7 +61,8 @@ async def lock_schemas(connection: Connection) -> None:
     await connection.execute(_LOCK)
 
 
-def _check(version: int, latest: int, schema: str, *, upgrade: bool) -> None:
+def check_version(version: int, latest: int, schema: str, *, upgrade: bool) -> None:
+    """Raise `ConfigurationError` for a version that cannot be used; -1 is that of a schema not ours."""
     if version < 0:
         raise misconfigured(
             _(
@@ -77,7 +78,7 @@ def _check(version: int, latest: int, schema: str, *, upgrade: bool) -> None:
         )
 
 
-async def _read(connection: Connection, schema: str) -> int:
+async def read_version(connection: Connection, schema: str) -> int:
     """Return the version; 0 where there is nothing, -1 where there is something else."""
     tables, versions = (await (await connection.execute(_LOOK, [schema])).fetchone()) or (0, 0)
     if not versions:

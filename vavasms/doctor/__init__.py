@@ -1,0 +1,1 @@
+"""What works and what does not, before the first SMS: checks that send nothing and cost nothing."""

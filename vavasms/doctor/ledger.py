@@ -1,0 +1,230 @@
+"""The ledger: its place and rights, the version of its schema, its workers. Nothing is made or migrated."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+import anyio
+from anyio.to_thread import run_sync
+
+from vavasms.config import Secret
+from vavasms.doctor.findings import PATIENCE, Finding, caution, good, misset, skipped, unreached
+from vavasms.errors import ConfigurationError, LedgerError, VavaSMSError
+from vavasms.i18n import Sentence, ngettext, translate
+from vavasms.i18n import gettext as _
+from vavasms.ledger.inspection import LedgerInspection
+from vavasms.ledger.sqlite.in_use import examine
+from vavasms.ledger.sqlite.inspection import inspect_file
+from vavasms.storage.location import Place
+from vavasms.storage.sqlite.files import resolve
+
+#: Of a file: nobody else can mend it.
+_OWN_FAULTS = frozenset({"ledger.file", "ledger.several_names"})
+_STEPS = {"ledger.newer": "pip install --upgrade vavasms", "ledger.older": "vavasms ledger migrate"}
+
+
+async def check_ledger(place: Place) -> list[Finding]:
+    """Return what was found of a ledger: its place, its schema, its workers."""
+    if isinstance(place, Secret):
+        return await _check_database(place)
+    with anyio.move_on_after(PATIENCE):
+        # A disk that does not answer is not waited for.
+        return await run_sync(_check_file, place, abandon_on_cancel=True)
+    late = unreached(
+        "ledger",
+        _("The disk of the ledger {path} does not answer.", path=show_path(place)),
+        _("Check the mount of its folder."),
+    )
+    return [late, *_skip_rest(_("the ledger cannot be read"))]
+
+
+def _check_file(path: Path) -> list[Finding]:
+    try:
+        path = resolve(path)
+        finding = _check_place(path)
+        if finding.step:
+            return [finding, *_skip_rest(_("the ledger cannot be used"))]
+        if not path.exists():
+            return [finding, *_skip_rest(_("there is no ledger yet"))]
+        inspected = inspect_file(path, now=time.time())
+    except VavaSMSError as error:
+        return [_judge_failure(error), *_skip_rest(_("the ledger cannot be read"))]
+    return [finding, *_judge(inspected)]
+
+
+def _check_place(path: Path) -> Finding:
+    """Return whether a file can be read and written, with its folder, and is whole."""
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    why = _find_fault(path) or _find_folder_fault(folder)
+    if why is not None:
+        return misset(
+            "ledger",
+            _("The ledger {path} cannot be written ({why}).", path=show_path(path), why=why),
+            _(
+                "Make the file and its folder writable for this user, or name another place with --ledger or "
+                "VAVASMS_LEDGER."
+            ),
+        )
+    if not path.exists():
+        return good(
+            "ledger",
+            _("There is no ledger at {path} yet; the first campaign makes it.", path=show_path(path)),
+        )
+    # Twice: a runner that begins or ends in between makes what is read contradict itself.
+    problem = examine(path) and examine(path)
+    if problem is not None:
+        return misset(
+            "ledger",
+            _("The ledger {path} {problem}.", path=show_path(path), problem=_(problem)),
+            _("Put the folder back as it was, or run `vavasms campaign recover`."),
+        )
+    return good("ledger", _("The ledger {path} can be read and written.", path=show_path(path)))
+
+
+def show_path(path: Path) -> str:
+    """Return a path as it is told; not one that may be a connection string without its beginning."""
+    return "…" if "@" in str(path) else str(path)
+
+
+def _find_fault(path: Path) -> Sentence | None:
+    """Return why a file cannot be written; None where it can, or is not there."""
+    try:
+        if path.exists():
+            if not stat.S_ISREG(path.stat().st_mode):
+                return _("it is no file")
+            os.close(os.open(path, os.O_RDWR))
+    except OSError as error:
+        return _(error.strerror or type(error).__name__)
+    return None
+
+
+def _find_folder_fault(folder: Path) -> Sentence | None:
+    """Return why nothing can be made in a folder: SQLite keeps its log beside the file."""
+    try:
+        # Without a name, where the system has such files, and gone at once.
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return _(error.strerror or type(error).__name__)
+
+
+async def _check_database(url: Secret) -> list[Finding]:
+    problem: VavaSMSError | None = None
+    with anyio.move_on_after(PATIENCE):
+        try:
+            inspected = await _inspect(url)
+        except VavaSMSError as error:
+            problem = error
+        else:
+            return [_judge_server(inspected), *_judge(inspected)]
+    problem = problem or LedgerError(
+        _("The PostgreSQL server did not answer in time."), error_code="ledger.unreachable"
+    )
+    return [_judge_failure(problem), *_skip_rest(_("the ledger cannot be read"))]
+
+
+async def _inspect(url: Secret) -> LedgerInspection:
+    # It needs an extra, and says so; what comes after it does not.
+    from vavasms.ledger.postgres.inspection import inspect_database
+
+    inspect = inspect_database
+    from vavasms.campaigns.workers.jobs import STALLED_AFTER
+
+    return await inspect(url, silence=STALLED_AFTER)
+
+
+def _judge_server(inspected: LedgerInspection) -> Finding:
+    server = inspected.server
+    if inspected.is_writable:
+        return good("ledger", _("The PostgreSQL {server} database can be read and written.", server=server))
+    return misset(
+        "ledger",
+        _("The PostgreSQL {server} database cannot be written to.", server=server),
+        _(
+            "Name the primary and not a standby, as a user with the rights of whoever ran "
+            "`vavasms ledger migrate`."
+        ),
+    )
+
+
+def _judge_failure(error: VavaSMSError) -> Finding:
+    """Return what an error of the ledger's place means."""
+    sentence = translate(error.args[0])
+    if isinstance(error, ConfigurationError) or error.error_code in _OWN_FAULTS:
+        return misset(
+            "ledger",
+            sentence,
+            _(
+                "Correct VAVASMS_LEDGER or --ledger; `vavasms explain {code}` says more.",
+                code=error.error_code,
+            ),
+        )
+    return unreached(
+        "ledger",
+        sentence,
+        _(
+            "Check that it is there and lets this machine in; `vavasms explain {code}` says more.",
+            code=error.error_code,
+        ),
+    )
+
+
+def _judge(inspected: LedgerInspection) -> list[Finding]:
+    """Return what the schema and the workers are."""
+    problem = inspected.problem
+    if problem is not None:
+        step = _STEPS.get(problem.error_code)
+        advice = _("Name another one.") if step is None else _("Run `{command}`.", command=step)
+        bad = misset("schema", translate(problem.args[0]), advice)
+        return [bad, skipped("workers", _("the schema is not of this version"))]
+    if inspected.load is None:
+        none = caution(
+            "schema",
+            _("There is no ledger in it yet."),
+            _("Run `{command}`.", command=_STEPS["ledger.older"]),
+        )
+        return [none, skipped("workers", _("there is no ledger yet"))]
+    schema = good("schema", _("The schema is of this version ({version}).", version=str(inspected.version)))
+    return [schema, _judge_workers(inspected)]
+
+
+def _judge_workers(inspected: LedgerInspection) -> Finding:
+    load, workers = inspected.load, inspected.workers
+    assert load is not None
+    held = ngettext("{n} request is under way", "{n} requests are under way", load.sending)
+    if workers is not None and workers.alive:
+        return good(
+            "workers",
+            ngettext(
+                "{n} worker is alive; {held}.", "{n} workers are alive; {held}.", workers.alive, held=held
+            ),
+        )
+    waits = load.overdue or (workers is not None and (load.running or load.sending))
+    if waits:
+        return unreached(
+            "workers",
+            _(
+                "No worker is alive, and work waits: {running}, {held}, {due}.",
+                running=ngettext("{n} campaign is running", "{n} campaigns are running", load.running),
+                held=held,
+                due=ngettext("{n} enqueued send is due", "{n} enqueued sends are due", load.overdue),
+            ),
+            _("Start one: `vavasms worker`."),
+        )
+    if workers is not None:
+        return caution(
+            "workers",
+            _("No worker is alive; nothing waits for one."),
+            _("Start one before the first campaign: `vavasms worker`."),
+        )
+    return good("workers", _("A file needs none for its campaigns; {held}.", held=held))
+
+
+def _skip_rest(why: str) -> list[Finding]:
+    return [skipped(name, why) for name in ("schema", "workers")]
