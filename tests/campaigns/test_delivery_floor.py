@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from vavasms.campaigns.delivery_floor import DeliveryCounts, Shortfall, find_shortfall
+from vavasms.campaigns.delivery_floor import Shortfall, find_shortfall
+from vavasms.campaigns.prefixes import DeliveryCounts
 from vavasms.i18n import language_set
 from vavasms.ledger.kept import say_reason
 from vavasms.models import DeliveryStatus
@@ -45,6 +46,11 @@ def test_a_prefix_is_judged_by_a_thousand_of_its_own() -> None:
     assert find_shortfall(count(p22507=(599, 400), p22505=(9_000, 0)), FLOOR) is None
     shortfall = find_shortfall(count(p22507=(600, 400), p22505=(9_000, 0)), FLOOR)
     assert shortfall == Shortfall(prefix="22507", delivered=600, final=1_000, floor=FLOOR)
+
+
+def test_the_ranges_of_a_country_abroad_are_judged_together() -> None:
+    shortfall = find_shortfall(count(p22177=(300, 200), p22178=(300, 200), p22507=(9_000, 0)), FLOOR)
+    assert shortfall == Shortfall(prefix="221", delivered=600, final=1_000, floor=FLOOR)
 
 
 def test_what_was_final_before_does_not_count() -> None:

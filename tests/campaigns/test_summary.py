@@ -17,7 +17,6 @@ from vavasms.campaigns.summary import (
     CampaignSummary,
     PlanFigures,
     dump_summary,
-    find_prefix,
     hide_numbers,
     read_plan,
     read_summary,
@@ -210,20 +209,6 @@ def test_a_plan_of_another_version_has_the_figures_that_it_has() -> None:
     plan = {"numbers": 5, "cost": "12.5", "new": 1, "refusals": {"a": {"count": 1}, "b": {"count": 2}}}
     found = read_plan(json.dumps(plan))
     assert (found.numbers, found.cost, [*found.refusals]) == (5, Decimal("12.5"), ["b", "a"])
-
-
-@pytest.mark.parametrize(
-    ("recipient", "prefix"),
-    [
-        ("2250700000001", "22507"),
-        ("22501", "225"),
-        ("221770000001", "221"),
-        ("33612345678", "33"),
-        ("12025550100", "1"),
-    ],
-)
-def test_a_prefix_is_the_calling_code_and_the_range_of_an_ivorian_number(recipient: str, prefix: str) -> None:
-    assert find_prefix(Msisdn(recipient)) == prefix
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
 
 from attrs import frozen
 
+from vavasms.campaigns.prefixes import DeliveryCounts, widen_counts
 from vavasms.i18n import Sentence
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -23,9 +24,6 @@ PREFIX_UNDER_THE_FLOOR = N_(
     "{share} percent of {final} messages to the prefix {prefix} were delivered, fewer than the {floor} "
     "percent of --min-delivery: `vavasms campaign resume` goes on, with a lower one if need be"
 )
-
-#: By prefix and status, as `Ledger.delivery_counts` returns them.
-DeliveryCounts = Mapping[tuple[str, DeliveryStatus], int]
 
 
 @frozen(kw_only=True)
@@ -66,7 +64,7 @@ def find_shortfall(
 
     What was final `before` does not count. Messages without a prefix count among all of them only.
     """
-    for prefix, delivered, failed in _count_final(counts, before or {}):
+    for prefix, delivered, failed in _count_final(widen_counts(counts), widen_counts(before or {})):
         final = delivered + failed
         if final >= JUDGED_FROM and delivered < floor * final:
             return Shortfall(prefix=prefix, delivered=delivered, final=final, floor=floor)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import anyio
 from attrs import define, field
 
-from vavasms.campaigns.delivery_floor import DeliveryCounts, find_shortfall
+from vavasms.campaigns.delivery_floor import find_shortfall
 from vavasms.campaigns.policy import Policy, load_policy
+from vavasms.campaigns.prefixes import DeliveryCounts
 from vavasms.campaigns.tracking import (
     EXPIRED,
     FINAL,

@@ -14,6 +14,7 @@ from attrs import frozen
 from jinja2 import Environment
 from markupsafe import Markup
 
+from vavasms.campaigns.prefixes import name_country
 from vavasms.campaigns.report import write_number
 from vavasms.campaigns.summary import CampaignSummary, PrefixDeliveries
 from vavasms.i18n import Sentence, current_language, format_moment, format_number, ngettext
@@ -21,7 +22,6 @@ from vavasms.i18n import gettext as _
 from vavasms.ledger.kept import say_error, say_reason
 from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignState
-from vavasms.numbers.plans import REGION_BY_CODE
 from vavasms.version import __version__
 from vavasms.web.templates import make_environment
 
@@ -210,8 +210,7 @@ def _name_prefix(entry: PrefixDeliveries) -> str:
         return _("not known: their ids cannot be paired with numbers")
     if entry.owner is not None:
         return _("{digits} ({owner}'s prefix)", digits=entry.prefix[3:], owner=entry.owner)
-    region = REGION_BY_CODE.get(entry.prefix)
-    return f"+{entry.prefix}" + (f" ({region})" if region else "")
+    return name_country(entry.prefix)
 
 
 def _name_letter(letter: str) -> str:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from attrs import Attribute, Factory, asdict, define, field, frozen
 
 from vavasms.campaigns.policy import load_policy
+from vavasms.campaigns.prefixes import find_owner, find_prefix
 from vavasms.campaigns.report import LEFT, PAID, count_included, pair_ids, read_pages, write_number
 from vavasms.campaigns.timeline import Span, Timeline
 from vavasms.ledger.base import Ledger
@@ -277,11 +278,6 @@ def _pair_prefixes(batch: StoredBatch, included: Sequence[Msisdn]) -> Iterable[t
     return zip(repeat("", len(included)), chain(batch.record.message_ids, repeat("")), strict=False)
 
 
-def find_prefix(recipient: Msisdn) -> str:
-    """Return the calling code of a number, with the two digits behind it of an Ivorian one."""
-    return recipient[:5] if recipient.operator_range else recipient.calling_code
-
-
 def _count(reasons: Counter[str], error: str | None, recipients: int) -> None:
     reason = hide_numbers(error or "")
     if reason not in reasons and len(reasons) >= MOST_REASONS:
@@ -346,7 +342,7 @@ def _list_deliveries(counts: Mapping[str, Counter[str]]) -> Sequence[PrefixDeliv
     return [
         PrefixDeliveries(
             prefix=prefix,
-            owner=Msisdn(prefix.ljust(13, "0")).operator_range if prefix else None,
+            owner=find_owner(prefix),
             messages=fates.total(),
             **fates,
         )

@@ -197,7 +197,7 @@ def test_status_names_a_prefix_abroad_and_what_has_none(inside: Run) -> None:
     anyio.run(keep)
     shown = inside("campaign", "status", "abroad").stdout
     lines = [" ".join(line.split()) for line in shown.splitlines()]
-    assert "1 0 0 1 +22890" in lines
+    assert "1 0 0 1 +228 (TG)" in lines
     assert any(line.startswith("0 1 0 0 not told apart: the gateway gave") for line in lines)
     owners = [
         each["owner"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from vavasms.campaigns.prefixes import PrefixDelivery, count_by_prefix
+from vavasms.campaigns.prefixes import PrefixDelivery, count_by_prefix, name_country
 from vavasms.campaigns.tracking import EXPIRED, FINAL, UNAVAILABLE
 from vavasms.cli import output
 from vavasms.cli.commands.campaign.plan_view import make_table
@@ -81,5 +81,5 @@ def _name(each: PrefixDelivery) -> str:
     if not each.prefix:
         return _("not told apart: the gateway gave more or fewer ids than numbers")
     if each.owner is None:
-        return f"+{each.prefix}"
+        return name_country(each.prefix)
     return _("+{prefix}, {owner}'s prefix", prefix=each.prefix, owner=each.owner)
