@@ -194,6 +194,24 @@ async def test_a_campaign_that_still_sends_is_not_ended() -> None:
         assert (await scene.ledger.tracking("c"), len(scene.asked)) == ("final", 2)
 
 
+async def test_what_is_unknown_is_followed_up_once_a_late_answer_says_that_it_was_accepted() -> None:
+    async with stage() as scene:
+        await scene.begin("c", (A,), (B,))
+        await scene.send("c", 0)
+        claim = await scene.ledger.claim("c", 1, token="late", worker="w", now=scene.now[0])
+        assert claim is not None
+        lot = await scene.sms.send(claim.recipients, "Bonjour")
+        assert await scene.ledger.settle(claim, BatchEvent.MARK_UNKNOWN, BatchRecord(error="no answer"))
+        assert await scene.ledger.finish("c")
+        await scene.go_round(20)
+        assert (await scene.ledger.tracking("c"), len(scene.asked)) == (None, 1)
+        record = BatchRecord(lot_id=lot.lot_id, message_ids=lot.message_ids)
+        assert await scene.ledger.settle(claim, BatchEvent.ACCEPT, record)
+        await scene.go_round(60)
+        assert scene.asked[1:] == list(lot.message_ids)
+        assert await scene.ledger.tracking("c") == "final"
+
+
 async def test_what_is_not_found_at_first_is_asked_after_for_an_hour() -> None:
     async with stage() as scene:
         await scene.send_all("c", (MISSING,))

@@ -74,6 +74,8 @@ class _Tracked:
     is_begun: bool = field(default=False, init=False)
     #: Whether all of it was settled when the round began.
     is_settled: bool = field(default=False, init=False)
+    #: Nor does anything of it wait for a late answer or a person: no other message can become accepted.
+    is_decided: bool = field(default=False, init=False)
 
 
 @define(kw_only=True, eq=False)
@@ -179,12 +181,13 @@ class DeliveryTracker:
         tracked.is_begun = False
         age = self.clock() - tracked.tracker.sent_at
         tracked.due = self.clock() + pause_after(age)
-        if tracked.is_settled and _is_final(tracked.tracker, age):
+        if tracked.is_decided and _is_final(tracked.tracker, age):
             await self.ledger.end_tracking(campaign_id, FINAL, revision=tracked.revision)
 
     async def _begin_round(self, campaign_id: str, tracked: _Tracked) -> None:
         now, status = self.clock(), await self.ledger.status(campaign_id)
         tracked.is_begun, tracked.is_settled = True, not status.queued and not status.sending
+        tracked.is_decided = tracked.is_settled and not status.unknown
         tracked.tracker.begin_round()
         if tracked.policy.min_delivery is not None and not tracked.is_settled:
             # Not at each page: of a million messages it takes a second.
