@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import os
+import platform
 import re
 import shlex
 import signal
@@ -76,6 +77,20 @@ def test_without_a_command_the_help_is_shown(inside: Run, words: tuple[str, ...]
 
 def test_the_version_is_printed(inside: Run) -> None:
     assert inside("--version").stdout == f"vavasms {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [("--version", "--verbose"), ("--verbose", "--version", "--lang", "fr")])
+def test_with_verbose_it_is_what_a_report_of_a_fault_needs_and_no_setting(
+    inside: Run, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAVASMS_PASSWORD", "not to be told")
+    finished = inside(*words)
+    lines = dict(line.split(" ", 1) for line in finished.stdout.splitlines())
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert lines["vavasms"] == __version__
+    assert lines["python"].endswith(platform.python_version())
+    assert {"platform", "SQLite", "TLS", "anyio", "httpx", "psycopg"} <= set(lines)
+    assert "not to be told" not in finished.stdout
 
 
 def test_help_imports_neither_httpx_nor_phonenumbers() -> None:

@@ -73,4 +73,4 @@ def test_from_a_folder_no_versions_are_compared(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(local, "requires", find_none)
     monkeypatch.setattr(local, "version", find_none)
     assert check_versions().state == "good"
-    assert list(list_versions()) == ["vavasms", "python", "platform"]
+    assert list(list_versions()) == ["vavasms", "python", "platform", "SQLite", "TLS"]

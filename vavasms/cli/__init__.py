@@ -47,6 +47,11 @@ def _run(words: list[str]) -> int:
         language, words = take_language(words)
         if language is not None:
             set_language(language)
+        if sorted(words) == ["--verbose", "--version"]:
+            # Here, since nothing else needs it.
+            from vavasms.cli.version import show_versions
+
+            return show_versions()
         # Here, since the help of each command is made in the language as its module is read.
         from vavasms.cli.app import app
 

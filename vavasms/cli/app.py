@@ -420,7 +420,7 @@ def _make() -> App:
     )
     root["--help"].group = root["--version"].group = _OTHER
     root["--help"].help = _("Display this message and exit.")
-    root["--version"].help = _("Display application version.")
+    root["--version"].help = _("Display application version; with --verbose what a bug report needs.")
     homes = {
         name: App(
             name=name,

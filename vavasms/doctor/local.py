@@ -6,6 +6,8 @@ import operator
 import os
 import platform
 import re
+import sqlite3
+import ssl
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -50,6 +52,8 @@ def list_versions() -> Mapping[str, str]:
         "vavasms": __version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
+        "SQLite": sqlite3.sqlite_version,
+        "TLS": ssl.OPENSSL_VERSION,
         **packages,
     }
 
