@@ -196,7 +196,8 @@ VALUES = {
 
 def test_the_client_costs_no_module_beyond_its_libraries_and_its_own() -> None:
     own = "{name for name in loaded if name.partition('.')[0] == 'vavasms'}"
-    assert run(f"{PROBE}print(*sorted(loaded - {own}))") == ""
+    # Money: one of the libraries imports it where Python is older than 3.14.
+    assert run(f"{PROBE}print(*sorted(loaded - {own} - {{'_decimal', 'decimal'}}))") == ""
 
 
 @pytest.mark.parametrize(

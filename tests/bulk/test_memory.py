@@ -42,7 +42,7 @@ def peak_kib(sandbox: SandboxServer, count: int, dedupe: str) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.parametrize(("dedupe", "limit_mib"), [("keep", 6), ("dedupe", 12)])
+@pytest.mark.parametrize(("dedupe", "limit_mib"), [("keep", 8), ("dedupe", 12)])
 @pytest.mark.slow
 def test_memory_stays_flat_in_the_short_form(sandbox: SandboxServer, dedupe: str, limit_mib: int) -> None:
     growth = peak_kib(sandbox, 60_000, dedupe) - peak_kib(sandbox, 10_000, dedupe)

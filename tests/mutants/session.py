@@ -311,6 +311,8 @@ def arguments_of(room: Room, folder: Path) -> list[str]:
     ]
     # With rewritten assertions another importer would stand before ours.
     fixed += ["--assert=plain"]
+    # Of what is frozen the collector names no owner, and hypothesis takes its generators for lost.
+    fixed += ["-W", "ignore:It looks like `register_random`:hypothesis.errors.HypothesisWarning"]
     return [*fixed, f"--basetemp={folder}", f"--rootdir={os.fspath(ROOT)}", *keyword]
 
 
