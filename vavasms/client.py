@@ -44,7 +44,8 @@ class AsyncVavaSMS:
     """A client of the VavaSMS gateway, for asyncio and trio.
 
     It may be used in one event loop after the other, and in several at a time, each with connections of its
-    own; not under asyncio and trio both.
+    own; not under asyncio and trio both. Made before a fork it opens itself anew in the child, unless a call
+    of it was under way or it has a `transport`: it raises `ConfigurationError` there then.
 
     Make one for the life of the program: a new one costs a TLS context, about 30 ms. Credentials and
     settings that are not given come from `VAVASMS_USERNAME`, `VAVASMS_PASSWORD`, `VAVASMS_SENDER_ID`,

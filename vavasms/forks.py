@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
-from weakref import WeakSet
+from collections.abc import Callable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from vavasms.config import misconfigured
 from vavasms.i18n import gettext as _
@@ -29,25 +30,22 @@ class Process:
             )
 
 
-class ForkAware(Protocol):
-    """Something that can begin afresh."""
+T = TypeVar("T")
 
-    def forget(self) -> None:
-        """Drop what only the parent can use, without closing it."""
-        ...
+_living: WeakKeyDictionary[Any, Callable[[Any], None]] = WeakKeyDictionary()
 
 
-_living: WeakSet[ForkAware] = WeakSet()
+def forget_at_fork(resource: T, forget: Callable[[T], None]) -> None:
+    """Register what drops, without closing it, what only the parent can use of a resource.
 
-
-def forget_at_fork(resource: ForkAware) -> None:
-    """Register a resource to begin afresh in every forked child, before anything else runs there."""
-    _living.add(resource)
+    It is called with the resource in every forked child, before anything else runs there.
+    """
+    _living[resource] = forget
 
 
 def _forget_all() -> None:
-    for resource in list(_living):
-        resource.forget()
+    for resource, forget in list(_living.items()):
+        forget(resource)
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no forks

@@ -69,6 +69,10 @@ class PortalThread:
         self._stop_wanted = True
         self.post(self._end)
 
+    def abandon(self) -> None:
+        """Take it for ended, in a forked child; its loop is left alone, which is the parent's."""
+        self._loop, self.is_stopping, self.ended = None, True, True
+
     def lease(self) -> Lease | None:
         """Return a new lease; None where it is about to end."""
         if self.is_stopping:
@@ -208,6 +212,8 @@ class SharedPortal:
 
     def _forget(self) -> None:
         """Start afresh in a forked child: its copy of the thread runs nowhere."""
+        if self._thread is not None:
+            self._thread.abandon()
         self._guard, self._thread = RLock(), None
 
 

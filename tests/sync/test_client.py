@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import os
 import signal
 import sqlite3
 import subprocess
@@ -194,31 +193,6 @@ def run_script(sandbox: SandboxServer, body: str, timeout: float = 30) -> subpro
 def test_a_script_that_never_closes_ends_all_the_same(sandbox: SandboxServer) -> None:
     done = run_script(sandbox, "print(sms.balance().currency)")
     assert (done.returncode, done.stdout, done.stderr) == (0, "XOF\n", "")
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_after_a_fork_the_old_client_says_so_and_a_new_one_works(sandbox: SandboxServer) -> None:
-    body = """
-sms.balance()
-child = os.fork()
-if child == 0:
-    try:
-        sms.balance()
-    except Exception as error:
-        print(type(error).__name__, error, flush=True)
-    other = VavaSMS("{username}", "{password}", sender_id="ACME", base_url="{url}")
-    print(other.balance().currency, flush=True)
-    other.close()
-    sms.close()
-    sys.exit(0)
-os.waitpid(child, 0)
-print("parent", sms.balance().currency)
-sms.close()
-""".format(username=sandbox.gateway.username, password=sandbox.gateway.password, url=sandbox.url)
-    done = run_script(sandbox, body)
-    lines = done.stdout.splitlines()
-    assert lines[0].startswith("ConfigurationError This VavaSMS was made before a fork")
-    assert lines[1:] == ["XOF", "parent XOF"]
 
 
 INTERRUPTED = """

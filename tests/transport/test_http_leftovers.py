@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -297,27 +295,6 @@ async def test_a_writer_that_comes_late_is_given_nothing() -> None:
         assert isinstance(request.stream, httpx.AsyncByteStream)
         with pytest.raises(OSError, match="given up"):
             [chunk async for chunk in request.stream]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-async def test_a_client_from_before_a_fork_is_refused_in_the_child(sandbox: SandboxServer) -> None:
-    source = f"""
-import os, sys, anyio
-from vavasms import AsyncVavaSMS
-async def main(sms):
-    try:
-        await sms.balance()
-    except Exception as error:
-        print(type(error).__name__, error.outcome, "fork" in str(error), flush=True)
-    await sms.aclose()
-sms = AsyncVavaSMS("sandbox@example.com", "sandbox", base_url="{sandbox.url}")
-if os.fork() == 0:
-    anyio.run(main, sms, backend="trio")
-    os._exit(0)
-os.wait()
-"""
-    done = await anyio.run_process([sys.executable, "-c", source])
-    assert done.stdout.decode().split() == ["ConfigurationError", "None", "True"]
 
 
 async def test_no_proxy_is_shown_the_password_of_a_gateway_on_plain_http() -> None:

@@ -141,7 +141,10 @@ EXPLANATIONS = (
     ),
     Explanation(
         code="config.fork",
-        what=N_("It was made before the process forked, and belongs to the parent."),
+        what=N_(
+            "It was made before the process forked, and belongs to the parent: an open database, or a client "
+            "with a call under way or a transport of its own. Any other client is at work in the child too."
+        ),
         sent=N_("Nothing by this call."),
         do=N_("Make it in the child process, after the fork."),
         example="os.register_at_fork(after_in_child=make_client)",

@@ -18,6 +18,7 @@ from vavasms import endpoints
 from vavasms.config import Secret, Timeouts, misconfigured
 from vavasms.endpoints import Transport
 from vavasms.errors import InvalidInputError, LedgerError, Outcome
+from vavasms.forks import forget_at_fork
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
@@ -106,7 +107,18 @@ class ClientSends(Sends):
     ) -> None:
         self._account, self._transport, self._timeouts = account, transport, timeouts
         self._place, self._keep, self._keeps_text = options.place, options.keep_seconds, options.keep_texts
-        self._by_loop = PerLoop(lambda: _LoopLedger(place=self._place, make=self._make_sender))
+        self._by_loop = self._make_ledgers()
+        #: The parent's: they must be neither used nor closed here.
+        self._lost: list[object] = []
+        forget_at_fork(self, ClientSends._forget)
+
+    def _forget(self) -> None:
+        """Begin afresh in a forked child; a ledger that was opened elsewhere refuses by itself."""
+        self._lost.append(self._by_loop)
+        self._by_loop = self._make_ledgers()
+
+    def _make_ledgers(self) -> PerLoop[_LoopLedger]:
+        return PerLoop(lambda: _LoopLedger(place=self._place, make=self._make_sender))
 
     async def send_text(
         self, draft: TextDraft, to: tuple[Msisdn, ...], content: tuple[str, str], key: str | None

@@ -7,7 +7,6 @@ or trio, which is then blocked for the length of the call.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +21,7 @@ from vavasms.client import AsyncVavaSMS
 from vavasms.config import Timeouts, misconfigured
 from vavasms.endpoints import Account
 from vavasms.errors import VavaSMSError
+from vavasms.forks import forget_at_fork
 from vavasms.i18n import gettext as _
 from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.ledger.send_record import SendRecord
@@ -97,11 +97,18 @@ class VavaSMS:
             on_request=on_request,
             on_response=on_response,
         )
-        self._pid = os.getpid()
         # Reentrant: a signal handler may close the client in the middle of a call.
         self._lock = RLock()
         self._group: CallGroup | None = None
         self._closed = False
+        #: The parent's: what collects it would look after its thread.
+        self._lost: list[object] = []
+        forget_at_fork(self, VavaSMS._forget)
+
+    def _forget(self) -> None:
+        """Begin afresh in a forked child, which has no copy of the portal's thread."""
+        self._lost.append(self._group)
+        self._lock, self._group = RLock(), None
 
     def __repr__(self) -> str:
         return repr(getattr(self, "_client", "AsyncVavaSMS(not made)")).strip("'").removeprefix("Async")
@@ -122,8 +129,6 @@ class VavaSMS:
         What begins from now on is a `ConfigurationError`. A stream is stopped, and its batches in flight are
         settled. An interrupt does not wait for what others have under way: the closing goes on without it.
         """
-        if os.getpid() != self._pid:
-            return
         with self._lock:
             group, self._closed = self._group, True
         if group is not None:
@@ -281,10 +286,6 @@ class VavaSMS:
         return BulkResults(group, stream, reader)
 
     def _open(self) -> CallGroup:
-        if os.getpid() != self._pid:
-            raise misconfigured(
-                _("This VavaSMS was made before a fork: make a new one in the child process."), "config.fork"
-            )
         with self._lock:
             if self._closed:
                 raise misconfigured(_("The client is closed: make a new one."), "config.closed")

@@ -7,7 +7,6 @@ after the `except` block is over.
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -19,6 +18,7 @@ import httpx
 
 from vavasms.config import Secret, Settings, Timeouts, misconfigured
 from vavasms.errors import InvalidInputError, NotSentError, Outcome, OutcomeUnknownError, VavaSMSError
+from vavasms.forks import Process, forget_at_fork
 from vavasms.i18n import gettext as _
 from vavasms.transport._httpcore import is_followed, is_quiet, join_writes
 from vavasms.transport.body import Attempt as Attempt
@@ -110,18 +110,20 @@ class HttpTransport:
         # Of a transport that once answered without asking for the body nothing can be told.
         self._blind = False
         self._closed = False
-        self._pid = os.getpid()
-        make = (
+        self._make_pool = (
             _pool_factory(_options(settings.base_url, proxy, tls, trust_env=trust_env))
             if transport is None
             else _shared_factory(transport)
         )
         self._custom = transport
-        self._pools: PerLoop[Pools[httpx.AsyncBaseTransport]] = PerLoop(
-            lambda: Pools(make, self._close_pool, max_connections),
-            # httpx's own connections belong to the loop that opened them.
-            is_bound=isinstance(transport, httpx.AsyncHTTPTransport),
-        )
+        self._pools = self._make_pools()
+        self._under_way: set[Attempt] = set()
+        #: An embedder may fork without Python's hooks.
+        self._process = Process()
+        self._is_stranded = False
+        #: The parent's: kept, since what collects them would close them.
+        self._lost: list[object] = []
+        forget_at_fork(self, HttpTransport._forget)
         self._client = _Client(transport=_PooledTransport(), trust_env=False)
         self._deadlines = {kind: deadlines_of(self._timeouts, kind) for kind in CallKind}
 
@@ -132,12 +134,34 @@ class HttpTransport:
         where its body was never asked for. `attempt` tells the caller of a cancelled call how far it came.
         """
         self._check(request.call.kind)
-        return await self._exchange.run(request, attempt or Attempt())
+        attempt = attempt or Attempt()
+        self._under_way.add(attempt)
+        try:
+            return await self._exchange.run(request, attempt)
+        finally:
+            self._under_way.discard(attempt)
+
+    def _forget(self) -> None:
+        """Begin afresh in a forked child: a connection of the parent's would read its replies.
+
+        For good not, where a call was under way, which would go on in both, or a transport was given, of
+        whose connections nothing is known.
+        """
+        self._is_stranded = bool(self._is_stranded or self._under_way or self._custom is not None)
+        self._lost.append(self._pools)
+        self._pools, self._process = self._make_pools(), Process()
+
+    def _make_pools(self) -> PerLoop[Pools[httpx.AsyncBaseTransport]]:
+        return PerLoop(
+            lambda: Pools(self._make_pool, self._close_pool, self.max_connections),
+            # httpx's own connections belong to the loop that opened them.
+            is_bound=isinstance(self._custom, httpx.AsyncHTTPTransport),
+        )
 
     async def aclose(self) -> None:
         """Close every connection. A transport that was given is closed with it, as httpx does."""
         self._closed = True
-        if os.getpid() != self._pid:
+        if self._is_stranded or not self._process.is_this:
             return
         pools = self._pools.current()
         if pools is not None:
@@ -154,10 +178,13 @@ class HttpTransport:
             raise error
 
     def _refusal(self) -> VavaSMSError | None:
-        if os.getpid() != self._pid:
-            # Its connections are shared with the parent: each would read the other's replies.
+        if self._is_stranded or not self._process.is_this:
             return misconfigured(
-                _("The client was made before a fork: make a new one in the child process."), "config.fork"
+                _(
+                    "The client was made before a fork, and had a call under way or a transport of its own: "
+                    "make a new one in the child process."
+                ),
+                "config.fork",
             )
         if self._closed:
             return misconfigured(_("The client is closed: make a new one."), "config.closed")

@@ -7,9 +7,9 @@ from pathlib import Path
 from anyio import Lock
 
 from vavasms.config import Secret
+from vavasms.forks import forget_at_fork
 from vavasms.inbound.seen.base import SeenStore
 from vavasms.inbound.seen.memory import MemorySeenStore
-from vavasms.storage.forks import forget_at_fork
 from vavasms.storage.location import Place, read_place
 
 #: A store that is open, or the place of one: a file's path or a PostgreSQL URL. None is the memory.
@@ -51,9 +51,9 @@ class LazySeen:
         self._opening = Lock()
         #: The parent's: it must be neither used nor closed here.
         self._lost: list[SeenStore] = []
-        forget_at_fork(self)
+        forget_at_fork(self, LazySeen._forget)
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         """Begin afresh in a forked child; a store that was opened elsewhere refuses by itself."""
         self._opening = Lock()
         if self._place is not None and self._store is not None:

@@ -12,10 +12,10 @@ from typing import TypeVar
 from anyio.to_thread import run_sync
 
 from vavasms.calls import CallGroup, PortalCall, close, finish_steps, run
+from vavasms.forks import forget_at_fork
 from vavasms.inbound.seen.base import LEASE, ClaimStatus, SeenStore
 from vavasms.inbound.seen.open import LazySeen, SeenPlace
 from vavasms.portal import SharedPortal, shared
-from vavasms.storage.forks import forget_at_fork
 
 T = TypeVar("T")
 
@@ -25,10 +25,10 @@ class PortalLease:
 
     def __init__(self, portal: SharedPortal = shared) -> None:
         self._portal = portal
-        self.forget()
-        forget_at_fork(self)
+        self._forget()
+        forget_at_fork(self, PortalLease._forget)
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         """Begin afresh in a forked child: the portal's thread, and who held the lock, live in the parent."""
         self._group: CallGroup | None = None
         self._guard = Lock()

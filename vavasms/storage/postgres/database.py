@@ -12,8 +12,8 @@ from attrs import frozen
 
 from vavasms.config import Secret, misconfigured
 from vavasms.errors import VavaSMSError
+from vavasms.forks import Process
 from vavasms.i18n import gettext as _
-from vavasms.storage.forks import Process
 from vavasms.storage.postgres.connection import (
     AsyncConnectionPool,
     Connection,

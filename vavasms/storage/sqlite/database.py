@@ -25,8 +25,8 @@ from attrs import define, field
 
 from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
+from vavasms.forks import Process
 from vavasms.i18n import gettext as _
-from vavasms.storage.forks import Process
 from vavasms.storage.queries import Migration
 from vavasms.storage.sqlite.files import make_private
 from vavasms.storage.sqlite.locks import FileHandle, hold_file

@@ -1,0 +1,258 @@
+"""A client made before a fork (gunicorn --preload, Celery's prefork) works in the child, and in the parent."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vavasms.sandbox import Fault, FaultKind, SandboxServer
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+_HEAD = """
+import os, signal, sys, threading, time, warnings
+import anyio
+from vavasms import AsyncVavaSMS, VavaSMS, VavaSMSError
+from vavasms.sandbox import *
+warnings.simplefilter("error")
+# A client that nobody closed, as at the end of a worker.
+warnings.simplefilter("ignore", ResourceWarning)
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+ACCOUNT = dict(username={username!r}, password={password!r}, sender_id="ACME", base_url={url!r}, trust_env=False)
+LEDGER = {ledger!r}
+
+def fork(work):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(40)
+        try:
+            work()
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    return child
+
+def wait(*children):
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def run(sandbox: SandboxServer, ledger: Path, body: str) -> list[str]:
+    gateway = sandbox.gateway
+    values = {"username": gateway.username, "password": gateway.password, "url": sandbox.url}
+    source = _HEAD.format(ledger=str(ledger / "sms.db"), **values) + body
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, timeout=90, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def accepted(sandbox: SandboxServer) -> list[str]:
+    return sorted(entry.message for entry in sandbox.gateway.journal.entries)
+
+
+def test_a_client_that_was_used_sends_in_the_child_and_goes_on_in_the_parent(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+sms = VavaSMS(**ACCOUNT)
+print(sms.send("+2250700000001", "parent first").recipients)
+def work():
+    print(sms.send("+2250700000001", "child").recipients)
+    sms.close()
+    sms.close()
+    try:
+        sms.balance()
+    except VavaSMSError as error:
+        print(error.error_code)
+wait(fork(work))
+sms.send("+2250700000001", "parent last")
+sms.close()
+""",
+    )
+    assert lines[-1] == "config.closed"
+    assert accepted(sandbox) == ["child", "parent first", "parent last"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_async_client_as_well(sandbox: SandboxServer, tmp_path: Path, backend: str) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        f"""
+sms = AsyncVavaSMS(**ACCOUNT)
+async def send(text):
+    print((await sms.send("+2250700000001", text)).lot_id is not None)
+anyio.run(send, "parent first", backend={backend!r})
+wait(fork(lambda: anyio.run(send, "child", backend={backend!r})))
+anyio.run(send, "parent last", backend={backend!r})
+""",
+    )
+    assert lines == ["True"] * 3
+    assert accepted(sandbox) == ["child", "parent first", "parent last"]
+
+
+def test_the_children_of_one_preloaded_client_send_a_key_once(sandbox: SandboxServer, tmp_path: Path) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+sms = VavaSMS(**ACCOUNT, ledger=LEDGER)
+sms.send("+2250700000001", "before", idempotency_key="order-1")
+def work():
+    lot = sms.send("+2250700000001", "once", idempotency_key="order-2")
+    print(sms.sent("order-1").outcome.value, lot.lot_id)
+    sms.close()
+wait(*[fork(work) for _ in range(4)])
+print("parent", sms.send("+2250700000001", "once", idempotency_key="order-2").lot_id)
+sms.close()
+""",
+    )
+    assert len({line.split()[-1] for line in lines}) == 1
+    assert [line.split()[0] for line in lines] == ["accepted"] * 4 + ["parent"]
+    assert accepted(sandbox) == ["before", "once"]
+
+
+def test_a_fork_in_the_middle_of_a_call_leaves_the_child_refused_and_the_call_to_the_parent(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    sandbox.faults.script(Fault(kind=FaultKind.STALL, seconds=2))
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+began = threading.Event()
+sms = VavaSMS(**ACCOUNT, on_request=lambda info: began.set())
+thread = threading.Thread(target=lambda: print(sms.send("+2250700000001", "parent").message_ids != ()))
+thread.start()
+assert began.wait(20)
+def work():
+    for again in range(2):
+        try:
+            sms.send("+2250700000001", "child")
+        except VavaSMSError as error:
+            print(error.error_code, error.outcome.value, "fork" in str(error))
+    wait(fork(grandchild))
+    sms.close()
+def grandchild():
+    try:
+        sms.balance()
+    except VavaSMSError as error:
+        print(error.error_code)
+wait(fork(work))
+thread.join()
+sms.close()
+""",
+    )
+    assert lines == ["config.fork not_sent True"] * 2 + ["config.fork", "True"]
+    assert accepted(sandbox) == ["parent"]
+
+
+def test_a_transport_of_ones_own_is_not_opened_anew(sandbox: SandboxServer, tmp_path: Path) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+import httpx
+sms = VavaSMS(**ACCOUNT, transport=httpx.AsyncHTTPTransport())
+sms.balance()
+def work():
+    try:
+        sms.balance()
+    except VavaSMSError as error:
+        print(error.error_code)
+    sms.close()
+wait(fork(work))
+print(sms.balance().currency)
+sms.close()
+""",
+    )
+    assert lines == ["config.fork", "XOF"]
+
+
+def test_a_stream_of_the_parent_ends_at_once_in_the_child(sandbox: SandboxServer, tmp_path: Path) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+sms = VavaSMS(**ACCOUNT)
+stream = sms.stream_bulk([f"22507000{index:05d}" for index in range(10_000, 10_200)], "bulk", batch_size=10, concurrency=1)
+stream.__enter__()
+print(len(next(stream).recipients))
+def work():
+    try:
+        for _ in range(100):
+            next(stream)
+    except VavaSMSError as error:
+        print(error.error_code)
+    except StopIteration:
+        print("ended")
+wait(fork(work))
+print(1 + sum(1 for _ in stream))
+stream.__exit__(None, None, None)
+sms.close()
+""",
+    )
+    assert lines[0] == "10"
+    assert lines[-1] == "20"
+    assert lines[1:-1] in (["config.closed"], ["ended"])
+    assert len(accepted(sandbox)) == 20
+
+
+def test_an_open_ledger_of_the_parent_is_refused_in_the_child(sandbox: SandboxServer, tmp_path: Path) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+from vavasms import SqliteLedger
+async def main():
+    ledger = await SqliteLedger.open(LEDGER)
+    sms = AsyncVavaSMS(**ACCOUNT, ledger=ledger)
+    await sms.send("+2250700000001", "parent", idempotency_key="order-1")
+    return sms, ledger
+async def other():
+    try:
+        await sms.send("+2250700000001", "child", idempotency_key="order-2")
+    except VavaSMSError as error:
+        print(error.error_code, error.outcome.value)
+sms, ledger = anyio.run(main)
+wait(fork(lambda: anyio.run(other)))
+""",
+    )
+    assert lines == ["config.fork not_sent"]
+    assert accepted(sandbox) == ["parent"]
+
+
+def test_a_fork_that_python_was_not_told_of_leaves_the_child_refused(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+import ctypes
+sms = AsyncVavaSMS(**ACCOUNT)
+async def look():
+    try:
+        print((await sms.balance()).currency, flush=True)
+    except VavaSMSError as error:
+        print(error.error_code, flush=True)
+    await sms.aclose()
+child = ctypes.PyDLL(None).fork()
+if child == 0:
+    anyio.run(look)
+    os._exit(0)
+wait(child)
+anyio.run(look)
+""",
+    )
+    assert lines == ["config.fork", "XOF"]
