@@ -150,6 +150,13 @@ EXPLANATIONS = (
         example="os.register_at_fork(after_in_child=make_client)",
     ),
     Explanation(
+        code="config.no_lifespan",
+        what=N_("A view asked for the client of its FastAPI or Starlette application, which has none."),
+        sent=N_("Nothing by this call."),
+        do=N_("Make the application with a lifespan that has one; in your own, yield its state as well."),
+        example="app = FastAPI(lifespan=sms_lifespan())",
+    ),
+    Explanation(
         code="config.event_loop",
         what=N_("It is in use in another event loop, or under another async library."),
         sent=N_("Nothing by this call."),

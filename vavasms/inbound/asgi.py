@@ -80,6 +80,10 @@ class InboundApp:
             # Before it was accepted: the server answers 403.
             await send({"type": "websocket.close", "code": 1000})
 
+    async def open(self) -> None:
+        """Open the seen store now, and not at the first SMS. Raises what that does."""
+        await self._receiver.open()
+
     async def aclose(self) -> None:
         """Close the seen store, if it was opened here. An app that is mounted is not told of the end."""
         await self._receiver.aclose()
@@ -102,7 +106,7 @@ class InboundApp:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            await self._receiver.open()
+            await self.open()
         except VavaSMSError as error:
             await send({"type": "lifespan.startup.failed", "message": error.english})
             return
