@@ -671,10 +671,18 @@ def test_a_ledger_whose_file_is_cut_is_named(inside: Run, ledger: Path) -> None:
     assert "malformed" in found.sentence("ledger")
 
 
-def test_a_connection_string_without_its_beginning_is_not_shown(
-    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"teller:{PASSWORD}@db.example/till",
+        f"user=teller sslpassword={PASSWORD}",
+        f"PGPASSWORD={PASSWORD} psql",
+    ],
+)
+def test_a_connection_string_that_passes_for_a_path_is_not_shown(
+    place: str, inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VAVASMS_LEDGER", f"teller:{PASSWORD}@db.example/till")
+    monkeypatch.setenv("VAVASMS_LEDGER", place)
     found = examine(inside)
     assert "…" in found.sentence("ledger")
     assert_no_secret(inside("doctor"))

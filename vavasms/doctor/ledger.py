@@ -88,8 +88,13 @@ def _check_place(path: Path) -> Finding:
 
 
 def show_path(path: Path) -> str:
-    """Return a path as it is told; not one that may be a connection string without its beginning."""
-    return "…" if "@" in str(path) else str(path)
+    """Return a path as it is told; not one that may be a connection string."""
+    return "…" if may_be_secret(path) else str(path)
+
+
+def may_be_secret(path: Path) -> bool:
+    """Return whether a path may be a connection string, without its beginning or of keywords."""
+    return "@" in str(path) or "=" in str(path)
 
 
 def _find_fault(path: Path) -> Sentence | None:
