@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
+from threading import Event
 from typing import Any
 
 import anyio
@@ -616,7 +617,9 @@ def test_a_server_that_says_nothing_is_not_waited_for(
 def test_a_disk_that_does_not_answer_is_not_waited_for(
     inside: Run, ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vavasms.doctor.ledger.PATIENCE", 0.0)
+    end = Event()
+    monkeypatch.setattr("vavasms.doctor.ledger.PATIENCE", 0.2)
+    monkeypatch.setattr("vavasms.doctor.ledger._check_file", lambda *_words: end.wait(30))
     found = examine(inside)
     assert (found.state("ledger"), found.code) == ("bad", 5)
     assert "does not answer" in found.sentence("ledger")
@@ -662,6 +665,7 @@ def test_a_database_of_a_newer_version_is_named(inside: Run, migrated: Any) -> N
     assert (found.state("schema"), found.code) == ("bad", 2)
     assert found.checks["schema"]["step"] == "Run `pip install --upgrade vavasms`."
 
+    end.set()
 
 def test_a_ledger_whose_file_is_cut_is_named(inside: Run, ledger: Path) -> None:
     with ledger.open("r+b") as file:

@@ -6,13 +6,15 @@ import os
 import stat
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import anyio
-from anyio.to_thread import run_sync
 
 from vavasms.config import Secret
 from vavasms.doctor.findings import PATIENCE, Finding, caution, good, misset, skipped, unreached
+from vavasms.doctor.network import find_addresses
+from vavasms.doctor.threads import run_abandonable
 from vavasms.errors import ConfigurationError, LedgerError, VavaSMSError
 from vavasms.i18n import Sentence, ngettext, translate
 from vavasms.i18n import gettext as _
@@ -31,9 +33,10 @@ async def check_ledger(place: Place) -> list[Finding]:
     """Return what was found of a ledger: its place, its schema, its workers."""
     if isinstance(place, Secret):
         return await _check_database(place)
-    with anyio.move_on_after(PATIENCE):
-        # A disk that does not answer is not waited for.
-        return await run_sync(_check_file, place, abandon_on_cancel=True)
+    try:
+        return await run_abandonable(partial(_check_file, place), patience=PATIENCE)
+    except TimeoutError:
+        pass
     late = unreached(
         "ledger",
         _("The disk of the ledger {path} does not answer.", path=show_path(place)),
@@ -120,28 +123,31 @@ def _find_folder_fault(folder: Path) -> Sentence | None:
 
 
 async def _check_database(url: Secret) -> list[Finding]:
-    problem: VavaSMSError | None = None
-    with anyio.move_on_after(PATIENCE):
-        try:
+    problem: VavaSMSError
+    try:
+        with anyio.fail_after(PATIENCE):
             inspected = await _inspect(url)
-        except VavaSMSError as error:
-            problem = error
-        else:
-            return [_judge_server(inspected), *_judge(inspected)]
-    problem = problem or LedgerError(
-        _("The PostgreSQL server did not answer in time."), error_code="ledger.unreachable"
-    )
+    except VavaSMSError as error:
+        problem = error
+    except TimeoutError:
+        problem = LedgerError(
+            _("The PostgreSQL server did not answer in time."), error_code="ledger.unreachable"
+        )
+    else:
+        return [_judge_server(inspected), *_judge(inspected)]
     return [_judge_failure(problem), *_skip_rest(_("the ledger cannot be read"))]
 
 
 async def _inspect(url: Secret) -> LedgerInspection:
     # It needs an extra, and says so; what comes after it does not.
+    from vavasms.storage.postgres.connection import list_hosts
+
+    for host in list_hosts(url):
+        await find_addresses(host)
+    from vavasms.campaigns.workers.jobs import STALLED_AFTER
     from vavasms.ledger.postgres.inspection import inspect_database
 
-    inspect = inspect_database
-    from vavasms.campaigns.workers.jobs import STALLED_AFTER
-
-    return await inspect(url, silence=STALLED_AFTER)
+    return await inspect_database(url, silence=STALLED_AFTER)
 
 
 def _judge_server(inspected: LedgerInspection) -> Finding:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from threading import Thread
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import anyio
 
 from vavasms.doctor.findings import PATIENCE, Finding, caution, good, misset, skipped, unreached
+from vavasms.doctor.threads import run_abandonable
 from vavasms.errors import ConfigurationError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import ngettext, translate
@@ -25,7 +25,6 @@ MAX_SKEW = 120
 #: Days before the end of a certificate from which it is worth a warning.
 _FEW_DAYS = 14
 _DAY = 86_400.0
-_POLL = 0.02
 _PORTS = {"https": 443, "http": 80, "socks5": 1080, "socks5h": 1080}
 #: OpenSSL's numbers (X509_V_ERR_…) of certificates that nobody here vouches for.
 _UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21, 27})
@@ -102,6 +101,7 @@ async def find_refusal(host: str, port: int) -> str | None:
     """Return the name of why a host takes no connection, None where it takes one."""
     try:
         with anyio.fail_after(PATIENCE):
+            await find_addresses(host)
             stream = await anyio.connect_tcp(host, port)
             await stream.aclose()
     except (OSError, UnicodeError) as error:
@@ -111,22 +111,28 @@ async def find_refusal(host: str, port: int) -> str | None:
     return None
 
 
+async def find_addresses(host: str) -> Sequence[str]:
+    """Return the addresses of a name; none where it has none. Raises `TimeoutError` where nobody says so.
+
+    To be called before a connection, whose own search for the name cannot be left.
+    """
+
+    def find() -> Sequence[str]:
+        try:
+            return sorted({str(entry[4][0]) for entry in socket.getaddrinfo(host, None)})
+        except (OSError, UnicodeError):
+            return ()
+
+    return await run_abandonable(find, patience=PATIENCE)
+
+
 async def check_dns(parts: SplitResult) -> Finding:
     """Return whether the gateway's name has an address."""
-    host, found = parts.hostname or "", list[str]()
-
-    def find() -> None:
-        try:
-            found.extend(sorted({str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}))
-        except (OSError, UnicodeError):
-            return
-
-    # No thread that the end of the program waits for: the system's own patience is longer than ours.
-    thread = Thread(target=find, name="vavasms-dns", daemon=True)
-    thread.start()
-    with anyio.move_on_after(PATIENCE):
-        while thread.is_alive():  # noqa: ASYNC110  a thread of any event loop sets no event of this one
-            await anyio.sleep(_POLL)
+    host = parts.hostname or ""
+    try:
+        found = await find_addresses(host)
+    except TimeoutError:
+        found = ()
     if found:
         more = "" if len(found) < 3 else ", …"
         return good(
