@@ -538,6 +538,16 @@ def test_a_file_of_something_else_and_a_folder_are_no_ledger(
     assert "it is no file" in found.sentence("ledger")
 
 
+@pytest.mark.parametrize("folders", ["n" * 300, f"{'n' * 300}/ledger.db"])
+def test_a_place_whose_name_no_system_takes_is_named(
+    folders: str, inside: Run, account: Mapping[str, str], tmp_path: Path
+) -> None:
+    found = examine(inside, "--ledger", str(tmp_path / folders))
+    assert (found.state("ledger"), found.code) == ("bad", 2)
+    assert "File name too long" in found.sentence("ledger")
+    assert found.states("schema", "workers") == {"skipped"}
+
+
 def test_a_ledger_that_lost_its_log_is_named_and_left_alone(inside: Run, ledger: Path) -> None:
     with sqlite3.connect(ledger) as connection:
         connection.execute("UPDATE identity SET in_use = 1")
@@ -621,6 +631,7 @@ def test_a_disk_that_does_not_answer_is_not_waited_for(
     monkeypatch.setattr("vavasms.doctor.ledger.PATIENCE", 0.2)
     monkeypatch.setattr("vavasms.doctor.ledger._check_file", lambda *_words: end.wait(30))
     found = examine(inside)
+    end.set()
     assert (found.state("ledger"), found.code) == ("bad", 5)
     assert "does not answer" in found.sentence("ledger")
 
@@ -665,7 +676,6 @@ def test_a_database_of_a_newer_version_is_named(inside: Run, migrated: Any) -> N
     assert (found.state("schema"), found.code) == ("bad", 2)
     assert found.checks["schema"]["step"] == "Run `pip install --upgrade vavasms`."
 
-    end.set()
 
 def test_a_ledger_whose_file_is_cut_is_named(inside: Run, ledger: Path) -> None:
     with ledger.open("r+b") as file:

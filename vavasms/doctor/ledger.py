@@ -61,10 +61,7 @@ def _check_file(path: Path) -> list[Finding]:
 
 def _check_place(path: Path) -> Finding:
     """Return whether a file can be read and written, with its folder, and is whole."""
-    folder = path.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    why = _find_fault(path) or _find_folder_fault(folder)
+    why = _find_fault(path) or _find_folder_fault(path.parent)
     if why is not None:
         return misset(
             "ledger",
@@ -113,8 +110,10 @@ def _find_fault(path: Path) -> Sentence | None:
 
 
 def _find_folder_fault(folder: Path) -> Sentence | None:
-    """Return why nothing can be made in a folder: SQLite keeps its log beside the file."""
+    """Return why nothing can be made in a folder, there or yet to be made: SQLite keeps its log in it."""
     try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         # Without a name, where the system has such files, and gone at once.
         with tempfile.TemporaryFile(dir=folder):
             return None
