@@ -548,6 +548,18 @@ def test_a_place_whose_name_no_system_takes_is_named(
     assert found.states("schema", "workers") == {"skipped"}
 
 
+def test_the_next_step_is_for_the_ledger_that_was_named(
+    inside: Run, account: Mapping[str, str], tmp_path: Path
+) -> None:
+    late, empty = tmp_path / "of late.db", tmp_path / "empty.db"
+    anyio.run(partial(make_ledger, late, enqueued_at=time.time() - 3600))
+    empty.touch()
+    step = examine(inside, "--ledger", str(late)).checks["workers"]["step"]
+    assert f"`vavasms worker --ledger '{late}'`" in step
+    step = examine(inside, "--ledger", str(empty)).checks["schema"]["step"]
+    assert f"`vavasms ledger migrate --ledger {empty}`" in step
+
+
 def test_a_ledger_that_lost_its_log_is_named_and_left_alone(inside: Run, ledger: Path) -> None:
     with sqlite3.connect(ledger) as connection:
         connection.execute("UPDATE identity SET in_use = 1")
@@ -700,3 +712,13 @@ def test_a_connection_string_that_passes_for_a_path_is_not_shown(
     found = examine(inside)
     assert "…" in found.sentence("ledger")
     assert_no_secret(inside("doctor"))
+
+
+def test_what_may_be_a_password_in_an_option_is_not_repeated_in_a_step(
+    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"teller:{PASSWORD}@db.example"
+    Path(name).touch()
+    found = examine(inside, "--ledger", name)
+    assert found.checks["schema"]["step"] == "Run `vavasms ledger migrate`."

@@ -26,15 +26,18 @@ from vavasms.storage.sqlite.files import resolve
 
 #: Of a file: nobody else can mend it.
 _OWN_FAULTS = frozenset({"ledger.file", "ledger.several_names"})
-_STEPS = {"ledger.newer": "pip install --upgrade vavasms", "ledger.older": "vavasms ledger migrate"}
+_UPGRADE, _MIGRATE = "pip install --upgrade vavasms", "vavasms ledger migrate"
 
 
-async def check_ledger(place: Place) -> list[Finding]:
-    """Return what was found of a ledger: its place, its schema, its workers."""
+async def check_ledger(place: Place, option: str = "") -> list[Finding]:
+    """Return what was found of a ledger: its place, its schema, its workers.
+
+    `option` is what the commands of the next steps need so that they find it.
+    """
     if isinstance(place, Secret):
-        return await _check_database(place)
+        return await _check_database(place, option)
     try:
-        return await run_abandonable(partial(_check_file, place), patience=PATIENCE)
+        return await run_abandonable(partial(_check_file, place, option), patience=PATIENCE)
     except TimeoutError:
         pass
     late = unreached(
@@ -45,10 +48,10 @@ async def check_ledger(place: Place) -> list[Finding]:
     return [late, *_skip_rest(_("the ledger cannot be read"))]
 
 
-def _check_file(path: Path) -> list[Finding]:
+def _check_file(path: Path, option: str) -> list[Finding]:
     try:
         path = resolve(path)
-        finding = _check_place(path)
+        finding = _check_place(path, option)
         if finding.step:
             return [finding, *_skip_rest(_("the ledger cannot be used"))]
         if not path.exists():
@@ -56,10 +59,10 @@ def _check_file(path: Path) -> list[Finding]:
         inspected = inspect_file(path, now=time.time())
     except VavaSMSError as error:
         return [_judge_failure(error), *_skip_rest(_("the ledger cannot be read"))]
-    return [finding, *_judge(inspected)]
+    return [finding, *_judge(inspected, option)]
 
 
-def _check_place(path: Path) -> Finding:
+def _check_place(path: Path, option: str) -> Finding:
     """Return whether a file can be read and written, with its folder, and is whole."""
     why = _find_fault(path) or _find_folder_fault(path.parent)
     if why is not None:
@@ -82,7 +85,10 @@ def _check_place(path: Path) -> Finding:
         return misset(
             "ledger",
             _("The ledger {path} {problem}.", path=show_path(path), problem=_(problem)),
-            _("Put the folder back as it was, or run `vavasms campaign recover`."),
+            _(
+                "Put the folder back as it was, or run `{command}`.",
+                command=f"vavasms campaign recover{option}",
+            ),
         )
     return good("ledger", _("The ledger {path} can be read and written.", path=show_path(path)))
 
@@ -121,7 +127,7 @@ def _find_folder_fault(folder: Path) -> Sentence | None:
         return _(error.strerror or type(error).__name__)
 
 
-async def _check_database(url: Secret) -> list[Finding]:
+async def _check_database(url: Secret, option: str) -> list[Finding]:
     problem: VavaSMSError
     try:
         with anyio.fail_after(PATIENCE):
@@ -133,7 +139,7 @@ async def _check_database(url: Secret) -> list[Finding]:
             _("The PostgreSQL server did not answer in time."), error_code="ledger.unreachable"
         )
     else:
-        return [_judge_server(inspected), *_judge(inspected)]
+        return [_judge_server(inspected), *_judge(inspected, option)]
     return [_judge_failure(problem), *_skip_rest(_("the ledger cannot be read"))]
 
 
@@ -185,11 +191,12 @@ def _judge_failure(error: VavaSMSError) -> Finding:
     )
 
 
-def _judge(inspected: LedgerInspection) -> list[Finding]:
+def _judge(inspected: LedgerInspection, option: str) -> list[Finding]:
     """Return what the schema and the workers are."""
     problem = inspected.problem
     if problem is not None:
-        step = _STEPS.get(problem.error_code)
+        steps = {"ledger.newer": _UPGRADE, "ledger.older": _MIGRATE + option}
+        step = steps.get(problem.error_code)
         advice = _("Name another one.") if step is None else _("Run `{command}`.", command=step)
         bad = misset("schema", translate(problem.args[0]), advice)
         return [bad, skipped("workers", _("the schema is not of this version"))]
@@ -197,14 +204,14 @@ def _judge(inspected: LedgerInspection) -> list[Finding]:
         none = caution(
             "schema",
             _("There is no ledger in it yet."),
-            _("Run `{command}`.", command=_STEPS["ledger.older"]),
+            _("Run `{command}`.", command=_MIGRATE + option),
         )
         return [none, skipped("workers", _("there is no ledger yet"))]
     schema = good("schema", _("The schema is of this version ({version}).", version=str(inspected.version)))
-    return [schema, _judge_workers(inspected)]
+    return [schema, _judge_workers(inspected, f"vavasms worker{option}")]
 
 
-def _judge_workers(inspected: LedgerInspection) -> Finding:
+def _judge_workers(inspected: LedgerInspection, command: str) -> Finding:
     load, workers = inspected.load, inspected.workers
     assert load is not None
     held = ngettext("{n} request is under way", "{n} requests are under way", load.sending)
@@ -225,13 +232,13 @@ def _judge_workers(inspected: LedgerInspection) -> Finding:
                 held=held,
                 due=ngettext("{n} enqueued send is due", "{n} enqueued sends are due", load.overdue),
             ),
-            _("Start one: `vavasms worker`."),
+            _("Start one: `{command}`.", command=command),
         )
     if workers is not None:
         return caution(
             "workers",
             _("No worker is alive; nothing waits for one."),
-            _("Start one before the first campaign: `vavasms worker`."),
+            _("Start one before the first campaign: `{command}`.", command=command),
         )
     return good("workers", _("A file needs none for its campaigns; {held}.", held=held))
 

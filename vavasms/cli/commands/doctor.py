@@ -17,13 +17,14 @@ from rich.text import Text
 
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.inbound import URL, check_url
-from vavasms.cli.ledger_option import LedgerPath, find_ledger
+from vavasms.cli.ledger_option import LedgerPath, find_ledger, repeat_option
 from vavasms.cli.params import JsonFlag
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import DEFAULT_BASE_URL, Secret, Timeouts, check_base_url
 from vavasms.doctor.account import check_sender
 from vavasms.doctor.checks import Installation, examine
 from vavasms.doctor.findings import Finding, FindingState, misset, skipped
+from vavasms.doctor.ledger import may_be_secret
 from vavasms.doctor.local import check_dotenv, list_versions
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
@@ -113,12 +114,16 @@ def _read_installation(ledger: str | None, inbound_url: str | None) -> Installat
         client = account
     else:
         client = attempt.find("credentials", partial(_make_client, account))
+    place = attempt.find("ledger", partial(find_ledger, ledger))
     return Installation(
         dotenv=dotenv,
         gateway=gateway,
         client=client,
         sender=attempt.find("sender", partial(_check_sender, account)),
-        ledger=attempt.find("ledger", partial(find_ledger, ledger)),
+        ledger=place,
+        ledger_option=""
+        if isinstance(place, Path) and may_be_secret(place)
+        else repeat_option(ledger or None),
         inbound=attempt.find("inbound", partial(_find_inbound, inbound_url)),
     )
 
