@@ -560,6 +560,17 @@ def test_the_next_step_is_for_the_ledger_that_was_named(
     assert f"`vavasms ledger migrate --ledger {empty}`" in step
 
 
+def test_what_is_a_warning_is_not_passed_over_at_the_end(
+    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ("doctor", "--ledger", str(tmp_path / "ledger.db"))
+    assert "Nothing stands in the way" in inside(*words).stdout
+    monkeypatch.delenv("VAVASMS_SENDER_ID")
+    shown = inside(*words)
+    assert (shown.returncode, "Nothing stands in the way" in shown.stdout) == (0, False)
+    assert "1 warning" in shown.stdout
+
+
 def test_a_ledger_that_lost_its_log_is_named_and_left_alone(inside: Run, ledger: Path) -> None:
     with sqlite3.connect(ledger) as connection:
         connection.execute("UPDATE identity SET in_use = 1")

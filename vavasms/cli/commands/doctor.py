@@ -207,8 +207,15 @@ def _print_report(findings: Sequence[Finding]) -> None:
 
 def _conclude(findings: Sequence[Finding]) -> str:
     wrong = sum(finding.state is FindingState.BAD for finding in findings)
-    if not wrong:
+    warned = sum(finding.state is FindingState.WARNING for finding in findings)
+    if not (wrong or warned):
         return _("Nothing stands in the way of the first SMS. Nothing was sent.")
+    if not wrong:
+        return ngettext(
+            "Nothing has failed; see to {n} warning before the first SMS. Nothing was sent.",
+            "Nothing has failed; see to {n} warnings before the first SMS. Nothing was sent.",
+            warned,
+        )
     return ngettext(
         "{n} thing is to be mended. Nothing was sent.",
         "{n} things are to be mended. Nothing was sent.",
