@@ -197,6 +197,7 @@ async def test_what_a_receiver_answers_is_judged(
     monkeypatch.setattr("vavasms.doctor.inbound.fetch_head", fetch)
     found = await check_inbound(Secret("https://user:hunter2@receiver.example/token-of-it?a=b"))
     assert found.state == state
+        (HostReply(status=302), "warning", "sends elsewhere"),
     assert words in found.sentence
     assert "https://receiver.example/…" in found.sentence
     assert "token-of-it" not in found.sentence + found.step

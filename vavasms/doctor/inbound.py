@@ -70,6 +70,12 @@ def _judge(reply: HostReply, receiver: str, host: str) -> Finding:
             ),
             _("See the receiver's log."),
         )
+    if reply.status in range(HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.BAD_REQUEST):
+        return caution(
+            "inbound",
+            _("{receiver} sends elsewhere (HTTP {status}).", receiver=receiver, status=str(reply.status)),
+            _("Name in {setting}, and to the platform, the URL that it sends to.", setting=_SETTING),
+        )
     if is_loopback(host):
         return good(
             "inbound",
