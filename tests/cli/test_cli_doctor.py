@@ -571,6 +571,17 @@ def test_what_is_a_warning_is_not_passed_over_at_the_end(
     assert "1 warning" in shown.stdout
 
 
+def test_a_gateway_that_listens_and_says_nothing_is_not_said_to_refuse(
+    inside: Run, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vavasms.doctor.network.PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("VAVASMS_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/api")
+        found = examine(inside)
+    assert (found.state("connection"), found.code) == ("bad", 5)
+    assert "does not answer (TimeoutError)" in found.sentence("connection")
+
+
 def test_a_ledger_that_lost_its_log_is_named_and_left_alone(inside: Run, ledger: Path) -> None:
     with sqlite3.connect(ledger) as connection:
         connection.execute("UPDATE identity SET in_use = 1")

@@ -194,7 +194,7 @@ def _judge_connection(reply: HostReply, host: str, *, is_proxied: bool) -> Findi
         )
     return unreached(
         "connection",
-        _("{host} takes no connection ({why}).", host=host, why=reply.problem),
+        _("{host} does not answer ({why}).", host=host, why=reply.problem),
         _(
             "Check the network, the firewall and {setting}; does this machine need a proxy (HTTPS_PROXY)?",
             setting="VAVASMS_BASE_URL",
