@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -275,7 +276,9 @@ def judge_clock(reply: HostReply, asked: float, answered: float) -> Finding:
     if reply.status is None:
         return skipped("clock", _("the gateway was not asked for its date: its certificate was refused"))
     try:
-        theirs = parsedate_to_datetime(reply.date or "").timestamp()
+        date = parsedate_to_datetime(reply.date or "")
+        # Without a zone it is of UTC (RFC 9110, 5.6.7), and not of this machine's.
+        theirs = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return skipped("clock", _("the gateway's answer has no date"))
     # It has whole seconds, and was written between the two.
