@@ -19,9 +19,11 @@ from threading import Event
 from typing import Any
 
 import anyio
+import keyring
 import pytest
 import trustme
 from attrs import frozen
+from keyring.backends import null
 
 from tests.cli.processes import start
 from vavasms.cli.commands.doctor import LABELS, WORDS, choose_code
@@ -375,6 +377,35 @@ def test_without_credentials_the_way_to_the_gateway_is_still_examined(
     assert found.code == 2
     assert found.state("credentials") == "bad"
     assert "VAVASMS_PASSWORD is missing" in found.sentence("credentials")
+    assert found.states("connection", "clock", "sender") == {"good"}
+
+
+class Stalled(null.Keyring):
+    """A keyring whose prompt nobody sees, as on a machine without a screen."""
+
+    priority = -1
+    end = Event()
+
+    def get_credential(self, service: str, username: str | None) -> None:
+        self.end.wait(30)
+
+
+def test_a_keyring_that_says_nothing_is_not_waited_for(
+    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("vavasms.cli.commands.doctor.PATIENCE", 0.2, raising=False)
+    monkeypatch.delenv("VAVASMS_PASSWORD")
+    before = keyring.get_keyring()
+    keyring.set_keyring(Stalled())  # type: ignore[no-untyped-call]
+    started = time.monotonic()
+    try:
+        found = examine(inside, "--ledger", str(tmp_path / "ledger.db"))
+    finally:
+        Stalled.end.set()
+        keyring.set_keyring(before)
+    assert time.monotonic() - started < 20
+    assert (found.state("credentials"), found.code) == ("bad", 5)
+    assert "keyring" in found.sentence("credentials")
     assert found.states("connection", "clock", "sender") == {"good"}
 
 

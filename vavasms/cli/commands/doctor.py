@@ -23,14 +23,15 @@ from vavasms.client import AsyncVavaSMS
 from vavasms.config import DEFAULT_BASE_URL, Secret, Timeouts, check_base_url
 from vavasms.doctor.account import check_sender
 from vavasms.doctor.checks import Installation, examine
-from vavasms.doctor.findings import Finding, FindingState, misset, skipped
+from vavasms.doctor.findings import PATIENCE, Finding, FindingState, misset, skipped, unreached
 from vavasms.doctor.ledger import may_be_secret
 from vavasms.doctor.local import check_dotenv, list_versions
+from vavasms.doctor.threads import run_abandonable
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import in_english, ngettext, translate, with_options
-from vavasms.tracebacks import hide_frames
+from vavasms.tracebacks import hide_frames, hide_frames_async
 
 T = TypeVar("T")
 
@@ -94,19 +95,19 @@ def choose_code(findings: Sequence[Finding]) -> int:
 
 async def _examine(ledger: str | None, inbound_url: str | None) -> Sequence[Finding]:
     async with AsyncExitStack() as stack:
-        installation = _read_installation(ledger, inbound_url)
+        installation = await _read_installation(ledger, inbound_url)
         if isinstance(installation.client, AsyncVavaSMS):
             await stack.enter_async_context(installation.client)
         return await examine(installation)
 
 
-@hide_frames
-def _read_installation(ledger: str | None, inbound_url: str | None) -> Installation:
+@hide_frames_async
+async def _read_installation(ledger: str | None, inbound_url: str | None) -> Installation:
     """Read the settings; a check whose setting is wrong gets what is wrong with it in its place."""
     dotenv = check_dotenv(_DOTENV)
     attempt = _SettingReader(dotenv=dotenv)
     gateway = attempt.find("connection", _find_gateway)
-    account = attempt.find("credentials", settings.find_account)
+    account = await _find_account(attempt)
     client: AsyncVavaSMS | Finding
     if isinstance(gateway, Finding):
         client = skipped("credentials", _("the address of the gateway is not known"))
@@ -145,6 +146,19 @@ class _SettingReader:
             return skipped(name, _("the file .env cannot be read"))
         step = _("`vavasms explain {code}` says more.", code=problem.error_code)
         return misset(name, translate(with_options(problem.args[0])), step)
+
+
+async def _find_account(attempt: _SettingReader) -> Mapping[str, Any] | Finding:
+    """Return the account's settings. A keyring may ask for its own password, where nobody sees it ask."""
+    read = partial(attempt.find, "credentials", settings.find_account)
+    try:
+        return await run_abandonable(read, patience=PATIENCE)
+    except TimeoutError:
+        return unreached(
+            "credentials",
+            _("The keyring did not answer in time."),
+            _("Unlock it, or set VAVASMS_USERNAME and VAVASMS_PASSWORD in the environment or in .env."),
+        )
 
 
 def _find_gateway() -> str:
