@@ -15,12 +15,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
+from threading import Event
 from typing import Any
 
 import anyio
+import keyring
 import pytest
 import trustme
 from attrs import frozen
+from keyring.backends import null
 
 from tests.cli.processes import start
 from vavasms.cli.commands.doctor import LABELS, WORDS, choose_code
@@ -377,6 +380,35 @@ def test_without_credentials_the_way_to_the_gateway_is_still_examined(
     assert found.states("connection", "clock", "sender") == {"good"}
 
 
+class Stalled(null.Keyring):
+    """A keyring whose prompt nobody sees, as on a machine without a screen."""
+
+    priority = -1
+    end = Event()
+
+    def get_credential(self, service: str, username: str | None) -> None:
+        self.end.wait(30)
+
+
+def test_a_keyring_that_says_nothing_is_not_waited_for(
+    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("vavasms.cli.commands.doctor.PATIENCE", 0.2, raising=False)
+    monkeypatch.delenv("VAVASMS_PASSWORD")
+    before = keyring.get_keyring()
+    keyring.set_keyring(Stalled())  # type: ignore[no-untyped-call]
+    started = time.monotonic()
+    try:
+        found = examine(inside, "--ledger", str(tmp_path / "ledger.db"))
+    finally:
+        Stalled.end.set()
+        keyring.set_keyring(before)
+    assert time.monotonic() - started < 20
+    assert (found.state("credentials"), found.code) == ("bad", 5)
+    assert "keyring" in found.sentence("credentials")
+    assert found.states("connection", "clock", "sender") == {"good"}
+
+
 @pytest.mark.parametrize("url", ["http://gateway.example/api", "https://gateway.example/api?a=b"])
 def test_a_gateway_whose_address_is_refused_is_named(
     url: str, inside: Run, ledger: Path, monkeypatch: pytest.MonkeyPatch
@@ -537,6 +569,50 @@ def test_a_file_of_something_else_and_a_folder_are_no_ledger(
     assert "it is no file" in found.sentence("ledger")
 
 
+@pytest.mark.parametrize("folders", ["n" * 300, f"{'n' * 300}/ledger.db"])
+def test_a_place_whose_name_no_system_takes_is_named(
+    folders: str, inside: Run, account: Mapping[str, str], tmp_path: Path
+) -> None:
+    found = examine(inside, "--ledger", str(tmp_path / folders))
+    assert (found.state("ledger"), found.code) == ("bad", 2)
+    assert "File name too long" in found.sentence("ledger")
+    assert found.states("schema", "workers") == {"skipped"}
+
+
+def test_the_next_step_is_for_the_ledger_that_was_named(
+    inside: Run, account: Mapping[str, str], tmp_path: Path
+) -> None:
+    late, empty = tmp_path / "of late.db", tmp_path / "empty.db"
+    anyio.run(partial(make_ledger, late, enqueued_at=time.time() - 3600))
+    empty.touch()
+    step = examine(inside, "--ledger", str(late)).checks["workers"]["step"]
+    assert f"`vavasms worker --ledger '{late}'`" in step
+    step = examine(inside, "--ledger", str(empty)).checks["schema"]["step"]
+    assert f"`vavasms ledger migrate --ledger {empty}`" in step
+
+
+def test_what_is_a_warning_is_not_passed_over_at_the_end(
+    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ("doctor", "--ledger", str(tmp_path / "ledger.db"))
+    assert "Nothing stands in the way" in inside(*words).stdout
+    monkeypatch.delenv("VAVASMS_SENDER_ID")
+    shown = inside(*words)
+    assert (shown.returncode, "Nothing stands in the way" in shown.stdout) == (0, False)
+    assert "1 warning" in shown.stdout
+
+
+def test_a_gateway_that_listens_and_says_nothing_is_not_said_to_refuse(
+    inside: Run, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vavasms.doctor.network.PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("VAVASMS_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/api")
+        found = examine(inside)
+    assert (found.state("connection"), found.code) == ("bad", 5)
+    assert "does not answer (TimeoutError)" in found.sentence("connection")
+
+
 def test_a_ledger_that_lost_its_log_is_named_and_left_alone(inside: Run, ledger: Path) -> None:
     with sqlite3.connect(ledger) as connection:
         connection.execute("UPDATE identity SET in_use = 1")
@@ -616,8 +692,11 @@ def test_a_server_that_says_nothing_is_not_waited_for(
 def test_a_disk_that_does_not_answer_is_not_waited_for(
     inside: Run, ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vavasms.doctor.ledger.PATIENCE", 0.0)
+    end = Event()
+    monkeypatch.setattr("vavasms.doctor.ledger.PATIENCE", 0.2)
+    monkeypatch.setattr("vavasms.doctor.ledger._check_file", lambda *_words: end.wait(30))
     found = examine(inside)
+    end.set()
     assert (found.state("ledger"), found.code) == ("bad", 5)
     assert "does not answer" in found.sentence("ledger")
 
@@ -671,10 +750,28 @@ def test_a_ledger_whose_file_is_cut_is_named(inside: Run, ledger: Path) -> None:
     assert "malformed" in found.sentence("ledger")
 
 
-def test_a_connection_string_without_its_beginning_is_not_shown(
-    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"teller:{PASSWORD}@db.example/till",
+        f"user=teller sslpassword={PASSWORD}",
+        f"PGPASSWORD={PASSWORD} psql",
+    ],
+)
+def test_a_connection_string_that_passes_for_a_path_is_not_shown(
+    place: str, inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VAVASMS_LEDGER", f"teller:{PASSWORD}@db.example/till")
+    monkeypatch.setenv("VAVASMS_LEDGER", place)
     found = examine(inside)
     assert "…" in found.sentence("ledger")
     assert_no_secret(inside("doctor"))
+
+
+def test_what_may_be_a_password_in_an_option_is_not_repeated_in_a_step(
+    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"teller:{PASSWORD}@db.example"
+    Path(name).touch()
+    found = examine(inside, "--ledger", name)
+    assert found.checks["schema"]["step"] == "Run `vavasms ledger migrate`."

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Thread, Timer
 
 import pytest
 
+from vavasms.cli.settings import find_setting
 from vavasms.doctor import local
 from vavasms.doctor.local import check_dotenv, check_versions, list_versions
 
@@ -33,12 +35,62 @@ def test_a_dotenv_is_read_or_it_is_said_why_not(
     assert (found.state, words in found.sentence) == (state, True)
 
 
-def test_a_folder_of_that_name_and_a_link_to_nowhere_are_not_read(tmp_path: Path) -> None:
-    assert check_dotenv(tmp_path).state == "bad"
+def test_a_link_to_nowhere_is_not_read(tmp_path: Path) -> None:
     link = tmp_path / ".env"
     link.symlink_to(tmp_path / "nowhere")
     assert check_dotenv(link).state == "bad"
     assert check_dotenv(tmp_path / "none").state == "good"
+
+
+def test_a_folder_that_nobody_may_look_into_has_no_dotenv_and_is_named() -> None:
+    # No system takes such a name; of a folder that forbids it the same is said, but not to root.
+    unseen = Path("n" * 300)
+    found = check_dotenv(unseen)
+    assert (found.state, "(OSError)" in found.sentence) == ("warning", True)
+    assert find_setting("VAVASMS_LEDGER", {"VAVASMS_LEDGER": "ledger.db"}, unseen) == "ledger.db"
+
+
+def test_what_is_no_file_is_passed_over_as_the_program_does(tmp_path: Path) -> None:
+    # Some keep their virtual environment under this name.
+    found = check_dotenv(tmp_path)
+    assert (found.state, "is no file" in found.sentence) == ("warning", True)
+
+
+@posix
+def test_a_pipe_of_that_name_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / ".env"
+    os.mkfifo(pipe)
+    # Whoever opens it to read waits for a writer.
+    writer = Thread(target=pipe.write_text, args=("",), daemon=True)
+    Timer(2, writer.start).start()
+    found = check_dotenv(pipe)
+    assert (found.state, "is no file" in found.sentence) == ("warning", True)
+
+
+def test_a_line_that_is_not_read_is_named_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("VAVASMS_USERNAME=me\nVAVASMS_PASSWORD='hunter2\n")
+    path.chmod(0o600)
+    found = check_dotenv(path)
+    assert (found.state, "Line 2 of" in found.sentence) == ("warning", True)
+    assert "hunter2" not in found.sentence + found.step
+
+
+@posix
+@pytest.mark.parametrize(
+    ("place", "state"),
+    [
+        ("postgresql://teller:hunter2@db.example/till", "warning"),
+        ("postgresql://db.example/till?password=hunter2", "warning"),
+        ("postgresql://teller@db.example:5432/till", "good"),
+        ("/var/lib/shop/ledger.db", "good"),
+    ],
+)
+def test_the_password_of_a_database_is_a_secret_too(place: str, state: str, tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text(f"VAVASMS_LEDGER={place}\n")
+    path.chmod(0o644)
+    assert check_dotenv(path).state == state
 
 
 @posix

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -89,6 +90,19 @@ def test_a_clock_two_minutes_off_is_named(answered: float, state: FindingState, 
 @pytest.mark.parametrize("date", [None, "yesterday", "Sun, 99 Nov 2026 12:00:00 GMT"])
 def test_without_a_date_the_clock_is_not_judged(date: str | None) -> None:
     assert judge_clock(HostReply(status=200, date=date), AT, AT).state is FindingState.SKIPPED
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set here")
+@pytest.mark.parametrize("zone", ["-0000", ""])
+def test_a_date_without_a_zone_is_of_utc(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "XXX-5")
+    time.tzset()
+    try:
+        found = judge_clock(HostReply(status=200, date=DATE.replace("GMT", zone)), AT, AT)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found.state is FindingState.GOOD
 
 
 def test_an_authority_is_named_as_its_certificate_has_it() -> None:
@@ -183,6 +197,7 @@ async def test_a_name_with_many_addresses_shows_two(monkeypatch: pytest.MonkeyPa
     [
         (HostReply(status=405), "good", "only an SMS tells"),
         (HostReply(status=404), "bad", "knows no such path"),
+        (HostReply(status=302), "warning", "sends elsewhere"),
         (HostReply(status=502), "warning", "fails"),
         (HostReply(problem="ConnectError"), "bad", "Nobody answers"),
         (HostReply(problem="ConnectError", refused_by_tls=True), "bad", "certificate"),

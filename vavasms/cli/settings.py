@@ -111,7 +111,8 @@ def _filled(settings: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _read_dotenv(path: Path) -> dict[str, str | None]:
-    if not path.is_file():
+    # Not that of `Path`: in a folder that forbids a look, as of another user, it raises.
+    if not os.path.isfile(path):  # noqa: PTH113
         return {}
     from dotenv import dotenv_values
 

@@ -46,6 +46,8 @@ class Installation:
     client: AsyncVavaSMS | Finding = field(repr=False)
     sender: Finding
     ledger: Place | Finding
+    #: What a command needs so that it finds that ledger.
+    ledger_option: str = ""
     inbound: Secret | Finding | None
 
 
@@ -102,7 +104,7 @@ def _is_reached(found: Sequence[Finding]) -> bool:
 async def _check_ledger(installation: Installation) -> Sequence[Finding]:
     if isinstance(installation.ledger, Finding):
         return [installation.ledger]
-    return await check_ledger(installation.ledger)
+    return await check_ledger(installation.ledger, installation.ledger_option)
 
 
 async def _check_inbound(installation: Installation) -> Sequence[Finding]:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from vavasms.config import Secret, is_loopback
 from vavasms.doctor.findings import PATIENCE, Finding, caution, good, misset, skipped, unreached
-from vavasms.doctor.network import read_parts, show_host
+from vavasms.doctor.network import find_addresses, read_parts, show_host
 from vavasms.i18n import gettext as _
 from vavasms.transport.http import HostReply, fetch_head
 
@@ -24,9 +24,17 @@ async def check_inbound(url: Secret | None) -> Finding:
             _("The URL of the receiver cannot be read."),
             _("Correct {setting}.", setting=_SETTING),
         )
+    host = parts.hostname or ""
+    return _judge(await _ask(url, host), f"{parts.scheme}://{show_host(parts)}/…", host)
+
+
+async def _ask(url: Secret, host: str) -> HostReply:
+    try:
+        await find_addresses(host)
+    except TimeoutError as error:
+        return HostReply(problem=type(error).__name__)
     # The platform comes without a proxy of ours.
-    reply = await fetch_head(url.reveal(), trust_env=False, timeout=PATIENCE)
-    return _judge(reply, f"{parts.scheme}://{show_host(parts)}/…", parts.hostname or "")
+    return await fetch_head(url.reveal(), trust_env=False, timeout=PATIENCE)
 
 
 def _judge(reply: HostReply, receiver: str, host: str) -> Finding:
@@ -61,6 +69,12 @@ def _judge(reply: HostReply, receiver: str, host: str) -> Finding:
                 status=str(reply.status),
             ),
             _("See the receiver's log."),
+        )
+    if reply.status in range(HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.BAD_REQUEST):
+        return caution(
+            "inbound",
+            _("{receiver} sends elsewhere (HTTP {status}).", receiver=receiver, status=str(reply.status)),
+            _("Name in {setting}, and to the platform, the URL that it sends to.", setting=_SETTING),
         )
     if is_loopback(host):
         return good(

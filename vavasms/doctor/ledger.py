@@ -6,13 +6,15 @@ import os
 import stat
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import anyio
-from anyio.to_thread import run_sync
 
 from vavasms.config import Secret
 from vavasms.doctor.findings import PATIENCE, Finding, caution, good, misset, skipped, unreached
+from vavasms.doctor.network import find_addresses
+from vavasms.doctor.threads import run_abandonable
 from vavasms.errors import ConfigurationError, LedgerError, VavaSMSError
 from vavasms.i18n import Sentence, ngettext, translate
 from vavasms.i18n import gettext as _
@@ -24,16 +26,20 @@ from vavasms.storage.sqlite.files import resolve
 
 #: Of a file: nobody else can mend it.
 _OWN_FAULTS = frozenset({"ledger.file", "ledger.several_names"})
-_STEPS = {"ledger.newer": "pip install --upgrade vavasms", "ledger.older": "vavasms ledger migrate"}
+_UPGRADE, _MIGRATE = "pip install --upgrade vavasms", "vavasms ledger migrate"
 
 
-async def check_ledger(place: Place) -> list[Finding]:
-    """Return what was found of a ledger: its place, its schema, its workers."""
+async def check_ledger(place: Place, option: str = "") -> list[Finding]:
+    """Return what was found of a ledger: its place, its schema, its workers.
+
+    `option` is what the commands of the next steps need so that they find it.
+    """
     if isinstance(place, Secret):
-        return await _check_database(place)
-    with anyio.move_on_after(PATIENCE):
-        # A disk that does not answer is not waited for.
-        return await run_sync(_check_file, place, abandon_on_cancel=True)
+        return await _check_database(place, option)
+    try:
+        return await run_abandonable(partial(_check_file, place, option), patience=PATIENCE)
+    except TimeoutError:
+        pass
     late = unreached(
         "ledger",
         _("The disk of the ledger {path} does not answer.", path=show_path(place)),
@@ -42,10 +48,10 @@ async def check_ledger(place: Place) -> list[Finding]:
     return [late, *_skip_rest(_("the ledger cannot be read"))]
 
 
-def _check_file(path: Path) -> list[Finding]:
+def _check_file(path: Path, option: str) -> list[Finding]:
     try:
         path = resolve(path)
-        finding = _check_place(path)
+        finding = _check_place(path, option)
         if finding.step:
             return [finding, *_skip_rest(_("the ledger cannot be used"))]
         if not path.exists():
@@ -53,15 +59,12 @@ def _check_file(path: Path) -> list[Finding]:
         inspected = inspect_file(path, now=time.time())
     except VavaSMSError as error:
         return [_judge_failure(error), *_skip_rest(_("the ledger cannot be read"))]
-    return [finding, *_judge(inspected)]
+    return [finding, *_judge(inspected, option)]
 
 
-def _check_place(path: Path) -> Finding:
+def _check_place(path: Path, option: str) -> Finding:
     """Return whether a file can be read and written, with its folder, and is whole."""
-    folder = path.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    why = _find_fault(path) or _find_folder_fault(folder)
+    why = _find_fault(path) or _find_folder_fault(path.parent)
     if why is not None:
         return misset(
             "ledger",
@@ -82,14 +85,22 @@ def _check_place(path: Path) -> Finding:
         return misset(
             "ledger",
             _("The ledger {path} {problem}.", path=show_path(path), problem=_(problem)),
-            _("Put the folder back as it was, or run `vavasms campaign recover`."),
+            _(
+                "Put the folder back as it was, or run `{command}`.",
+                command=f"vavasms campaign recover{option}",
+            ),
         )
     return good("ledger", _("The ledger {path} can be read and written.", path=show_path(path)))
 
 
 def show_path(path: Path) -> str:
-    """Return a path as it is told; not one that may be a connection string without its beginning."""
-    return "…" if "@" in str(path) else str(path)
+    """Return a path as it is told; not one that may be a connection string."""
+    return "…" if may_be_secret(path) else str(path)
+
+
+def may_be_secret(path: Path) -> bool:
+    """Return whether a path may be a connection string, without its beginning or of keywords."""
+    return "@" in str(path) or "=" in str(path)
 
 
 def _find_fault(path: Path) -> Sentence | None:
@@ -105,8 +116,10 @@ def _find_fault(path: Path) -> Sentence | None:
 
 
 def _find_folder_fault(folder: Path) -> Sentence | None:
-    """Return why nothing can be made in a folder: SQLite keeps its log beside the file."""
+    """Return why nothing can be made in a folder, there or yet to be made: SQLite keeps its log in it."""
     try:
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
         # Without a name, where the system has such files, and gone at once.
         with tempfile.TemporaryFile(dir=folder):
             return None
@@ -114,29 +127,32 @@ def _find_folder_fault(folder: Path) -> Sentence | None:
         return _(error.strerror or type(error).__name__)
 
 
-async def _check_database(url: Secret) -> list[Finding]:
-    problem: VavaSMSError | None = None
-    with anyio.move_on_after(PATIENCE):
-        try:
+async def _check_database(url: Secret, option: str) -> list[Finding]:
+    problem: VavaSMSError
+    try:
+        with anyio.fail_after(PATIENCE):
             inspected = await _inspect(url)
-        except VavaSMSError as error:
-            problem = error
-        else:
-            return [_judge_server(inspected), *_judge(inspected)]
-    problem = problem or LedgerError(
-        _("The PostgreSQL server did not answer in time."), error_code="ledger.unreachable"
-    )
+    except VavaSMSError as error:
+        problem = error
+    except TimeoutError:
+        problem = LedgerError(
+            _("The PostgreSQL server did not answer in time."), error_code="ledger.unreachable"
+        )
+    else:
+        return [_judge_server(inspected), *_judge(inspected, option)]
     return [_judge_failure(problem), *_skip_rest(_("the ledger cannot be read"))]
 
 
 async def _inspect(url: Secret) -> LedgerInspection:
     # It needs an extra, and says so; what comes after it does not.
+    from vavasms.storage.postgres.connection import list_hosts
+
+    for host in list_hosts(url):
+        await find_addresses(host)
+    from vavasms.campaigns.workers.jobs import STALLED_AFTER
     from vavasms.ledger.postgres.inspection import inspect_database
 
-    inspect = inspect_database
-    from vavasms.campaigns.workers.jobs import STALLED_AFTER
-
-    return await inspect(url, silence=STALLED_AFTER)
+    return await inspect_database(url, silence=STALLED_AFTER)
 
 
 def _judge_server(inspected: LedgerInspection) -> Finding:
@@ -175,11 +191,12 @@ def _judge_failure(error: VavaSMSError) -> Finding:
     )
 
 
-def _judge(inspected: LedgerInspection) -> list[Finding]:
+def _judge(inspected: LedgerInspection, option: str) -> list[Finding]:
     """Return what the schema and the workers are."""
     problem = inspected.problem
     if problem is not None:
-        step = _STEPS.get(problem.error_code)
+        steps = {"ledger.newer": _UPGRADE, "ledger.older": _MIGRATE + option}
+        step = steps.get(problem.error_code)
         advice = _("Name another one.") if step is None else _("Run `{command}`.", command=step)
         bad = misset("schema", translate(problem.args[0]), advice)
         return [bad, skipped("workers", _("the schema is not of this version"))]
@@ -187,14 +204,14 @@ def _judge(inspected: LedgerInspection) -> list[Finding]:
         none = caution(
             "schema",
             _("There is no ledger in it yet."),
-            _("Run `{command}`.", command=_STEPS["ledger.older"]),
+            _("Run `{command}`.", command=_MIGRATE + option),
         )
         return [none, skipped("workers", _("there is no ledger yet"))]
     schema = good("schema", _("The schema is of this version ({version}).", version=str(inspected.version)))
-    return [schema, _judge_workers(inspected)]
+    return [schema, _judge_workers(inspected, f"vavasms worker{option}")]
 
 
-def _judge_workers(inspected: LedgerInspection) -> Finding:
+def _judge_workers(inspected: LedgerInspection, command: str) -> Finding:
     load, workers = inspected.load, inspected.workers
     assert load is not None
     held = ngettext("{n} request is under way", "{n} requests are under way", load.sending)
@@ -215,13 +232,13 @@ def _judge_workers(inspected: LedgerInspection) -> Finding:
                 held=held,
                 due=ngettext("{n} enqueued send is due", "{n} enqueued sends are due", load.overdue),
             ),
-            _("Start one: `vavasms worker`."),
+            _("Start one: `{command}`.", command=command),
         )
     if workers is not None:
         return caution(
             "workers",
             _("No worker is alive; nothing waits for one."),
-            _("Start one before the first campaign: `vavasms worker`."),
+            _("Start one before the first campaign: `{command}`.", command=command),
         )
     return good("workers", _("A file needs none for its campaigns; {held}.", held=held))
 

@@ -11,6 +11,7 @@ import ssl
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
+from io import StringIO
 from pathlib import Path
 
 from vavasms.doctor.findings import Finding, caution, good, misset
@@ -40,7 +41,9 @@ _HOLDS = {">=": operator.ge, "<": operator.lt, "==": operator.eq}
 _SETTING = re.compile(r"^\s*(?:export\s+)?VAVASMS_\w+\s*=\s*\S", re.MULTILINE)
 #: A URL of a receiver has its token in it, one of a database may have a password.
 _SECRET = re.compile(
-    r"^\s*(?:export\s+)?VAVASMS_(?:PASSWORD|INBOUND_TOKEN|INBOUND_URL)\s*=\s*\S", re.MULTILINE
+    r"^\s*(?:export\s+)?VAVASMS_"
+    r"(?:(?:PASSWORD|INBOUND_TOKEN|INBOUND_URL)\s*=\s*\S|LEDGER\s*=\s*\S*(?::[^/\s]\S*@|password=))",
+    re.MULTILINE,
 )
 _MARK = "\ufeff"
 
@@ -109,15 +112,29 @@ def _read_numbers(*versions: str) -> Iterator[list[int]]:
 def check_dotenv(path: Path) -> Finding:
     """Return whether a file `.env` is read, where there is one; nothing that it holds."""
     try:
-        mode = path.lstat().st_mode
-    except OSError:
+        path.lstat()
+    except FileNotFoundError:
         return good("dotenv", _("There is no file .env here; the environment and the keyring are read."))
+    except OSError as error:
+        return caution(
+            "dotenv",
+            _("In this folder no file .env can be looked for ({why}).", why=type(error).__name__),
+            _("Start vavasms in a folder of your own if its settings are in one."),
+        )
     try:
+        # Of a link its own mode says nothing.
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            return caution(
+                "dotenv",
+                _("What has the name .env here is no file, and is passed over."),
+                _("Save the settings in a file .env, or set them in the environment."),
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = type(error).__name__
     else:
-        return _judge_text(path, text, mode)
+        return _judge_text(text, mode)
     return misset(
         "dotenv",
         _("The file .env is here and cannot be read ({why}).", why=why),
@@ -125,7 +142,7 @@ def check_dotenv(path: Path) -> Finding:
     )
 
 
-def _judge_text(path: Path, text: str, mode: int) -> Finding:
+def _judge_text(text: str, mode: int) -> Finding:
     if text.startswith(_MARK):
         return misset(
             "dotenv",
@@ -138,8 +155,13 @@ def _judge_text(path: Path, text: str, mode: int) -> Finding:
             _("The file .env is here, and sets nothing of vavasms."),
             _("Write lines such as VAVASMS_USERNAME=… into it, or set them in the environment."),
         )
-    # Of a link its own mode says nothing.
-    mode = path.stat().st_mode if stat.S_ISLNK(mode) else mode
+    line = _find_unread_line(text)
+    if line is not None:
+        return caution(
+            "dotenv",
+            _("Line {line} of the file .env cannot be read.", line=str(line)),
+            _("Write it as NAME=value; a quote that opens must close."),
+        )
     if os.name == "posix" and _SECRET.search(text) and mode & 0o044:
         return caution(
             "dotenv",
@@ -147,3 +169,12 @@ def _judge_text(path: Path, text: str, mode: int) -> Finding:
             _("Run `chmod 600 .env`."),
         )
     return good("dotenv", _("The file .env is read."))
+
+
+def _find_unread_line(text: str) -> int | None:
+    """Return the number of the first line that is passed over, None where there is none."""
+    # With a first look at a file, as where the settings are read.
+    from dotenv.parser import parse_stream
+
+    lines = (binding.original.line for binding in parse_stream(StringIO(text)) if binding.error)
+    return next(lines, None)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
-from threading import Thread
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import anyio
 
 from vavasms.doctor.findings import PATIENCE, Finding, caution, good, misset, skipped, unreached
+from vavasms.doctor.threads import run_abandonable
 from vavasms.errors import ConfigurationError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import ngettext, translate
@@ -25,7 +26,6 @@ MAX_SKEW = 120
 #: Days before the end of a certificate from which it is worth a warning.
 _FEW_DAYS = 14
 _DAY = 86_400.0
-_POLL = 0.02
 _PORTS = {"https": 443, "http": 80, "socks5": 1080, "socks5h": 1080}
 #: OpenSSL's numbers (X509_V_ERR_…) of certificates that nobody here vouches for.
 _UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21, 27})
@@ -102,6 +102,7 @@ async def find_refusal(host: str, port: int) -> str | None:
     """Return the name of why a host takes no connection, None where it takes one."""
     try:
         with anyio.fail_after(PATIENCE):
+            await find_addresses(host)
             stream = await anyio.connect_tcp(host, port)
             await stream.aclose()
     except (OSError, UnicodeError) as error:
@@ -111,22 +112,28 @@ async def find_refusal(host: str, port: int) -> str | None:
     return None
 
 
+async def find_addresses(host: str) -> Sequence[str]:
+    """Return the addresses of a name; none where it has none. Raises `TimeoutError` where nobody says so.
+
+    To be called before a connection, whose own search for the name cannot be left.
+    """
+
+    def find() -> Sequence[str]:
+        try:
+            return sorted({str(entry[4][0]) for entry in socket.getaddrinfo(host, None)})
+        except (OSError, UnicodeError):
+            return ()
+
+    return await run_abandonable(find, patience=PATIENCE)
+
+
 async def check_dns(parts: SplitResult) -> Finding:
     """Return whether the gateway's name has an address."""
-    host, found = parts.hostname or "", list[str]()
-
-    def find() -> None:
-        try:
-            found.extend(sorted({str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}))
-        except (OSError, UnicodeError):
-            return
-
-    # No thread that the end of the program waits for: the system's own patience is longer than ours.
-    thread = Thread(target=find, name="vavasms-dns", daemon=True)
-    thread.start()
-    with anyio.move_on_after(PATIENCE):
-        while thread.is_alive():  # noqa: ASYNC110  a thread of any event loop sets no event of this one
-            await anyio.sleep(_POLL)
+    host = parts.hostname or ""
+    try:
+        found = await find_addresses(host)
+    except TimeoutError:
+        found = ()
     if found:
         more = "" if len(found) < 3 else ", …"
         return good(
@@ -188,7 +195,7 @@ def _judge_connection(reply: HostReply, host: str, *, is_proxied: bool) -> Findi
         )
     return unreached(
         "connection",
-        _("{host} takes no connection ({why}).", host=host, why=reply.problem),
+        _("{host} does not answer ({why}).", host=host, why=reply.problem),
         _(
             "Check the network, the firewall and {setting}; does this machine need a proxy (HTTPS_PROXY)?",
             setting="VAVASMS_BASE_URL",
@@ -269,7 +276,9 @@ def judge_clock(reply: HostReply, asked: float, answered: float) -> Finding:
     if reply.status is None:
         return skipped("clock", _("the gateway was not asked for its date: its certificate was refused"))
     try:
-        theirs = parsedate_to_datetime(reply.date or "").timestamp()
+        date = parsedate_to_datetime(reply.date or "")
+        # Without a zone it is of UTC (RFC 9110, 5.6.7), and not of this machine's.
+        theirs = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return skipped("clock", _("the gateway's answer has no date"))
     # It has whole seconds, and was written between the two.

@@ -17,19 +17,21 @@ from rich.text import Text
 
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.inbound import URL, check_url
-from vavasms.cli.ledger_option import LedgerPath, find_ledger
+from vavasms.cli.ledger_option import LedgerPath, find_ledger, repeat_option
 from vavasms.cli.params import JsonFlag
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import DEFAULT_BASE_URL, Secret, Timeouts, check_base_url
 from vavasms.doctor.account import check_sender
 from vavasms.doctor.checks import Installation, examine
-from vavasms.doctor.findings import Finding, FindingState, misset, skipped
+from vavasms.doctor.findings import PATIENCE, Finding, FindingState, misset, skipped, unreached
+from vavasms.doctor.ledger import may_be_secret
 from vavasms.doctor.local import check_dotenv, list_versions
+from vavasms.doctor.threads import run_abandonable
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import in_english, ngettext, translate, with_options
-from vavasms.tracebacks import hide_frames
+from vavasms.tracebacks import hide_frames, hide_frames_async
 
 T = TypeVar("T")
 
@@ -93,19 +95,19 @@ def choose_code(findings: Sequence[Finding]) -> int:
 
 async def _examine(ledger: str | None, inbound_url: str | None) -> Sequence[Finding]:
     async with AsyncExitStack() as stack:
-        installation = _read_installation(ledger, inbound_url)
+        installation = await _read_installation(ledger, inbound_url)
         if isinstance(installation.client, AsyncVavaSMS):
             await stack.enter_async_context(installation.client)
         return await examine(installation)
 
 
-@hide_frames
-def _read_installation(ledger: str | None, inbound_url: str | None) -> Installation:
+@hide_frames_async
+async def _read_installation(ledger: str | None, inbound_url: str | None) -> Installation:
     """Read the settings; a check whose setting is wrong gets what is wrong with it in its place."""
     dotenv = check_dotenv(_DOTENV)
     attempt = _SettingReader(dotenv=dotenv)
     gateway = attempt.find("connection", _find_gateway)
-    account = attempt.find("credentials", settings.find_account)
+    account = await _find_account(attempt)
     client: AsyncVavaSMS | Finding
     if isinstance(gateway, Finding):
         client = skipped("credentials", _("the address of the gateway is not known"))
@@ -113,12 +115,16 @@ def _read_installation(ledger: str | None, inbound_url: str | None) -> Installat
         client = account
     else:
         client = attempt.find("credentials", partial(_make_client, account))
+    place = attempt.find("ledger", partial(find_ledger, ledger))
     return Installation(
         dotenv=dotenv,
         gateway=gateway,
         client=client,
         sender=attempt.find("sender", partial(_check_sender, account)),
-        ledger=attempt.find("ledger", partial(find_ledger, ledger)),
+        ledger=place,
+        ledger_option=""
+        if isinstance(place, Path) and may_be_secret(place)
+        else repeat_option(ledger or None),
         inbound=attempt.find("inbound", partial(_find_inbound, inbound_url)),
     )
 
@@ -140,6 +146,19 @@ class _SettingReader:
             return skipped(name, _("the file .env cannot be read"))
         step = _("`vavasms explain {code}` says more.", code=problem.error_code)
         return misset(name, translate(with_options(problem.args[0])), step)
+
+
+async def _find_account(attempt: _SettingReader) -> Mapping[str, Any] | Finding:
+    """Return the account's settings. A keyring may ask for its own password, where nobody sees it ask."""
+    read = partial(attempt.find, "credentials", settings.find_account)
+    try:
+        return await run_abandonable(read, patience=PATIENCE)
+    except TimeoutError:
+        return unreached(
+            "credentials",
+            _("The keyring did not answer in time."),
+            _("Unlock it, or set VAVASMS_USERNAME and VAVASMS_PASSWORD in the environment or in .env."),
+        )
 
 
 def _find_gateway() -> str:
@@ -202,8 +221,15 @@ def _print_report(findings: Sequence[Finding]) -> None:
 
 def _conclude(findings: Sequence[Finding]) -> str:
     wrong = sum(finding.state is FindingState.BAD for finding in findings)
-    if not wrong:
+    warned = sum(finding.state is FindingState.WARNING for finding in findings)
+    if not (wrong or warned):
         return _("Nothing stands in the way of the first SMS. Nothing was sent.")
+    if not wrong:
+        return ngettext(
+            "Nothing has failed; see to {n} warning before the first SMS. Nothing was sent.",
+            "Nothing has failed; see to {n} warnings before the first SMS. Nothing was sent.",
+            warned,
+        )
     return ngettext(
         "{n} thing is to be mended. Nothing was sent.",
         "{n} things are to be mended. Nothing was sent.",

@@ -7,6 +7,8 @@ what they say of a row holds its values: none of it goes further than this modul
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any, Self
 
@@ -125,6 +127,19 @@ def read_url(url: Secret) -> Secret:
     raise misconfigured(
         _("The connection string cannot be read: postgresql://user@host/name."), "config.ledger_place"
     )
+
+
+def list_hosts(url: Secret) -> Sequence[str]:
+    """Return the names that are looked up for a connection: no sockets, none where addresses are given.
+
+    Raises `ConfigurationError` for a connection string that cannot be read.
+    """
+    options = conninfo_to_dict(read_url(url).reveal())
+    if options.get("hostaddr"):
+        return ()
+    hosts = str(options.get("host") or os.environ.get("PGHOST", ""))
+    # A socket is a path, or has a name of Linux' own.
+    return [host for host in hosts.split(",") if host and not host.startswith(("/", "@"))]
 
 
 def refuse(error: psycopg.Error) -> ConfigurationError | LedgerError:
