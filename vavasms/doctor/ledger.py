@@ -82,13 +82,11 @@ def _check_place(path: Path, option: str) -> Finding:
     # Twice: a runner that begins or ends in between makes what is read contradict itself.
     problem = examine(path) and examine(path)
     if problem is not None:
+        command = f"vavasms campaign recover{option}"
         return misset(
             "ledger",
             _("The ledger {path} {problem}.", path=show_path(path), problem=_(problem)),
-            _(
-                "Put the folder back as it was, or run `{command}`.",
-                command=f"vavasms campaign recover{option}",
-            ),
+            _("Put the folder back as it was, or run `{command}`.", command=command),
         )
     return good("ledger", _("The ledger {path} can be read and written.", path=show_path(path)))
 
