@@ -21,6 +21,7 @@ from vavasms.campaigns.decisions import find_shown
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.planning.history import read_history
 from vavasms.campaigns.planning.loader import plan_listing
+from vavasms.campaigns.planning.optout_link import make_test_text
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.planning.refused import RefusedFile
 from vavasms.campaigns.runner import CampaignRunner, nothing_left
@@ -282,7 +283,8 @@ class Desk:
             raise InvalidInputError(
                 _("This number is on the opt-out list. Nothing was sent."), error_code="campaign.test_number"
             )
-        number, text, sender = recipient.e164, draft.plan.first_text, draft.form.sender_id or None
+        text = await make_test_text(self.ledger, draft.plan, recipient)
+        number, sender = recipient.e164, draft.form.sender_id or None
         key = sha256(f"{draft.id}\n{sender}\n{number}\n{text}".encode()).hexdigest()[:24]
         try:
             await self.client.send(number, text, sender_id=sender, idempotency_key=f"desk-test-{key}")
