@@ -43,7 +43,7 @@ class Site:
             async with await SqliteLedger.open(self.path) as ledger:
                 return await ledger.opted_out()
 
-        return _in_a_thread(read)
+        return frozenset(_in_a_thread(read))
 
 
 def _in_a_thread(work: Callable[[], Any]) -> Any:
