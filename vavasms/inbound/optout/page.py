@@ -83,7 +83,7 @@ def show_method() -> PageReply:
 
 def show_failure() -> PageReply:
     """Answer where the ledger is not at hand."""
-    text = _("It is our fault, and nothing was changed. Try again in a moment.")
+    text = _("It is our fault. Try again in a moment.")
     return _reply(503, "", _("It did not work"), text, headers={"Retry-After": "30"})
 
 
