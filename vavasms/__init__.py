@@ -49,6 +49,7 @@ _NAMES_BY_MODULE = {
         "VavaSMSError",
     ),
     "vavasms.inbound.asgi": ("InboundApp",),
+    "vavasms.inbound.optout.asgi": ("OptOutApp",),
     "vavasms.inbound.parse": ("parse_inbound",),
     "vavasms.inbound.seen.base": ("SeenStore",),
     "vavasms.inbound.seen.memory": ("MemorySeenStore",),

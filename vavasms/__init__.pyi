@@ -78,6 +78,7 @@ from vavasms.errors import (
     VavaSMSError as VavaSMSError,
 )
 from vavasms.inbound.asgi import InboundApp as InboundApp
+from vavasms.inbound.optout.asgi import OptOutApp as OptOutApp
 from vavasms.inbound.parse import parse_inbound as parse_inbound
 from vavasms.inbound.seen.base import SeenStore as SeenStore
 from vavasms.inbound.seen.memory import MemorySeenStore as MemorySeenStore
@@ -180,6 +181,7 @@ __all__ = [
     "NotSentError",
     "NumberFault",
     "OptOut",
+    "OptOutApp",
     "OtpLimitedError",
     "OtpLimits",
     "OtpReason",

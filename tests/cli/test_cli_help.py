@@ -212,7 +212,7 @@ def run_in_shell(shell: Shell, example: str) -> tuple[int, str, str]:
     with shell(example) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
-        if any(name in example for name in ("sandbox", "listen", "desk")):
+        if any(name in example for name in ("sandbox", "listen", "serve", "desk")):
             process.send_signal(signal.SIGINT)
         if "worker" in example:
             process.send_signal(signal.SIGTERM)

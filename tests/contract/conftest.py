@@ -82,7 +82,7 @@ def postgres_factory(request: pytest.FixtureRequest) -> Factory:
     return Factory(open=open_postgres, orphan=reap, backends=("asyncio",), is_distributed=True, walks=12)
 
 
-OURS = ("campaign", "batch", "recipient", "addressee", "delivery", "rate", "opt_out", "send")
+OURS = ("campaign", "batch", "recipient", "addressee", "delivery", "rate", "opt_out", "opt_out_code", "send")
 #: With the jobs, and what hangs on them.
 TABLES = ", ".join([*(f"vavasms.{our}" for our in OURS), "vavasms_jobs.procrastinate_jobs"])
 #: Every implementation. A new ledger is one line here.

@@ -17,6 +17,7 @@ from vavasms.campaigns.runner import CampaignRunner
 from vavasms.desk.desk import Desk
 from vavasms.desk.send_pages import write_attempt
 from vavasms.errors import LedgerError, VavaSMSError
+from vavasms.ledger.optout_codes import EXAMPLE
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.ledger.states import CampaignState
@@ -443,6 +444,30 @@ async def test_the_preview_shows_the_first_phones_and_what_it_costs(visitor: Vis
     assert "Pret Awa" in folded.text
     # Nothing of it is kept.
     assert visitor.desk.drafts.open()[0].form.message == ""
+
+
+async def test_a_text_with_the_opt_out_link_shows_it_and_is_tried_with_ones_own(
+    visitor: Visitor, sandbox: SandboxServer
+) -> None:
+    text, own = "Promo {Prénom}. Stop: {desinscription}", "2250757123456"
+    path = await visitor.drop(write_list(NUMBERS))
+    page = await visitor.press(f"{path}/preview", message=text)
+    assert "no page is named for it: add VAVASMS_OPT_OUT_URL to the settings" in page
+    visitor.desk.opt_out_url = "https://sms.example.ci/d/"
+    reply = await visitor.post(f"{path}/preview", message=text)
+    assert f"Promo Awa. Stop: https://sms.example.ci/d/{EXAMPLE}" in reply.text
+    await visitor.plan(path, message=text)
+    await visitor.press(f"{path}/test", number=own)
+    campaign_id = await visitor.go(path)
+    await visitor.settled(campaign_id)
+    texts = {entry.to: entry.message for entry in sandbox.gateway.journal.entries}
+    assert len(texts) == len(NUMBERS) + 1
+    for recipient, message in texts.items():
+        holder = await visitor.desk.ledger.optout_codes.find(message.rpartition("/")[2])
+        assert holder is not None
+        assert holder.recipient == recipient
+    await visitor.desk.ledger.optout_codes.opt_out(texts[own].rpartition("/")[2], now=1.0)
+    assert "by link" in await visitor.see("/optouts")
 
 
 async def test_what_comes_from_a_list_is_never_read_as_a_page(visitor: Visitor) -> None:

@@ -16,7 +16,7 @@ from tests.sandbox.inbox import OTHER, PHONE, SCRIPT, send, send_otp
 from vavasms.i18n import language_set, set_language
 from vavasms.sandbox import FaultKind, Gateway, Inbound, Moment, SandboxServer
 from vavasms.sandbox.inbox.words import FAULTS, MOMENTS, make_script_words
-from vavasms.web.language import choose_language
+from vavasms.web.accept_language import choose_language
 
 STATIC = sorted(one.name for one in files("vavasms.sandbox.inbox").joinpath("static").iterdir())
 

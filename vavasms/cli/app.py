@@ -317,6 +317,12 @@ COMMANDS = (
         example="vavasms optouts export",
     ),
     Command(
+        name="optouts serve",
+        path="vavasms.cli.commands.optouts:serve",
+        sentence=_("Serve the page behind opt-out links, until Ctrl-C."),
+        example="vavasms optouts serve --port 0 --name 'Boutique Awa'",
+    ),
+    Command(
         name="ledger migrate",
         path="vavasms.cli.commands.ledger:migrate",
         sentence=_("Create the ledger, or upgrade it to this version."),

@@ -20,7 +20,9 @@ from attrs import define, evolve, field, frozen
 from vavasms.campaigns.decisions import find_shown
 from vavasms.campaigns.limits import change_limits
 from vavasms.campaigns.planning.history import read_history
+from vavasms.campaigns.planning.lists import ListingOptions
 from vavasms.campaigns.planning.loader import plan_listing
+from vavasms.campaigns.planning.optout_link import make_test_text
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.planning.refused import RefusedFile
 from vavasms.campaigns.runner import CampaignRunner, nothing_left
@@ -69,6 +71,8 @@ class Desk:
 
     client: AsyncVavaSMS
     ledger: Ledger
+    #: Where the opt-out page is served; None: no message has the link.
+    opt_out_url: str | None = None
     drafts: Drafts = field(factory=Drafts)
     runner: CampaignRunner = field(init=False)
     counts: StatusCache = field(init=False)
@@ -232,9 +236,14 @@ class Desk:
             form.message,
             policy=form.policy(now=time.time()),
             exclude_campaigns=form.exclude,
-            **form.reading(),
+            **self._reading(form),
         )
         return {"plan": plan}
+
+    def _reading(self, form: CampaignForm) -> ListingOptions:
+        reading = form.reading()
+        reading["opt_out_url"] = self.opt_out_url
+        return reading
 
     def _work(self, draft: Draft, work: Callable[[Draft], Awaitable[Mapping[str, Any]]]) -> None:
         """Work something out beside the pages; what it finds is kept, unless the form is another by then."""
@@ -282,7 +291,8 @@ class Desk:
             raise InvalidInputError(
                 _("This number is on the opt-out list. Nothing was sent."), error_code="campaign.test_number"
             )
-        number, text, sender = recipient.e164, draft.plan.first_text, draft.form.sender_id or None
+        text = await make_test_text(self.ledger, draft.plan, recipient)
+        number, sender = recipient.e164, draft.form.sender_id or None
         key = sha256(f"{draft.id}\n{sender}\n{number}\n{text}".encode()).hexdigest()[:24]
         try:
             await self.client.send(number, text, sender_id=sender, idempotency_key=f"desk-test-{key}")
@@ -325,7 +335,7 @@ class Desk:
                 sender_id=form.sender_id or None,
                 exclude_campaigns=form.exclude,
                 expect=plan.hash,
-                **form.reading(),
+                **self._reading(form),
             )
             draft.campaign_id = campaign.id
             # The list is in the ledger now, and nowhere else.

@@ -124,8 +124,9 @@ class DraftPages:
         preview: Preview | None = None
         objection = ""
         if draft.head is not None and form.message.strip():
+            url = self.pages.desk.opt_out_url
             try:
-                preview = make_preview(draft.head, form.message, fold=form.fold)
+                preview = make_preview(draft.head, form.message, fold=form.fold, opt_out_url=url)
             except VavaSMSError as error:
                 objection = describe_error(error)
         recipients = 0 if draft.rows is None else draft.rows.recipients

@@ -25,6 +25,9 @@ FIELDS: Mapping[str, str] = {
     "--encoding": N_("the encoding"),
     "--unit-price 12": N_("it below, under “Limits”"),
     "--budget 1000": N_("the budget"),
+    "--opt-out-url https://sms.example.ci/d/": N_(
+        "VAVASMS_OPT_OUT_URL to the settings, and open the desk again"
+    ),
 }
 _BLANKS = re.compile(r"[\s\xa0\u202f]")
 #: `1,000` is one thousand to an Englishman and one to a Frenchman.

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from vavasms.campaigns.planning.contacts import Fate, Judge, read_contacts
 from vavasms.campaigns.planning.contacts.reader import ContactList
 from vavasms.campaigns.planning.lists import Listing
+from vavasms.campaigns.planning.optout_link import show_example
 from vavasms.campaigns.planning.template import parse_template
 from vavasms.campaigns.planning.text_cost import check_text
 from vavasms.numbers import Msisdn
@@ -104,13 +105,13 @@ def _find_people(contacts: ContactList, judge: Judge) -> Sequence[tuple[Msisdn, 
     return people
 
 
-def make_preview(head: ListHead, message: str, *, fold: bool) -> Preview:
+def make_preview(head: ListHead, message: str, *, fold: bool, opt_out_url: str | None = None) -> Preview:
     """Write the text for the first recipients. Raises `InvalidMessageError` for one that no send takes.
 
     Pure; about a millisecond.
     """
-    template = parse_template(message).bind(head.columns, fold=fold)
-    texts = [(number, template.render(cells)) for number, cells in head.people]
+    template = parse_template(message).bind(head.columns, fold=fold, opt_out_url=opt_out_url)
+    texts = [(number, show_example(template.render(cells))) for number, cells in head.people]
     if texts:
         check_text(texts[0][1])
     costly = {letter for _number, text in texts for _place, letter in count_segments(text).offending}

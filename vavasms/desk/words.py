@@ -17,6 +17,7 @@ from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.kept import say_error
 from vavasms.ledger.models import CampaignStatus
+from vavasms.ledger.optout_codes import LINK_SOURCE
 from vavasms.ledger.states import BatchState
 
 #: Errors whose own sentence speaks of commands.
@@ -128,6 +129,8 @@ def describe_earlier(earlier: Earlier) -> str:
 
 def name_source(source: str) -> str:
     """Return where a number of the opt-out list came from."""
+    if source == LINK_SOURCE:
+        return _("by link")
     return _("by hand") if source in ("cli", "desk") else source
 
 

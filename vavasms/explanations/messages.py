@@ -42,6 +42,26 @@ EXPLANATIONS = (
         example="vavasms campaign plan contacts.csv --message 'Bonjour {nom}'",
     ),
     Explanation(
+        code="message.opt_out_link",
+        what=N_(
+            "The message has the opt-out link {desinscription}, and no page is named for it, or the list has "
+            "a column of this name, or a fallback stands behind it."
+        ),
+        sent=N_("No."),
+        do=N_("Name the page that `vavasms optouts serve` serves, and write {desinscription} alone."),
+        example=(
+            "vavasms campaign plan contacts.csv --message 'Promo. Stop : {desinscription}' "
+            "--opt-out-url https://sms.example.ci/d/"
+        ),
+    ),
+    Explanation(
+        code="message.opt_out_url",
+        what=N_("The address of the opt-out page is none that a phone can open safely."),
+        sent=N_("No."),
+        do=N_("Write it in https and without accents, ? or #; http is for this machine alone."),
+        example="export VAVASMS_OPT_OUT_URL=https://sms.example.ci/d/",
+    ),
+    Explanation(
         code="message.too_long",
         what=N_("The message is longer than a phone joins."),
         sent=N_("No."),

@@ -40,14 +40,20 @@ class Addresses:
         headers. Each proxy adds on the right whom it was called by: the right-most address that is no
         proxy of ours counts, and what stands to the left of it may be anybody's invention.
         """
-        if not self._allowed:
-            return True
+        return not self._allowed or _is_in(self.find_origin(peer, forwarded), self._allowed)
+
+    def find_origin(self, peer: str | None, forwarded: Iterable[str] = ()) -> Address | None:
+        """Return the address that counts, as `allow` has it; None where there is none."""
         origin, trusted = _read(peer or ""), self._trusts_unix and not peer
         for address in reversed([part for line in forwarded for part in line.split(",")]):
             if not (trusted or _is_in(origin, self._proxies)):
                 break
             origin, trusted = _read(address), False
-        return _is_in(origin, self._allowed)
+        return origin
+
+    def trust(self, peer: str | None) -> bool:
+        """Return whether the other end of a connection is a proxy of ours."""
+        return _is_in(_read(peer), self._proxies) if peer else self._trusts_unix
 
 
 def _read_networks(name: str, addresses: Sequence[str]) -> tuple[Network, ...]:

@@ -93,13 +93,13 @@ class InboundApp:
         reply: bytes | WebhookReply | None = self._receiver.check(
             method=scope["method"],
             token=token,
-            peer=_peer(scope),
-            forwarded=_headers(scope, b"x-forwarded-for"),
+            peer=find_peer(scope),
+            forwarded=find_headers(scope, b"x-forwarded-for"),
         )
         if reply is None:
             reply = await read_body(scope["headers"], receive)
         if isinstance(reply, bytes):
-            reply = await self._receiver.receive(reply, "".join(_headers(scope, b"content-type")[:1]))
+            reply = await self._receiver.receive(reply, "".join(find_headers(scope, b"content-type")[:1]))
         if reply is not None:
             await _send(scope, send, reply)
 
@@ -126,12 +126,14 @@ def _take_token(scope: Scope) -> str:
     return path[len(prefix) + 1 :]
 
 
-def _peer(scope: Scope) -> str | None:
+def find_peer(scope: Scope) -> str | None:
+    """Return the address of the other end; None for a Unix socket."""
     client = scope.get("client")
     return str(client[0]) if client else None
 
 
-def _headers(scope: Scope, key: bytes) -> list[str]:
+def find_headers(scope: Scope, key: bytes) -> list[str]:
+    """Return the values of a header."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == key]
 
 

@@ -56,7 +56,7 @@ def inbound_view(
     )
 
     async def view(request: HttpRequest, token: str) -> HttpResponse:
-        _hide(request)
+        hide_path(request)
         forwarded = request.META.get("HTTP_X_FORWARDED_FOR")
         peer = request.META.get("REMOTE_ADDR") or None
         reply = receiver.check(
@@ -84,7 +84,7 @@ async def _receive(receiver: Receiver, request: HttpRequest) -> WebhookReply:
     return await receiver.receive(body, request.META.get("CONTENT_TYPE", ""))
 
 
-def _hide(request: HttpRequest) -> None:
+def hide_path(request: HttpRequest) -> None:
     """Keep the token out of the log of Django and of the server."""
     request.path = request.path_info = request.META["PATH_INFO"] = f"/{HIDDEN}"
     if hasattr(request, "scope"):

@@ -28,6 +28,7 @@ from vavasms.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
+from vavasms.ledger.optout_codes import OptOutCodes
 from vavasms.ledger.otp import OtpStore
 from vavasms.ledger.sends import SendStore
 from vavasms.ledger.states import BatchEvent
@@ -58,6 +59,11 @@ class Ledger(Protocol):
         ...
 
     @property
+    def optout_codes(self) -> OptOutCodes:
+        """The codes of opt-out links."""
+        ...
+
+    @property
     def is_shared(self) -> bool:
         """Whether others may run its campaigns at the same time; an embedded ledger has one runner."""
         ...
@@ -67,7 +73,11 @@ class Ledger(Protocol):
         ...
 
     async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
-        """Add batches to a campaign that is `loading`, all of them or none."""
+        """Add batches to a campaign that is `loading`, all of them or none.
+
+        A text that holds `CODE_MARK` is one recipient's: the code of the number's opt-out link is put there,
+        and kept by the same commit where it is new.
+        """
         ...
 
     async def finish_loading(
@@ -85,7 +95,10 @@ class Ledger(Protocol):
         ...
 
     async def discard(self, campaign_id: str) -> None:
-        """Forget a campaign that does not run, and of which nothing was ever claimed. Others stay."""
+        """Forget a campaign that does not run, and of which nothing was ever claimed. Others stay.
+
+        The codes that were drawn for it go with it, but for those that are in another one's texts by now.
+        """
         ...
 
     async def campaign(self, campaign_id: str) -> Campaign:
@@ -340,6 +353,8 @@ class Ledger(Protocol):
 
     async def purge(self, campaign_id: str) -> None:
         """Forget a campaign's numbers and texts, keep its counts; the daily cap forgets them too.
+
+        The codes of opt-out links stay, each with its number: a link in an SMS works on.
 
         In parts, between which others write. Where it is cut off nothing of it is sent any more, and another
         purge goes on.

@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vavasms.i18n import LANGUAGES, language_set
+from vavasms.i18n import language_set
+from vavasms.web.accept_language import choose_language
 
 #: The cookie that keeps what was chosen.
 COOKIE = "vavasms_language"
@@ -40,24 +41,3 @@ def request_language(request: Request) -> str:
         request.cookies.get(COOKIE, ""),
         accepted=request.headers.get("accept-language", ""),
     )
-
-
-def choose_language(*preferred: str, accepted: str = "") -> str:
-    """Return the first preferred language that we have, else the best of `Accept-Language`, else English."""
-    for language in preferred:
-        if language in LANGUAGES:
-            return language
-    best, best_quality = "en", 0.0
-    for option in accepted.lower().split(","):
-        name, _, quality = option.strip().partition(";q=")
-        language = name.partition("-")[0]
-        if language in LANGUAGES and _parse_quality(quality) > best_quality:
-            best, best_quality = language, _parse_quality(quality)
-    return best
-
-
-def _parse_quality(quality: str) -> float:
-    try:
-        return float(quality or 1)
-    except ValueError:
-        return 0.0

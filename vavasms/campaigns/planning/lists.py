@@ -10,6 +10,7 @@ from attrs import field, frozen
 from attrs.converters import optional
 
 from vavasms.arguments import NOTHING_SENT, check_flags
+from vavasms.campaigns.planning.optout_link import parse_opt_out_url
 from vavasms.campaigns.planning.where import Condition, parse_condition
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import Argument
@@ -34,6 +35,7 @@ class ListingOptions(TypedDict, total=False):
     keep: str | Sequence[str]
     sample: int | None
     seed: int | None
+    opt_out_url: str | None
 
 
 def _to_source(contacts: str | Path | BinaryIO) -> Path | BinaryIO:
@@ -83,6 +85,9 @@ class Listing:
     #: The same seed draws the same of the same numbers, in whatever order. None: one is drawn, and the plan
     #: names it.
     seed: int | None = None
+    #: Where the opt-out page is served, such as `https://sms.example.ci/d/`: `{desinscription}` in the
+    #: message becomes this and ten characters of the recipient's own, and each message is a request.
+    opt_out_url: str | None = field(default=None, converter=optional(parse_opt_out_url))
 
     def __attrs_post_init__(self) -> None:
         check_flags(NOTHING_SENT, repair=self.repair, fold=self.fold)

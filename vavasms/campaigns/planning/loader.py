@@ -123,7 +123,9 @@ def _make_planner(
     *,
     drawn: Draw | None = None,
 ) -> Planner:
-    template = parse_template(message)
+    template = parse_template(message).bind(
+        contacts.columns, fold=listing.fold, opt_out_url=listing.opt_out_url
+    )
     return Planner(
         judge=Judge(
             region=listing.region,
@@ -133,8 +135,9 @@ def _make_planner(
             excluded=history.excluded,
             drawn=None if drawn is None else drawn.numbers,
         ),
-        template=template.bind(contacts.columns, fold=listing.fold),
-        batch_size=batch_size,
+        template=template,
+        # No two texts with a link of their own are alike.
+        batch_size=1 if template.has_link else batch_size,
         is_plain=template.is_plain,
         keep=find_columns(listing.keep, contacts.columns),
     )

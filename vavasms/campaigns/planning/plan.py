@@ -77,6 +77,8 @@ class CampaignPlan:
     missing: Mapping[str, int] = field(factory=dict)
     #: True where the columns leave hardly two texts alike: a request for nearly each recipient.
     is_personal: bool = False
+    #: True where each text holds an opt-out link of its own: a request for each recipient.
+    has_opt_out_link: bool = False
     #: The first text as it will be sent.
     first_text: str = field(default="", repr=False)
     phone_column: str | None = None

@@ -10,6 +10,7 @@ from attrs import define, field
 from vavasms.campaigns.planning.contacts import ContactList, Fate, Judge, Verdict
 from vavasms.campaigns.planning.contacts.reader import TOO_MANY_CELLS
 from vavasms.campaigns.planning.observations import Observations, count_example
+from vavasms.campaigns.planning.optout_link import show_example
 from vavasms.campaigns.planning.plan import CampaignPlan, Example
 from vavasms.campaigns.planning.template import Texts
 from vavasms.campaigns.planning.text_cost import (
@@ -128,7 +129,8 @@ class Planner:
             offending=dict(self._offending.most_common()),
             segments_if_folded=self._folded,
             missing=dict(self._missing),
-            is_personal=not self.is_plain and self._requests * 2 > kept,
+            is_personal=self.template.has_link or (not self.is_plain and self._requests * 2 > kept),
+            has_opt_out_link=self.template.has_link,
             first_text=self._first_text,
             phone_column=phone_column,
             garbled=self._observations.garbled,
@@ -298,7 +300,7 @@ class Planner:
         return tuple(contact[2][place] for place in self.keep)
 
     def _open(self, text: str, cost: TextCost) -> TextGroup:
-        self._first_text = self._first_text or text
+        self._first_text = self._first_text or show_example(text)
         group = self._groups[text] = TextGroup(cost=cost, hash=hash_text(text))
         return group
 

@@ -78,6 +78,8 @@ class StoredTexts:
     """Stands in for the message of a campaign whose texts are there already: the second cell of each row."""
 
     names: tuple[str, ...] = ()
+    #: The codes are in the texts already.
+    has_link: bool = False
 
     def render(self, cells: Sequence[str]) -> str:
         """Return the text to the letter."""

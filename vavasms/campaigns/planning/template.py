@@ -10,6 +10,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from vavasms.campaigns.planning.contacts.columns import NO_VALUES, find_named_column, show_name
+from vavasms.campaigns.planning.optout_link import LINK_NAME, make_link, names_link
 from vavasms.errors import InvalidMessageError
 from vavasms.i18n import Sentence
 from vavasms.i18n import gettext as _
@@ -44,6 +45,11 @@ class Slot:
     #: What stands there in place of a cell that is not empty; None: the cell itself.
     shown: str | None = None
 
+    def make_link(self, columns: Sequence[str], url: str | None) -> str | None:
+        """Return the opt-out link that it stands for; None for a column. See the function of this name."""
+        is_bare = self.fallback is None and self.shown is None
+        return make_link(columns, url, is_bare=is_bare) if names_link(self.name) else None
+
 
 #: Place among the parts, position among the cells, fallback, name, what is shown in place of the cell.
 _Slot = tuple[int, int, str | None, str, str | None]
@@ -68,19 +74,27 @@ class Template:
         """True where everybody gets the same text."""
         return not self.columns
 
-    def bind(self, names: Sequence[str], *, fold: bool = False) -> BoundTemplate:
+    def bind(
+        self, names: Sequence[str], *, fold: bool = False, opt_out_url: str | None = None
+    ) -> BoundTemplate:
         """Find the columns in a list's header.
 
         `fold` makes each rendered text GSM-7 where that keeps its sense, cells included. Literal texts are
-        folded here, once.
+        folded here, once. `{desinscription}` becomes a link behind `opt_out_url`; where none is given it is a
+        column like any other.
 
-        Raises `InvalidMessageError` for a column that the list does not have.
+        Raises `InvalidMessageError` for a column that the list does not have, and a link without a page.
         """
         spell = fold_to_gsm7 if fold else str
         parts: list[str] = []
         slots: list[_Slot] = []
+        has_link = False
         for place, piece in enumerate(self.pieces):
-            if isinstance(piece, Slot):
+            link = piece.make_link(names, opt_out_url) if isinstance(piece, Slot) else None
+            if link is not None:
+                has_link = True
+                parts.append(link)
+            elif isinstance(piece, Slot):
                 fallback = None if piece.fallback is None else spell(piece.fallback)
                 shown = None if piece.shown is None else spell(piece.shown)
                 slots.append((place, _find(names, piece.name), fallback, piece.name, shown))
@@ -88,7 +102,9 @@ class Template:
             else:
                 parts.append(spell(piece))
         plain = None if slots else "".join(parts)
-        return BoundTemplate(parts=tuple(parts), slots=tuple(slots), plain=plain, fold=fold)
+        return BoundTemplate(
+            parts=tuple(parts), slots=tuple(slots), plain=plain, fold=fold, has_link=has_link
+        )
 
 
 class Texts(Protocol):
@@ -96,6 +112,8 @@ class Texts(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]: ...
+    @property
+    def has_link(self) -> bool: ...
     def render(self, cells: Sequence[str], /) -> str: ...
     def used(self, cells: Sequence[str], /) -> tuple[str, ...]: ...
     def filled(self, cells: Sequence[str], /) -> frozenset[str]: ...
@@ -113,6 +131,8 @@ class BoundTemplate:
     #: The text of everybody; None where columns are used.
     _plain: str | None = field(repr=False)
     _fold: bool
+    #: Whether each text waits for the code of an opt-out link: then no two are alike.
+    has_link: bool = False
 
     def render(self, cells: Sequence[str]) -> str:
         """Write one recipient's text; never fails.
@@ -130,6 +150,11 @@ class BoundTemplate:
             parts[place] = (text if shown is None or not text else shown) or fallback or ""
         text = "".join(parts)
         return fold_to_gsm7(text) if self._fold else text
+
+    @property
+    def is_plain(self) -> bool:
+        """True where everybody gets the same text, but for the code of a link."""
+        return self._plain is not None
 
     @property
     def _positions(self) -> Iterator[int]:
@@ -201,7 +226,8 @@ def parse_template(text: str) -> Template:
 def find_doubled(text: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return the columns of a list that a message has in doubled braces: they are not filled in."""
     doubled = dict.fromkeys(match[1] for match in _DOUBLED.finditer(text))
-    return tuple(name for name in doubled if find_named_column(names, name) is not None)
+    known = (*names, LINK_NAME)
+    return tuple(name for name in doubled if find_named_column(known, name) is not None)
 
 
 def _cut(text: str) -> Iterator[str | Slot]:

@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from attrs import define, field, frozen
 
+from vavasms.campaigns.planning.optout_link import show_example
 from vavasms.errors import InvalidMessageError
 from vavasms.i18n import gettext as _
 from vavasms.numbers import Msisdn
@@ -46,6 +47,7 @@ class TextGroup:
 
 def check_text(text: str) -> None:
     """Raise `InvalidMessageError` for a text that no send takes."""
+    text = show_example(text)
     if not is_visible(text):
         raise InvalidMessageError(
             _("The message shows nothing on a phone; nothing was sent."), error_code="message.empty"
@@ -66,7 +68,8 @@ def fits_a_phone(segments: int) -> bool:
 
 
 def measure_text(text: str) -> TextCost:
-    """Count the segments of a text, and what folding would save."""
+    """Count the segments of a text, the code that it waits for among them, and what folding would save."""
+    text = show_example(text)
     cost = count_segments(text)
     if cost.encoding is not Encoding.UCS2:
         return TextCost(cost.segments, cost.segments, frozenset())

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import anyio
 from attrs import frozen
 
+from vavasms.campaigns.planning.optout_link import parse_opt_out_url
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.demo.contacts import write_contacts
 from vavasms.cli.commands.demo.gateway import make_gateway
@@ -67,11 +68,16 @@ class _Printer:
 def serve(place: Place, port: int, *, as_json: bool) -> int:
     """Serve the desk of a ledger until a signal, which is how it ends: the exit code is 0."""
 
+    setting = settings.find_setting("VAVASMS_OPT_OUT_URL")
+    opt_out_url = None if setting is None else parse_opt_out_url(setting)
+
     async def run() -> int:
         name = str(place) if isinstance(place, Path) else _("the PostgreSQL database")
         async with open_place(place) as ledger:
             client = settings.make_async_client(max_connections=_CONNECTIONS, ledger=ledger)
-            return await _serve(client, ledger, port, name, _Printer(as_json=as_json))
+            return await _serve(
+                client, ledger, port, name, _Printer(as_json=as_json), opt_out_url=opt_out_url
+            )
 
     with terminable(), warnings_shown():
         return anyio.run(run)
@@ -106,10 +112,18 @@ def serve_demo(port: int, *, as_json: bool) -> int:
 
 
 async def _serve(
-    client: AsyncVavaSMS, ledger: Ledger, port: int, name: str, printer: _Printer, *, is_demo: bool = False
+    client: AsyncVavaSMS,
+    ledger: Ledger,
+    port: int,
+    name: str,
+    printer: _Printer,
+    *,
+    opt_out_url: str | None = None,
+    is_demo: bool = False,
 ) -> int:
     async with client:
-        pages = Pages(desk=Desk(client=client, ledger=ledger), ledger_name=name, is_demo=is_demo)
+        desk = Desk(client=client, ledger=ledger, opt_out_url=opt_out_url)
+        pages = Pages(desk=desk, ledger_name=name, is_demo=is_demo)
         server = DeskServer(pages=pages, port=port, on_entered=printer.go_on)
 
         async def run() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 from attrs import define, field, frozen
 from rich.text import Text
+from starlette.types import ASGIApp
 
 from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.worker import warnings_shown
@@ -101,11 +102,13 @@ async def _serve(listening: Listening, sock: socket.socket, printer: MessagePrin
         # Whoever reads the URL may call it: what calls before the loop runs waits.
         sock.listen(_BACKLOG)
         _introduce(listening, make_url(sock, listening))
-        await _Listener(app, printer.stop).serve(sockets=[sock])
+        await ReceiverServer(app, printer.stop).serve(sockets=[sock])
 
 
-class _Listener(QuietServer):
-    def __init__(self, app: InboundApp, stop: threading.Event) -> None:
+class ReceiverServer(QuietServer):
+    """A server of what calls in, until `stop` is set."""
+
+    def __init__(self, app: ASGIApp, stop: threading.Event) -> None:
         super().__init__(app, grace=_LAST)
         self._stop = stop
 
@@ -148,9 +151,13 @@ def bind(host: str, port: int) -> socket.socket:
 
 def make_url(sock: socket.socket, listening: Listening) -> str:
     """Return the URL to be called from this machine, or from elsewhere by the host's name."""
-    host = _EVERYWHERE.get(listening.host, listening.host)
-    host = f"[{host}]" if ":" in host else host
-    return f"http://{host}:{sock.getsockname()[1]}/{listening.token}"
+    return f"http://{name_host(listening.host)}:{sock.getsockname()[1]}/{listening.token}"
+
+
+def name_host(host: str) -> str:
+    """Return a host as a URL that is called from this machine has it."""
+    host = _EVERYWHERE.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def make_object(message: InboundMessage) -> dict[str, object]:

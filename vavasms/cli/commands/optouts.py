@@ -1,4 +1,4 @@
-"""`optouts list`, `add`, `remove`, `import`, `export`: all work beside a runner."""
+"""`optouts list`, `add`, `remove`, `import`, `export`, `serve`: all work beside a runner."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -21,11 +22,13 @@ from vavasms.cli.excel import Excel, print_mark, write_line
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_ledger, run_on_ledger
 from vavasms.cli.output import moment, write_moment
 from vavasms.cli.refused import RefusedPath, open_refused
+from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import ngettext
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import OptOut
+from vavasms.ledger.optout_codes import LINK_SOURCE
 from vavasms.numbers import Msisdn, check_region, parse_msisdn
 
 #: Numbers read or written at a time.
@@ -33,6 +36,7 @@ _PAGE = 1000
 _HOME = "CI"
 #: What a ledger, CSV and JSON have of a number that was added here.
 _BY_HAND = "cli"
+_PORTS = range(65536)
 
 Numbers = Annotated[str, Parameter(name="NUMBER", help=_("+2250700000001, or 0700000001 in Côte d'Ivoire."))]
 
@@ -158,6 +162,41 @@ def export(*, excel: Excel = False, ledger: LedgerPath = None) -> None:
     run_on_ledger(ledger, write)
 
 
+def serve(
+    *,
+    port: Annotated[int, Parameter(metavar="PORT", help=_("Where to listen; 0 takes any free port."))] = 8427,
+    host: Annotated[str, Parameter(metavar=_("HOST"), help=_("The address to listen at."))] = "127.0.0.1",
+    name: Annotated[
+        str, params.text_option(_("Who sends the SMS, as the page names it."), metavar=_("NAME"))
+    ] = "",
+    trusted_proxy: Annotated[
+        tuple[str, ...],
+        Parameter(
+            metavar=_("ADDRESS"),
+            show_default=False,
+            negative=(),
+            help=_("A proxy on another machine, whose X-Forwarded-For is believed. Repeat it for more."),
+        ),
+    ] = (),
+    ledger: LedgerPath = None,
+    as_json: params.JsonFlag = False,
+) -> int:
+    """Serve the page behind opt-out links, until Ctrl-C."""
+    if port not in _PORTS:
+        raise InvalidInputError(
+            _("A port is a number from 0 to 65535."), error_code="inbound.port", outcome=None
+        )
+    if find_spec("uvicorn") is None:
+        raise misconfigured(_("Listening needs an extra: pip install 'vavasms[sandbox]'."), "config.extra")
+    from vavasms.cli.commands.optout_serve import Serving, serve_page
+
+    return serve_page(
+        Serving(
+            host=host, port=port, name=name, trusted_proxies=trusted_proxy, ledger=ledger, as_json=as_json
+        )
+    )
+
+
 def _parse(numbers: Sequence[str], region: str | None, *, repair: bool) -> frozenset[Msisdn]:
     if not numbers:
         raise InvalidInputError(
@@ -185,7 +224,8 @@ async def _print(show: Callable[[OptOut], None], ledger: Ledger) -> int:
 
 
 def _show_text(opt_out: OptOut) -> None:
-    source = _("by hand") if opt_out.source == _BY_HAND else output.clean(opt_out.source)
+    known = {_BY_HAND: _("by hand"), LINK_SOURCE: _("by link")}
+    source = known.get(opt_out.source) or output.clean(opt_out.source)
     sys.stdout.write(f"{opt_out.recipient.e164:<16}  {write_moment(opt_out.at)}  {source}\n")
 
 

@@ -46,6 +46,7 @@ from vavasms.ledger.postgres.loader import (
     purge_rows,
 )
 from vavasms.ledger.postgres.maintenance import PostgresMaintenance
+from vavasms.ledger.postgres.optout_codes import PostgresOptOutCodes
 from vavasms.ledger.postgres.otp import PostgresOtp
 from vavasms.ledger.postgres.sends import PostgresSends
 from vavasms.ledger.rows import (
@@ -111,6 +112,11 @@ class PostgresLedger(Ledger):
     def otp(self) -> PostgresOtp:
         """The one-time codes that were sent and tried."""
         return PostgresOtp(self._database)
+
+    @property
+    def optout_codes(self) -> PostgresOptOutCodes:
+        """The codes of opt-out links."""
+        return PostgresOptOutCodes(self._database)
 
     @classmethod
     async def open(

@@ -12,6 +12,8 @@ from vavasms.i18n import gettext as _
 from vavasms.ledger.models import NewBatch
 from vavasms.ledger.postgres import claims as tx
 from vavasms.ledger.postgres.claims import SQL
+from vavasms.ledger.postgres.optout_codes import SQL as CODES
+from vavasms.ledger.postgres.optout_codes import add_codes
 from vavasms.ledger.rows import PURGE_ROWS, PURGE_STEPS, dump_cells, dump_record, load_record, still_going
 from vavasms.ledger.states import CampaignEvent, CampaignState
 from vavasms.storage.postgres.connection import Connection, UniqueViolation
@@ -28,6 +30,7 @@ async def copy_batches(connection: Connection, campaign_id: str, batches: Sequen
     campaign = await tx.hold(connection, campaign_id)
     if campaign.state is not CampaignState.LOADING:
         raise still_going(campaign_id, campaign.state, "loaded")
+    batches = await add_codes(connection, campaign.seq, batches)
     cursor = connection.cursor()
     async with cursor.copy(SQL["copy_batches"].encode()) as copy:
         for batch in batches:
@@ -90,7 +93,8 @@ async def discard(connection: Connection, campaign_id: str) -> None:
     (claimed,) = await ask(connection, (SQL["select_claimed"], key))
     if not claimed:
         names = (*_PERSONAL, "delete_batches", "delete_campaign")
-        await ask(connection, *[(SQL[name], key) for name in names])
+        steps = [(SQL[name], key) for name in names]
+        await ask(connection, *steps, (CODES["lock_codes"], {}), (CODES["discard_codes"], key))
 
 
 async def begin_purge(connection: Connection, campaign_id: str) -> None:

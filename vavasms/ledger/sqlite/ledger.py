@@ -57,6 +57,8 @@ from vavasms.ledger.sqlite import claims as tx
 from vavasms.ledger.sqlite.claims import SQL
 from vavasms.ledger.sqlite.identity import check_file, read_identity, write_beside
 from vavasms.ledger.sqlite.in_use import examine, hold_refused, recover, unmark_abandoned, use_file
+from vavasms.ledger.sqlite.optout_codes import SQL as CODES
+from vavasms.ledger.sqlite.optout_codes import SqliteOptOutCodes, add_codes
 from vavasms.ledger.sqlite.otp import SqliteOtp
 from vavasms.ledger.sqlite.sends import SqliteSends
 from vavasms.ledger.states import BatchEvent, CampaignEvent, CampaignState
@@ -95,6 +97,11 @@ class SqliteLedger(Ledger):
     def otp(self) -> SqliteOtp:
         """The one-time codes that were sent and tried."""
         return SqliteOtp(self._database)
+
+    @property
+    def optout_codes(self) -> SqliteOptOutCodes:
+        """The codes of opt-out links."""
+        return SqliteOptOutCodes(self._database)
 
     @classmethod
     async def open(
@@ -179,7 +186,7 @@ class SqliteLedger(Ledger):
         def work(connection: Connection, campaign: CampaignRow) -> None:
             if campaign.state is not CampaignState.LOADING:
                 raise still_going(campaign_id, campaign.state, "loaded")
-            for batch in batches:
+            for batch in add_codes(connection, campaign.seq, batches):
                 tx.insert(connection, campaign, batch)
 
         await self._write(campaign_id, work)
@@ -214,6 +221,7 @@ class SqliteLedger(Ledger):
                 return
             for name in (*_PERSONAL, "delete_batches", "delete_campaign"):
                 connection.execute(SQL[name], key)
+            connection.execute(CODES["discard_codes"], key)
 
         await self._database.write(work)
 

@@ -14,6 +14,7 @@ from vavasms.campaigns.moment import parse_moment
 from vavasms.campaigns.planning.lists import ListingOptions
 from vavasms.campaigns.policy import Policy, Window, parse_window
 from vavasms.campaigns.window import parse_days, parse_holidays
+from vavasms.cli import settings
 from vavasms.cli.ledger_option import find_ledger
 from vavasms.cli.message_input import MessageFile, read_file, read_message, uses_stdin
 from vavasms.cli.params import (
@@ -66,6 +67,17 @@ class PlanOptions:
     region: Region = None
     repair: Repair = False
     fold: Annotated[bool, flag(_("Spell the texts without the letters that cost (ê as e)."))] = False
+    opt_out_url: Annotated[
+        str | None,
+        Parameter(
+            metavar="URL",
+            show_default=False,
+            help=_(
+                "The page that `vavasms optouts serve` serves: {desinscription} in the text becomes the "
+                "recipient's link to it [VAVASMS_OPT_OUT_URL]."
+            ),
+        ),
+    ] = None
     where: Annotated[
         tuple[str, ...],
         Parameter(
@@ -163,6 +175,7 @@ class PlanOptions:
             keep=[name.strip() for names in self.keep for name in names.split(",")],
             sample=self.sample,
             seed=self.seed,
+            opt_out_url=self.opt_out_url or settings.find_setting("VAVASMS_OPT_OUT_URL"),
         )
 
 

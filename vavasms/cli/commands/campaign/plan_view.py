@@ -306,6 +306,8 @@ def _name_range(name: str) -> str:
 
 
 def _count_requests(plan: CampaignPlan, policy: Policy) -> str:
+    if plan.has_opt_out_link and plan.requests >= _MANY:
+        return _("Each text has a link of its own, so each needs a request: {n} requests", n=plan.requests)
     if plan.is_personal:
         # So few are sent at once in any case.
         if plan.requests < _MANY:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from attrs import frozen
 
+from vavasms.campaigns.planning.optout_link import make_test_text
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import load_policy
 from vavasms.campaigns.runner import CampaignRunner
@@ -151,7 +152,7 @@ class Submission:
             campaign, plan = await self.keep(runner)
             try:
                 self._introduce(campaign, plan)
-                trial = None if tester is None else await self._try(sms, tester, campaign, plan)
+                trial = None if tester is None else await self._try(sms, ledger, tester, campaign, plan)
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await ledger.discard(campaign.id)
@@ -194,9 +195,12 @@ class Submission:
         # Whoever started this as a subprocess waits for the id.
         sys.stdout.flush()
 
-    async def _try(self, sms: AsyncVavaSMS, tester: Msisdn, campaign: Campaign, plan: CampaignPlan) -> Trial:
+    async def _try(
+        self, sms: AsyncVavaSMS, ledger: Ledger, tester: Msisdn, campaign: Campaign, plan: CampaignPlan
+    ) -> Trial:
         """Send the test. Raises its error where nobody will be asked."""
-        trial = await send_trial(sms, tester, plan.first_text, campaign.sender_id)
+        text = await make_test_text(ledger, plan, tester)
+        trial = await send_trial(sms, tester, text, campaign.sender_id)
         show_trial(trial, as_json=self.as_json)
         if trial.error is not None and self.yes:
             raise trial.error
