@@ -12,7 +12,7 @@ from attrs import frozen
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.desk import Watch, judge
-from tests.inbound.test_inbound_server import serving
+from tests.uvicorn_server import serving
 from vavasms import OptOutApp
 from vavasms.ledger.optout_codes import draw_code
 from vavasms.ledger.sqlite.ledger import SqliteLedger

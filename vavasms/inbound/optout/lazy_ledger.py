@@ -6,8 +6,8 @@ from pathlib import Path
 
 from anyio import Lock
 
+from vavasms.forks import forget_at_fork
 from vavasms.ledger.base import Ledger, check_open
-from vavasms.storage.forks import forget_at_fork
 from vavasms.storage.location import read_place
 
 
@@ -19,16 +19,18 @@ class LazyLedger:
         self._ledger = None if isinstance(ledger, str | Path) else ledger
         if self._ledger is not None:
             check_open(self._ledger)
-        self.forget()
-        forget_at_fork(self)
-
-    def forget(self) -> None:
-        """Begin afresh in a forked child: what the parent opened refuses by itself."""
+        self._opened: Ledger | None = None
         #: Made in the loop that asks, which need not be the one that the app was made in.
         self._opening: Lock | None = None
-        #: In the parent; kept, since it must not be closed here.
-        self._lost = self._opened if hasattr(self, "_opened") else None
-        self._opened: Ledger | None = None
+        #: The parent's: they must be neither used nor closed here.
+        self._lost: list[Ledger] = []
+        forget_at_fork(self, LazyLedger._forget)
+
+    def _forget(self) -> None:
+        """Begin afresh in a forked child; a ledger that was opened elsewhere refuses by itself."""
+        if self._opened is not None:
+            self._lost.append(self._opened)
+        self._opening, self._opened = None, None
 
     async def get(self) -> Ledger:
         """Return the ledger. Raises what opening it raises; the next call tries again."""
