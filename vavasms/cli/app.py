@@ -375,6 +375,15 @@ COMMANDS = (
         ),
     ),
     Command(
+        name="probe",
+        sends=True,
+        path="vavasms.cli.commands.probe:probe",
+        usage=_("--to NUMBER --spend N [OPTIONS]"),
+        sentence=_("Settle what the gateway does not document, with SMS to your own phone."),
+        example="vavasms probe --to +2250700000001 --spend 6 --yes",
+        group=_OTHER,
+    ),
+    Command(
         name="guide",
         path="vavasms.cli.commands.guide:guide",
         usage=_("[TOPIC]"),

@@ -84,6 +84,13 @@ EXPLANATIONS = (
         example="export VAVASMS_PROFILE=vavasms-profile.toml",
     ),
     Explanation(
+        code="config.probe_journal",
+        what=N_("The journal of a probe cannot be used: it is another account's, in use, or damaged."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Name another file with --profile; the SMS of the old one do not count there."),
+        example="vavasms probe --to +2250700000001 --spend 6 --profile other.toml",
+    ),
+    Explanation(
         code="config.redirected",
         what=N_("The gateway's address redirects elsewhere; your password is never carried along."),
         sent=N_("It is unknown: the request may have gone out."),
