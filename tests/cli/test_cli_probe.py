@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -13,10 +17,13 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from tests.cli.processes import start
 from vavasms.cli.commands.sandbox_serve import play
 from vavasms.profile.file import read_profile
 from vavasms.profile.models import GatewayProfile, Oversize
-from vavasms.sandbox import Gateway, SandboxServer
+from vavasms.sandbox import Answer, Gateway, SandboxServer
+from vavasms.sandbox.gateway import BALANCE, TEXT
+from vavasms.sandbox.replies import NOT_FOUND
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PASSWORD = "correct-horse-battery"
@@ -25,10 +32,38 @@ FILE = Path("vavasms-profile.toml")
 QUICK = {"sent": 0.0, "delivered": 1.5}
 
 
+class Watched(Gateway):
+    """A gateway that notes each text that is posted, and stops at one of them, before or after its work."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.posts: list[tuple[str, str]] = []
+        #: At which text, or at which asking for a status, it stops; none.
+        self.stop_at = self.stop_at_status = 0
+        self.accepts_first = True
+        self.statuses = 0
+        self.arrived, self.released = threading.Event(), threading.Event()
+
+    def handle(self, path: str, fields: Mapping[str, str]) -> Answer:
+        if path == BALANCE:
+            return super().handle(path, fields)
+        is_text = path == TEXT and "message" in fields
+        if is_text:
+            self.posts.append((fields["message"], fields["phone"]))
+        else:
+            self.statuses += 1
+        if not (len(self.posts) == self.stop_at if is_text else self.statuses == self.stop_at_status):
+            return super().handle(path, fields)
+        answer = super().handle(path, fields) if self.accepts_first else NOT_FOUND
+        self.arrived.set()
+        assert self.released.wait(60)
+        return answer
+
+
 @contextmanager
-def serving(profile: GatewayProfile, monkeypatch: pytest.MonkeyPatch, **rules: Any) -> Iterator[Gateway]:
+def serving(profile: GatewayProfile, monkeypatch: pytest.MonkeyPatch, **rules: Any) -> Iterator[Watched]:
     """Serve a gateway of a profile, with its account in the environment."""
-    gateway = Gateway(password=PASSWORD, **play(profile))
+    gateway = Watched(password=PASSWORD, **play(profile))
     if rules:
         gateway.rules = evolve(gateway.rules, **rules)
     with SandboxServer(gateway) as server:
@@ -95,7 +130,12 @@ GATEWAYS: Mapping[str, tuple[GatewayProfile, dict[str, Any], int, dict[str, Any]
         6,
         {"batch_size": 64, **LIMITED},
     ),
-    "one price a text": (known(price_is_per_segment=False), {}, 6, {}),
+    "one price a text": (
+        known(price_is_per_segment=False),
+        {},
+        6,
+        {"batch_size": 2, "batch_size_is_limit": False},
+    ),
     "drops those beyond 3": (
         known(batch_size=3, batch_size_is_limit=True, oversize=Oversize.DROPPED),
         {},
@@ -165,3 +205,169 @@ def test_the_pace_of_a_gateway_is_found(inside: Run, monkeypatch: pytest.MonkeyP
         assert (found.requests_per_second, found.requests_per_second_is_limit) == (5, True)
         assert (found.batch_size, found.lots_are_atomic) == (4, True)
         assert paid(gateway) == 4
+
+
+#: Delivered at once, so that nobody waits for it.
+ANY = known(statuses={"delivered": 0.0})
+#: The texts that are posted to it, within 12 SMS: three of one, a lot, a longer one, seven sizes for nothing, two paid.
+POSTS = 14
+
+
+def command(wait: str = "0") -> list[str]:
+    options = ("--spend", "12", "--pace", "0", "--wait", wait, "--yes", "--json")
+    return [sys.executable, "-m", "vavasms", "probe", "--to", OWN, *options]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="a kill is POSIX's")
+@pytest.mark.parametrize("accepts_first", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("number", range(1, POSTS + 1))
+def test_killed_at_any_request_it_repeats_none_and_keeps_its_bound(
+    number: int, inside: Run, monkeypatch: pytest.MonkeyPatch, *, accepts_first: bool
+) -> None:
+    with serving(ANY, monkeypatch) as gateway:
+        gateway.stop_at, gateway.accepts_first = number, accepts_first
+        with start(command()) as process:
+            assert gateway.arrived.wait(60)
+            process.kill()
+            process.wait(10)
+        gateway.released.set()
+        before, cost = [*gateway.posts], paid(gateway)
+        assert len(before) == number
+        *_steps, end = probe(inside, spend=12, wait=0)
+        assert len(gateway.posts) == len(set(gateway.posts))
+        assert cost <= paid(gateway) <= end["spent"] + end["may_have_spent"] <= 12
+        # The one that was cut off may have been paid; of those that cost nothing nobody counts.
+        text, phone = before[-1]
+        is_paid = OWN in phone or number == 2
+        most = (2 if "two SMS" in text else 1) * (1 if number in (2, 3) else phone.count(",") + 1)
+        assert end["may_have_spent"] == (most if is_paid else 0)
+        learnt = read_profile(FILE)
+        posts = [*gateway.posts]
+        probe(inside, spend=12, wait=0)
+        assert (gateway.posts, read_profile(FILE)) == (posts, learnt)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("number", [1, 3, 7, 13])
+def test_interrupted_it_waits_for_the_answer_and_says_what_it_learnt(
+    number: int, inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(ANY, monkeypatch) as gateway:
+        gateway.stop_at = number
+        with start(command()) as process:
+            assert gateway.arrived.wait(60)
+            process.send_signal(signal.SIGINT)
+            gateway.released.set()
+            printed, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (130, "")
+        end = json.loads(printed.splitlines()[-1])
+        assert (end["event"], end["interrupted"]) == ("end", True)
+        # Its answer came: nothing is in doubt.
+        assert (end["spent"], end["may_have_spent"]) == (paid(gateway), 0)
+        assert len(gateway.posts) == number
+        *_steps, end = probe(inside, spend=12, wait=0)
+        assert len(gateway.posts) == len(set(gateway.posts)) == POSTS
+        assert (end["spent"], end["may_have_spent"]) == (paid(gateway), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_interrupted_while_it_follows_the_status_it_keeps_the_words(
+    inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(known(statuses={"sent": 0.0, "delivered": 9999.0}), monkeypatch) as gateway:
+        gateway.stop_at_status = 3
+        with start(command(wait="600")) as process:
+            assert gateway.arrived.wait(60)
+            process.send_signal(signal.SIGINT)
+            gateway.released.set()
+            printed, _errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert [*json.loads(printed.splitlines()[-1])["profile"]["statuses"]] == ["sent"]
+        assert [*read_profile(FILE).statuses] == ["sent"]
+
+
+def test_without_a_terminal_it_sends_nothing_unless_told_not_to_ask(
+    inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(ANY, monkeypatch) as gateway:
+        finished = inside("probe", "--to", OWN, "--spend", "3")
+        assert finished.returncode == 2
+        assert "There is no terminal to confirm in: add --yes" in finished.stderr
+        assert gateway.posts == []
+    assert not FILE.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--spend", "-1"), "--spend takes a number of SMS, 0 or more. Nothing was sent"),
+        (("--spend", "1", "--pace", "nan"), "--pace takes seconds, a day at most. Nothing was sent"),
+        (("--spend", "1", "--wait", "-1"), "--wait takes seconds, a day at most. Nothing was sent"),
+        (("--spend", "1", "--to", "12"), "Nothing was sent"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_sent(
+    words: tuple[str, ...], sentence: str, inside: Run, account: Mapping[str, str]
+) -> None:
+    to = () if "--to" in words else ("--to", OWN)
+    finished = inside("probe", *to, "--yes", *words)
+    assert finished.returncode == 2
+    assert sentence in finished.stderr
+
+
+@pytest.mark.slow
+def test_it_says_before_each_step_what_it_may_cost_and_what_is_left_open(
+    inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(ANY, monkeypatch) as gateway:
+        finished = inside("probe", "--to", OWN, "--spend", "2", "--pace", "0", "--wait", "0", "--yes")
+        assert finished.returncode == 0, finished.stderr
+        said = " ".join(finished.stdout.split())
+        assert paid(gateway) == 2
+    for sentence in (
+        f"Only +{OWN} is sent anything.",
+        "It may cost 2 SMS in all.",
+        "One SMS in plain letters: what does a segment cost? It may cost 1 SMS. A segment costs 10 XOF.",
+        "Which path answers the delivery status? It costs nothing. /v1/text/single answers the delivery status.",
+        "A lot of your number and one that cannot exist: is it refused whole? It may cost 1 SMS. It is refused whole",
+        "longer texts Not known: it may cost 2 SMS, which is more than is left.",
+        "numbers a request Not known: it may cost 2 SMS, which is more than is left.",
+        "Spent so far: 2 SMS.",
+        "export VAVASMS_PROFILE=",
+        "A larger --spend goes on where this ended; what is known costs nothing again.",
+    ):
+        assert sentence in said, (sentence, said)
+
+
+def test_a_wrong_password_ends_it_before_anything_is_sent(
+    inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(ANY, monkeypatch) as gateway:
+        monkeypatch.setenv("VAVASMS_PASSWORD", "no")
+        finished = inside("probe", "--to", OWN, "--spend", "6", "--yes", "--json")
+        assert finished.returncode == 3
+        assert gateway.posts == []
+
+
+def test_an_unknown_sender_ends_it_with_nothing_spent(inside: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(ANY, monkeypatch) as gateway:
+        finished = inside(
+            "probe", "--to", OWN, "--spend", "6", "--yes", "--sender-id", "NOBODY", "--pace", "0"
+        )
+        assert finished.returncode == 3
+        assert len(gateway.posts) == 1
+        assert paid(gateway) == 0
+
+
+def test_the_journal_of_another_account_is_not_taken(
+    inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(f"{FILE}.journal").write_text('{"event": "probe", "account": "0000000000000000"}\n')
+    finished = inside("probe", "--to", OWN, "--spend", "6", "--yes")
+    assert finished.returncode == 2
+    assert "it is another account's, or no journal of a probe. Nothing was sent" in " ".join(
+        finished.stderr.split()
+    )
