@@ -91,11 +91,23 @@ def _read(descriptor: int, path: Path, account: str, profile: GatewayProfile) ->
     head: dict[str, Any] = {"event": "probe", "account": sha256(account.encode()).hexdigest()[:_DIGITS]}
     if not events:
         journal.write(head)
+        _sync_folder(path.parent)
     elif events[0] != head:
         raise _unusable(path, _("it is another account's, or no journal of a probe"))
     for event in events:
         _apply(journal, path, event)
     return journal
+
+
+def _sync_folder(folder: Path) -> None:
+    """Write down that the file is there; Windows does so by itself."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read_all(descriptor: int) -> bytes:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.probe.knowledge import Knowledge
 
 #: The most numbers that a request is tried with.
@@ -32,6 +33,7 @@ class Step(StrEnum):
     PACE = "pace"
 
 
+_NO_REPLY = N_("it is not known how a number that cannot exist is refused")
 _SMS = {Step.PLAIN: 1, Step.BAD_NUMBER: 1, Step.LOT: 1, Step.UCS2: 1, Step.SEGMENTS: 2}
 
 
@@ -139,15 +141,17 @@ def _no_status(known: Knowledge) -> str:
 
 def _no_reference(known: Knowledge) -> str:
     """Return why a lot with a bad number would tell nothing."""
+    if known.bad_reply is None:
+        return _(_NO_REPLY)
     if known.bad_reply != BAD_NUMBER_CODE or not known.bad_is_free:
         return _("a number that cannot exist is not refused as one (903), or is paid")
     return "" if known.is_billed else _("the balance was not seen to fall when an SMS was accepted")
 
 
 def _no_free_refusal(known: Knowledge) -> str:
-    if known.bad_reply is None or not known.bad_is_free:
-        return _("a number that cannot exist is not refused, or is paid")
-    return ""
+    if known.bad_reply is None:
+        return _(_NO_REPLY)
+    return "" if known.bad_is_free else _("a number that cannot exist is refused, and paid all the same")
 
 
 def _no_price(known: Knowledge) -> str:
@@ -158,7 +162,7 @@ def _not_yet_free(known: Knowledge) -> str:
     """Return why nothing is paid for what may be had for nothing."""
     is_over = Step.FREE_SIZES in known.done or _is_lost(Step.FREE_SIZES, known)
     is_over = is_over or (bool(_no_free_refusal(known)) and Step.BAD_NUMBER in known.done)
-    return "" if is_over else _("it is asked for nothing first")
+    return "" if is_over else _("what costs nothing comes first")
 
 
 _OBSTACLES = {

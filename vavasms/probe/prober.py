@@ -60,10 +60,8 @@ _MOST_CHARACTERS = 100
 _FINAL = frozenset({DeliveryStatus.DELIVERED, DeliveryStatus.FAILED})
 #: Requests that are started at once to see whether 429 comes, and the seconds in which they are counted.
 BURST, _SECOND = 20, 1.0
-#: Seconds for which a balance that should fall is waited for, and between two looks at it.
-_BILLING_SECONDS, _LOOK_SECONDS = 5.0, 0.5
-#: Seconds for which one that should not fall is watched.
-_WATCH_SECONDS = 1.0
+#: Seconds between two looks at the balance.
+_LOOK_SECONDS = 0.5
 #: Seconds between two looks at the status, the first and the longest.
 _FIRST_LOOK, _LONGEST_LOOK = 0.25, 5.0
 
@@ -85,6 +83,10 @@ class Prober:
     pace: float = 1.0
     #: Seconds for which the status of an SMS is followed.
     patience: float = 60.0
+    #: Seconds for which a balance that should fall is waited for.
+    falls_within: float = 5.0
+    #: Seconds for which one that should stand is watched.
+    stands_for: float = 1.0
     clock: Callable[[], float] = time.time
     _answers: list[tuple[float, int | None]] = field(factory=list, init=False)
     _stopping: anyio.Event | None = field(default=None, init=False)
@@ -159,13 +161,13 @@ class Prober:
         if reply.lot is None:
             return reply, None
         self._keep_message(reply)
-        return reply, await self._see_fall(before, _BILLING_SECONDS)
+        return reply, await self._see_fall(before, self.falls_within)
 
     async def _try_bad_number(self) -> None:
         """Ask for a number that cannot exist: how it is refused, and whether that is free."""
         before = await self.balance()
         reply = await self._post(name_request(Step.BAD_NUMBER), TEXTS[Step.BAD_NUMBER], BAD_NUMBERS[:1], 1)
-        fell = await self._see_fall(before, _WATCH_SECONDS)
+        fell = await self._see_fall(before, self.stands_for)
         is_free = fell == 0 and reply.is_own_refusal
         self._settle(name_request(Step.BAD_NUMBER), reply, 0 if is_free or reply.label == NOT_SENT else None)
         if reply.is_own_refusal:
@@ -176,7 +178,7 @@ class Prober:
         """Send a lot of the owner's number and one that cannot exist."""
         before = await self.balance()
         reply = await self._post(name_request(Step.LOT), TEXTS[Step.LOT], (self.to, BAD_NUMBERS[0]), 1)
-        fell = None if reply.label == NOT_SENT else await self._see_fall(before, _WATCH_SECONDS)
+        fell = None if reply.label == NOT_SENT else await self._see_fall(before, self.stands_for)
         atomic = verdicts.judge_lot(reply, fell)
         self._settle(name_request(Step.LOT), reply, verdicts.count_lot(reply, atomic))
         self._learn(GatewayProfile(lots_are_atomic=atomic))
@@ -192,7 +194,7 @@ class Prober:
         fell = (
             None
             if reply.label == NOT_SENT
-            else await self._see_fall(before, _BILLING_SECONDS if reply.lot is not None else _WATCH_SECONDS)
+            else await self._see_fall(before, self.falls_within if reply.lot is not None else self.stands_for)
         )
         verdict = verdicts.judge_size(size, reply, fell, self.known.profile.unit_price)
         self._settle(request, reply, verdict.spent)
