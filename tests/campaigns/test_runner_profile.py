@@ -124,7 +124,7 @@ async def test_the_price_of_the_profile_prices_the_plan_and_pays_the_budget(tmp_
         assert (await scene.runner.plan(path, "Bonjour")).cost == 60
         assert (await scene.runner.plan(path, "Bonjour", policy=Policy(unit_price=Decimal(1)))).cost == 4
         campaign, plan = await scene.runner.submit(path, "Bonjour")
-        assert (plan.cost, load_policy(campaign.policy).unit_price) == (60, 15)
+        assert (plan.cost, load_policy(campaign.policy).unit_price) == (Decimal(60), Decimal(15))
 
 
 def test_the_form_of_the_desk_takes_the_price_of_the_profile() -> None:

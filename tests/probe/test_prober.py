@@ -21,6 +21,7 @@ from vavasms.profile.models import UNKNOWN, GatewayProfile
 from vavasms.sandbox import Answer, Fault, FaultKind, Gateway, GatewayRules, Moment, SandboxServer
 from vavasms.sandbox.gateway import BALANCE, TEXT
 from vavasms.sandbox.replies import refusal, success
+from vavasms.transport.hooks import CallInfo
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +46,11 @@ async def probing(
     gateway = Odd(**options)
     gateway.odd = odd
     watched: list[Prober] = []
+
+    def watch(info: CallInfo) -> None:
+        for prober in watched:
+            prober.watch(info)
+
     with SandboxServer(gateway) as server:
         async with AsyncVavaSMS(
             gateway.username,
@@ -53,7 +59,7 @@ async def probing(
             trust_env=False,
             max_connections=BURST,
             profile=UNKNOWN,
-            on_response=lambda info: [prober.watch(info) for prober in watched],
+            on_response=watch,
         ) as sms:
             with open_journal(folder / "journal", "me", UNKNOWN) as journal:
                 prober = Prober(

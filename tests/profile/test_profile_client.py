@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,10 +27,10 @@ BAD = "2250700000903"
 NUMBERS = [f"22507000012{index:02}" for index in range(7)]
 
 
-def connect(sandbox: SandboxServer, **options: object) -> AsyncVavaSMS:
+def connect(sandbox: SandboxServer, **options: Any) -> AsyncVavaSMS:
     return AsyncVavaSMS(
         "sandbox@example.com", "sandbox", sender_id="ACME", base_url=sandbox.url, trust_env=False, **options
-    )  # type: ignore[arg-type]
+    )
 
 
 async def test_a_known_batch_size_is_the_default_and_an_argument_wins(sandbox: SandboxServer) -> None:
@@ -131,8 +132,8 @@ def test_both_clients_read_the_file_that_the_environment_names(
 def test_a_policy_takes_what_nobody_said_from_the_profile() -> None:
     profile = GatewayProfile(batch_size=20, unit_price=Decimal(10), unit_price_ucs2=Decimal(15))
     settled = Policy().settle(profile)
-    assert (settled.batch_size, settled.unit_price) == (20, 15)
+    assert (settled.batch_size, settled.unit_price) == (20, Decimal(15))
     settled = Policy(batch_size=7, unit_price=Decimal(1)).settle(profile)
-    assert (settled.batch_size, settled.unit_price) == (7, 1)
+    assert (settled.batch_size, settled.unit_price) == (7, Decimal(1))
     assert (Policy().settle().batch_size, Policy().settle().unit_price) == (100, None)
     assert load_policy(dump_policy(Policy())).batch_size == Policy().request_size == 100

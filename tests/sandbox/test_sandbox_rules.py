@@ -80,9 +80,9 @@ def test_those_beyond_may_be_dropped_without_a_word() -> None:
 
 def test_prices_follow_the_rules() -> None:
     gateway = Gateway(price=10, rules=GatewayRules(price_ucs2=Decimal(15)))
-    costs = [
-        send(gateway, A, message=text) and gateway.journal.entries[-1].cost for text in ("a", "☺", "a" * 161)
-    ]
+    for text in ("a", "☺", "a" * 161):
+        send(gateway, A, message=text)
+    costs = [entry.cost for entry in gateway.journal.entries]
     assert costs == [10, 15, 20]
     gateway = Gateway(price=10, rules=GatewayRules(price_is_per_segment=False))
     send(gateway, A, B, message="a" * 161)

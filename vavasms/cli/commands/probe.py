@@ -160,10 +160,8 @@ class ProbeSession:
             self.left_out[step] = _("you said no")
             return
         before = len(self.prober.known.paid_sizes)
-        try:
-            self._wait(partial(self.prober.run, step))
-        finally:
-            self._keep()
+        self._wait(partial(self.prober.run, step))
+        self._keep()
         if step is not Step.PAID_SIZES or len(self.prober.known.paid_sizes) == before:
             # Once a run: what nobody answered now is asked for by the next one.
             self.left_out[step] = ""
@@ -186,6 +184,9 @@ class ProbeSession:
 
     def _conclude(self, *, is_interrupted: bool = False) -> None:
         known = self.prober.known
+        if known.profile != UNKNOWN:
+            # A run before may have been killed between its journal and this.
+            self._keep()
         if self.as_json:
             output.print_json(probe_view.make_end(known, self.path, is_interrupted=is_interrupted))
             return
