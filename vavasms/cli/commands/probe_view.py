@@ -52,7 +52,7 @@ def introduce(to: Msisdn, known: Knowledge, spend: int, path: Path) -> Iterator[
         "balance is read before and after.",
         number=to.e164,
     )
-    yield ngettext("It may cost {n} SMS in all.", "It may cost {n} SMS in all.", spend)
+    yield _("It may cost {n} SMS in all.", n=spend)
     if known.committed:
         yield _tell_spent(known)
     yield _("What is learnt goes to {path}, step by step.", path=output.clean(str(path)))
@@ -63,9 +63,7 @@ def describe_step(step: Step, most: int) -> str:
     question = _(QUESTIONS[step])
     if not most:
         return _("{question} It costs nothing.", question=question)
-    return ngettext(
-        "{question} It may cost {n} SMS.", "{question} It may cost {n} SMS.", most, question=question
-    )
+    return _("{question} It may cost {n} SMS.", n=most, question=question)
 
 
 def ask_consent(known: Knowledge, spend: int) -> str:
@@ -143,11 +141,7 @@ def _missing(step: Step, known: Knowledge, spend: int, left_out: Mapping[Step, s
     found = assess(step, known)
     why = found.obstacle or left_out.get(step, "")
     if not why and not found.is_finished and known.committed + found.most > spend:
-        why = ngettext(
-            "it may cost {n} SMS, which is more than is left",
-            "it may cost {n} SMS, which is more than is left",
-            found.most,
-        )
+        why = _("it may cost {n} SMS, which is more than is left", n=found.most)
     return _("Not known: {why}.", why=why) if why else _("Not known: the answers leave it open.")
 
 
@@ -164,15 +158,13 @@ def conclude(known: Knowledge, spend: int, path: Path) -> Iterator[str]:
 
 
 def _tell_spent(known: Knowledge) -> str:
-    spent = ngettext("Spent so far: {n} SMS.", "Spent so far: {n} SMS.", known.spent)
+    spent = _("Spent so far: {n} SMS.", n=known.spent)
     if not known.may_have_spent:
         return spent
-    lost = ngettext(
-        "Unknown, at most {n} SMS more: a request was cut off, and is not sent again.",
-        "Unknown, at most {n} SMS more: a request was cut off, and is not sent again.",
-        known.may_have_spent,
+    lost = _(
+        "Unknown, at most {n} SMS more: a request was cut off, and is not sent again.", n=known.may_have_spent
     )
-    return _("{one} {other}", one=spent, other=lost)
+    return f"{spent} {lost}"
 
 
 def _money(amount: Decimal) -> str:

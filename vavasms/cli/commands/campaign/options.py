@@ -111,7 +111,7 @@ class PlanOptions:
         int | None,
         Parameter(
             metavar="N",
-            help=_("Numbers a request; without it as the profile [VAVASMS_PROFILE] says, or 100."),
+            help=_("Numbers a request; else what [VAVASMS_PROFILE] says, or 100."),
         ),
     ] = None
     concurrency: Annotated[int, Parameter(metavar="N", help=_("Requests under way at once."))] = 16
