@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,6 +43,8 @@ class Watched(Gateway):
         self.posts: list[tuple[str, str]] = []
         #: At which text, or at which asking for a status, it stops; none.
         self.stop_at = self.stop_at_status = 0
+        #: The text that it accepts, and answers by a page of an error.
+        self.fail_at = 0
         self.accepts_first = True
         self.statuses = 0
         self.arrived, self.released = threading.Event(), threading.Event()
@@ -54,6 +57,9 @@ class Watched(Gateway):
             self.posts.append((fields["message"], fields["phone"]))
         else:
             self.statuses += 1
+        if is_text and len(self.posts) == self.fail_at:
+            super().handle(path, fields)
+            return Answer(http_status=500, body=b"<h1>500</h1>")
         if not (len(self.posts) == self.stop_at if is_text else self.statuses == self.stop_at_status):
             return super().handle(path, fields)
         answer = super().handle(path, fields) if self.accepts_first else NOT_FOUND
@@ -389,6 +395,24 @@ def test_an_unknown_sender_ends_it_with_nothing_spent(inside: Run, monkeypatch: 
         assert paid(gateway) == 0
 
 
+@pytest.mark.slow
+def test_a_request_whose_end_is_unknown_is_said_and_is_exit_code_4_once(
+    inside: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(ANY, monkeypatch) as gateway:
+        gateway.fail_at = 1
+        words = ("probe", "--to", OWN, "--spend", "3", "--pace", "0", "--wait", "0", "--yes")
+        finished = inside(*words)
+        said = " ".join(finished.stdout.split())
+        assert finished.returncode == 4
+        assert "Unknown, at most 1 SMS more: a request was cut off, and is not sent again." in said
+        assert "price of a segment Not known: its request left" in said
+        assert paid(gateway) == 2
+        # What is unknown since an earlier run is none of this one's.
+        assert inside(*words).returncode == 0
+        assert paid(gateway) == 2
+
+
 def test_the_journal_of_another_account_is_not_taken(
     inside: Run, account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,7 +451,7 @@ def test_on_a_terminal_it_asks_before_each_step_that_may_cost(
                 said += chunk
         os.close(ours)
         assert process.returncode == 0
-        text = " ".join(said.decode().split())
+        text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", said.decode()).split())
         assert [message for message, _to in gateway.posts] == [
             "vavasms probe: one plain SMS.",
             "vavasms probe: one SMS in Unicode \u2713",

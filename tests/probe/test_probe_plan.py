@@ -13,9 +13,9 @@ from vavasms.errors import GatewayError, NotSentError, Outcome, OutcomeUnknownEr
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn
 from vavasms.probe.knowledge import Knowledge, make_done, make_facts, make_intent, make_outcome
-from vavasms.probe.plan import MOST_NUMBERS, Step, assess, find_limit, name_request, next_size, next_step
+from vavasms.probe.plan import MOST_NUMBERS, ProbeStep, assess, find_limit, name_request, next_size, next_step
 from vavasms.probe.verdicts import (
-    Reply,
+    ProbeReply,
     count_lot,
     judge_lot,
     judge_price,
@@ -28,9 +28,9 @@ from vavasms.profile.models import GatewayProfile
 OWN = Msisdn("2250700000001")
 
 
-def lot(ids: int, recipients: int = 1) -> Reply:
+def lot(ids: int, recipients: int = 1) -> ProbeReply:
     names = tuple(f"SM-{index}" for index in range(ids))
-    return Reply(
+    return ProbeReply(
         label="accepted",
         lot=Lot(lot_id="L", message_ids=names, description="", recipients=(OWN,) * recipients),
     )
@@ -62,8 +62,8 @@ def test_what_is_said_of_the_limit_is_true_however_early_it_ends(limit: int, tri
     assert not is_limit or most == limit
 
 
-def take(known: Knowledge, step: Step, **facts: Any) -> None:
-    """Have a step settled, with what it cost."""
+def take(known: Knowledge, step: ProbeStep, **facts: Any) -> None:
+    """Settle a step, with what it cost."""
     cost = assess(step, known).most
     known.apply(make_intent(name_request(step), cost))
     known.apply(make_outcome(name_request(step), "accepted", cost))
@@ -73,16 +73,16 @@ def take(known: Knowledge, step: Step, **facts: Any) -> None:
 
 def test_the_steps_come_in_the_order_of_their_use_and_none_twice() -> None:
     known, order = Knowledge(), []
-    facts: dict[Step, dict[str, Any]] = {
-        Step.PLAIN: {
+    facts: dict[ProbeStep, dict[str, Any]] = {
+        ProbeStep.PLAIN: {
             "found": GatewayProfile(unit_price=Decimal(10)),
             "is_billed": True,
             "message": {"message_id": "SM-1", "lot_id": "L", "accepted_at": 1.0},
         },
-        Step.STATUS_PATH: {"found": GatewayProfile(status_path="/v1/text/single")},
-        Step.BAD_NUMBER: {"bad_reply": "903", "bad_is_free": True},
-        Step.LOT: {"found": GatewayProfile(lots_are_atomic=True)},
-        Step.FREE_SIZES: {"found": GatewayProfile(batch_size=20, batch_size_is_limit=True)},
+        ProbeStep.STATUS_PATH: {"found": GatewayProfile(status_path="/v1/text/single")},
+        ProbeStep.BAD_NUMBER: {"bad_reply": "903", "bad_is_free": True},
+        ProbeStep.LOT: {"found": GatewayProfile(lots_are_atomic=True)},
+        ProbeStep.FREE_SIZES: {"found": GatewayProfile(batch_size=20, batch_size_is_limit=True)},
     }
     while (found := next_step(known, 100, ())) is not None:
         order.append(found)
@@ -106,13 +106,13 @@ def test_whatever_is_lost_the_bound_holds_and_nothing_is_posted_twice(spend: int
     known, posted = Knowledge(), set()
     known.apply(make_facts(GatewayProfile(unit_price=Decimal(10)), is_billed=True))
     known.apply(make_facts(bad_reply="903", bad_is_free=True))
-    known.apply(make_done(Step.FREE_SIZES))
+    known.apply(make_done(ProbeStep.FREE_SIZES))
     for turn in range(30):
         found = next_step(known, spend, ())
         if found is None:
             break
         step, most = found
-        size = next_size(known.paid_sizes) if step is Step.PAID_SIZES else None
+        size = next_size(known.paid_sizes) if step is ProbeStep.PAID_SIZES else None
         request = name_request(step, size)
         assert request not in posted
         posted.add(request)
@@ -132,19 +132,19 @@ def test_whatever_is_lost_the_bound_holds_and_nothing_is_posted_twice(spend: int
 def test_what_was_not_sent_may_be_sent_and_costs_nothing() -> None:
     known = Knowledge()
     known.apply(make_intent("plain", 1))
-    assert assess(Step.PLAIN, known).obstacle
+    assert assess(ProbeStep.PLAIN, known).obstacle
     known.apply(make_outcome("plain", "not sent", 0, again=True))
-    assert (known.committed, assess(Step.PLAIN, known).obstacle) == (0, "")
+    assert (known.committed, assess(ProbeStep.PLAIN, known).obstacle) == (0, "")
 
 
 def test_what_a_profile_says_already_is_not_asked() -> None:
     known = Knowledge(
         profile=GatewayProfile(unit_price=Decimal(1), lots_are_atomic=False, requests_per_second=3)
     )
-    for step in (Step.PLAIN, Step.LOT, Step.PACE):
+    for step in (ProbeStep.PLAIN, ProbeStep.LOT, ProbeStep.PACE):
         assert assess(step, known).is_finished
-    assert assess(Step.STATUS_PATH, known).obstacle == "no SMS of the probe was accepted"
-    assert assess(Step.STATUSES, known).obstacle == "no SMS of the probe was accepted"
+    assert assess(ProbeStep.STATUS_PATH, known).obstacle == "no SMS of the probe was accepted"
+    assert assess(ProbeStep.STATUSES, known).obstacle == "no SMS of the probe was accepted"
 
 
 def test_an_event_of_a_later_version_is_passed_over() -> None:
@@ -209,7 +209,7 @@ def test_two_segments_cost_two_or_one_or_nobody_knows(fell: int | None, verdict:
 def test_a_lot_is_atomic_only_by_its_refusal_and_a_balance_that_stands(
     label: str, fell: int | None, atomic: bool | None, spent: int | None
 ) -> None:
-    reply = Reply(label=label)
+    reply = ProbeReply(label=label)
     verdict = judge_lot(reply, None if fell is None else Decimal(fell))
     assert verdict is atomic
     assert count_lot(reply, verdict) == spent
@@ -225,14 +225,14 @@ def test_a_lot_is_atomic_only_by_its_refusal_and_a_balance_that_stands(
         # A number that is named four times may be sent to once.
         (lot(1, 4), 10, (None, None, 1)),
         (lot(0, 4), 0, (None, None, 4)),
-        (Reply(label="921"), 0, (False, None, 0)),
-        (Reply(label="921"), 10, (None, None, None)),
-        (Reply(label="unknown"), 0, (None, None, None)),
-        (Reply(label="not sent"), None, (None, None, 0)),
+        (ProbeReply(label="921"), 0, (False, None, 0)),
+        (ProbeReply(label="921"), 10, (None, None, None)),
+        (ProbeReply(label="unknown"), 0, (None, None, None)),
+        (ProbeReply(label="not sent"), None, (None, None, 0)),
     ],
 )
 def test_a_size_is_taken_only_where_ids_and_money_agree(
-    reply: Reply, fell: int | None, found: tuple[bool | None, int | None, int | None]
+    reply: ProbeReply, fell: int | None, found: tuple[bool | None, int | None, int | None]
 ) -> None:
     verdict = judge_size(4, reply, None if fell is None else Decimal(fell), Decimal(10))
     assert (verdict.is_taken, verdict.limit, verdict.spent) == found

@@ -18,6 +18,8 @@ from vavasms.i18n import gettext as _
 from vavasms.probe.knowledge import Event, Knowledge
 from vavasms.profile.models import GatewayProfile
 
+#: Windows would change the line ends.
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 #: Characters of the digest that tells accounts apart; the file names none.
 _DIGITS = 16
 
@@ -49,7 +51,7 @@ def open_journal(path: Path, account: str, known: GatewayProfile) -> Iterator[Pr
     Raises `ConfigurationError` where it cannot be written, is another account's, or another probe has it.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(path, _FLAGS, 0o600)
     except OSError as error:
         why = error.strerror or type(error).__name__
     else:

@@ -38,8 +38,10 @@ class Knowledge:
     done: set[str] = field(factory=set)
     #: The last SMS that was accepted.
     message: SentMessage | None = None
-    #: The balance was seen to fall by an SMS at once.
+    #: The balance was seen to fall by an SMS.
     is_billed: bool = False
+    #: Seconds after which it was, at the latest: so long a balance that stands has to be watched.
+    billing_lag: float = 0.0
     #: What a request for one number that cannot exist was answered: a code, such as `903`.
     bad_reply: str | None = None
     #: Such a request costs nothing.
@@ -115,6 +117,7 @@ def _learn(known: Knowledge, event: Event) -> None:
     if event.get("message") is not None:
         known.message = SentMessage(**event["message"])
     known.is_billed = known.is_billed or bool(event.get("is_billed"))
+    known.billing_lag = max(known.billing_lag, float(event.get("billing_lag", 0.0)))
     known.bad_reply = event.get("bad_reply", known.bad_reply)
     known.bad_is_free = event.get("bad_is_free", known.bad_is_free)
     for name in ("free_sizes", "paid_sizes"):

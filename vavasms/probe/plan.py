@@ -17,7 +17,7 @@ MOST_NUMBERS = 128
 BAD_NUMBER_CODE = "903"
 
 
-class Step(StrEnum):
+class ProbeStep(StrEnum):
     """One thing that is asked of the gateway; what may be paid comes in the order of its use."""
 
     PLAIN = "plain"
@@ -34,7 +34,13 @@ class Step(StrEnum):
 
 
 _NO_REPLY = N_("it is not known how a number that cannot exist is refused")
-_SMS = {Step.PLAIN: 1, Step.BAD_NUMBER: 1, Step.LOT: 1, Step.UCS2: 1, Step.SEGMENTS: 2}
+_SMS = {
+    ProbeStep.PLAIN: 1,
+    ProbeStep.BAD_NUMBER: 1,
+    ProbeStep.LOT: 1,
+    ProbeStep.UCS2: 1,
+    ProbeStep.SEGMENTS: 2,
+}
 
 
 @frozen(kw_only=True)
@@ -52,22 +58,22 @@ class Assessment:
 _FINISHED = Assessment(is_finished=True)
 
 
-def assess(step: Step, known: Knowledge) -> Assessment:
+def assess(step: ProbeStep, known: Knowledge) -> Assessment:
     """Return whether a step can be taken by what is known."""
     if _is_known(step, known) or step in known.done:
         return _FINISHED
     obstacle = _find_obstacle(step, known)
     if obstacle:
         return Assessment(obstacle=obstacle)
-    if step is Step.PAID_SIZES:
+    if step is ProbeStep.PAID_SIZES:
         size = next_size(known.paid_sizes)
         return _FINISHED if size is None else Assessment(most=size)
     return Assessment(most=_SMS.get(step, 0))
 
 
-def next_step(known: Knowledge, spend: int, left_out: Collection[Step]) -> tuple[Step, int] | None:
+def next_step(known: Knowledge, spend: int, left_out: Collection[ProbeStep]) -> tuple[ProbeStep, int] | None:
     """Return the next step that fits into `spend` SMS, and what it may cost; None where there is none."""
-    for step in Step:
+    for step in ProbeStep:
         found = assess(step, known)
         is_open = not (found.is_finished or found.obstacle or step in left_out)
         if is_open and known.committed + found.most <= spend:
@@ -94,39 +100,43 @@ def find_limit(taken: Mapping[int, bool]) -> tuple[int | None, bool]:
     return (low or 1) if is_limit else low, is_limit
 
 
-def name_request(step: Step, size: int | None = None) -> str:
+def name_request(step: ProbeStep, size: int | None = None) -> str:
     """Return the name of a request in the journal."""
     return step.value if size is None else f"{step.value}-{size}"
 
 
-def _is_known(step: Step, known: Knowledge) -> bool:
+def _is_known(step: ProbeStep, known: Knowledge) -> bool:
     """Return whether the profile has already what a step would find out."""
     profile = known.profile
-    facts: Mapping[Step, object] = {
-        Step.PLAIN: profile.unit_price,
-        Step.STATUS_PATH: True if profile.status_path else profile.has_status_call,
-        Step.BAD_NUMBER: known.bad_reply,
-        Step.LOT: profile.lots_are_atomic,
-        Step.UCS2: profile.unit_price_ucs2,
-        Step.SEGMENTS: profile.price_is_per_segment,
-        Step.FREE_SIZES: profile.batch_size_is_limit or None,
-        Step.PAID_SIZES: profile.batch_size_is_limit or None,
-        Step.PACE: profile.requests_per_second,
+    facts: Mapping[ProbeStep, object] = {
+        ProbeStep.PLAIN: profile.unit_price,
+        ProbeStep.STATUS_PATH: True if profile.status_path else profile.has_status_call,
+        ProbeStep.BAD_NUMBER: known.bad_reply,
+        ProbeStep.LOT: profile.lots_are_atomic,
+        ProbeStep.UCS2: profile.unit_price_ucs2,
+        ProbeStep.SEGMENTS: profile.price_is_per_segment,
+        ProbeStep.FREE_SIZES: profile.batch_size_is_limit or None,
+        ProbeStep.PAID_SIZES: profile.batch_size_is_limit or None,
+        ProbeStep.PACE: profile.requests_per_second,
     }
     return facts.get(step) is not None
 
 
-def _find_obstacle(step: Step, known: Knowledge) -> str:
+def _find_obstacle(step: ProbeStep, known: Knowledge) -> str:
     if _is_lost(step, known):
         return _("its request left, and what became of it is not known: it is not sent again")
     obstacle = _OBSTACLES.get(step)
     return "" if obstacle is None else obstacle(known)
 
 
-def _is_lost(step: Step, known: Knowledge) -> bool:
+def _is_lost(step: ProbeStep, known: Knowledge) -> bool:
     """Return whether the next request of a step was posted before, and nobody knows what became of it."""
-    taken = {Step.FREE_SIZES: known.free_sizes, Step.PAID_SIZES: known.paid_sizes}.get(step)
+    taken = {ProbeStep.FREE_SIZES: known.free_sizes, ProbeStep.PAID_SIZES: known.paid_sizes}.get(step)
     return name_request(step, None if taken is None else next_size(taken)) in known.tried
+
+
+def _is_over(step: ProbeStep, known: Knowledge) -> bool:
+    return step in known.done or _is_lost(step, known)
 
 
 def _no_message(known: Knowledge) -> str:
@@ -160,16 +170,16 @@ def _no_price(known: Knowledge) -> str:
 
 def _not_yet_free(known: Knowledge) -> str:
     """Return why nothing is paid for what may be had for nothing."""
-    is_over = Step.FREE_SIZES in known.done or _is_lost(Step.FREE_SIZES, known)
-    is_over = is_over or (bool(_no_free_refusal(known)) and Step.BAD_NUMBER in known.done)
+    is_asked = _is_over(ProbeStep.BAD_NUMBER, known)
+    is_over = _is_over(ProbeStep.FREE_SIZES, known) or (is_asked and bool(_no_free_refusal(known)))
     return "" if is_over else _("what costs nothing comes first")
 
 
 _OBSTACLES = {
-    Step.STATUS_PATH: _no_message,
-    Step.STATUSES: _no_status,
-    Step.LOT: _no_reference,
-    Step.SEGMENTS: _no_price,
-    Step.FREE_SIZES: _no_free_refusal,
-    Step.PAID_SIZES: _not_yet_free,
+    ProbeStep.STATUS_PATH: _no_message,
+    ProbeStep.STATUSES: _no_status,
+    ProbeStep.LOT: _no_reference,
+    ProbeStep.SEGMENTS: _no_price,
+    ProbeStep.FREE_SIZES: _no_free_refusal,
+    ProbeStep.PAID_SIZES: _not_yet_free,
 }

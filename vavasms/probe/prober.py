@@ -26,8 +26,8 @@ from vavasms.numbers import Msisdn
 from vavasms.probe import verdicts
 from vavasms.probe.journal import ProbeJournal
 from vavasms.probe.knowledge import Knowledge, SentMessage, make_done, make_facts, make_intent, make_outcome
-from vavasms.probe.plan import MOST_NUMBERS, Step, find_limit, name_request, next_size
-from vavasms.probe.verdicts import ACCEPTED, NOT_SENT, Reply
+from vavasms.probe.plan import MOST_NUMBERS, ProbeStep, find_limit, name_request, next_size
+from vavasms.probe.verdicts import ACCEPTED, NOT_SENT, UNKNOWN, ProbeReply
 from vavasms.profile.models import GatewayProfile, Oversize
 from vavasms.transport.hooks import CallInfo
 from vavasms.transport.http import Attempt
@@ -47,11 +47,11 @@ STATUS_PATHS = (
 BAD_NUMBERS = tuple(Msisdn(f"2250{index:03}") for index in range(MOST_NUMBERS))
 #: The texts; each is sent once.
 TEXTS = {
-    Step.PLAIN: "vavasms probe: one plain SMS.",
-    Step.BAD_NUMBER: "vavasms probe: a number that cannot exist.",
-    Step.LOT: "vavasms probe: a lot with one bad number.",
-    Step.UCS2: "vavasms probe: one SMS in Unicode \N{CHECK MARK}",
-    Step.SEGMENTS: "vavasms probe: one text of two SMS. ".ljust(200, "-"),
+    ProbeStep.PLAIN: "vavasms probe: one plain SMS.",
+    ProbeStep.BAD_NUMBER: "vavasms probe: a number that cannot exist.",
+    ProbeStep.LOT: "vavasms probe: a lot with one bad number.",
+    ProbeStep.UCS2: "vavasms probe: one SMS in Unicode \N{CHECK MARK}",
+    ProbeStep.SEGMENTS: "vavasms probe: one text of two SMS. ".ljust(200, "-"),
 }
 #: What is answered where there is no such call.
 _NO_SUCH_CALL = frozenset({400, 404, 405, 410, 415, 422})
@@ -108,22 +108,27 @@ class Prober:
         """Note the answer to an attempt: a hook of the client."""
         self._answers.append((time.monotonic(), info.http_status))
 
-    async def run(self, step: Step) -> None:
+    async def run(self, step: ProbeStep) -> None:
         """Take a step. Raises what every further one would meet; what was learnt is kept."""
         self._stopping = anyio.Event()
-        steps: dict[Step, Callable[[], Awaitable[None]]] = {
-            Step.PLAIN: self._ask_price,
-            Step.STATUS_PATH: self._find_path,
-            Step.BAD_NUMBER: self._try_bad_number,
-            Step.LOT: self._try_lot,
-            Step.UCS2: self._ask_ucs2_price,
-            Step.SEGMENTS: self._ask_segments,
-            Step.FREE_SIZES: self._try_sizes,
-            Step.PAID_SIZES: self._pay_for_size,
-            Step.STATUSES: self._follow_status,
-            Step.PACE: self._count_pace,
+        steps: dict[ProbeStep, Callable[[], Awaitable[None]]] = {
+            ProbeStep.PLAIN: self._ask_price,
+            ProbeStep.STATUS_PATH: self._find_path,
+            ProbeStep.BAD_NUMBER: self._try_bad_number,
+            ProbeStep.LOT: self._try_lot,
+            ProbeStep.UCS2: self._ask_ucs2_price,
+            ProbeStep.SEGMENTS: self._ask_segments,
+            ProbeStep.FREE_SIZES: self._try_sizes,
+            ProbeStep.PAID_SIZES: self._pay_for_size,
+            ProbeStep.STATUSES: self._follow_status,
+            ProbeStep.PACE: self._count_pace,
         }
         await steps[step]()
+
+    @property
+    def _watch_for(self) -> float:
+        """Seconds for which a balance is watched that should stand: twice as long as one took to fall."""
+        return self.stands_for + 2 * self.known.billing_lag
 
     async def balance(self) -> Decimal:
         """Return the balance. Costs nothing."""
@@ -133,26 +138,26 @@ class Prober:
     # What is paid.
 
     async def _ask_price(self) -> None:
-        reply, fell = await self._send_one(Step.PLAIN, 1)
+        reply, fell = await self._send_one(ProbeStep.PLAIN, 1)
         if reply.lot is not None:
-            self._learn(GatewayProfile(unit_price=verdicts.judge_price(fell)), is_billed=bool(fell))
-        self._finish(Step.PLAIN, reply)
+            self._learn(GatewayProfile(unit_price=verdicts.judge_price(fell)))
+        self._finish(ProbeStep.PLAIN, reply)
 
     async def _ask_ucs2_price(self) -> None:
-        reply, fell = await self._send_one(Step.UCS2, 1)
+        reply, fell = await self._send_one(ProbeStep.UCS2, 1)
         if reply.lot is not None:
-            self._learn(GatewayProfile(unit_price_ucs2=verdicts.judge_price(fell)), is_billed=bool(fell))
-        self._finish(Step.UCS2, reply)
+            self._learn(GatewayProfile(unit_price_ucs2=verdicts.judge_price(fell)))
+        self._finish(ProbeStep.UCS2, reply)
 
     async def _ask_segments(self) -> None:
         price = self.known.profile.unit_price
         assert price is not None
-        reply, fell = await self._send_one(Step.SEGMENTS, 2)
+        reply, fell = await self._send_one(ProbeStep.SEGMENTS, 2)
         if reply.lot is not None:
             self._learn(GatewayProfile(price_is_per_segment=verdicts.judge_segments(fell, price)))
-        self._finish(Step.SEGMENTS, reply)
+        self._finish(ProbeStep.SEGMENTS, reply)
 
-    async def _send_one(self, step: Step, most: int) -> tuple[Reply, Decimal | None]:
+    async def _send_one(self, step: ProbeStep, most: int) -> tuple[ProbeReply, Decimal | None]:
         """Send a text to the owner; return the answer, and how far the balance fell."""
         before = await self.balance()
         reply = await self._post(name_request(step), TEXTS[step], (self.to,), most)
@@ -161,40 +166,49 @@ class Prober:
         if reply.lot is None:
             return reply, None
         self._keep_message(reply)
-        return reply, await self._see_fall(before, self.falls_within)
+        began = time.monotonic()
+        fell = await self._see_fall(before, self.falls_within)
+        self._learn(is_billed=bool(fell), billing_lag=time.monotonic() - began if fell else 0.0)
+        return reply, fell
 
     async def _try_bad_number(self) -> None:
         """Ask for a number that cannot exist: how it is refused, and whether that is free."""
         before = await self.balance()
-        reply = await self._post(name_request(Step.BAD_NUMBER), TEXTS[Step.BAD_NUMBER], BAD_NUMBERS[:1], 1)
-        fell = await self._see_fall(before, self.stands_for)
+        reply = await self._post(
+            name_request(ProbeStep.BAD_NUMBER), TEXTS[ProbeStep.BAD_NUMBER], BAD_NUMBERS[:1], 1
+        )
+        fell = await self._see_fall(before, self._watch_for)
         is_free = fell == 0 and reply.is_own_refusal
-        self._settle(name_request(Step.BAD_NUMBER), reply, 0 if is_free or reply.label == NOT_SENT else None)
+        self._settle(
+            name_request(ProbeStep.BAD_NUMBER), reply, 0 if is_free or reply.label == NOT_SENT else None
+        )
         if reply.is_own_refusal:
             self._learn(bad_reply=reply.label, bad_is_free=is_free)
-        self._finish(Step.BAD_NUMBER, reply)
+        self._finish(ProbeStep.BAD_NUMBER, reply)
 
     async def _try_lot(self) -> None:
         """Send a lot of the owner's number and one that cannot exist."""
         before = await self.balance()
-        reply = await self._post(name_request(Step.LOT), TEXTS[Step.LOT], (self.to, BAD_NUMBERS[0]), 1)
-        fell = None if reply.label == NOT_SENT else await self._see_fall(before, self.stands_for)
+        reply = await self._post(
+            name_request(ProbeStep.LOT), TEXTS[ProbeStep.LOT], (self.to, BAD_NUMBERS[0]), 1
+        )
+        fell = None if reply.label == NOT_SENT else await self._see_fall(before, self._watch_for)
         atomic = verdicts.judge_lot(reply, fell)
-        self._settle(name_request(Step.LOT), reply, verdicts.count_lot(reply, atomic))
+        self._settle(name_request(ProbeStep.LOT), reply, verdicts.count_lot(reply, atomic))
         self._learn(GatewayProfile(lots_are_atomic=atomic))
-        self._finish(Step.LOT, reply)
+        self._finish(ProbeStep.LOT, reply)
 
     async def _pay_for_size(self) -> None:
         """Send one text to the owner's number several times in one request."""
         size = next_size(self.known.paid_sizes)
         assert size is not None
-        request, before = name_request(Step.PAID_SIZES, size), await self.balance()
+        request, before = name_request(ProbeStep.PAID_SIZES, size), await self.balance()
         text = f"vavasms probe: {size} numbers in one request."
         reply = await self._post(request, text, (self.to,) * size, size)
         fell = (
             None
             if reply.label == NOT_SENT
-            else await self._see_fall(before, self.falls_within if reply.lot is not None else self.stands_for)
+            else await self._see_fall(before, self.falls_within if reply.lot is not None else self._watch_for)
         )
         verdict = verdicts.judge_size(size, reply, fell, self.known.profile.unit_price)
         self._settle(request, reply, verdict.spent)
@@ -204,7 +218,7 @@ class Prober:
             self._learn(paid_sizes={size: verdict.is_taken})
             self._learn(_describe_sizes(self.known.paid_sizes))
         if reply.label != NOT_SENT and (verdict.is_taken is None or next_size(self.known.paid_sizes) is None):
-            self.journal.write(make_done(Step.PAID_SIZES))
+            self.journal.write(make_done(ProbeStep.PAID_SIZES))
 
     # What costs nothing.
 
@@ -212,11 +226,11 @@ class Prober:
         """Ask for more and more numbers that cannot exist, until the gateway refuses them otherwise."""
         taken = self.known.free_sizes
         while not self._is_stopped and (size := next_size(taken)) is not None:
-            request = name_request(Step.FREE_SIZES, size)
+            request = name_request(ProbeStep.FREE_SIZES, size)
             if request in self.known.tried:
                 return
             before = await self.balance()
-            reply = await self._post(request, TEXTS[Step.BAD_NUMBER], BAD_NUMBERS[:size], 0)
+            reply = await self._post(request, TEXTS[ProbeStep.BAD_NUMBER], BAD_NUMBERS[:size], 0)
             fell = await self.balance() - before
             # What was accepted after all is paid.
             self._settle(request, reply, size if reply.lot is not None else 0)
@@ -229,7 +243,7 @@ class Prober:
             return
         if not all(taken.values()):
             self._learn(_describe_sizes(taken))
-        self.journal.write(make_done(Step.FREE_SIZES))
+        self.journal.write(make_done(ProbeStep.FREE_SIZES))
 
     async def _find_path(self) -> None:
         """Ask each path after an SMS that was accepted, until one answers with its report."""
@@ -279,7 +293,7 @@ class Prober:
                 reports = []
             self._note_words(reports, message)
             if self.clock() >= ends or any(report.status in _FINAL for report in reports):
-                self.journal.write(make_done(Step.STATUSES))
+                self.journal.write(make_done(ProbeStep.STATUSES))
                 return
             await self._sleep(look)
             look = min(look * 1.5, _LONGEST_LOOK)
@@ -295,6 +309,8 @@ class Prober:
         """Ask for the balance many times at once, and count what is answered within a second."""
         # What went before shall not count.
         await self._sleep(_SECOND + 0.1)
+        if self._is_stopped:
+            return
         self._answers, began = [], time.monotonic()
         with anyio.move_on_after(_SECOND):
             async with anyio.create_task_group() as tasks:
@@ -305,7 +321,7 @@ class Prober:
         if served:
             is_limit = 429 in statuses
             self._learn(GatewayProfile(requests_per_second=served, requests_per_second_is_limit=is_limit))
-        self.journal.write(make_done(Step.PACE))
+        self.journal.write(make_done(ProbeStep.PACE))
 
     async def _ask_quietly(self) -> None:
         try:
@@ -315,7 +331,7 @@ class Prober:
 
     # The way to the gateway.
 
-    async def _post(self, request: str, text: str, to: tuple[Msisdn, ...], most: int) -> Reply:
+    async def _post(self, request: str, text: str, to: tuple[Msisdn, ...], most: int) -> ProbeReply:
         """Post a text once; that it is about to be posted is on the disk before."""
         await self._breathe()
         draft = draft_text(text, self.sender_id, username=username_of(self.account.name))
@@ -329,19 +345,19 @@ class Prober:
             if attempt.outcome is Outcome.NOT_SENT:
                 self.journal.write(make_outcome(request, NOT_SENT, 0, again=True))
             raise
-        return Reply(label=ACCEPTED, lot=lot)
+        return ProbeReply(label=ACCEPTED, lot=lot)
 
-    def _settle(self, request: str, reply: Reply, spent: int | None) -> None:
+    def _settle(self, request: str, reply: ProbeReply, spent: int | None) -> None:
         self.journal.write(make_outcome(request, reply.label, spent, again=reply.label == NOT_SENT))
 
-    def _finish(self, step: Step, reply: Reply) -> None:
+    def _finish(self, step: ProbeStep, reply: ProbeReply) -> None:
         """Note that a step is over; raise what every further request would meet."""
-        if reply.label != NOT_SENT:
+        if reply.label not in (NOT_SENT, UNKNOWN):
             self.journal.write(make_done(step))
         if reply.error is not None and reply.error.halts:
             raise reply.error
 
-    def _keep_message(self, reply: Reply) -> None:
+    def _keep_message(self, reply: ProbeReply) -> None:
         ids = () if reply.lot is None else reply.lot.message_ids
         if reply.lot is not None and ids and ids[0].strip():
             message = SentMessage(message_id=ids[0], lot_id=reply.lot.lot_id, accepted_at=self.clock())

@@ -15,7 +15,7 @@ ACCEPTED, NOT_SENT, UNKNOWN = "accepted", "not sent", "unknown"
 
 
 @frozen(kw_only=True)
-class Reply:
+class ProbeReply:
     """What a request came to."""
 
     #: `accepted`, `not sent`, `unknown`, a code of the gateway's, or `http 413`.
@@ -36,19 +36,19 @@ class Reply:
         return self.label.isdecimal()
 
 
-def read_error(error: VavaSMSError) -> Reply:
+def read_error(error: VavaSMSError) -> ProbeReply:
     """Return what an error of a send says of its request."""
     if error.outcome is Outcome.NOT_SENT:
-        return Reply(label=NOT_SENT, error=error)
+        return ProbeReply(label=NOT_SENT, error=error)
     if isinstance(error, GatewayError):
         # A code below 900 is no refusal of a send that anybody documented.
         if error.code is not None and (
             error.outcome is Outcome.REJECTED or str(error.code) == BAD_NUMBER_CODE
         ):
-            return Reply(label=str(error.code), error=error)
+            return ProbeReply(label=str(error.code), error=error)
         if error.code is None and error.http_status is not None:
-            return Reply(label=f"http {error.http_status}", error=error)
-    return Reply(label=UNKNOWN, error=error)
+            return ProbeReply(label=f"http {error.http_status}", error=error)
+    return ProbeReply(label=UNKNOWN, error=error)
 
 
 def judge_price(fell: Decimal | None) -> Decimal | None:
@@ -74,7 +74,7 @@ def judge_segments(fell: Decimal | None, price: Decimal) -> bool | None:
     return False if fell == price else None
 
 
-def judge_lot(reply: Reply, fell: Decimal | None) -> bool | None:
+def judge_lot(reply: ProbeReply, fell: Decimal | None) -> bool | None:
     """Return whether a lot with one bad number went to nobody.
 
     True needs both: the refusal, and a balance that stands where it stood.
@@ -86,7 +86,7 @@ def judge_lot(reply: Reply, fell: Decimal | None) -> bool | None:
     return fell == 0
 
 
-def count_lot(reply: Reply, atomic: bool | None) -> int | None:
+def count_lot(reply: ProbeReply, atomic: bool | None) -> int | None:
     """Return the SMS that such a lot cost; None: nobody knows."""
     if reply.label == NOT_SENT:
         return 0
@@ -108,7 +108,7 @@ class SizeVerdict:
     spent: int | None = None
 
 
-def judge_size(size: int, reply: Reply, fell: Decimal | None, price: Decimal | None) -> SizeVerdict:
+def judge_size(size: int, reply: ProbeReply, fell: Decimal | None, price: Decimal | None) -> SizeVerdict:
     """Return what such a request of `size` numbers says."""
     if reply.label == NOT_SENT:
         return SizeVerdict(spent=0)

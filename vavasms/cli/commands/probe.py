@@ -1,4 +1,9 @@
-"""`probe`: settle, with a few SMS to one's own phone, what the vendor does not document."""
+"""`probe`: settle, with a few SMS to one's own phone, what the vendor does not document.
+
+Its exit codes are those of every command: 0 where all that fits was asked, whatever the answers leave open; 3
+where the account or the sender is refused; 4 where a request of this run was cut off, and is unknown; 5 where
+the gateway is not reached; 130 where it was interrupted. What was learnt is kept in each case.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ from vavasms.errors import InvalidInputError, Outcome, VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.numbers import Msisdn, parse_msisdn
 from vavasms.probe.journal import open_journal, place_journal
-from vavasms.probe.plan import Step, next_step
+from vavasms.probe.plan import ProbeStep, next_step
 from vavasms.probe.prober import BURST, Prober
 from vavasms.profile.file import read_profile, write_profile
 from vavasms.profile.models import UNKNOWN
@@ -130,8 +135,8 @@ class ProbeSession:
     yes: bool
     as_json: bool
     #: Those that are not taken (again) in this run.
-    left_out: dict[Step, str] = field(factory=dict, init=False)
-    _reported: set[Step] = field(factory=set, init=False)
+    left_out: dict[ProbeStep, str] = field(factory=dict, init=False)
+    _reported: set[ProbeStep] = field(factory=set, init=False)
 
     def run(self) -> int:
         """Take all steps that fit; return the exit code."""
@@ -153,7 +158,7 @@ class ProbeSession:
         self._conclude()
         return exit_codes.worst([Outcome.UNKNOWN] if set(known.open) - open_before else [])
 
-    def _take(self, step: Step, most: int) -> None:
+    def _take(self, step: ProbeStep, most: int) -> None:
         if not self.as_json:
             output.say(f"\n{probe_view.describe_step(step, most)}")
         if most and not self.yes and not ask(probe_view.ask_consent(self.prober.known, self.spend)):
@@ -162,7 +167,7 @@ class ProbeSession:
         before = len(self.prober.known.paid_sizes)
         self._wait(partial(self.prober.run, step))
         self._keep()
-        if step is not Step.PAID_SIZES or len(self.prober.known.paid_sizes) == before:
+        if step is not ProbeStep.PAID_SIZES or len(self.prober.known.paid_sizes) == before:
             # Once a run: what nobody answered now is asked for by the next one.
             self.left_out[step] = ""
         if self.as_json:

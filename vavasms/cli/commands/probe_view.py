@@ -16,32 +16,32 @@ from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.numbers import Msisdn
 from vavasms.probe.knowledge import Knowledge
-from vavasms.probe.plan import Step, assess, next_size
+from vavasms.probe.plan import ProbeStep, assess, next_size
 from vavasms.profile.models import NAMES, GatewayProfile, Oversize
 
 #: What a step asks.
-QUESTIONS: Mapping[Step, str] = {
-    Step.PLAIN: N_("One SMS in plain letters: what does a segment cost?"),
-    Step.STATUS_PATH: N_("Which path answers the delivery status?"),
-    Step.BAD_NUMBER: N_("A number that cannot exist: how is it refused, and is that free?"),
-    Step.LOT: N_("A lot of your number and one that cannot exist: is it refused whole?"),
-    Step.UCS2: N_("One SMS in Unicode: what does it cost?"),
-    Step.SEGMENTS: N_("One text of two segments: does it cost twice as much?"),
-    Step.FREE_SIZES: N_("Numbers that cannot exist, more and more: how many does a request take?"),
-    Step.PAID_SIZES: N_("Your number several times in one request: how many does it take?"),
-    Step.STATUSES: N_("Which statuses come, and how soon?"),
-    Step.PACE: N_("Many readings of the balance at once: does 429 come?"),
+QUESTIONS: Mapping[ProbeStep, str] = {
+    ProbeStep.PLAIN: N_("One SMS in plain letters: what does a segment cost?"),
+    ProbeStep.STATUS_PATH: N_("Which path answers the delivery status?"),
+    ProbeStep.BAD_NUMBER: N_("A number that cannot exist: how is it refused, and is that free?"),
+    ProbeStep.LOT: N_("A lot of your number and one that cannot exist: is it refused whole?"),
+    ProbeStep.UCS2: N_("One SMS in Unicode: what does it cost?"),
+    ProbeStep.SEGMENTS: N_("One text of two segments: does it cost twice as much?"),
+    ProbeStep.FREE_SIZES: N_("Numbers that cannot exist, more and more: how many does a request take?"),
+    ProbeStep.PAID_SIZES: N_("Your number several times in one request: how many does it take?"),
+    ProbeStep.STATUSES: N_("Which statuses come, and how soon?"),
+    ProbeStep.PACE: N_("Many readings of the balance at once: does 429 come?"),
 }
 #: What it is about, in the table at the end.
-LABELS: Mapping[Step, str] = {
-    Step.PLAIN: N_("price of a segment"),
-    Step.STATUS_PATH: N_("delivery status"),
-    Step.LOT: N_("lot with a bad number"),
-    Step.UCS2: N_("price in Unicode"),
-    Step.SEGMENTS: N_("longer texts"),
-    Step.PAID_SIZES: N_("numbers a request"),
-    Step.STATUSES: N_("statuses"),
-    Step.PACE: N_("pace"),
+LABELS: Mapping[ProbeStep, str] = {
+    ProbeStep.PLAIN: N_("price of a segment"),
+    ProbeStep.STATUS_PATH: N_("delivery status"),
+    ProbeStep.LOT: N_("lot with a bad number"),
+    ProbeStep.UCS2: N_("price in Unicode"),
+    ProbeStep.SEGMENTS: N_("longer texts"),
+    ProbeStep.PAID_SIZES: N_("numbers a request"),
+    ProbeStep.STATUSES: N_("statuses"),
+    ProbeStep.PACE: N_("pace"),
 }
 
 
@@ -58,7 +58,7 @@ def introduce(to: Msisdn, known: Knowledge, spend: int, path: Path) -> Iterator[
     yield _("What is learnt goes to {path}, step by step.", path=output.clean(str(path)))
 
 
-def describe_step(step: Step, most: int) -> str:
+def describe_step(step: ProbeStep, most: int) -> str:
     """Return what a step asks, and what it may cost."""
     question = _(QUESTIONS[step])
     if not most:
@@ -71,7 +71,7 @@ def ask_consent(known: Knowledge, spend: int) -> str:
     return _("{spent} of {spend} SMS are spent, or may be.", spent=known.committed, spend=spend)
 
 
-def describe_result(step: Step, known: Knowledge) -> str:
+def describe_result(step: ProbeStep, known: Knowledge) -> str:
     """Return what came of a step."""
     found = describe_fact(step, known)
     if found is not None:
@@ -80,7 +80,7 @@ def describe_result(step: Step, known: Knowledge) -> str:
     return _("Not settled: {why}.", why=why) if why else _("Not settled: the answers leave it open.")
 
 
-def describe_fact(step: Step, known: Knowledge) -> Sentence | None:
+def describe_fact(step: ProbeStep, known: Knowledge) -> Sentence | None:
     """Return what is known of what a step asks; None where nothing is."""
     describe = _FACTS[step]
     return describe(known)
@@ -91,7 +91,7 @@ def describe_file() -> str:
     return _("The gateway as `vavasms probe` found it. What is not here is not known.")
 
 
-def make_event(step: Step, known: Knowledge) -> dict[str, object]:
+def make_event(step: ProbeStep, known: Knowledge) -> dict[str, object]:
     """Return a step that was taken as JSON has it."""
     found = describe_fact(step, known)
     return {
@@ -121,7 +121,7 @@ def _make_profile(profile: GatewayProfile) -> dict[str, object]:
     return values | {"statuses": dict(profile.statuses)}
 
 
-def show_summary(known: Knowledge, spend: int, left_out: Mapping[Step, str]) -> None:
+def show_summary(known: Knowledge, spend: int, left_out: Mapping[ProbeStep, str]) -> None:
     """Print what is known and what is not."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
@@ -137,7 +137,7 @@ def show_summary(known: Knowledge, spend: int, left_out: Mapping[Step, str]) -> 
     output.output().print(table)
 
 
-def _missing(step: Step, known: Knowledge, spend: int, left_out: Mapping[Step, str]) -> str:
+def _missing(step: ProbeStep, known: Knowledge, spend: int, left_out: Mapping[ProbeStep, str]) -> str:
     found = assess(step, known)
     why = found.obstacle or left_out.get(step, "")
     if not why and not found.is_finished and known.committed + found.most > spend:
@@ -264,14 +264,14 @@ def _describe_pace(known: Knowledge) -> Sentence | None:
 
 
 _FACTS = {
-    Step.PLAIN: _describe_price,
-    Step.STATUS_PATH: _describe_path,
-    Step.BAD_NUMBER: _describe_bad,
-    Step.LOT: _describe_lot,
-    Step.UCS2: _describe_ucs2,
-    Step.SEGMENTS: _describe_segments,
-    Step.FREE_SIZES: _describe_size,
-    Step.PAID_SIZES: _describe_size,
-    Step.STATUSES: _describe_statuses,
-    Step.PACE: _describe_pace,
+    ProbeStep.PLAIN: _describe_price,
+    ProbeStep.STATUS_PATH: _describe_path,
+    ProbeStep.BAD_NUMBER: _describe_bad,
+    ProbeStep.LOT: _describe_lot,
+    ProbeStep.UCS2: _describe_ucs2,
+    ProbeStep.SEGMENTS: _describe_segments,
+    ProbeStep.FREE_SIZES: _describe_size,
+    ProbeStep.PAID_SIZES: _describe_size,
+    ProbeStep.STATUSES: _describe_statuses,
+    ProbeStep.PACE: _describe_pace,
 }
