@@ -35,7 +35,7 @@ ENVIRONMENT = {
 }
 
 
-def shown(settings: Settings) -> tuple[str, str, str | None, str, str]:
+def shown(settings: Settings) -> tuple[str, str, str | None, str, str | None]:
     return (
         settings.username,
         settings.password.reveal(),

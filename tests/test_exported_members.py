@@ -190,6 +190,7 @@ VALUES = {
     *("Balance", "DeliveryReport", "InboundMessage", "Lot", "OtpReceipt", "OtpVerification"),
     *("BatchResult", "BulkProgress", "BulkReport", "InvalidRecipient"),
     *("Account", "CallInfo", "Envelope", "Request", "Settings", "Timeouts"),
+    "GatewayProfile",
     *("OtpDraft", "OtpLimits", "SendRecord"),
 }
 

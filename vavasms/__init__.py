@@ -66,6 +66,7 @@ _NAMES_BY_MODULE = {
         "OtpVerification",
     ),
     "vavasms.numbers": ("Msisdn", "NumberFault", "parse_msisdn"),
+    "vavasms.profile.models": ("GatewayProfile", "Oversize"),
     "vavasms.sends.outbox_worker": ("OutboxWorker",),
     "vavasms.sync.client": ("VavaSMS",),
     "vavasms.text.folding": ("fold_to_gsm7",),

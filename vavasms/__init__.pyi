@@ -125,6 +125,8 @@ from vavasms.models import (
 from vavasms.numbers import Msisdn as Msisdn
 from vavasms.numbers import NumberFault as NumberFault
 from vavasms.numbers import parse_msisdn as parse_msisdn
+from vavasms.profile.models import GatewayProfile as GatewayProfile
+from vavasms.profile.models import Oversize as Oversize
 from vavasms.sends.outbox_worker import OutboxWorker as OutboxWorker
 from vavasms.sync.bulk import BulkResults as BulkResults
 from vavasms.sync.campaigns import BlockingCampaignRunner as BlockingCampaignRunner
@@ -159,6 +161,7 @@ __all__ = [
     "DeliveryStatus",
     "Encoding",
     "GatewayError",
+    "GatewayProfile",
     "HideToken",
     "Hook",
     "IdempotencyConflictError",
@@ -190,6 +193,7 @@ __all__ = [
     "OutboxWorker",
     "Outcome",
     "OutcomeUnknownError",
+    "Oversize",
     "Policy",
     "RateLimitedError",
     "RecipientReport",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from vavasms import endpoints
-from vavasms.bulk.models import BulkOptions, BulkReport, OnProgress
+from vavasms.bulk.models import DEFAULT_BATCH_SIZE, BulkOptions, BulkReport, OnProgress
 from vavasms.bulk.recipients import Recipients, check_recipients
 from vavasms.bulk.sender import BulkStream, Collector
 from vavasms.config import (
@@ -29,6 +29,8 @@ from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn, check_region, parse_msisdn, read_wire
+from vavasms.profile.file import find_profile
+from vavasms.profile.models import GatewayProfile
 from vavasms.sends.base import OpenLedger, OtpDraft, Otps, Sends
 from vavasms.tracebacks import hide_frames, hide_frames_async
 from vavasms.transport.hooks import Hook
@@ -49,7 +51,8 @@ class AsyncVavaSMS:
 
     Make one for the life of the program: a new one costs a TLS context, about 30 ms. Credentials and
     settings that are not given come from `VAVASMS_USERNAME`, `VAVASMS_PASSWORD`, `VAVASMS_SENDER_ID`,
-    `VAVASMS_BASE_URL` and `VAVASMS_STATUS_PATH`. Raises `ConfigurationError` where they do not suffice.
+    `VAVASMS_BASE_URL`, `VAVASMS_STATUS_PATH` and `VAVASMS_PROFILE`. Raises `ConfigurationError` where they do
+    not suffice.
 
     :param region: the country of national numbers such as `0709000001`, of its current numbering plan.
     :param max_connections: the most requests under way at once.
@@ -60,7 +63,10 @@ class AsyncVavaSMS:
         it stands being used in every event loop that the client is used in.
     :param proxy: a proxy's URL; without one `HTTPS_PROXY` and `NO_PROXY` count, unless `trust_env=False`.
     :param tls: a CA bundle or an `ssl.SSLContext`. The checks cannot be turned off.
+    :param profile: what is known of the gateway: a `GatewayProfile`, or the path of a file of `vavasms probe`
+        (`VAVASMS_PROFILE`). Every other argument and variable wins over it, and it over the defaults.
     :param lots_are_atomic: the vendor has told you that a lot refused for one number (903) went to nobody.
+        None: as the profile says, else False.
     :param retry_refused: take 421, 425 and 429 for "nothing was sent"; False makes them unknown.
     :param refusals_are_final: your gateway is known to answer a bare 4xx only to what it did not send: such a
         send is rejected where its body holds no sign of a success. False: it is unknown.
@@ -91,7 +97,8 @@ class AsyncVavaSMS:
         proxy: str | None = None,
         tls: TLS = None,
         trust_env: bool = True,
-        lots_are_atomic: bool = False,
+        profile: GatewayProfile | str | Path | None = None,
+        lots_are_atomic: bool | None = None,
         retry_refused: bool = True,
         refusals_are_final: bool = False,
         ledger: str | Path | OpenLedger | None = None,
@@ -101,6 +108,9 @@ class AsyncVavaSMS:
         on_request: Hook | None = None,
         on_response: Hook | None = None,
     ) -> None:
+        self._profile = find_profile(profile)
+        if lots_are_atomic is None:
+            lots_are_atomic = bool(self._profile.lots_are_atomic)
         check_switches(
             trust_env=trust_env,
             lots_are_atomic=lots_are_atomic,
@@ -109,7 +119,12 @@ class AsyncVavaSMS:
             keep_texts=keep_texts,
         )
         self._settings = load_settings(
-            username, password, sender_id=sender_id, base_url=base_url, status_path=status_path
+            username,
+            password,
+            sender_id=sender_id,
+            base_url=base_url,
+            status_path=status_path,
+            default_status_path=self._profile.default_status_path,
         )
         self._region = check_region(region)
         self._timeouts = settle_timeouts(timeouts)
@@ -182,7 +197,9 @@ class AsyncVavaSMS:
 
         Costs segments x numbers; a number given twice is sent to once. Not repeatable without a key: every
         error has an `outcome`, and only `safe_to_retry` ones may be sent again. Raises `InvalidInputError`
-        before anything is sent. For more than some hundred numbers use `send_bulk`.
+        before anything is sent, for more numbers than a request takes as well, where the profile knows that:
+        what the gateway drops of a longer one it would drop without a word. For more than some hundred
+        numbers use `send_bulk`.
 
         With an `idempotency_key` (1 to 255 printable characters, unique per account; needs a `ledger`) it may
         be repeated at will, from any process, after any crash: what was accepted is returned again
@@ -193,7 +210,7 @@ class AsyncVavaSMS:
         """
         sender = self._sender_id(sender_id)
         draft = draft_text(message, sender, username=self._settings.username)
-        recipients = self._recipients(to)
+        recipients = self._few_recipients(to)
         if self._keeper is None and idempotency_key is None:
             return await endpoints.send_text(self._transport, draft, recipients)
         return await self._sends.send_text(draft, recipients, (sender, message), idempotency_key)
@@ -215,7 +232,9 @@ class AsyncVavaSMS:
         """
         sender = self._sender_id(sender_id)
         draft_text(message, sender, username=self._settings.username)
-        return await self._sends.enqueue(self._recipients(to), (sender, message), idempotency_key, not_before)
+        return await self._sends.enqueue(
+            self._few_recipients(to), (sender, message), idempotency_key, not_before
+        )
 
     @hide_frames_async
     async def sent(self, idempotency_key: str) -> SendRecord | None:
@@ -333,7 +352,7 @@ class AsyncVavaSMS:
         message: str,
         *,
         sender_id: str | None = None,
-        batch_size: int = 100,
+        batch_size: int | None = None,
         concurrency: int = 16,
         rate: float | None = None,
         dedupe: bool = True,
@@ -342,7 +361,8 @@ class AsyncVavaSMS:
         """Send one text to any number of recipients, and account for each of them.
 
         `recipients` is read lazily; duplicates are sent to once, invalid ones reported. `rate` is in
-        messages a second. Before the first of several batches the balance is read once, within 30 s: a
+        messages a second; `batch_size` of numbers a request: None is what the profile knows it to take, else
+        100. Before the first of several batches the balance is read once, within 30 s: a
         bare 4xx, a redirect, 901, TLS or no connection there ends it with nothing sent, and the first bare
         4xx of a batch ends the rest.
 
@@ -368,7 +388,7 @@ class AsyncVavaSMS:
         message: str,
         *,
         sender_id: str | None = None,
-        batch_size: int = 100,
+        batch_size: int | None = None,
         concurrency: int = 16,
         rate: float | None = None,
         dedupe: bool = True,
@@ -379,6 +399,8 @@ class AsyncVavaSMS:
         Memory stays flat with `dedupe=False`. A slow consumer slows the sending. Leaving the block early
         starts no new batch and settles those in flight; `report` is true afterwards.
         """
+        if batch_size is None:
+            batch_size = self._profile.batch_size or DEFAULT_BATCH_SIZE
         options = BulkOptions(
             batch_size=batch_size, concurrency=concurrency, rate=rate, dedupe=dedupe, on_progress=on_progress
         )
@@ -396,6 +418,7 @@ class AsyncVavaSMS:
             region=self._region,
             status_path=self._settings.status_path,
             timeouts=self._timeouts,
+            profile=self._profile,
         )
 
     def _sender_id(self, sender_id: str | None) -> str:
@@ -413,6 +436,13 @@ class AsyncVavaSMS:
             error.args = (_("{sentence}. Nothing was sent.", sentence=error.args[0]),)
             raise
 
+    def _few_recipients(self, to: str | Iterable[str]) -> tuple[Msisdn, ...]:
+        """Return the recipients of one request."""
+        recipients, most = self._recipients(to), self._profile.most_recipients
+        if most is not None and len(recipients) > most:
+            raise _too_many(most)
+        return recipients
+
     def _recipients(self, to: str | Iterable[str]) -> tuple[Msisdn, ...]:
         if isinstance(to, bytes) or not isinstance(to, Iterable):
             raise InvalidInputError(
@@ -429,6 +459,17 @@ class AsyncVavaSMS:
                 _("The list of recipients is empty; nothing was sent."), error_code="input.recipients"
             )
         return tuple(recipients)
+
+
+def _too_many(most: int) -> InvalidInputError:
+    return InvalidInputError(
+        _(
+            "A request takes at most {most} numbers, says the gateway's profile: use send_bulk, or a "
+            "campaign. Nothing was sent.",
+            most=most,
+        ),
+        error_code="input.too_many_recipients",
+    )
 
 
 def _need_none(key: str | None, client: str | None) -> None:

@@ -81,7 +81,8 @@ class Settings:
     password: Secret
     sender_id: str | None = None
     base_url: str = DEFAULT_BASE_URL
-    status_path: str = DEFAULT_STATUS_PATH
+    #: None: the gateway is known to have no delivery status call.
+    status_path: str | None = DEFAULT_STATUS_PATH
 
 
 def load_settings(
@@ -91,11 +92,13 @@ def load_settings(
     sender_id: str | None = None,
     base_url: str | None = None,
     status_path: str | None = None,
+    default_status_path: str | None = DEFAULT_STATUS_PATH,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
     """Settle the settings: each from its argument, else from `VAVASMS_…` in the environment.
 
-    A variable that is empty counts as not set; an empty username or password that is passed is refused.
+    `default_status_path` is what a gateway's profile knows of it, None that there is none. A variable that is
+    empty counts as not set; an empty username or password that is passed is refused.
     Raises `ConfigurationError` where the credentials are missing, an argument is no text or the base URL is
     not fit.
     """
@@ -122,7 +125,7 @@ def load_settings(
         password=Secret(password),
         sender_id=sender_id or env.get("VAVASMS_SENDER_ID") or None,
         base_url=check_base_url(base_url or env.get("VAVASMS_BASE_URL") or DEFAULT_BASE_URL),
-        status_path=_check_path(status_path or env.get("VAVASMS_STATUS_PATH") or DEFAULT_STATUS_PATH),
+        status_path=_check_path(status_path or env.get("VAVASMS_STATUS_PATH") or default_status_path),
     )
 
 
@@ -223,8 +226,13 @@ def _check_filled(**credentials: str | None) -> None:
             raise misconfigured(_("{name} is empty.", name=name), "config.no_credentials")
 
 
-def _check_path(path: str) -> str:
-    if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set(" ?#\\"):
+def is_status_path(path: str) -> bool:
+    """Return whether a text can be the path of a call: it begins with / and is of plain URL characters."""
+    return path.startswith("/") and path.isascii() and path.isprintable() and not set(path) & set(" ?#\\")
+
+
+def _check_path(path: str | None) -> str | None:
+    if path is not None and not is_status_path(path):
         raise misconfigured(
             _("The status path must begin with / and be made of plain URL characters."), "config.status_path"
         )

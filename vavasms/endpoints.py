@@ -8,14 +8,22 @@ from typing import Protocol, TypeVar
 from attrs import field, frozen
 
 from vavasms.config import Timeouts
+from vavasms.errors import ConfigurationError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReason, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn
+from vavasms.profile.models import UNKNOWN, GatewayProfile
 from vavasms.transport.http import Attempt
 from vavasms.transport.outcome import misshapen
 from vavasms.wire import requests, responses
 from vavasms.wire.converter import MisshapenError
 from vavasms.wire.requests import CallKind, Request
 from vavasms.wire.responses import Envelope
+
+NO_STATUS_CALL = N_(
+    "The gateway has no delivery status call, says its profile: nothing is asked, and delivery stays unknown."
+)
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -44,10 +52,12 @@ class Account:
     sender_id: str | None
     #: The country of national numbers.
     region: str
-    #: Of the delivery status call.
-    status_path: str
+    #: Of the delivery status call; None: the gateway is known to have none.
+    status_path: str | None
     #: Of the transport.
     timeouts: Timeouts
+    #: What is known of the gateway.
+    profile: GatewayProfile = UNKNOWN
 
 
 class HasAccount(Protocol):
@@ -77,9 +87,14 @@ async def send_text(
 
 
 async def fetch_delivery_reports(
-    transport: Transport, message_id: str, *, lot_id: str | None, path: str
+    transport: Transport, message_id: str, *, lot_id: str | None, path: str | None
 ) -> tuple[DeliveryReport, ...]:
-    """Return how far a message came. Costs nothing; repeated on failure. The path is not documented."""
+    """Return how far a message came. Costs nothing; repeated on failure. The path is not documented.
+
+    Raises `ConfigurationError`, with nothing asked, where the gateway is known to have no such call.
+    """
+    if path is None:
+        raise ConfigurationError(_(NO_STATUS_CALL), error_code="config.no_status_call")
     envelope = await transport.exchange(requests.build_delivery_status(message_id, lot_id=lot_id, path=path))
     return _parse(responses.parse_reports, envelope.data, CallKind.READ)
 

@@ -63,7 +63,7 @@ policies = st.builds(
 
 def test_a_policy_without_limits_is_one() -> None:
     policy = Policy()
-    assert (policy.batch_size, policy.concurrency) == (100, 16)
+    assert (policy.request_size, policy.concurrency) == (100, 16)
     assert policy.max_segments is None
     assert policy.cost(5) is None
 

@@ -13,6 +13,9 @@ from vavasms.i18n import gettext as _
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn
 
+#: Numbers a request where nobody says and nothing is known: how many one takes is not documented.
+DEFAULT_BATCH_SIZE = 100
+
 Batch = tuple[Msisdn, ...]
 
 

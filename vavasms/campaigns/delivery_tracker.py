@@ -23,8 +23,10 @@ from vavasms.campaigns.tracking import (
     UNAVAILABLE,
     CampaignTracker,
     StatusReader,
+    is_known_absent,
     is_unavailable,
 )
+from vavasms.endpoints import NO_STATUS_CALL as KNOWN_ABSENT
 from vavasms.endpoints import Account
 from vavasms.errors import LedgerError, VavaSMSError, name_error
 from vavasms.i18n import gettext_noop as N_
@@ -202,7 +204,7 @@ class DeliveryTracker:
             await self.ledger.end_tracking(campaign_id, UNAVAILABLE, revision=tracked.revision)
             if not self._has_told:
                 self._has_told = True
-                logger.warning(NO_STATUS_CALL)
+                logger.warning(KNOWN_ABSENT if is_known_absent(error) else NO_STATUS_CALL)
             return
         logger.warning(
             N_("Delivery reports could not be read (%s): they are asked for again later."), name_error(error)

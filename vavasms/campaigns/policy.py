@@ -10,14 +10,16 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from attrs import asdict, fields, frozen
+from attrs import asdict, evolve, fields, frozen
 
 from vavasms.arguments import NOTHING_SENT, check_flags
+from vavasms.bulk.models import DEFAULT_BATCH_SIZE
 from vavasms.campaigns.window import Window, find_zone, parse_window
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import Argument
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
+from vavasms.profile.models import UNKNOWN, GatewayProfile
 
 __all__ = ["Policy", "Window", "dump_policy", "finishing_time", "load_policy", "parse_window"]
 
@@ -67,7 +69,8 @@ class Policy:
     balance_floor: Decimal | None = None
     #: Messages a recipient may have in any 24 hours, over all campaigns of the ledger.
     daily_cap: int | None = None
-    batch_size: int = 100
+    #: Numbers a request; None: what the gateway's profile knows it to take, else 100.
+    batch_size: int | None = None
     concurrency: int = 16
     #: Whoever runs it asks for its delivery reports as well.
     track: bool = True
@@ -75,10 +78,10 @@ class Policy:
     min_delivery: Decimal | None = None
 
     def __attrs_post_init__(self) -> None:
-        for name in ("batch_size", "concurrency"):
-            _check_count(name, getattr(self, name))
-        if self.daily_cap is not None:
-            _check_count("daily_cap", self.daily_cap)
+        _check_count("concurrency", self.concurrency)
+        for name in ("batch_size", "daily_cap"):
+            if getattr(self, name) is not None:
+                _check_count(name, getattr(self, name))
         _check_rate(self.rate)
         if self.window is not None and not isinstance(self.window, Window):
             raise InvalidInputError(
@@ -94,6 +97,22 @@ class Policy:
         if (self.budget is not None or self.balance_floor is not None) and self.unit_price is None:
             needs = _NEEDS_A_PRICE[0 if self.budget is not None else 1]
             raise InvalidInputError(_(needs, argument=_UNIT_PRICE), error_code="campaign.unit_price")
+
+    def settle(self, profile: GatewayProfile = UNKNOWN) -> Policy:
+        """Return it with what nobody said taken from the gateway's profile, or the defaults.
+
+        Of two prices, of GSM-7 and of other texts, the higher one: a budget holds whatever is written.
+        """
+        return evolve(
+            self,
+            batch_size=self.batch_size or profile.batch_size or DEFAULT_BATCH_SIZE,
+            unit_price=profile.highest_price if self.unit_price is None else self.unit_price,
+        )
+
+    @property
+    def request_size(self) -> int:
+        """The numbers of one request, at most."""
+        return self.batch_size or DEFAULT_BATCH_SIZE
 
     def is_open(self, at: float) -> bool:
         """Return whether messages may leave at this moment, seconds since the epoch."""
@@ -127,7 +146,7 @@ class Policy:
 
 def dump_policy(policy: Policy) -> str:
     """Write a policy as compact JSON, its keys sorted, its amounts as text."""
-    data = asdict(policy, recurse=False)
+    data = asdict(policy, recurse=False) | {"batch_size": policy.request_size}
     for name in _DECIMALS:
         data[name] = None if data[name] is None else str(data[name])
     window = policy.window

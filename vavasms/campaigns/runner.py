@@ -137,15 +137,17 @@ class CampaignRunner:
     ) -> CampaignPlan:
         """Work out what a campaign would do and cost; nothing is kept or sent.
 
+        A price and a batch size that `policy` has not are those of the client's gateway profile.
         `message` may have columns: `Bonjour {prenom|cher client}`. How the list is read, `where`, `keep` and
         `sample` among it, is told by the fields of `Listing`. Whoever has the message of one of
         `exclude_campaigns`, or may have it, is left out. Asks for the balance, which costs nothing.
 
         Raises `InvalidInputError` for a file, a column or a message that is of no use.
         """
+        policy = policy.settle(self._account.profile)
         listing = Listing(contacts=contacts, default_region=self._account.region, **reading)
         history = await self._read_history(exclude_campaigns)
-        plan = await plan_listing(listing, message, batch_size=policy.batch_size, history=history)
+        plan = await plan_listing(listing, message, batch_size=policy.request_size, history=history)
         return await self._price(plan, policy)
 
     @hide_frames_async
@@ -169,10 +171,11 @@ class CampaignRunner:
         """
         self._check_open()
         check_flags(NOTHING_SENT, again=again)
+        policy = policy.settle(self._account.profile)
         listing = Listing(contacts=contacts, default_region=self._account.region, **reading)
         new = self._describe(message, policy, sender_id)
         history = await self._read_history(exclude_campaigns)
-        load = partial(plan_listing, listing, message, batch_size=policy.batch_size, history=history)
+        load = partial(plan_listing, listing, message, batch_size=policy.request_size, history=history)
         return await self._keep(new, load, policy, expect=expect, again=again)
 
     @hide_frames_async
@@ -204,7 +207,7 @@ class CampaignRunner:
         sender = first.sender_id if sender_id is None else sender_id
         new = self._describe(first.message, policy, sender, retry_of=first.id)
         history = await self._read_history(await find_others(self.ledger, first))
-        load = partial(plan_retry, retry, batch_size=policy.batch_size, history=history)
+        load = partial(plan_retry, retry, batch_size=policy.request_size, history=history)
         return await self._keep(new, load, policy, expect=expect)
 
     async def _inherit(self, first: Campaign, budget: Decimal | None) -> Policy:

@@ -158,11 +158,16 @@ def is_unavailable(error: Exception) -> bool:
 
     Which path it has is not documented: another call may stand there, and refuse what it does not take.
     """
-    if isinstance(error, UnexpectedReplyError):
+    if isinstance(error, UnexpectedReplyError) or is_known_absent(error):
         return True
     if not isinstance(error, GatewayError):
         return False
     return error.code in _REFUSALS or (error.code is None and error.http_status in _NO_SUCH_CALL)
+
+
+def is_known_absent(error: Exception) -> bool:
+    """Return whether an error says that the gateway's profile knows of no status call: nothing was asked."""
+    return isinstance(error, ConfigurationError) and error.error_code == "config.no_status_call"
 
 
 @define(kw_only=True, eq=False)

@@ -381,6 +381,19 @@ COMMANDS = (
         ),
     ),
     Command(
+        name="probe",
+        sends=True,
+        path="vavasms.cli.commands.probe:probe",
+        usage=_("--to NUMBER --spend N [OPTIONS]"),
+        sentence=_("Settle what the gateway does not document, with SMS to your own phone."),
+        example="vavasms probe --to +2250700000001 --spend 6 --yes",
+        group=_OTHER,
+        notes=_(
+            "Exit codes: 0 all that fits was asked, 3 the account or the sender is refused, 4 a request was "
+            "cut off and is unknown, 5 the gateway is not reached, 130 interrupted. What was learnt is kept."
+        ),
+    ),
+    Command(
         name="guide",
         path="vavasms.cli.commands.guide:guide",
         usage=_("[TOPIC]"),

@@ -48,7 +48,7 @@ def find_account() -> dict[str, Any]:
     Raises `ConfigurationError` where they name none.
     """
     settings = find_settings()
-    names = ("username", "password", "sender_id", "base_url", "status_path")
+    names = ("username", "password", "sender_id", "base_url", "status_path", "profile")
     return {name: settings.get(f"VAVASMS_{name.upper()}") for name in names}
 
 

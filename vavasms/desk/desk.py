@@ -42,6 +42,7 @@ from vavasms.ledger.models import Campaign, CampaignStatus
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.states import CampaignState
 from vavasms.numbers import parse_msisdn
+from vavasms.profile.models import GatewayProfile
 from vavasms.storage.sqlite.files import file_id
 
 #: A text that anybody may be sent: what becomes of the rows does not depend on it.
@@ -89,6 +90,11 @@ class Desk:
     #: Which file the ledger is; None where it is in no file.
     _file: int | None = field(default=None, init=False)
     _balance: tuple[float, Decimal | None] = field(default=(-math.inf, None), init=False)
+
+    @property
+    def profile(self) -> GatewayProfile:
+        """What is known of the gateway."""
+        return self.client.account.profile
 
     @counts.default
     def _make_counts(self) -> StatusCache:
@@ -234,7 +240,7 @@ class Desk:
         plan = await self.runner.plan(
             draft.open(),
             form.message,
-            policy=form.policy(now=time.time()),
+            policy=form.policy(now=time.time(), profile=self.profile),
             exclude_campaigns=form.exclude,
             **self._reading(form),
         )
@@ -331,7 +337,7 @@ class Desk:
             campaign, _plan = await self.runner.submit(
                 draft.open(),
                 form.message,
-                policy=form.policy(now=time.time()),
+                policy=form.policy(now=time.time(), profile=self.profile),
                 sender_id=form.sender_id or None,
                 exclude_campaigns=form.exclude,
                 expect=plan.hash,

@@ -15,13 +15,14 @@ from starlette.routing import BaseRoute, Route
 from vavasms.campaigns.planning.plan import CampaignPlan
 from vavasms.campaigns.policy import Policy
 from vavasms.desk.drafts import MAX_LIST, Draft
-from vavasms.desk.form import CampaignForm, read_amount, read_count
+from vavasms.desk.form import CampaignForm, read_count
 from vavasms.desk.page import Pages, go, typed
 from vavasms.desk.preview import Preview, make_preview
 from vavasms.desk.words import describe_error
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.numbers.faults import REPAIRABLE
+from vavasms.profile.models import GatewayProfile
 
 #: Characters of a file's name that are shown.
 _MAX_NAME = 100
@@ -103,7 +104,7 @@ class DraftPages:
         if typed(request, "do") != "plan":
             return go(f"/drafts/{draft.id}")
         try:
-            form.policy(now=time.time())
+            form.policy(now=time.time(), profile=desk.profile)
         except VavaSMSError as error:
             self.pages.say(request, describe_error(error), is_error=True)
             return go(f"/drafts/{draft.id}")
@@ -131,7 +132,7 @@ class DraftPages:
                 objection = describe_error(error)
         recipients = 0 if draft.rows is None else draft.rows.recipients
         segments = 0 if preview is None else preview.estimate(recipients)
-        price = _read_price(form)
+        price = _read_price(form, self.pages.desk.profile)
         return {
             "preview": preview,
             "objection": objection,
@@ -157,7 +158,7 @@ class DraftPages:
             return go(f"/campaigns/{draft.campaign_id}")
         if draft.plan is None and draft.error is None and not draft.is_busy:
             return go(f"/drafts/{draft.id}")
-        policy = _read_policy(draft.form)
+        policy = _read_policy(draft.form, self.pages.desk.profile)
         return self.pages.render(
             request,
             "plan.html",
@@ -206,16 +207,16 @@ def _count_repairable(rows: CampaignPlan | None) -> int:
     return sum(refusals[fault].count for fault in REPAIRABLE if fault in refusals)
 
 
-def _read_price(form: CampaignForm) -> Decimal | None:
+def _read_price(form: CampaignForm, profile: GatewayProfile) -> Decimal | None:
     try:
-        return read_amount("", form.unit_price)
+        return form.price(profile)
     except VavaSMSError:
         return None
 
 
-def _read_policy(form: CampaignForm) -> Policy | None:
+def _read_policy(form: CampaignForm, profile: GatewayProfile) -> Policy | None:
     try:
-        return form.policy(now=time.time())
+        return form.policy(now=time.time(), profile=profile)
     except VavaSMSError:
         return None
 

@@ -15,6 +15,7 @@ from vavasms.campaigns.window import parse_days
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
+from vavasms.profile.models import UNKNOWN, GatewayProfile
 
 #: The zone of the hours and of the beginning.
 ZONE = "Africa/Abidjan"
@@ -88,18 +89,26 @@ class CampaignForm:
             fold=self.fold,
         )
 
-    def policy(self, *, now: float) -> Policy:
-        """Return the limits. Raises `InvalidInputError` where one makes no sense."""
+    def policy(self, *, now: float, profile: GatewayProfile = UNKNOWN) -> Policy:
+        """Return the limits; a price that nobody typed is the profile's.
+
+        Raises `InvalidInputError` where one makes no sense.
+        """
         return Policy(
             rate=_read_float(_("Messages a second"), self.rate),
             window=self._window(),
             not_before=parse_moment(self.begins, now=now, tz=ZONE) if self.begins.strip() else None,
-            unit_price=read_amount(_("Price of one SMS"), self.unit_price),
+            unit_price=self.price(profile),
             budget=read_amount(_("Budget"), self.budget),
             balance_floor=read_amount(_("What must stay on the account"), self.balance_floor),
             daily_cap=_read_whole(_("Messages a person in 24 hours"), self.daily_cap),
             min_delivery=read_percent(_("Share that must arrive"), self.min_delivery),
         )
+
+    def price(self, profile: GatewayProfile) -> Decimal | None:
+        """Return the price of a segment: what was typed, else the profile's."""
+        price = read_amount(_("Price of one SMS"), self.unit_price)
+        return profile.highest_price if price is None else price
 
     def _window(self) -> Window | None:
         if not (self.opens or self.closes or self.days):

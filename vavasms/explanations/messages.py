@@ -293,6 +293,13 @@ EXPLANATIONS = (
         example="vavasms send --help",
     ),
     Explanation(
+        code="input.too_many_recipients",
+        what=N_("There are more recipients than one request takes, by the gateway's profile."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Send with send_bulk or a campaign, which make as many requests as it takes."),
+        example="await sms.send_bulk(numbers, text)",
+    ),
+    Explanation(
         code="input.recipients",
         what=N_("The recipients are missing, or are neither a text nor a list of texts."),
         sent=N_("No: nothing was sent."),

@@ -70,6 +70,27 @@ EXPLANATIONS = (
         example="export VAVASMS_STATUS_PATH=/v1/text/single",
     ),
     Explanation(
+        code="config.no_status_call",
+        what=N_("By its profile the gateway has no delivery status call: nothing was asked."),
+        sent=N_("No."),
+        do=N_("If you know the path, set VAVASMS_STATUS_PATH: it wins over the profile."),
+        example="export VAVASMS_STATUS_PATH=/v1/text/single",
+    ),
+    Explanation(
+        code="config.profile",
+        what=N_("The gateway profile cannot be read or written, or a key of it has a value that cannot be."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Read the sentence: it names the file and the key. `vavasms probe` writes one that fits."),
+        example="export VAVASMS_PROFILE=vavasms-profile.toml",
+    ),
+    Explanation(
+        code="config.probe_journal",
+        what=N_("The journal of a probe cannot be used: it is another account's, in use, or damaged."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Name another file with --profile; the SMS of the old one do not count there."),
+        example="vavasms probe --to +2250700000001 --spend 6 --profile other.toml",
+    ),
+    Explanation(
         code="config.redirected",
         what=N_("The gateway's address redirects elsewhere; your password is never carried along."),
         sent=N_("It is unknown: the request may have gone out."),

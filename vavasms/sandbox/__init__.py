@@ -12,6 +12,7 @@ from vavasms.sandbox.inbox import Inbound
 from vavasms.sandbox.journal import Entry, InboxMessage, Journal, Kind
 from vavasms.sandbox.magic import MAGIC_NUMBERS, MagicNumber
 from vavasms.sandbox.replies import Answer
+from vavasms.sandbox.rules import GatewayRules
 from vavasms.sandbox.server import SandboxServer, serve
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "FaultKind",
     "FaultPlan",
     "Gateway",
+    "GatewayRules",
     "Inbound",
     "InboxMessage",
     "Journal",

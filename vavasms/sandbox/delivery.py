@@ -22,6 +22,8 @@ class DeliveryPlan:
     delivered_after: float
     #: By how numbers begin, the share of them to which nothing is delivered: always the same ones.
     failing: Mapping[str, float] = field(factory=dict)
+    #: Other words with their ages; the first one is said from the beginning on.
+    words: tuple[tuple[str, float], ...] = ()
 
     def status(self, phone: str, age: float) -> str | None:
         """Return the status of a message to `phone` at `age`; None: the gateway never heard of it."""
@@ -30,6 +32,9 @@ class DeliveryPlan:
             return None if magic.status == "709" else magic.status
         if age >= self.delivered_after and self._fails(phone):
             return "failed"
+        if self.words:
+            reached = [word for word, after in self.words if age >= after]
+            return reached[-1] if reached else self.words[0][0]
         return _WORDS[(age >= self.sent_after) + (age >= self.delivered_after)]
 
     def _fails(self, phone: str) -> bool:
@@ -43,5 +48,6 @@ class DeliveryPlan:
         magic = MAGIC_NUMBERS.get(phone)
         if magic is not None and magic.status is not None:
             return None
-        later = [limit - age for limit in (self.sent_after, self.delivered_after) if limit > age]
+        limits = [after for _word, after in self.words] or [self.sent_after, self.delivered_after]
+        later = [limit - age for limit in limits if limit > age]
         return min(later, default=None)

@@ -20,7 +20,8 @@ from vavasms.sandbox.journal import Entry, Journal, Kind
 from vavasms.sandbox.magic import MAGIC_NUMBERS, MagicNumber, find_magic
 from vavasms.sandbox.otps import OtpBook, OtpVerdict
 from vavasms.sandbox.replies import Answer, RefusedError, refusal
-from vavasms.text.segments import count_segments
+from vavasms.sandbox.rules import GatewayRules, Turnstile
+from vavasms.text.segments import Encoding, Segmentation, count_segments
 
 BALANCE, TEXT, OTP_SEND, OTP_VERIFY = "/v1/check/balance", "/v1/text/single", "/v1/otp/send", "/v1/otp/verify"
 DEFAULT_MESSAGE = "Votre code OTP est : ##OTP##"
@@ -48,8 +49,8 @@ class Gateway:
     `delivered_after` are the ages in seconds at which a delivery status moves from `pending` to `sent` to
     `delivered`, or to `failed` for the share of the numbers that `failing` has by their first digits.
     `reports_lots` has a status call answer for the whole lot. `error_status` is the HTTP status of error
-    envelopes: not documented. `below(n)` draws the codes, as `secrets.randbelow` does; `otp_attempts`
-    bounds the wrong ones.
+    envelopes: not documented. `rules` are its choices where the documentation is silent. `below(n)` draws
+    the codes, as `secrets.randbelow` does; `otp_attempts` bounds the wrong ones.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Gateway:
         error_status: int = 200,
         below: Callable[[int], int] = secrets.randbelow,
         otp_attempts: int = 5,
+        rules: GatewayRules | None = None,
     ) -> None:
         self.username = username
         self.password = password
@@ -83,7 +85,9 @@ class Gateway:
         self._balance = Decimal(balance)
         self._clock = clock
         self._status_path = status_path
-        self.delivery = DeliveryPlan(sent_after, delivered_after, failing or {})
+        self.rules = GatewayRules() if rules is None else rules
+        self._turnstile = Turnstile(self.rules.requests_per_second)
+        self.delivery = DeliveryPlan(sent_after, delivered_after, failing or {}, self.rules.statuses)
         self._reports_lots = reports_lots
         self._error_status = error_status
         self._otps = OtpBook(below=below, attempts=otp_attempts)
@@ -101,7 +105,8 @@ class Gateway:
     @property
     def paths(self) -> tuple[str, ...]:
         """Return the paths that it answers at."""
-        return tuple({**self._calls, self._status_path: self._report})
+        status = {self._status_path: self._report} if self.rules.has_status_call else {}
+        return tuple({**self._calls, **status})
 
     @property
     def balance(self) -> Decimal:
@@ -157,6 +162,8 @@ class Gateway:
     def handle(self, path: str, fields: Mapping[str, str]) -> Answer:
         """Answer one call; `path` is without `/api`."""
         with self._lock:
+            if not self._turnstile.admits(self._clock()):
+                return replies.TOO_FAST
             call = self._call(path, fields)
             if call is None:
                 return replies.NOT_FOUND
@@ -171,8 +178,13 @@ class Gateway:
 
         A `message_id` without phone and message asks for a status, as the vendor's Node client does.
         """
-        asks = "message_id" in fields and not fields.get("phone") and not fields.get("message")
-        if path == self._status_path and (asks or path != TEXT):
+        asks = (
+            self.rules.has_status_call
+            and "message_id" in fields
+            and not fields.get("phone")
+            and not fields.get("message")
+        )
+        if path == self._status_path and (asks or path != TEXT) and self.rules.has_status_call:
             return self._report
         return self._calls.get(path)
 
@@ -209,18 +221,47 @@ class Gateway:
 
     def _send_text(self, fields: Mapping[str, str]) -> Answer:
         sender_id = self._check_sender_id(fields)
-        to = self._check_phones(fields.get("phone", ""), _SEVERAL)
+        to, is_short = self._admit(fields.get("phone", ""))
         message = fields.get("message", "")
         if not message:
             raise RefusedError(904)
         entry = self._accept(Kind.TEXT, sender_id, to, message)
+        if is_short:
+            # Too late for those that are sent to.
+            raise RefusedError(903)
         lot = {"lot_id": entry.lot_id, "description": "Message envoyé avec succès"}
         return replies.success({**lot, "message_id": entry.message_ids})
 
+    def _admit(self, phones: str) -> tuple[str, bool]:
+        """Return the recipients that are sent to, and whether some are not for being no numbers."""
+        if self.rules.counts_first:
+            phones = self._limit(phones)
+        if self.rules.lots_are_atomic or "," not in phones:
+            return self._limit(self._check_phones(phones, _SEVERAL)), False
+        given = phones.split(",")
+        good = [phone for phone in given if self._is_good(phone)]
+        if not good:
+            raise RefusedError(903)
+        return self._limit(",".join(good).replace("+", "")), len(good) < len(given)
+
+    def _limit(self, phones: str) -> str:
+        """Return as many recipients as one request takes, or refuse them all."""
+        most = self.rules.max_recipients
+        if most is None or phones.count(",") < most:
+            return phones
+        if not self.rules.drops_recipients:
+            raise RefusedError(921)
+        return ",".join(phones.split(",", most)[:most])
+
+    def _is_good(self, phone: str) -> bool:
+        magic = find_magic(phone)
+        return bool(_ONE.fullmatch(phone)) and not (magic is not None and magic.code == 903)
+
     def _accept(self, kind: Kind, sender_id: str, to: str, message: str, *, otp: str = "") -> Entry:
         """Charge and journal a message; there is no way back from here."""
-        segments, recipients = count_segments(message).segments, to.count(",") + 1
-        cost = segments * recipients * self.price
+        counted, recipients = count_segments(message), to.count(",") + 1
+        segments = counted.segments
+        cost = self._price_of(counted) * recipients
         if cost > self._balance:
             raise RefusedError(920)
         now = self._clock()
@@ -245,6 +286,12 @@ class Gateway:
         self.journal.add(entry)
         return entry
 
+    def _price_of(self, counted: Segmentation) -> Decimal:
+        """Return the price of a text to one recipient."""
+        other = self.rules.price_ucs2 if counted.encoding is Encoding.UCS2 else None
+        price = self.price if other is None else other
+        return price * (counted.segments if self.rules.price_is_per_segment else 1)
+
     def _report(self, fields: Mapping[str, str]) -> Answer:
         """Report one message, or all of its lot; a `lot_id` that is not its own names no message.
 
@@ -263,7 +310,7 @@ class Gateway:
         if status is None:
             return None
         line = {"lot_id": entry.lot_id, "message_id": entry.message_id(index), "status": status}
-        return line | {"description": _STATUS_WORDS[status]}
+        return line | {"description": _STATUS_WORDS.get(status, status)}
 
     def _status(self, entry: Entry, index: int) -> str | None:
         return self.delivery.status(entry.phone(index), self._clock() - entry.time)

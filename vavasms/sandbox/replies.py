@@ -26,6 +26,14 @@ class Answer:
 #: What a path that the documentation does not name answers: a PHP site's page, not an envelope.
 NOT_FOUND = Answer(http_status=404, body=b"<!DOCTYPE html><h1>404 Not Found</h1>\n", content_type=HTML)
 
+#: What a request that comes too fast is answered.
+TOO_FAST = Answer(
+    http_status=429,
+    body=b"<!DOCTYPE html><h1>429 Too Many Requests</h1>\n",
+    content_type=HTML,
+    headers=(("Retry-After", "1"),),
+)
+
 
 def success(data: Mapping[str, object] | Sequence[Mapping[str, object]]) -> Answer:
     """Return `{"code": 0, "message": "OPERATION_SUCCES", "data": ...}` (the vendor's spelling, one S)."""
@@ -53,6 +61,7 @@ _ERRORS: Mapping[int, tuple[str, str]] = {
     914: ("EXPIRED_OTP", "vavasms.EXPIRED_OTP"),
     915: ("OTP_NOT_FOUND", "vavasms.OTP_NOT_FOUND"),
     920: ("INSUFFICIENT_CREDIT", "Crédit insuffisant"),
+    921: ("TOO_MANY_RECIPIENTS", "Trop de destinataires dans une requête"),
     999: ("UNEXPECTED_ERROR", "Erreur inattendue"),
 }
 _TRAILING = frozenset({901, 902, 903})

@@ -27,6 +27,7 @@ from vavasms.ledger.otp_limits import OtpLimits
 from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.portal import shared
+from vavasms.profile.models import GatewayProfile
 from vavasms.sends.base import OpenLedger
 from vavasms.sync.bulk import BulkResults
 from vavasms.sync.caller_thread import CallerThreadReader
@@ -64,7 +65,8 @@ class VavaSMS:
         proxy: str | None = None,
         tls: TLS = None,
         trust_env: bool = True,
-        lots_are_atomic: bool = False,
+        profile: GatewayProfile | str | Path | None = None,
+        lots_are_atomic: bool | None = None,
         retry_refused: bool = True,
         refusals_are_final: bool = False,
         ledger: str | Path | OpenLedger | None = None,
@@ -87,6 +89,7 @@ class VavaSMS:
             proxy=proxy,
             tls=tls,
             trust_env=trust_env,
+            profile=profile,
             lots_are_atomic=lots_are_atomic,
             retry_refused=retry_refused,
             refusals_are_final=refusals_are_final,
@@ -233,7 +236,7 @@ class VavaSMS:
         message: str,
         *,
         sender_id: str | None = None,
-        batch_size: int = 100,
+        batch_size: int | None = None,
         concurrency: int = 16,
         rate: float | None = None,
         dedupe: bool = True,
@@ -262,7 +265,7 @@ class VavaSMS:
         message: str,
         *,
         sender_id: str | None = None,
-        batch_size: int = 100,
+        batch_size: int | None = None,
         concurrency: int = 16,
         rate: float | None = None,
         dedupe: bool = True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -12,6 +13,8 @@ from vavasms.cli.params import JsonFlag, flag
 from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
+from vavasms.profile.file import read_profile
+from vavasms.profile.models import UNKNOWN
 
 _PORTS = range(65536)
 _SHARE = re.compile(r"0?\.[0-9]{1,4}|0|1|1\.0", re.ASCII)
@@ -33,6 +36,12 @@ def sandbox(
             help=_("The share of the numbers of a prefix that nothing reaches, such as 22507=0.4."),
         ),
     ] = (),
+    profile: Annotated[
+        Path | None,
+        Parameter(
+            metavar=_("FILE"), help=_("Play the gateway of this profile, such as `vavasms probe` writes one.")
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Stand in for the gateway on this machine, until Ctrl-C."""
@@ -49,6 +58,7 @@ def sandbox(
         inbound_url=inbound_url,
         allow_remote=allow_remote_inbound,
         failing=dict(map(_read_share, undelivered)),
+        profile=UNKNOWN if profile is None else read_profile(profile),
     )
 
 

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
 
 from rich.text import Text
 
@@ -15,7 +17,8 @@ from vavasms.cli.signals import stop_on_signal
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import ngettext
-from vavasms.sandbox import Entry, Gateway, Inbound, MagicNumber, SandboxError, SandboxServer
+from vavasms.profile.models import UNKNOWN, GatewayProfile, Oversize
+from vavasms.sandbox import Entry, Gateway, GatewayRules, Inbound, MagicNumber, SandboxError, SandboxServer
 from vavasms.transport.http import post_form
 
 #: Seconds after which a stop is noticed at the latest.
@@ -33,12 +36,13 @@ def serve(
     inbound_url: str | None = None,
     allow_remote: bool = False,
     failing: Mapping[str, float] | None = None,
+    profile: GatewayProfile = UNKNOWN,
 ) -> int:
     """Serve until Ctrl-C or SIGTERM, which are how a server ends: the exit code is 0."""
     stop = threading.Event()
     try:
         inbound = _inbound(inbound_url, allow_remote=allow_remote)
-        gateway = Gateway(below=draw, failing=failing)
+        gateway = Gateway(below=draw, failing=failing, **play(profile))
         with stop_on_signal(stop), SandboxServer(gateway, port=port, inbound=inbound) as server:
             _introduce(server, as_json=as_json)
             _follow(server, stop, quiet=as_json)
@@ -48,6 +52,29 @@ def serve(
             sentence = _tell_other_port(sentence, port)
         raise InvalidInputError(sentence, error_code=error.error_code, outcome=None) from None
     return exit_codes.DONE
+
+
+def play(profile: GatewayProfile) -> dict[str, Any]:
+    """Return the arguments of a `Gateway` that is as a profile says; what is not known is its own choice.
+
+    The sandbox knows no profiles: it is a second reading, and shares no more of ours than it must.
+    """
+    rules = {
+        "has_status_call": profile.has_status_call,
+        "lots_are_atomic": profile.lots_are_atomic,
+        "max_recipients": profile.most_recipients,
+        "drops_recipients": None if profile.oversize is None else profile.oversize is Oversize.DROPPED,
+        "price_ucs2": profile.unit_price_ucs2,
+        "price_is_per_segment": profile.price_is_per_segment,
+        "statuses": tuple(sorted(profile.statuses.items(), key=itemgetter(1))) or None,
+        "requests_per_second": (
+            profile.requests_per_second if profile.requests_per_second_is_limit else None
+        ),
+    }
+    options: dict[str, Any] = {"status_path": profile.status_path, "price": profile.unit_price}
+    known = {name: value for name, value in options.items() if value is not None}
+    chosen: dict[str, Any] = {name: value for name, value in rules.items() if value is not None}
+    return known | {"rules": GatewayRules(**chosen)}
 
 
 def _tell_other_port(why: str, port: int) -> str:

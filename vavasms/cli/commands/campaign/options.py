@@ -32,6 +32,7 @@ from vavasms.config import misconfigured
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.numbers import check_region
+from vavasms.profile.file import find_profile
 from vavasms.storage.location import Place
 
 DEFAULT_ZONE = "Africa/Abidjan"
@@ -117,7 +118,13 @@ class PlanOptions:
     unit_price: Annotated[
         Decimal | None, Parameter(metavar="XOF", help=_("What one segment costs: the gateway does not tell."))
     ] = None
-    batch_size: Annotated[int, Parameter(metavar="N", help=_("Numbers a request."))] = 100
+    batch_size: Annotated[
+        int | None,
+        Parameter(
+            metavar="N",
+            help=_("Numbers a request; else what [VAVASMS_PROFILE] says, or 100."),
+        ),
+    ] = None
     concurrency: Annotated[int, Parameter(metavar="N", help=_("Requests under way at once."))] = 16
     rate: Annotated[float | None, Parameter(metavar="N", help=_("Messages a second, at most."))] = None
     at: StartMoment = None
@@ -143,7 +150,8 @@ class PlanOptions:
 
     def policy(self) -> Policy:
         """Return the limits. Raises `InvalidInputError` where one makes no sense."""
-        return Policy(
+        profile = find_profile(settings.find_setting("VAVASMS_PROFILE"))
+        limits = Policy(
             rate=self.rate,
             window=self._window(),
             not_before=None if self.at is None else parse_moment(self.at, now=time.time(), tz=self.tz),
@@ -151,6 +159,7 @@ class PlanOptions:
             batch_size=self.batch_size,
             concurrency=self.concurrency,
         )
+        return limits.settle(profile)
 
     def _window(self) -> Window | None:
         if self.hours is None and self.days is None and self.holidays is None:

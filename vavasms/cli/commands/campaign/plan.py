@@ -74,7 +74,7 @@ async def _plan(
     outlook = await plan_listing(
         listing,
         text,
-        batch_size=policy.batch_size,
+        batch_size=policy.request_size,
         history=history,
         on_left_out=None if refused is None else refused.on_left_out,
     )

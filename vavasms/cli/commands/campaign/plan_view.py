@@ -319,7 +319,7 @@ def _count_requests(plan: CampaignPlan, policy: Policy) -> str:
     return ngettext(
         "{requests} of up to {n} number",
         "{requests} of up to {n} numbers",
-        policy.batch_size,
+        policy.request_size,
         requests=plan.requests,
     )
 

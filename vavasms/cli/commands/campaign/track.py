@@ -13,7 +13,14 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vavasms.campaigns.delivery_tracker import NO_STATUS_CALL, TRACKED_FOR
-from vavasms.campaigns.tracking import LONGEST_PAUSE, OLD_PAUSE, RATE, TrackSummary, is_unavailable
+from vavasms.campaigns.tracking import (
+    LONGEST_PAUSE,
+    OLD_PAUSE,
+    RATE,
+    TrackSummary,
+    is_known_absent,
+    is_unavailable,
+)
 from vavasms.campaigns.tracking import track as track_campaign
 from vavasms.cli import output, settings
 from vavasms.cli.ledger_option import LedgerPath, repeat_option, run_on_ledger
@@ -78,7 +85,8 @@ def follow_up(campaign_id: str, ledger: str | None, *, as_json: bool) -> None:
     except KeyboardInterrupt:
         output.warn(_("Not asked any more; what came is kept. To ask again: {command}", command=again))
     except VavaSMSError as error:
-        output.warn(_(NO_STATUS_CALL) if is_unavailable(error) else str(error))
+        is_told = is_unavailable(error) and not is_known_absent(error)
+        output.warn(_(NO_STATUS_CALL) if is_told else str(error))
     else:
         if as_json:
             output.print_json({"event": "delivery", **_as_json(summary)})

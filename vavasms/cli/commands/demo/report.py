@@ -203,11 +203,11 @@ def _show_result(result: Result) -> None:
 def _describe_requests(result: Result) -> str:
     requests = ngettext("{n} request", "{n} requests", result.requests)
     if not result.pauses:
-        return _("{requests} of up to {most} numbers.", requests=requests, most=result.policy.batch_size)
+        return _("{requests} of up to {most} numbers.", requests=requests, most=result.policy.request_size)
     return _(
         "{requests} of up to {most} numbers, {pauses} kept as asked for (429).",
         requests=requests,
-        most=result.policy.batch_size,
+        most=result.policy.request_size,
         pauses=ngettext("{n} pause", "{n} pauses", result.pauses),
     )
 

@@ -1,0 +1,1 @@
+"""Settle, with a few SMS to the owner's own phone, what the vendor does not document."""
