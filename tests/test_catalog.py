@@ -74,8 +74,8 @@ def test_what_is_made_of_the_code_is_what_the_code_says(script: str) -> None:
     assert made.returncode == 0, made.stdout + made.stderr
 
 
-#: What a sentence in French names as it is called: values, arguments, functions, the words of a program.
-NAMES = re.compile(r"\{\w+\}|\w*_\w*|\w+\([^)]*\)|\w+=\S*|\xab[^\xbb]*\xbb|^\w+(?= est )")
+#: What a sentence in French names as it is called: values, arguments, functions, the words of a program, a header.
+NAMES = re.compile(r"\{\w+\}|\w*_\w*|\w+\([^)]*\)|\w+=\S*|\xab[^\xbb]*\xbb|^\w+(?= est )|X(?:-\w+)+")
 #: Python's, and what is typed.
 CALLED_SO = {"with", "yes"}
 
