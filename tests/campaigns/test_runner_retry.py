@@ -210,7 +210,7 @@ async def test_the_limits_are_those_of_the_first_with_what_is_left_of_its_budget
     await begin(stage, policy=first)
     campaign, _plan = await stage.runner.retry("first")
     # Two batches accepted and one unknown: 90 of the 100 francs.
-    expected = Policy(unit_price=Decimal(10), budget=Decimal(10), rate=50)
+    expected = Policy(unit_price=Decimal(10), budget=Decimal(10), rate=50, batch_size=100)
     assert load_policy(campaign.policy) == expected
     run = await stage.runner.run(campaign.id)
     assert (run.status.accepted, run.status.queued) == (0, 6)

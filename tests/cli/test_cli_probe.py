@@ -307,6 +307,35 @@ def test_interrupted_it_waits_for_the_answer_and_says_what_it_learnt(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_interrupted_it_says_so_in_words(inside: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(ANY, monkeypatch) as gateway:
+        gateway.stop_at = 1
+        words = [word for word in command() if word != "--json"]
+        with start(words) as process:
+            assert gateway.arrived.wait(60)
+            process.send_signal(signal.SIGTERM)
+            gateway.released.set()
+            printed, _errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        said = " ".join(printed.split())
+        assert (
+            "Interrupted. What was learnt and spent so far: price of a segment A segment costs 10 XOF."
+            in said
+        )
+        assert "Spent so far: 1 SMS. The profile is in vavasms-profile.toml." in said
+
+
+def test_without_a_sender_nothing_begins(inside: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(ANY, monkeypatch) as gateway:
+        monkeypatch.delenv("VAVASMS_SENDER_ID")
+        finished = inside("probe", "--to", OWN, "--spend", "6", "--yes")
+        assert finished.returncode == 2
+        assert "No sender ID: add --sender-id, or set VAVASMS_SENDER_ID" in " ".join(finished.stderr.split())
+        assert gateway.posts == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_interrupted_while_it_follows_the_status_it_keeps_the_words(
     inside: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

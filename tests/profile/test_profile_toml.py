@@ -184,8 +184,7 @@ def test_the_argument_wins_over_the_environment_and_an_empty_one_is_none(tmp_pat
     assert find_profile(GatewayProfile(batch_size=3), environment).batch_size == 3
     assert find_profile(None, environment).batch_size == 2
     assert find_profile(None, {"VAVASMS_PROFILE": ""}) is UNKNOWN
-    wrongs: tuple[object, ...] = (1, "", {})
-    for wrong in wrongs:
+    for wrong in (1, "", b"a.toml"):
         with pytest.raises(ConfigurationError, match="profile is a GatewayProfile, or the path"):
             find_profile(wrong)  # type: ignore[arg-type]
 
