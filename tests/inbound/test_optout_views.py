@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from anyio.to_thread import run_sync
@@ -131,3 +131,19 @@ async def test_flasks_view_does_the_same(
     for _ in range(BURST):
         await call("GET", f"/d/{draw_code()}")
     assert (await call("GET", f"/d/{code}")).status_code == 429
+
+
+async def test_a_form_that_does_not_arrive_whole_is_none(ledger: SqliteLedger, code: str) -> None:
+    class Broken:
+        method, META, GET = "POST", {"REMOTE_ADDR": "1.2.3.4", "PATH_INFO": "/"}, {"lang": "en"}
+        environ: ClassVar[dict[str, str]] = {}
+        path = path_info = "/"
+
+        def read(self, size: int) -> bytes:
+            raise OSError(f"{size} bytes did not come")
+
+    view = django_view(ledger.path)
+    answer = await run_sync(view, Broken(), code)
+    await run_sync(view.close)  # type: ignore[attr-defined]
+    assert answer.status_code == 400
+    assert await ledger.opted_out() == frozenset()

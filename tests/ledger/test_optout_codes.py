@@ -11,7 +11,7 @@ from time import perf_counter
 
 import psycopg
 import pytest
-from anyio import create_task_group
+from anyio import create_task_group, fail_after, sleep
 
 from vavasms.config import Secret
 from vavasms.ledger.base import Ledger
@@ -19,6 +19,7 @@ from vavasms.ledger.models import NewBatch, NewCampaign
 from vavasms.ledger.optout_codes import ALPHABET, CODE_MARK, EXAMPLE, LENGTH, draw_code, is_code
 from vavasms.ledger.postgres.ledger import MIGRATIONS as POSTGRES
 from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.postgres.optout_codes import SQL
 from vavasms.ledger.sqlite.ledger import APPLICATION_ID, SqliteLedger
 from vavasms.ledger.sqlite.ledger import MIGRATIONS as SQLITE
 from vavasms.numbers import Msisdn
@@ -130,3 +131,32 @@ async def test_two_that_draw_for_the_same_numbers_at_once_agree(postgres: str) -
     for codes in issued:
         assert len(codes) >= 492
         assert codes.items() <= issued[[len(each) for each in issued].index(500)].items()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_code_that_is_being_discarded_is_given_to_nobody_else(postgres: str) -> None:
+    async with await PostgresLedger.open(postgres) as ledger:
+        await _load(ledger, "discarded")
+        issued: list[str] = []
+
+        async def issue() -> None:
+            issued.extend((await ledger.optout_codes.issue([PERSON])).values())
+
+        with psycopg.connect(postgres) as other:
+            # The end of `discard`, in the moment before it is committed.
+            other.execute(SQL["lock_codes"].encode())
+            other.execute(b"DELETE FROM vavasms.opt_out_code WHERE campaign IS NOT NULL")
+            async with create_task_group() as tasks:
+                tasks.start_soon(issue)
+                with fail_after(10):
+                    while not _is_waiting(postgres):
+                        await sleep(0.01)
+                other.commit()
+        assert await ledger.optout_codes.find(issued[0]) is not None
+
+
+def _is_waiting(url: str) -> bool:
+    query = b"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchone() != (0,)
