@@ -27,7 +27,7 @@ MARKUP = re.compile(r"<style>.*?</style>|<code>.*?</code>|<[^>]*>", re.DOTALL)
 #: What no sentence of ours is: the name of a column or a state, the words of HTTP, a call in Python, a path, what a
 #: program drew, what a test had the gateway answer.
 DATA = (
-    re.compile(r"\bLinux-\S+|X-Forwarded-For"),
+    re.compile(r"\bLinux-\S+|X-Forwarded-For|\xab\s\w+\s\xbb"),
     re.compile(r"\S*/\S+|\S+\.csv|other gateway\.example"),
     re.compile(r"^gateway\.\d+|(?<=\[)gateway\.\d+"),
     re.compile(r"^.*?(?:recipient|phone)[;,](?:outcome|source)[;,].*$"),
