@@ -400,7 +400,7 @@ class AsyncVavaSMS:
         starts no new batch and settles those in flight; `report` is true afterwards.
         """
         if batch_size is None:
-            batch_size = self._profile.batch_size or DEFAULT_BATCH_SIZE
+            batch_size = self._profile.choose_batch_size(DEFAULT_BATCH_SIZE)
         options = BulkOptions(
             batch_size=batch_size, concurrency=concurrency, rate=rate, dedupe=dedupe, on_progress=on_progress
         )

@@ -105,7 +105,7 @@ class Policy:
         """
         return evolve(
             self,
-            batch_size=self.batch_size or profile.batch_size or DEFAULT_BATCH_SIZE,
+            batch_size=self.batch_size or profile.choose_batch_size(DEFAULT_BATCH_SIZE),
             unit_price=profile.highest_price if self.unit_price is None else self.unit_price,
         )
 
