@@ -65,7 +65,7 @@ async def test_a_press_opts_out_and_a_second_takes_it_back(app: OptOutApp, ledge
     assert not await is_out(ledger)
     pressed = await ask(app, code, "POST", STOP)
     assert (pressed.status, 'value="start"' in pressed.text) == (200, True)
-    assert "You get no more SMS" in pressed.text
+    assert "You get no more of these SMS" in pressed.text
     assert await is_out(ledger)
     # What is opened again says where it stands.
     assert (await ask(app, code)).text == pressed.text
