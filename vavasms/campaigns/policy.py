@@ -69,7 +69,7 @@ class Policy:
     balance_floor: Decimal | None = None
     #: Messages a recipient may have in any 24 hours, over all campaigns of the ledger.
     daily_cap: int | None = None
-    #: Numbers a request; None: what the gateway's profile knows it to take, else 100.
+    #: Numbers a request; None: the profile's, else 100, which a size that was merely tried does not lower.
     batch_size: int | None = None
     concurrency: int = 16
     #: Whoever runs it asks for its delivery reports as well.
