@@ -197,9 +197,8 @@ class AsyncVavaSMS:
 
         Costs segments x numbers; a number given twice is sent to once. Not repeatable without a key: every
         error has an `outcome`, and only `safe_to_retry` ones may be sent again. Raises `InvalidInputError`
-        before anything is sent, for more numbers than a request takes as well, where the profile knows that:
-        what the gateway drops of a longer one it would drop without a word. For more than some hundred
-        numbers use `send_bulk`.
+        before anything is sent, also for more numbers than the profile's `batch_size` where that is a limit:
+        a gateway may drop those beyond it without a word. For more than some hundred numbers use `send_bulk`.
 
         With an `idempotency_key` (1 to 255 printable characters, unique per account; needs a `ledger`) it may
         be repeated at will, from any process, after any crash: what was accepted is returned again
@@ -267,7 +266,8 @@ class AsyncVavaSMS:
         """Return how far a message came (documentation: delivery status).
 
         Costs nothing and may be repeated. The documentation lost the call's path: it is a setting.
-        Raises `MessageNotFoundError` for an id that the gateway does not know (709).
+        Raises `MessageNotFoundError` for an id that the gateway does not know (709), and `ConfigurationError`
+        with nothing asked where the profile says that there is no such call.
         """
         path = self._settings.status_path
         return await endpoints.fetch_delivery_reports(self._transport, message_id, lot_id=lot_id, path=path)
@@ -361,10 +361,10 @@ class AsyncVavaSMS:
         """Send one text to any number of recipients, and account for each of them.
 
         `recipients` is read lazily; duplicates are sent to once, invalid ones reported. `rate` is in
-        messages a second; `batch_size` of numbers a request: None is what the profile knows it to take, else
-        100. Before the first of several batches the balance is read once, within 30 s: a
-        bare 4xx, a redirect, 901, TLS or no connection there ends it with nothing sent, and the first bare
-        4xx of a batch ends the rest.
+        messages a second; `batch_size` is in numbers a request: None is the profile's, else 100, and a size
+        that was merely tried does not lower it. Before the first of several batches the balance is read
+        once, within 30 s: a bare 4xx, a redirect, 901, TLS or no connection there ends it with nothing sent,
+        and the first bare 4xx of a batch ends the rest.
 
         Never raises for a batch's fate: read it in the report. An exception that ends it early (a
         cancellation, a fault of `recipients` itself) carries the account as `bulk_report`.
@@ -400,7 +400,7 @@ class AsyncVavaSMS:
         starts no new batch and settles those in flight; `report` is true afterwards.
         """
         if batch_size is None:
-            batch_size = self._profile.batch_size or DEFAULT_BATCH_SIZE
+            batch_size = self._profile.choose_batch_size(DEFAULT_BATCH_SIZE)
         options = BulkOptions(
             batch_size=batch_size, concurrency=concurrency, rate=rate, dedupe=dedupe, on_progress=on_progress
         )

@@ -109,7 +109,8 @@ def inbound_router(
     """Return the router of `app.include_router(inbound_router(on_sms, token=…), prefix="/sms")`.
 
     It does what `InboundApp` does, at `POST /sms/<token>`, and stands in the application's OpenAPI document
-    without the token. Its store is closed at the application's end.
+    without the token. Its store is closed at the application's end. It answers every path under its prefix,
+    so that no log has a token: without a prefix, whatever is added after it is never reached.
     """
     inbound = InboundApp(
         handler,

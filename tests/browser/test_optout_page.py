@@ -91,13 +91,13 @@ def test_a_press_opts_out_and_a_second_takes_it_back(site: Site, phone: Callable
     expect(page.get_by_role("heading")).to_have_text("No more of these SMS?")
     assert site.opted_out() == frozenset()
     page.get_by_role("button", name="Stop the SMS").click()
-    expect(page.get_by_role("heading")).to_have_text("You get no more SMS")
+    expect(page.get_by_role("heading")).to_have_text("You get no more of these SMS")
     assert site.opted_out() == {int(PERSON)}
     page.get_by_role("button", name="Get the SMS again").click()
     expect(page.get_by_role("heading")).to_have_text("You get the SMS again")
     assert site.opted_out() == frozenset()
     page.get_by_role("button", name="Stop the SMS").dblclick()
-    expect(page.get_by_role("heading")).to_have_text("You get no more SMS")
+    expect(page.get_by_role("heading")).to_have_text("You get no more of these SMS")
     page.reload()
     assert site.opted_out() == {int(PERSON)}
 
@@ -107,7 +107,7 @@ def test_it_works_by_keyboard_and_without_scripts(site: Site, phone: Callable[..
     page.goto(site.link)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading")).to_have_text("You get no more SMS")
+    expect(page.get_by_role("heading")).to_have_text("You get no more of these SMS")
     assert site.opted_out() == {int(PERSON)}
 
 
@@ -134,7 +134,7 @@ def test_the_language_can_be_changed_and_stays_over_a_press(site: Site, phone: C
     page.get_by_role("link", name="English").click()
     page.get_by_role("button", name="Stop the SMS").click()
     assert page.locator("html").get_attribute("lang") == "en"
-    expect(page.get_by_role("heading")).to_have_text("You get no more SMS")
+    expect(page.get_by_role("heading")).to_have_text("You get no more of these SMS")
     page.get_by_role("link", name="Français").click()
     assert page.locator("html").get_attribute("lang") == "fr"
     # A link of a page is no press.

@@ -65,7 +65,7 @@ async def test_a_press_opts_out_and_a_second_takes_it_back(app: OptOutApp, ledge
     assert not await is_out(ledger)
     pressed = await ask(app, code, "POST", STOP)
     assert (pressed.status, 'value="start"' in pressed.text) == (200, True)
-    assert "You get no more SMS" in pressed.text
+    assert "You get no more of these SMS" in pressed.text
     assert await is_out(ledger)
     # What is opened again says where it stands.
     assert (await ask(app, code)).text == pressed.text
@@ -111,8 +111,9 @@ async def test_a_body_that_is_too_long_is_not_read_to_its_end(
 
 
 async def test_what_came_in_another_way_is_shown_and_not_taken_back(
-    app: OptOutApp, ledger: Ledger, code: str
+    app: OptOutApp, ledger: Ledger, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "vavasms")
     await ledger.add_opt_outs([PERSON], source="inbound", now=1.0)
     for answer in (
         await ask(app, code),
@@ -123,6 +124,7 @@ async def test_what_came_in_another_way_is_shown_and_not_taken_back(
         assert "ask the sender" in answer.text
         assert "<form" not in answer.text
     assert await is_out(ledger)
+    assert "took an opt-out back" not in caplog.text
 
 
 async def test_no_page_shows_the_number_or_the_code(app: OptOutApp, code: str) -> None:

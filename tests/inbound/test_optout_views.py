@@ -79,7 +79,12 @@ async def check(call: Callable[..., Any], ledger: SqliteLedger, code: str) -> li
 
 
 def check_pages(pages: list[str], caplog: pytest.LogCaptureFixture, code: str) -> None:
-    words = ("No more of these SMS?", "You get no more SMS", "You get the SMS again", "leads nowhere")
+    words = (
+        "No more of these SMS?",
+        "You get no more of these SMS",
+        "You get the SMS again",
+        "leads nowhere",
+    )
     for page, sentence in zip(pages, words, strict=True):
         assert sentence in page
         assert PERSON not in page

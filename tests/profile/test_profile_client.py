@@ -18,6 +18,7 @@ from vavasms import (
     Policy,
     VavaSMS,
 )
+from vavasms.bulk.models import DEFAULT_BATCH_SIZE
 from vavasms.campaigns.policy import dump_policy, load_policy
 from vavasms.sandbox import SandboxServer
 
@@ -40,6 +41,16 @@ async def test_a_known_batch_size_is_the_default_and_an_argument_wins(sandbox: S
         sandbox.gateway.journal.clear()
         await sms.send_bulk(NUMBERS, "Bonjour", batch_size=5, concurrency=1)
         assert [entry.recipients for entry in sandbox.gateway.journal.entries] == [5, 2]
+
+
+async def test_a_size_that_was_merely_tried_makes_no_request_smaller(sandbox: SandboxServer) -> None:
+    tried = GatewayProfile(batch_size=2, batch_size_is_limit=False)
+    async with connect(sandbox, profile=tried) as sms:
+        await sms.send_bulk(NUMBERS, "Bonjour", concurrency=1)
+        assert [entry.recipients for entry in sandbox.gateway.journal.entries] == [7]
+    assert Policy().settle(tried).batch_size == DEFAULT_BATCH_SIZE
+    assert Policy(batch_size=5).settle(tried).batch_size == 5
+    assert Policy().settle(GatewayProfile(batch_size=128, batch_size_is_limit=False)).batch_size == 128
 
 
 async def test_more_numbers_than_a_request_takes_are_refused_before_anything_is_sent(

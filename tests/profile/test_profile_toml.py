@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vavasms import ConfigurationError, GatewayProfile, Oversize
+from vavasms.i18n import language_set, translate
 from vavasms.profile.file import find_profile, read_profile, write_profile
 from vavasms.profile.models import MOST, NAMES, UNKNOWN
 from vavasms.profile.toml import dump_profile, parse_profile
@@ -207,3 +208,10 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert caught.value.english == (
         f"The gateway profile {path} cannot be written (No such file or directory). Nothing was sent."
     )
+
+
+def test_why_a_file_cannot_be_read_is_said_in_french_as_well(tmp_path: Path) -> None:
+    with language_set("fr"), pytest.raises(ConfigurationError) as caught:
+        read_profile(tmp_path / "gateway.toml")
+    with language_set("fr"):
+        assert "ce fichier ou ce dossier n'existe pas" in translate(caught.value.args[0])

@@ -69,7 +69,7 @@ class Policy:
     balance_floor: Decimal | None = None
     #: Messages a recipient may have in any 24 hours, over all campaigns of the ledger.
     daily_cap: int | None = None
-    #: Numbers a request; None: what the gateway's profile knows it to take, else 100.
+    #: Numbers a request; None: the profile's, else 100, which a size that was merely tried does not lower.
     batch_size: int | None = None
     concurrency: int = 16
     #: Whoever runs it asks for its delivery reports as well.
@@ -105,7 +105,7 @@ class Policy:
         """
         return evolve(
             self,
-            batch_size=self.batch_size or profile.batch_size or DEFAULT_BATCH_SIZE,
+            batch_size=self.batch_size or profile.choose_batch_size(DEFAULT_BATCH_SIZE),
             unit_price=profile.highest_price if self.unit_price is None else self.unit_price,
         )
 

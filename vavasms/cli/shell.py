@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+
+
+def write_setting(name: str, value: str, *, system: str = os.name) -> str:
+    """Return the line that sets a variable of the environment, in a POSIX shell or in PowerShell."""
+    if system == "nt":
+        doubled = value.replace("'", "''")
+        return f"$env:{name} = '{doubled}'"
+    return f"export {name}={quote(value)}"
 
 
 def quote(text: str) -> str:

@@ -53,7 +53,7 @@ def open_journal(path: Path, account: str, known: GatewayProfile) -> Iterator[Pr
     try:
         descriptor = os.open(path, _FLAGS, 0o600)
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        why = _(error.strerror or type(error).__name__)
     else:
         try:
             with _locked(path):

@@ -161,8 +161,8 @@ class Prober:
         """Send a text to the owner; return the answer, and how far the balance fell."""
         before = await self.balance()
         reply = await self._post(name_request(step), TEXTS[step], (self.to,), most)
-        spent = None if not (reply.is_own_refusal or reply.label == NOT_SENT) else 0
-        self._settle(name_request(step), reply, most if reply.lot is not None else spent)
+        unaccepted = 0 if reply.is_own_refusal or reply.label == NOT_SENT else None
+        self._settle(name_request(step), reply, unaccepted if reply.lot is None else most)
         if reply.lot is None:
             return reply, None
         self._keep_message(reply)
@@ -264,7 +264,8 @@ class Prober:
         try:
             reports = await self._read_status(path, message)
             self._note_words(reports, message)
-            return bool(reports)
+            # A success without a report may be the call, before it knows of the message.
+            return True if reports else None
         except AuthenticationError:
             raise
         except MessageNotFoundError:

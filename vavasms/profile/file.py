@@ -44,7 +44,7 @@ def read_profile(path: str | Path) -> GatewayProfile:
         fault = error.args[0]
     except OSError as error:
         fault = profile_error(
-            _("it cannot be read ({why})", why=error.strerror or type(error).__name__)
+            _("it cannot be read ({why})", why=_(error.strerror or type(error).__name__))
         ).args[0]
     except ValueError:
         fault = profile_error(_("it is no text in UTF-8")).args[0]
@@ -75,7 +75,7 @@ def write_profile(path: str | Path, profile: GatewayProfile, *, comment: str = "
             os.fsync(file.fileno())
         part.replace(target)
     except OSError as error:
-        why = error.strerror or type(error).__name__
+        why = _(error.strerror or type(error).__name__)
     else:
         return
     finally:

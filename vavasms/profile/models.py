@@ -53,7 +53,7 @@ class GatewayProfile:
     lots_are_atomic: bool | None = None
     #: The most numbers that one request is known to take.
     batch_size: int | None = None
-    #: True: it takes no more than that. False or None: it may.
+    #: True: it takes no more than that. False: it may, and the size is no reason for smaller requests.
     batch_size_is_limit: bool | None = None
     #: What becomes of a request for more.
     oversize: Oversize | None = None
@@ -92,6 +92,16 @@ class GatewayProfile:
     def most_recipients(self) -> int | None:
         """The most numbers that a request may have; None where no limit is known."""
         return self.batch_size if self.batch_size_is_limit else None
+
+    def choose_batch_size(self, default: int) -> int:
+        """Return how many numbers a request has unless a setting says so; `default` where nothing is known.
+
+        A size that was merely tried (`batch_size_is_limit` is False) may raise the default, and never lowers
+        it: a probe of a few SMS has tried two.
+        """
+        if self.batch_size is None:
+            return default
+        return max(self.batch_size, default) if self.batch_size_is_limit is False else self.batch_size
 
     @property
     def highest_price(self) -> Decimal | None:

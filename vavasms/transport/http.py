@@ -144,8 +144,8 @@ class HttpTransport:
     def _forget(self) -> None:
         """Begin afresh in a forked child: a connection of the parent's would read its replies.
 
-        For good not, where a call was under way, which would go on in both, or a transport was given, of
-        whose connections nothing is known.
+        The child's copy is of no use where a call was under way, which would go on in both, or where a
+        transport was given, of whose connections nothing is known: each call of it is refused.
         """
         self._is_stranded = bool(self._is_stranded or self._under_way or self._custom is not None)
         self._lost.append(self._pools)

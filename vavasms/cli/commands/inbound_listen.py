@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.worker import warnings_shown
 from vavasms.cli.ledger_option import open_ledger
+from vavasms.cli.shell import write_setting
 from vavasms.cli.signals import stop_on_signal
 from vavasms.config import is_loopback
 from vavasms.errors import InvalidInputError
@@ -212,8 +213,7 @@ def _introduction(listening: Listening, url: str) -> Iterator[str]:
         )
     pretend = _("To pretend to be the platform, in another terminal:")
     yield f"{pretend}\n"
-    name = "VAVASMS_INBOUND_URL"
-    yield f"  $env:{name} = '{url}'" if os.name == "nt" else f"  export {name}={url}"
+    yield f"  {write_setting('VAVASMS_INBOUND_URL', url)}"
     yield "  vavasms inbound trigger --from +2250700000001 --text Bonjour\n"
     if listening.ledger is None:
         yield _("Stop words are marked, and fed to no opt-out list: --ledger names one.")

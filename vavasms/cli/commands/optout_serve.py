@@ -15,12 +15,15 @@ from vavasms.cli import exit_codes, output
 from vavasms.cli.commands.inbound_listen import ReceiverServer, bind, name_host
 from vavasms.cli.commands.worker import warnings_shown
 from vavasms.cli.ledger_option import open_ledger
+from vavasms.cli.shell import write_setting
 from vavasms.cli.signals import stop_on_signal
 from vavasms.config import is_loopback
 from vavasms.i18n import gettext as _
 from vavasms.inbound.optout.asgi import OptOutApp
 
 _BACKLOG = 128
+#: Where the page is for whoever has a link, as an example.
+_EXAMPLE = "https://sms.example.ci/d/"
 #: A proxy on this machine needs no naming: whoever could pretend to be one is here already.
 _THIS_MACHINE = ("127.0.0.1", "::1")
 
@@ -73,9 +76,9 @@ def _introduce(serving: Serving, url: str) -> None:
 
 
 def _introduction(url: str) -> Iterator[str]:
-    head = _("Serving the opt-out page (Ctrl-C stops it). Have a proxy pass https://your.site/d/ on to:")
+    head = _("Serving the opt-out page (Ctrl-C stops it). Have a proxy pass {url} on to:", url=_EXAMPLE)
     yield f"{head}\n"
     yield f"  {url}\n"
     send = _("Then write {link} in the text of a campaign:", link="{desinscription}")
     yield f"{send}\n"
-    yield "  export VAVASMS_OPT_OUT_URL=https://your.site/d/\n"
+    yield f"  {write_setting('VAVASMS_OPT_OUT_URL', _EXAMPLE)}\n"

@@ -8,11 +8,11 @@ the gateway is not reached; 130 where it was interrupted. What was learnt is kep
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from attrs import define, field
 from cyclopts import Parameter
@@ -175,7 +175,7 @@ class ProbeSession:
         else:
             output.say(f"  {probe_view.describe_result(step, self.prober.known)}")
 
-    def _wait(self, work: Any) -> None:
+    def _wait(self, work: Callable[[], Awaitable[object]]) -> None:
         """Wait for work in the portal; the first interrupt waits for the request under way."""
         wait_for(self.client, work, on_interrupt=self.prober.stop)
 

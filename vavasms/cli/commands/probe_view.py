@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vavasms.cli import output
-from vavasms.cli.shell import quote
+from vavasms.cli.shell import write_setting
 from vavasms.i18n import Sentence, format_number, in_english, ngettext
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -151,7 +151,7 @@ def conclude(known: Knowledge, spend: int, path: Path) -> Iterator[str]:
     if known.profile == GatewayProfile():
         return
     yield _("The profile is in {path}. To go by it:", path=output.clean(str(path)))
-    yield f"  export VAVASMS_PROFILE={quote(str(path.absolute()))}"
+    yield f"  {write_setting('VAVASMS_PROFILE', str(path.absolute()))}"
     more = next_size(known.paid_sizes)
     if not known.profile.batch_size_is_limit and more is not None and known.committed + more > spend:
         yield _("A larger --spend goes on where this ended; what is known costs nothing again.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any
 from rich.text import Text
 
 from vavasms.cli import exit_codes, output
+from vavasms.cli.shell import write_setting
 from vavasms.cli.signals import stop_on_signal
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
@@ -101,7 +101,7 @@ def _introduce(server: SandboxServer, *, as_json: bool) -> None:
         output.say(_("Its inbox, to look at in a browser: {url}", url=server.origin + "/"))
         output.say(_("In another terminal:") + "\n")
         for name, value in settings.items():
-            output.say(f"  $env:{name} = '{value}'" if os.name == "nt" else f"  export {name}={value}")
+            output.say(f"  {write_setting(name, value)}")
         output.say()
         output.say(
             _(

@@ -1,4 +1,7 @@
-"""What the page says: one HTML without script, number or code, in the language of the moment. Pure."""
+"""What the page says: one HTML without script, number or code, in the language of the moment. Pure.
+
+It speaks of "these SMS": the opt-out list keeps campaigns away, not a code or a notice that was asked for.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,9 @@ class PageReply:
 
 def show_question(name: str) -> PageReply:
     """Ask for the press."""
-    text = _("One press, and no more SMS come to you from this sender.")
+    text = _("One press, and no more SMS like this one come to you from this sender.")
     if name:
-        text = _("One press, and no more SMS come to you from {name}.", name=name)
+        text = _("One press, and no more SMS like this one come to you from {name}.", name=name)
     return _reply(200, name, _("No more of these SMS?"), text, _make_form(STOP, _("Stop the SMS")))
 
 
@@ -42,7 +45,7 @@ def show_holder(name: str, holder: CodeHolder) -> PageReply:
     """Show where a number stands: not on the opt-out list, or there, and whether the link takes it back."""
     if holder.opt_out is None:
         return show_question(name)
-    heading = _("You get no more SMS")
+    heading = _("You get no more of these SMS")
     if not holder.can_take_back:
         text = _("You asked for it in another way than by this link: to get them again, ask the sender.")
         return _reply(200, name, heading, text)

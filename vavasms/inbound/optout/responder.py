@@ -125,14 +125,15 @@ class OptOutResponder:
         return holder
 
     async def _take_back(self, ledger: Ledger, code: str) -> CodeHolder:
-        holder = await ledger.optout_codes.find(code)
-        assert holder is not None
+        before = await ledger.optout_codes.find(code)
+        assert before is not None
         # The ledger's own last: while it has the opt-out, a press that failed may be repeated.
-        if holder.can_take_back and isinstance(self._opt_outs, RevocableOptOuts):
-            await self._opt_outs.remove_opt_outs([holder.recipient])
+        if before.can_take_back and isinstance(self._opt_outs, RevocableOptOuts):
+            await self._opt_outs.remove_opt_outs([before.recipient])
         holder = await ledger.optout_codes.take_back(code)
         assert holder is not None
-        logger.info(N_("Somebody took an opt-out back by a link."))
+        if before.can_take_back and holder.opt_out is None:
+            logger.info(N_("Somebody took an opt-out back by a link."))
         return holder
 
     def _find_origin(self, request: PageRequest) -> str | None:
