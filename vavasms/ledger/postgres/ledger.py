@@ -46,6 +46,7 @@ from vavasms.ledger.postgres.loader import (
     purge_rows,
 )
 from vavasms.ledger.postgres.maintenance import PostgresMaintenance
+from vavasms.ledger.postgres.optout_codes import SQL as CODES
 from vavasms.ledger.postgres.optout_codes import PostgresOptOutCodes
 from vavasms.ledger.postgres.otp import PostgresOtp
 from vavasms.ledger.postgres.sends import PostgresSends
@@ -163,7 +164,15 @@ class PostgresLedger(Ledger):
         return await self._database.open_hasty(connections)
 
     async def create(self, campaign: NewCampaign) -> None:
-        await self._change("insert_campaign", asdict(campaign))
+        values = asdict(campaign)
+
+        async def work(connection: Connection) -> None:
+            await change(connection, SQL["insert_campaign"], values)
+            if campaign.retry_of is not None:
+                await ask(connection, (CODES["lock_codes"], {}))
+                await change(connection, CODES["share_codes_of_first"], values)
+
+        await self._database.write(work)
 
     async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
         await self._database.write(lambda c: copy_batches(c, campaign_id, batches), is_long=True)

@@ -180,7 +180,13 @@ class SqliteLedger(Ledger):
 
     async def create(self, campaign: NewCampaign) -> None:
         values = asdict(campaign)
-        await self._database.write(lambda c: c.execute(SQL["insert_campaign"], values).rowcount)
+
+        def work(connection: Connection) -> None:
+            connection.execute(SQL["insert_campaign"], values)
+            if campaign.retry_of is not None:
+                connection.execute(CODES["share_codes_of_first"], values)
+
+        await self._database.write(work)
 
     async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
         def work(connection: Connection, campaign: CampaignRow) -> None:
