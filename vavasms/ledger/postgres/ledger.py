@@ -32,6 +32,7 @@ from vavasms.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
+from vavasms.ledger.optout_codes import LINK_SOURCE
 from vavasms.ledger.postgres import claims as tx
 from vavasms.ledger.postgres.claims import SQL
 from vavasms.ledger.postgres.jobs import SQL as JOBS
@@ -456,8 +457,14 @@ class PostgresLedger(Ledger):
         return frozenset(chain.from_iterable(await self._database.call(SQL["select_opted_out"], {})))
 
     async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
-        values = {"phones": [int(recipient) for recipient in recipients], "source": source, "at": now}
-        return await self._change("add_opt_outs", values)
+        reason = {"source": source, "at": now, "link": LINK_SOURCE}
+        values = {"phones": [int(recipient) for recipient in recipients], **reason}
+
+        async def work(connection: Connection) -> int:
+            await change(connection, SQL["outrank_links"], values)
+            return await change(connection, SQL["add_opt_outs"], values)
+
+        return await self._database.write(work)
 
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
         return await self._change("remove_opt_outs", {"phones": [int(recipient) for recipient in recipients]})
