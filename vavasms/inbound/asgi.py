@@ -120,7 +120,7 @@ def _take_token(scope: Scope) -> str:
     """Return what stands behind the place where the app is mounted, and take it out of the scope."""
     path, prefix = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
     if not path.startswith(f"{prefix}/"):
-        # Somebody before us left a part of it out: then the token is the last segment, or it is in another one.
+        # Somebody before us left a part of it out: then the token is the last segment, or nobody knows which.
         hide_in_scope(scope)
         return path.rpartition("/")[2]
     hide_in_scope(scope, prefix)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from vavasms.config import Secret
 from vavasms.errors import Outcome
+from vavasms.forks import Process
 
 
 class Body:
@@ -20,6 +21,7 @@ class Body:
         #: Asked at the last moment; None: always.
         self.may_leave: Callable[[], bool] | None = None
         self._revoked = False
+        self._process = Process()
         self._credentials = credentials
         self._form = form
 
@@ -32,8 +34,9 @@ class Body:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._revoked:
-            # The attempt is over and judged: a writer that comes late must not send what nobody awaits.
+        if self._revoked or not self._process.is_this:
+            # The attempt is over and judged: a writer that comes late must not send what nobody awaits. Nor
+            # must a forked child what its parent sends.
             raise OSError("the request was given up")
         if self.asked:
             raise StopAsyncIteration

@@ -161,7 +161,7 @@ class HttpTransport:
     async def aclose(self) -> None:
         """Close every connection. A transport that was given is closed with it, as httpx does."""
         self._closed = True
-        if self._is_stranded or not self._process.is_this:
+        if self._belongs_to_parent:
             return
         pools = self._pools.current()
         if pools is not None:
@@ -177,8 +177,12 @@ class HttpTransport:
             error.outcome = None if kind is CallKind.READ else Outcome.NOT_SENT
             raise error
 
+    @property
+    def _belongs_to_parent(self) -> bool:
+        return self._is_stranded or not self._process.is_this
+
     def _refusal(self) -> VavaSMSError | None:
-        if self._is_stranded or not self._process.is_this:
+        if self._belongs_to_parent:
             return misconfigured(
                 _(
                     "The client was made before a fork, and had a call under way or a transport of its own: "
@@ -192,6 +196,9 @@ class HttpTransport:
         return None if reason is None else misconfigured(_(reason), "config.event_loop")
 
     async def _attempt(self, request: Request, attempt: Attempt) -> Reply | Problem:
+        if self._belongs_to_parent:
+            # A call that waits to be tried again would go on in both.
+            self._check(request.call.kind)
         pools = self._pools.get()
         pool = await pools.acquire()
         body = _Stream(self._credentials, request.form)
