@@ -194,6 +194,38 @@ trio.run(main)
     assert "config.fork not_sent" in lines
 
 
+def test_a_stream_whose_loop_goes_on_in_the_child_sends_nothing_there(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+import trio
+sms = AsyncVavaSMS(**ACCOUNT)
+async def main():
+    child, outcomes = None, []
+    numbers = [f"+22507000000{place:02}" for place in range(4)]
+    async with sms.stream_bulk(numbers, "once", batch_size=1, concurrency=1, rate=4) as stream:
+        async for result in stream:
+            if child is None:
+                # Between two batches: none is under way.
+                child = os.fork()
+            else:
+                outcomes.append(result.outcome.value)
+    print("child" if child == 0 else "parent", *outcomes)
+    sys.stdout.flush()
+    if child == 0:
+        os._exit(0)
+    wait(child)
+trio.run(main)
+""",
+    )
+    phones = [phone for entry in sandbox.gateway.journal.entries for phone in entry.phones]
+    assert len(phones) == len(set(phones)) == 4
+    assert sorted(lines) == ["child not_sent not_sent not_sent", "parent accepted accepted accepted"]
+
+
 def test_a_body_does_not_leave_in_a_child() -> None:
     body = Body(Secret("a=b"), "")
     pid = os.fork()

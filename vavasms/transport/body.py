@@ -56,9 +56,13 @@ class Attempt:
     `may_leave` says, when the body is asked for, whether it may still leave; None: it may.
     """
 
-    __slots__ = ("_blind", "_body", "_may_leave")
+    __slots__ = ("_blind", "_body", "_may_leave", "process")
 
-    def __init__(self, *, may_leave: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self, *, may_leave: Callable[[], bool] | None = None, process: Process | None = None
+    ) -> None:
+        #: Whose it is: a loop may go on in a forked child, which must not send what its parent does.
+        self.process = process or Process()
         self._body: Body | None = None
         self._blind = False
         self._may_leave = may_leave
