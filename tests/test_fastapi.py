@@ -132,6 +132,18 @@ def test_inbound_sms_come_by_a_router_that_shows_no_token(tmp_path: Path) -> Non
     assert TOKEN not in str(document)
 
 
+def test_a_token_with_something_behind_it_is_in_no_log() -> None:
+    inbox: list[InboundMessage] = []
+    app = FastAPI()
+    app.include_router(inbound_router(inbox.append, token=TOKEN), prefix="/sms")
+    with access_log_kept() as log, serving(app) as origin:
+        for end in ("/", "//", "/x", "%2Fx", "/x/y?a=b"):
+            assert httpx.post(f"{origin}/sms/{TOKEN}{end}", data=FIELDS).status_code == 404
+    assert log.getvalue().count("/sms/hidden") == 5
+    assert TOKEN not in log.getvalue()
+    assert inbox == []
+
+
 @pytest.mark.anyio
 async def test_behind_a_proxy_that_cuts_its_prefix_off_it_does_the_same() -> None:
     inbox: list[InboundMessage] = []

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
+from vavasms.config import Secret
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.transport.body import Body
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
@@ -155,6 +158,84 @@ sms.close()
     )
     assert lines == ["config.fork not_sent True"] * 2 + ["config.fork", "True"]
     assert accepted(sandbox) == ["parent"]
+
+
+def test_a_loop_that_goes_on_in_the_child_does_not_post_there_what_waits_to_be_tried_again(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    # Under trio, whose loop asks for no process; asyncio's ends by itself.
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+import socket, trio
+place = socket.socket()
+place.bind(("127.0.0.1", 0))
+sms = AsyncVavaSMS(**ACCOUNT | {"base_url": f"http://127.0.0.1:{place.getsockname()[1]}"})
+async def send():
+    try:
+        await sms.send("+2250700000001", "once")
+    except VavaSMSError as error:
+        print(error.error_code, error.outcome.value)
+async def main():
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send)
+        # Nobody listens there: it waits for its second attempt.
+        await trio.sleep(0.1)
+        child = os.fork()
+    sys.stdout.flush()
+    if child == 0:
+        os._exit(0)
+    wait(child)
+trio.run(main)
+""",
+    )
+    assert len(lines) == 2
+    assert "config.fork not_sent" in lines
+
+
+def test_a_stream_whose_loop_goes_on_in_the_child_sends_nothing_there(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+import trio
+sms = AsyncVavaSMS(**ACCOUNT)
+async def main():
+    child, outcomes = None, []
+    numbers = [f"+22507000000{place:02}" for place in range(4)]
+    async with sms.stream_bulk(numbers, "once", batch_size=1, concurrency=1, rate=4) as stream:
+        async for result in stream:
+            if child is None:
+                # Between two batches: none is under way.
+                child = os.fork()
+            else:
+                outcomes.append(result.outcome.value)
+    print("child" if child == 0 else "parent", *outcomes)
+    sys.stdout.flush()
+    if child == 0:
+        os._exit(0)
+    wait(child)
+trio.run(main)
+""",
+    )
+    phones = [phone for entry in sandbox.gateway.journal.entries for phone in entry.phones]
+    assert len(phones) == len(set(phones)) == 4
+    assert sorted(lines) == ["child not_sent not_sent not_sent", "parent accepted accepted accepted"]
+
+
+def test_a_body_does_not_leave_in_a_child() -> None:
+    body = Body(Secret("a=b"), "")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            anyio.run(body.__anext__)
+        except OSError:
+            os._exit(3)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
 
 
 def test_a_transport_of_ones_own_is_not_opened_anew(sandbox: SandboxServer, tmp_path: Path) -> None:

@@ -160,6 +160,6 @@ class _Forwarded(Response):
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # As it would be mounted: whatever stands before the token belongs to us.
-        scope["root_path"] = str(scope["path"]).rpartition("/")[0]
+        # As it would be mounted: what stands before the token, and may stand behind it, belongs to us.
+        scope["root_path"] = str(scope["path"]).removesuffix(f"/{scope['path_params']['token']}")
         await self._app(scope, receive, send)

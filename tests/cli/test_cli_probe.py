@@ -385,16 +385,16 @@ def test_it_says_before_each_step_what_it_may_cost_and_what_is_left_open(
     inside: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(ANY, monkeypatch) as gateway:
-        finished = inside("probe", "--to", OWN, "--spend", "2", "--pace", "0", "--wait", "0", "--yes")
+        finished = inside("probe", "--to", OWN, "--spend", "3", "--pace", "0", "--wait", "0", "--yes")
         assert finished.returncode == 0, finished.stderr
         said = " ".join(finished.stdout.split())
         assert paid(gateway) == 2
     for sentence in (
         f"Only +{OWN} is sent anything.",
-        "It may cost 2 SMS in all.",
+        "It may cost 3 SMS in all.",
         "One SMS in plain letters: what does a segment cost? It may cost 1 SMS. A segment costs 10 XOF.",
         "Which path answers the delivery status? It costs nothing. /v1/text/single answers the delivery status.",
-        "A lot of your number and one that cannot exist: is it refused whole? It may cost 1 SMS. It is refused whole",
+        "A lot of your number and one that cannot exist: is it refused whole? It may cost 2 SMS. It is refused whole",
         "longer texts Not known: it may cost 2 SMS, which is more than is left.",
         "numbers a request Not known: it may cost 2 SMS, which is more than is left.",
         "Spent so far: 2 SMS.",

@@ -120,6 +120,24 @@ async def test_a_discarded_campaign_leaves_the_codes_that_others_sent(ledger: Le
     assert [holder is None for holder in found] == [False, False, True]
 
 
+async def test_the_codes_that_a_retry_repeats_outlive_a_first_one_that_is_discarded(
+    ledger: Ledger, phones: Phones
+) -> None:
+    await load(ledger, "first", phones(2))
+    await ledger.finish_loading("first", plan="{}", plan_hash="h")
+    await ledger.cancel("first", "enough")
+    planned = await ledger.batches("first", after=-1, limit=100)
+    again = NewCampaign(id="again", account="a", sender_id="S", message="m", created_at=2.0, retry_of="first")
+    await ledger.create(again)
+    repeated = [
+        NewBatch(number=batch.number, message=batch.message, segments=1, recipients=phones(1, batch.number))
+        for batch in planned
+    ]
+    await ledger.load("again", repeated)
+    await ledger.discard("first")
+    assert None not in [await ledger.optout_codes.find(code) for code in await codes_of(ledger, "again")]
+
+
 @pytest.mark.parametrize("state", ["cancelled", "done"])
 async def test_a_link_of_a_purged_campaign_still_works(
     ledger: Ledger, phones: Phones, take: Run, state: str
@@ -170,6 +188,24 @@ async def test_a_link_does_not_take_back_what_it_did_not_do(
     assert holder is not None
     assert holder.opt_out is not None
     assert (holder.opt_out.source, holder.opt_out.at, holder.can_take_back) == (source, 5.0, False)
+    assert await ledger.opted_out() == {int(phones(1)[0])}
+
+
+async def test_a_link_does_not_take_back_a_stop_that_came_after_its_press(
+    ledger: Ledger, phones: Phones
+) -> None:
+    codes = await ledger.optout_codes.issue(phones(2))
+    for code in codes.values():
+        await ledger.optout_codes.opt_out(code, now=50.0)
+    # No new numbers, but a reason of their own.
+    assert await ledger.add_opt_outs(phones(1), source="inbound", now=60.0) == 0
+    assert await ledger.add_opt_outs(phones(1, 1), source="link", now=60.0) == 0
+    for code in codes.values():
+        await ledger.optout_codes.take_back(code)
+    holder = await ledger.optout_codes.find(codes[phones(1)[0]])
+    assert holder is not None
+    assert holder.opt_out is not None
+    assert (holder.opt_out.source, holder.opt_out.at) == ("inbound", 60.0)
     assert await ledger.opted_out() == {int(phones(1)[0])}
 
 

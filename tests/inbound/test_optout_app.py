@@ -201,6 +201,34 @@ async def test_the_code_is_the_last_part_of_the_path_wherever_the_app_is(
     assert (await ask(app, f"d/{code}")).status == 200
 
 
+@pytest.mark.parametrize("end", ["/", "//", "/x", "./", "/index.html"])
+async def test_what_stands_behind_the_code_keeps_it_in_no_log(app: OptOutApp, code: str, end: str) -> None:
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "path": f"/d/{code}{end}",
+        "raw_path": f"/d/{code}{end}".encode(),
+        "headers": [],
+    }
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    await app(scope, receive, send)
+    assert sent[0]["status"] == (404 if end.strip("./") else 200)
+    assert code not in scope["path"]
+    assert code.encode() not in scope["raw_path"]
+
+
+async def test_a_length_that_is_no_length_is_no_error_of_ours(app: OptOutApp, code: str) -> None:
+    headers = [ENGLISH, (b"content-length", b"9" * 5_000)]
+    assert (await ask(app, code, "POST", STOP, headers=headers)).status == 400
+
+
 class Numbers:
     """A list of somebody's own."""
 

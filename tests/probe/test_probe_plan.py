@@ -16,6 +16,7 @@ from vavasms.probe.knowledge import Knowledge, make_done, make_facts, make_inten
 from vavasms.probe.plan import MOST_NUMBERS, ProbeStep, assess, find_limit, name_request, next_size, next_step
 from vavasms.probe.verdicts import (
     ProbeReply,
+    bounds_size,
     count_lot,
     judge_lot,
     judge_price,
@@ -92,13 +93,13 @@ def test_the_steps_come_in_the_order_of_their_use_and_none_twice() -> None:
         ("status_path", 0),
         ("statuses", 0),
         ("bad_number", 1),
-        ("lot", 1),
+        ("lot", 2),
         ("ucs2", 1),
         ("segments", 2),
         ("free_sizes", 0),
         ("pace", 0),
     ]
-    assert known.spent == 6
+    assert known.spent == 7
 
 
 @given(spend=st.integers(0, 40), losses=st.sets(st.integers(0, 12)))
@@ -199,8 +200,11 @@ def test_two_segments_cost_two_or_one_or_nobody_knows(fell: int | None, verdict:
         ("903", -10, None, None),
         ("903", None, None, None),
         ("accepted", 10, False, 1),
-        ("accepted", None, False, 1),
+        # Both numbers, for all that anybody knows.
+        ("accepted", None, False, 2),
+        ("accepted", 20, False, 2),
         ("921", 0, None, 0),
+        ("921", 10, None, None),
         ("unknown", 0, None, None),
         ("http 413", 0, None, None),
         ("not sent", None, None, 0),
@@ -209,10 +213,10 @@ def test_two_segments_cost_two_or_one_or_nobody_knows(fell: int | None, verdict:
 def test_a_lot_is_atomic_only_by_its_refusal_and_a_balance_that_stands(
     label: str, fell: int | None, atomic: bool | None, spent: int | None
 ) -> None:
-    reply = ProbeReply(label=label)
-    verdict = judge_lot(reply, None if fell is None else Decimal(fell))
+    reply, moved = ProbeReply(label=label), None if fell is None else Decimal(fell)
+    verdict = judge_lot(reply, moved)
     assert verdict is atomic
-    assert count_lot(reply, verdict) == spent
+    assert count_lot(reply, moved, verdict, Decimal(10)) == spent
 
 
 @pytest.mark.parametrize(
@@ -234,5 +238,17 @@ def test_a_lot_is_atomic_only_by_its_refusal_and_a_balance_that_stands(
 def test_a_size_is_taken_only_where_ids_and_money_agree(
     reply: ProbeReply, fell: int | None, found: tuple[bool | None, int | None, int | None]
 ) -> None:
-    verdict = judge_size(4, reply, None if fell is None else Decimal(fell), Decimal(10))
+    moved = None if fell is None else Decimal(fell)
+    verdict = judge_size(4, reply, moved, Decimal(10), balance=Decimal(40))
     assert (verdict.is_taken, verdict.limit, verdict.spent) == found
+
+
+@pytest.mark.parametrize(
+    ("label", "price", "balance", "bounds"),
+    [("921", 10, 40, True), ("921", 10, 39, False), ("921", None, 40, False), ("http 413", None, 0, True)],
+)
+def test_a_refusal_bounds_the_size_where_money_is_no_reason(
+    label: str, price: int | None, balance: int, bounds: bool
+) -> None:
+    known = None if price is None else Decimal(price)
+    assert bounds_size(4, ProbeReply(label=label), known, Decimal(balance)) is bounds

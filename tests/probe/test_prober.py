@@ -207,6 +207,7 @@ async def test_sizes_that_are_answered_oddly_settle_nothing(tmp_path: Path, labe
 
 async def test_sizes_that_are_turned_away_are_asked_for_again(tmp_path: Path) -> None:
     async with probing(tmp_path, rules=GatewayRules(max_recipients=3)) as (prober, server):
+        await prober.run(ProbeStep.PLAIN)
         await prober.run(ProbeStep.BAD_NUMBER)
         server.faults.script(Fault(kind=FaultKind.RATE_LIMIT), path=TEXT)
         await prober.run(ProbeStep.FREE_SIZES)

@@ -206,7 +206,7 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         write_profile(path, UNKNOWN)
     assert caught.value.english == (
-        f"The gateway profile {path} cannot be written (No such file or directory). Nothing was sent."
+        f"The gateway profile {path} cannot be written (No such file or directory)."
     )
 
 

@@ -24,6 +24,7 @@ from vavasms.bulk.rate_limit import RateLimiter
 from vavasms.bulk.recipients import Recipients, read_chunks
 from vavasms.endpoints import Transport
 from vavasms.errors import InvalidInputError, Outcome
+from vavasms.forks import Process
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import in_english
@@ -64,6 +65,7 @@ class BulkStream:
         #: All there is was read, and it is one batch.
         self._is_one = False
         self._source_error: Exception | None = None
+        self._process = Process()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._stopped = False
         self._next_number = 0
@@ -265,7 +267,7 @@ class BulkStream:
             self._add_unsent((number, part) for part in parts)
 
     async def _try(self, number: int, batch: Batch) -> BatchResult:
-        attempt = Attempt()
+        attempt = Attempt(process=self._process)
         self._in_flight[number] = batch
         try:
             return await self._batch_sender.send(number, batch, attempt)

@@ -85,8 +85,8 @@ EXPLANATIONS = (
     ),
     Explanation(
         code="config.probe_journal",
-        what=N_("The journal of a probe cannot be used: it is another account's, in use, or damaged."),
-        sent=N_("No: nothing was sent."),
+        what=N_("The journal of a probe is another account's, in use, damaged, or cannot be written."),
+        sent=N_("Nothing after it: what the probe sent before is in the journal, and else unknown."),
         do=N_("Name another file with --profile; the SMS of the old one do not count there."),
         example="vavasms probe --to +2250700000001 --spend 6 --profile other.toml",
     ),

@@ -120,8 +120,9 @@ def _take_token(scope: Scope) -> str:
     """Return what stands behind the place where the app is mounted, and take it out of the scope."""
     path, prefix = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
     if not path.startswith(f"{prefix}/"):
-        # Somebody before us left a part of it out: then the token is the last segment.
-        prefix = path.rpartition("/")[0]
+        # Somebody before us left a part of it out: then the token is the last segment, or nobody knows which.
+        hide_in_scope(scope)
+        return path.rpartition("/")[2]
     hide_in_scope(scope, prefix)
     return path[len(prefix) + 1 :]
 
@@ -156,6 +157,8 @@ BODY_SECONDS = 10.0
 #: A body that is too large is read up to here and dropped: a client that is cut off while it sends does not
 #: see the answer.
 _MAX_DROPPED = 1_048_576
+#: Of a length, more of which are too large as well.
+_MOST_DIGITS = 20
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -181,4 +184,5 @@ async def read_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive) ->
 
 def _declared(headers: Iterable[tuple[bytes, bytes]]) -> int:
     lengths = [value for name, value in headers if name.lower() == b"content-length"]
-    return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+    # Python reads no number of thousands of digits.
+    return int(lengths[0][:_MOST_DIGITS]) if lengths and lengths[0].isdigit() else 0

@@ -373,7 +373,11 @@ class Ledger(Protocol):
         ...
 
     async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
-        """Put numbers on the opt-out list; return how many were new."""
+        """Put numbers on the opt-out list; return how many were new.
+
+        A number that a link put there keeps its place by this reason from now on, unless that is a link too:
+        the link does not take it back any more.
+        """
         ...
 
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -34,14 +35,37 @@ class ProbeJournal:
     """An open journal, and what its events add up to."""
 
     _descriptor: int
+    _path: Path
     known: Knowledge
 
     def write(self, event: Event) -> None:
-        """Add an event; when this returns it is on the disk."""
-        # In one write: what a crash cuts off is the last line, which counts as not written.
-        os.write(self._descriptor, (json.dumps(event, ensure_ascii=False) + "\n").encode())
-        os.fsync(self._descriptor)
+        """Add an event; when this returns it is on the disk. Raises `ConfigurationError` where it is not."""
+        # In ASCII: half a character, which an id of the gateway's may hold, is none in UTF-8.
+        line = (json.dumps(event) + "\n").encode()
+        # First: what does not fit to the rest must not be on the disk, where no later run could read it.
         self.known.apply(event)
+        try:
+            size = os.fstat(self._descriptor).st_size
+            # In one write: what a crash cuts off is the last line, which counts as not written.
+            written = os.write(self._descriptor, line)
+            if written == len(line):
+                os.fsync(self._descriptor)
+                return
+            # A disk that is full takes what it has room for, without an error.
+            why = os.strerror(errno.ENOSPC)
+            os.ftruncate(self._descriptor, size)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+        raise ConfigurationError(
+            _(
+                "The journal {path} of the probe cannot be written ({why}): the probe ends here. Of a "
+                "request whose answer is not in it nobody knows.",
+                path=str(self._path),
+                why=why,
+            ),
+            error_code="config.probe_journal",
+            halts=True,
+        )
 
 
 @contextmanager
@@ -57,7 +81,7 @@ def open_journal(path: Path, account: str, known: GatewayProfile) -> Iterator[Pr
     else:
         try:
             with _locked(path):
-                yield _read(descriptor, path, account, known)
+                yield _open(descriptor, path, account, known)
             return
         finally:
             os.close(descriptor)
@@ -73,14 +97,24 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        pass
+        why: str = _("another probe is at work on it")
+    except OSError as error:
+        why = _("it cannot be written ({why})", why=error.strerror or type(error).__name__)
     else:
         try:
             yield
             return
         finally:
             lock.release()
-    raise _unusable(path, _("another probe is at work on it"))
+    raise _unusable(path, why)
+
+
+def _open(descriptor: int, path: Path, account: str, profile: GatewayProfile) -> ProbeJournal:
+    try:
+        return _read(descriptor, path, account, profile)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    raise _unusable(path, _("it cannot be written ({why})", why=why))
 
 
 def _read(descriptor: int, path: Path, account: str, profile: GatewayProfile) -> ProbeJournal:
@@ -89,7 +123,7 @@ def _read(descriptor: int, path: Path, account: str, profile: GatewayProfile) ->
         # The line that a crash cut off.
         os.ftruncate(descriptor, len(whole) + 1 if whole else 0)
     events = [*_parse(path, whole)]
-    journal = ProbeJournal(descriptor, Knowledge(profile=profile))
+    journal = ProbeJournal(descriptor, path, Knowledge(profile=profile))
     head: dict[str, Any] = {"event": "probe", "account": sha256(account.encode()).hexdigest()[:_DIGITS]}
     if not events:
         journal.write(head)

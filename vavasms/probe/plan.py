@@ -37,7 +37,8 @@ _NO_REPLY = N_("it is not known how a number that cannot exist is refused")
 _SMS = {
     ProbeStep.PLAIN: 1,
     ProbeStep.BAD_NUMBER: 1,
-    ProbeStep.LOT: 1,
+    # Whoever takes it may take the number that cannot exist as well.
+    ProbeStep.LOT: 2,
     ProbeStep.UCS2: 1,
     ProbeStep.SEGMENTS: 2,
 }

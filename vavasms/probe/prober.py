@@ -28,7 +28,7 @@ from vavasms.probe.journal import ProbeJournal
 from vavasms.probe.knowledge import Knowledge, SentMessage, make_done, make_facts, make_intent, make_outcome
 from vavasms.probe.plan import MOST_NUMBERS, ProbeStep, find_limit, name_request, next_size
 from vavasms.probe.verdicts import ACCEPTED, NOT_SENT, UNKNOWN, ProbeReply
-from vavasms.profile.models import GatewayProfile, Oversize
+from vavasms.profile.models import LONGEST_AGE, MOST_STATUSES, GatewayProfile, Oversize
 from vavasms.transport.hooks import CallInfo
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
@@ -62,6 +62,8 @@ _FINAL = frozenset({DeliveryStatus.DELIVERED, DeliveryStatus.FAILED})
 BURST, _SECOND = 20, 1.0
 #: Seconds between two looks at the balance.
 _LOOK_SECONDS = 0.5
+#: How often a balance may move, after one request, before nothing is concluded from it.
+_MOST_MOVES = 10
 #: Seconds between two looks at the status, the first and the longest.
 _FIRST_LOOK, _LONGEST_LOOK = 0.25, 5.0
 
@@ -92,6 +94,10 @@ class Prober:
     _stopping: anyio.Event | None = field(default=None, init=False)
     _last: float = field(default=0.0, init=False)
     _is_stopped: bool = field(default=False, init=False)
+    #: An SMS of this run may still be billed.
+    _is_owed: bool = field(default=False, init=False)
+    #: Seconds after which the balance last moved.
+    _fell_after: float = field(default=0.0, init=False)
 
     @property
     def known(self) -> Knowledge:
@@ -159,16 +165,22 @@ class Prober:
 
     async def _send_one(self, step: ProbeStep, most: int) -> tuple[ProbeReply, Decimal | None]:
         """Send a text to the owner; return the answer, and how far the balance fell."""
-        before = await self.balance()
+        before, is_owed = await self.balance(), self._is_owed
         reply = await self._post(name_request(step), TEXTS[step], (self.to,), most)
-        unaccepted = 0 if reply.is_own_refusal or reply.label == NOT_SENT else None
-        self._settle(name_request(step), reply, unaccepted if reply.lot is None else most)
         if reply.lot is None:
+            fell = await self._see_fall(before, self._watch_for) if reply.is_own_refusal else None
+            self._settle(name_request(step), reply, 0 if fell == 0 or reply.label == NOT_SENT else None)
             return reply, None
+        self._settle(name_request(step), reply, most)
         self._keep_message(reply)
-        began = time.monotonic()
         fell = await self._see_fall(before, self.falls_within)
-        self._learn(is_billed=bool(fell), billing_lag=time.monotonic() - began if fell else 0.0)
+        # A refill is none.
+        is_billed = fell is not None and fell > 0
+        self._is_owed = is_owed or not is_billed
+        if is_owed:
+            # It may be for another SMS.
+            return reply, None
+        self._learn(is_billed=is_billed, billing_lag=self._fell_after if is_billed else 0.0)
         return reply, fell
 
     async def _try_bad_number(self) -> None:
@@ -194,7 +206,7 @@ class Prober:
         )
         fell = None if reply.label == NOT_SENT else await self._see_fall(before, self._watch_for)
         atomic = verdicts.judge_lot(reply, fell)
-        self._settle(name_request(ProbeStep.LOT), reply, verdicts.count_lot(reply, atomic))
+        self._settle(name_request(ProbeStep.LOT), reply, verdicts.count_lot(reply, fell, atomic, self._price))
         self._learn(GatewayProfile(lots_are_atomic=atomic))
         self._finish(ProbeStep.LOT, reply)
 
@@ -210,7 +222,7 @@ class Prober:
             if reply.label == NOT_SENT
             else await self._see_fall(before, self.falls_within if reply.lot is not None else self._watch_for)
         )
-        verdict = verdicts.judge_size(size, reply, fell, self.known.profile.unit_price)
+        verdict = verdicts.judge_size(size, reply, fell, self._price, balance=before)
         self._settle(request, reply, verdict.spent)
         if verdict.limit is not None:
             self._learn(verdicts.describe_limit(verdict))
@@ -231,14 +243,19 @@ class Prober:
                 return
             before = await self.balance()
             reply = await self._post(request, TEXTS[ProbeStep.BAD_NUMBER], BAD_NUMBERS[:size], 0)
-            fell = await self.balance() - before
-            # What was accepted after all is paid.
-            self._settle(request, reply, size if reply.lot is not None else 0)
+            # A refusal was seen to be free, of one number; of what is none nobody knows.
+            is_doubtful = not reply.is_refusal and reply.label != NOT_SENT
+            fell = await (self._see_fall(before, self._watch_for) if is_doubtful else self._read_fall(before))
+            # What was accepted after all is paid, and what moved the balance may be.
+            self._settle(request, reply, 0 if fell == 0 and reply.lot is None else size)
             if reply.label == NOT_SENT:
                 return
             if not reply.is_refusal or fell != 0:
                 break
-            self._learn(free_sizes={size: reply.label == self.known.bad_reply})
+            is_taken = reply.label == self.known.bad_reply
+            if not (is_taken or verdicts.bounds_size(size, reply, self._price, before)):
+                break
+            self._learn(free_sizes={size: is_taken})
         if self._is_stopped and next_size(taken) is not None:
             return
         if not all(taken.values()):
@@ -263,9 +280,6 @@ class Prober:
         """Return whether a path answers the status; None where that cannot be told."""
         try:
             reports = await self._read_status(path, message)
-            self._note_words(reports, message)
-            # A success without a report may be the call, before it knows of the message.
-            return True if reports else None
         except AuthenticationError:
             raise
         except MessageNotFoundError:
@@ -273,6 +287,9 @@ class Prober:
             return None
         except VavaSMSError as error:
             return False if _is_absent(error) else None
+        self._note_words(reports, message)
+        # A success without a report may be the call, before it knows of the message.
+        return True if reports else None
 
     async def _read_status(self, path: str, message: SentMessage) -> Sequence[DeliveryReport]:
         """Return the reports about a message; none about another one counts."""
@@ -301,9 +318,13 @@ class Prober:
 
     def _note_words(self, reports: Sequence[DeliveryReport], message: SentMessage) -> None:
         """Note the words that are new, with the age of the message."""
-        age = round(max(self.clock() - message.accepted_at, 0.0), 2)
+        age = round(self.clock() - message.accepted_at, 2)
+        if not 0 <= age <= LONGEST_AGE:
+            # The clock was set, or the message is of long ago.
+            return
         for word in (report.raw_status[:_MOST_CHARACTERS] for report in reports):
-            if word and word.isprintable() and word not in self.known.profile.statuses:
+            known = self.known.profile.statuses
+            if word and word.isprintable() and word not in known and len(known) < MOST_STATUSES:
                 self._learn(GatewayProfile(statuses={word: age}))
 
     async def _count_pace(self) -> None:
@@ -349,6 +370,7 @@ class Prober:
         return ProbeReply(label=ACCEPTED, lot=lot)
 
     def _settle(self, request: str, reply: ProbeReply, spent: int | None) -> None:
+        self._is_owed = self._is_owed or spent is None
         self.journal.write(make_outcome(request, reply.label, spent, again=reply.label == NOT_SENT))
 
     def _finish(self, step: ProbeStep, reply: ProbeReply) -> None:
@@ -360,7 +382,8 @@ class Prober:
 
     def _keep_message(self, reply: ProbeReply) -> None:
         ids = () if reply.lot is None else reply.lot.message_ids
-        if reply.lot is not None and ids and ids[0].strip():
+        # What is not printable no later request can name.
+        if reply.lot is not None and ids and ids[0].strip() and (ids[0] + reply.lot.lot_id).isprintable():
             message = SentMessage(message_id=ids[0], lot_id=reply.lot.lot_id, accepted_at=self.clock())
             self._learn(message=asdict(message))
 
@@ -368,16 +391,29 @@ class Prober:
         self.journal.write(make_facts(found or GatewayProfile(), **facts))
 
     async def _see_fall(self, before: Decimal, seconds: float) -> Decimal | None:
-        """Return how far the balance fell, as soon as it did; None where it cannot be read."""
-        ends = time.monotonic() + seconds
-        while True:
-            try:
-                fell = before - await self.balance()
-            except VavaSMSError:
-                return None
-            if fell != 0 or time.monotonic() >= ends:
-                return fell
-            await anyio.sleep(_LOOK_SECONDS)
+        """Return how far the balance fell, once it did and stands; None where it does not, or is not read."""
+        began = time.monotonic()
+        ends, last = began + seconds, Decimal(0)
+        try:
+            while time.monotonic() <= began + seconds + _MOST_MOVES * max(self.stands_for, _LOOK_SECONDS):
+                fell = await self._read_fall(before)
+                if fell != last:
+                    # Several segments or numbers may be billed one after the other.
+                    self._fell_after = time.monotonic() - began
+                    ends, last = time.monotonic() + self.stands_for, fell
+                if time.monotonic() >= ends:
+                    return fell
+                await anyio.sleep(min(_LOOK_SECONDS, max(ends - time.monotonic(), 0.0)))
+        except VavaSMSError:
+            return None
+        return None
+
+    async def _read_fall(self, before: Decimal) -> Decimal:
+        return before - await self.balance()
+
+    @property
+    def _price(self) -> Decimal | None:
+        return self.known.profile.unit_price
 
     async def _breathe(self) -> None:
         """Wait until the last request is long enough ago."""

@@ -10,6 +10,7 @@ from vavasms.errors import ConfigurationError, GatewayError, Outcome, VavaSMSErr
 from vavasms.models import Lot
 from vavasms.probe.plan import BAD_NUMBER_CODE
 from vavasms.profile.models import GatewayProfile, Oversize
+from vavasms.transport.outcome import REFUSED_FOR_ALL
 
 ACCEPTED, NOT_SENT, UNKNOWN = "accepted", "not sent", "unknown"
 
@@ -86,14 +87,18 @@ def judge_lot(reply: ProbeReply, fell: Decimal | None) -> bool | None:
     return fell == 0
 
 
-def count_lot(reply: ProbeReply, atomic: bool | None) -> int | None:
-    """Return the SMS that such a lot cost; None: nobody knows."""
+def count_lot(
+    reply: ProbeReply, fell: Decimal | None, atomic: bool | None, price: Decimal | None
+) -> int | None:
+    """Return the SMS that such a lot of two numbers cost; None: nobody knows."""
     if reply.label == NOT_SENT:
         return 0
     if atomic is None:
         # Refused for something else, such as the sender: as a whole.
-        return 0 if reply.is_own_refusal and reply.label != BAD_NUMBER_CODE else None
-    return 0 if atomic else 1
+        return 0 if reply.is_own_refusal and reply.label != BAD_NUMBER_CODE and fell == 0 else None
+    if atomic:
+        return 0
+    return 1 if price is not None and fell == price else 2
 
 
 @frozen(kw_only=True)
@@ -108,12 +113,24 @@ class SizeVerdict:
     spent: int | None = None
 
 
-def judge_size(size: int, reply: ProbeReply, fell: Decimal | None, price: Decimal | None) -> SizeVerdict:
-    """Return what such a request of `size` numbers says."""
+def bounds_size(size: int, reply: ProbeReply, price: Decimal | None, balance: Decimal) -> bool:
+    """Return whether a refusal may be for the count of the numbers, and not for the account or its money."""
+    error = reply.error
+    if isinstance(error, GatewayError) and error.http_status in REFUSED_FOR_ALL:
+        return False
+    return not reply.is_own_refusal or (price is not None and balance >= price * size)
+
+
+def judge_size(
+    size: int, reply: ProbeReply, fell: Decimal | None, price: Decimal | None, *, balance: Decimal
+) -> SizeVerdict:
+    """Return what such a request of `size` numbers says; `balance` is that before it."""
     if reply.label == NOT_SENT:
         return SizeVerdict(spent=0)
     if reply.is_own_refusal:
-        return SizeVerdict(is_taken=False if fell == 0 else None, spent=0 if fell == 0 else None)
+        if fell != 0:
+            return SizeVerdict()
+        return SizeVerdict(is_taken=False if bounds_size(size, reply, price, balance) else None, spent=0)
     if reply.lot is None:
         return SizeVerdict()
     paid = len(reply.lot.message_ids)

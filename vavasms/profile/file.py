@@ -81,7 +81,9 @@ def write_profile(path: str | Path, profile: GatewayProfile, *, comment: str = "
     finally:
         with suppress(OSError):
             part.unlink()
-    raise misconfigured(
+    # Not that nothing was sent: what is written was found out by sending.
+    raise ConfigurationError(
         _("The gateway profile {path} cannot be written ({why}).", path=str(target), why=why),
-        "config.profile",
+        error_code="config.profile",
+        halts=True,
     )

@@ -19,9 +19,9 @@ MOST = 1_000_000
 #: Amounts with so few digits are computed with exactly; those of a campaign's limits are as well.
 _MOST_MONEY, _FINEST = Decimal(10**12), -6
 #: The longest that a word of the status may take, in seconds: a month.
-_LONGEST = 31 * 86_400
+LONGEST_AGE = 31 * 86_400
 #: The most statuses, and characters in the word of one.
-_MOST_STATUSES, _MOST_CHARACTERS = 50, 100
+MOST_STATUSES, _MOST_CHARACTERS = 50, 100
 
 
 class Oversize(StrEnum):
@@ -152,11 +152,11 @@ def _check_price(value: object) -> str | None:
 def _check_statuses(value: object) -> str | None:
     if (
         isinstance(value, Mapping)
-        and len(value) <= _MOST_STATUSES
+        and len(value) <= MOST_STATUSES
         and all(_is_word(word) and _is_age(age) for word, age in value.items())
     ):
         return None
-    return _("must be words of the gateway, each with seconds from 0 to {most}", most=_LONGEST)
+    return _("must be words of the gateway, each with seconds from 0 to {most}", most=LONGEST_AGE)
 
 
 def _is_word(word: object) -> bool:
@@ -165,7 +165,7 @@ def _is_word(word: object) -> bool:
 
 def _is_age(age: object) -> bool:
     is_number = isinstance(age, int | float | Decimal) and not isinstance(age, bool)
-    return is_number and math.isfinite(age) and 0 <= age <= _LONGEST  # type: ignore[arg-type,operator]
+    return is_number and math.isfinite(age) and 0 <= age <= LONGEST_AGE  # type: ignore[arg-type,operator]
 
 
 _CHECKS = {

@@ -24,6 +24,7 @@ from vavasms.errors import (
     SendInProgressError,
     VavaSMSError,
 )
+from vavasms.forks import Process
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.attempts import call_once, error_event, measure_age, record_error
@@ -68,6 +69,7 @@ class SingleSender:
     clock: SharedClock = field(factory=SharedClock)
     store: SendStore = field(init=False)
     pending: PendingWrites = field(factory=PendingWrites, init=False)
+    _process: Process = field(factory=Process, init=False)
     _forgot_at: float = field(factory=time.monotonic, init=False)
     #: The time when it began, by the clock and by one that nobody sets.
     _began: tuple[float, float] = field(init=False)
@@ -140,6 +142,8 @@ class SingleSender:
                 error_code="not_sent.ledger_slow",
                 outcome=Outcome.NOT_SENT,
             )
+        # The loop of whoever claimed it may go on in a forked child.
+        self._process.check()
         age = measure_age(claim.at, self.clock)
         answer = await call_once(call, age=age, settle=partial(self._settle, claim))
         if isinstance(answer, VavaSMSError):

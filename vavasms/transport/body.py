@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from vavasms.config import Secret
 from vavasms.errors import Outcome
+from vavasms.forks import Process
 
 
 class Body:
@@ -20,6 +21,7 @@ class Body:
         #: Asked at the last moment; None: always.
         self.may_leave: Callable[[], bool] | None = None
         self._revoked = False
+        self._process = Process()
         self._credentials = credentials
         self._form = form
 
@@ -32,8 +34,9 @@ class Body:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._revoked:
-            # The attempt is over and judged: a writer that comes late must not send what nobody awaits.
+        if self._revoked or not self._process.is_this:
+            # The attempt is over and judged: a writer that comes late must not send what nobody awaits. Nor
+            # must a forked child what its parent sends.
             raise OSError("the request was given up")
         if self.asked:
             raise StopAsyncIteration
@@ -53,9 +56,13 @@ class Attempt:
     `may_leave` says, when the body is asked for, whether it may still leave; None: it may.
     """
 
-    __slots__ = ("_blind", "_body", "_may_leave")
+    __slots__ = ("_blind", "_body", "_may_leave", "process")
 
-    def __init__(self, *, may_leave: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self, *, may_leave: Callable[[], bool] | None = None, process: Process | None = None
+    ) -> None:
+        #: Whose it is: a loop may go on in a forked child, which must not send what its parent does.
+        self.process = process or Process()
         self._body: Body | None = None
         self._blind = False
         self._may_leave = may_leave

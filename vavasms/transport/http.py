@@ -133,8 +133,8 @@ class HttpTransport:
         READ and VERIFY calls are attempted anew where the outcome table allows it, a SEND only
         where its body was never asked for. `attempt` tells the caller of a cancelled call how far it came.
         """
-        self._check(request.call.kind)
         attempt = attempt or Attempt()
+        self._check(request.call.kind, attempt)
         self._under_way.add(attempt)
         try:
             return await self._exchange.run(request, attempt)
@@ -161,7 +161,7 @@ class HttpTransport:
     async def aclose(self) -> None:
         """Close every connection. A transport that was given is closed with it, as httpx does."""
         self._closed = True
-        if self._is_stranded or not self._process.is_this:
+        if self._belongs_to_parent:
             return
         pools = self._pools.current()
         if pools is not None:
@@ -170,15 +170,19 @@ class HttpTransport:
             await self._custom.aclose()
         await self._client.aclose()
 
-    def _check(self, kind: CallKind) -> None:
+    def _check(self, kind: CallKind, attempt: Attempt) -> None:
         """Refuse a call that cannot be made; nothing was sent then."""
-        error = self._refusal()
+        error = self._refusal(attempt)
         if error is not None:
             error.outcome = None if kind is CallKind.READ else Outcome.NOT_SENT
             raise error
 
-    def _refusal(self) -> VavaSMSError | None:
-        if self._is_stranded or not self._process.is_this:
+    @property
+    def _belongs_to_parent(self) -> bool:
+        return self._is_stranded or not self._process.is_this
+
+    def _refusal(self, attempt: Attempt) -> VavaSMSError | None:
+        if self._belongs_to_parent or not attempt.process.is_this:
             return misconfigured(
                 _(
                     "The client was made before a fork, and had a call under way or a transport of its own: "
@@ -192,6 +196,9 @@ class HttpTransport:
         return None if reason is None else misconfigured(_(reason), "config.event_loop")
 
     async def _attempt(self, request: Request, attempt: Attempt) -> Reply | Problem:
+        if self._belongs_to_parent:
+            # A call that waits to be tried again would go on in both.
+            self._check(request.call.kind, attempt)
         pools = self._pools.get()
         pool = await pools.acquire()
         body = _Stream(self._credentials, request.form)

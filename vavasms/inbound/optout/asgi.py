@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -13,6 +14,7 @@ from vavasms.inbound.optout.responder import OptOutResponder, PageRequest
 from vavasms.inbound.stop_words import OptOuts
 from vavasms.inbound.tokens import hide_in_scope
 from vavasms.ledger.base import Ledger
+from vavasms.ledger.optout_codes import LENGTH, is_code
 
 
 class OptOutApp:
@@ -95,9 +97,15 @@ class OptOutApp:
 
 def _take_code(scope: Scope) -> str:
     """Return the last part of the path, and take it out of the scope: servers log it."""
-    prefix, _slash, code = str(scope["path"]).rpartition("/")
-    hide_in_scope(scope, prefix)
+    # A slash behind it is nobody's mistake but a phone's.
+    prefix, _slash, code = str(scope["path"]).rstrip("/").rpartition("/")
+    # Whatever stands behind a code, it must not stay in what is logged.
+    hide_in_scope(scope, "/".join(takewhile(_is_no_code, prefix.split("/"))))
     return code
+
+
+def _is_no_code(part: str) -> bool:
+    return not is_code(part[:LENGTH])
 
 
 async def _send(send: Send, reply: PageReply, *, with_body: bool, closes: bool) -> None:

@@ -32,6 +32,7 @@ from vavasms.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
+from vavasms.ledger.optout_codes import LINK_SOURCE
 from vavasms.ledger.postgres import claims as tx
 from vavasms.ledger.postgres.claims import SQL
 from vavasms.ledger.postgres.jobs import SQL as JOBS
@@ -46,6 +47,7 @@ from vavasms.ledger.postgres.loader import (
     purge_rows,
 )
 from vavasms.ledger.postgres.maintenance import PostgresMaintenance
+from vavasms.ledger.postgres.optout_codes import SQL as CODES
 from vavasms.ledger.postgres.optout_codes import PostgresOptOutCodes
 from vavasms.ledger.postgres.otp import PostgresOtp
 from vavasms.ledger.postgres.sends import PostgresSends
@@ -163,7 +165,15 @@ class PostgresLedger(Ledger):
         return await self._database.open_hasty(connections)
 
     async def create(self, campaign: NewCampaign) -> None:
-        await self._change("insert_campaign", asdict(campaign))
+        values = asdict(campaign)
+
+        async def work(connection: Connection) -> None:
+            await change(connection, SQL["insert_campaign"], values)
+            if campaign.retry_of is not None:
+                await ask(connection, (CODES["lock_codes"], {}))
+                await change(connection, CODES["share_codes_of_first"], values)
+
+        await self._database.write(work)
 
     async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
         await self._database.write(lambda c: copy_batches(c, campaign_id, batches), is_long=True)
@@ -447,8 +457,14 @@ class PostgresLedger(Ledger):
         return frozenset(chain.from_iterable(await self._database.call(SQL["select_opted_out"], {})))
 
     async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
-        values = {"phones": [int(recipient) for recipient in recipients], "source": source, "at": now}
-        return await self._change("add_opt_outs", values)
+        reason = {"source": source, "at": now, "link": LINK_SOURCE}
+        values = {"phones": [int(recipient) for recipient in recipients], **reason}
+
+        async def work(connection: Connection) -> int:
+            await change(connection, SQL["outrank_links"], values)
+            return await change(connection, SQL["add_opt_outs"], values)
+
+        return await self._database.write(work)
 
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
         return await self._change("remove_opt_outs", {"phones": [int(recipient) for recipient in recipients]})

@@ -16,6 +16,11 @@ INSERT INTO vavasms.opt_out_code (phone, code, campaign)
 SELECT phone, code, %(campaign)s FROM unnest(%(phones)s::BIGINT[], %(codes)s::TEXT[]) AS drawn (phone, code)
 ON CONFLICT DO NOTHING
 
+-- name: share_codes_of_first
+-- A retry repeats the texts of the first one, with the codes in them.
+UPDATE vavasms.opt_out_code SET campaign = NULL
+WHERE campaign = (SELECT seq FROM vavasms.campaign WHERE id = %(retry_of)s)
+
 -- name: discard_codes
 DELETE FROM vavasms.opt_out_code WHERE campaign = %(campaign)s
 

@@ -430,6 +430,14 @@ SELECT phone, source, at FROM vavasms.opt_out WHERE phone > %(after)s ORDER BY p
 -- name: select_opted_out
 SELECT phone FROM vavasms.opt_out
 
+-- name: outrank_links
+-- A STOP after the press of a link: whoever holds the link must not take that back.
+UPDATE vavasms.opt_out SET source = %(source)s, at = %(at)s::FLOAT8 WHERE phone IN (
+    SELECT phone FROM vavasms.opt_out
+    WHERE phone = ANY(%(phones)s::BIGINT[]) AND source = %(link)s AND %(source)s::TEXT <> %(link)s
+    ORDER BY phone FOR UPDATE
+)
+
 -- name: add_opt_outs
 INSERT INTO vavasms.opt_out (phone, source, at)
 SELECT DISTINCT phone, %(source)s, %(at)s::FLOAT8 FROM unnest(%(phones)s::BIGINT[]) AS given (phone)

@@ -34,6 +34,7 @@ from vavasms.ledger.models import (
     QueuedBatch,
     StoredBatch,
 )
+from vavasms.ledger.optout_codes import LINK_SOURCE
 from vavasms.ledger.rows import (
     DIED,
     LOADING_ENDED,
@@ -180,7 +181,13 @@ class SqliteLedger(Ledger):
 
     async def create(self, campaign: NewCampaign) -> None:
         values = asdict(campaign)
-        await self._database.write(lambda c: c.execute(SQL["insert_campaign"], values).rowcount)
+
+        def work(connection: Connection) -> None:
+            connection.execute(SQL["insert_campaign"], values)
+            if campaign.retry_of is not None:
+                connection.execute(CODES["share_codes_of_first"], values)
+
+        await self._database.write(work)
 
     async def load(self, campaign_id: str, batches: Sequence[NewBatch]) -> None:
         def work(connection: Connection, campaign: CampaignRow) -> None:
@@ -474,8 +481,14 @@ class SqliteLedger(Ledger):
         )
 
     async def add_opt_outs(self, recipients: Iterable[Msisdn], *, source: str, now: float) -> int:
-        rows = [{"phone": int(recipient), "source": source, "at": now} for recipient in recipients]
-        return await self._database.write(lambda c: c.executemany(SQL["add_opt_out"], rows).rowcount)
+        reason = {"source": source, "at": now, "link": LINK_SOURCE}
+        rows = [{"phone": int(recipient), **reason} for recipient in recipients]
+
+        def work(connection: Connection) -> int:
+            connection.executemany(SQL["outrank_link"], rows)
+            return connection.executemany(SQL["add_opt_out"], rows).rowcount
+
+        return await self._database.write(work)
 
     async def remove_opt_outs(self, recipients: Iterable[Msisdn]) -> int:
         rows = [{"phone": int(recipient)} for recipient in recipients]

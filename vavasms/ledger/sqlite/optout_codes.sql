@@ -12,6 +12,11 @@ INSERT INTO opt_out_code (phone, code, campaign)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), :campaign FROM json_each(:rows) WHERE true
 ON CONFLICT DO NOTHING
 
+-- name: share_codes_of_first
+-- A retry repeats the texts of the first one, with the codes in them.
+UPDATE opt_out_code SET campaign = NULL
+WHERE campaign = (SELECT seq FROM campaign WHERE id = :retry_of)
+
 -- name: discard_codes
 DELETE FROM opt_out_code WHERE campaign = :campaign
 

@@ -351,6 +351,10 @@ SELECT phone, source, at FROM opt_out WHERE phone > :after ORDER BY phone LIMIT 
 -- name: select_opted_out
 SELECT phone FROM opt_out
 
+-- name: outrank_link
+-- A STOP after the press of a link: whoever holds the link must not take that back.
+UPDATE opt_out SET source = :source, at = :at WHERE phone = :phone AND source = :link AND :source <> :link
+
 -- name: add_opt_out
 INSERT INTO opt_out (phone, source, at) VALUES (:phone, :source, :at) ON CONFLICT (phone) DO NOTHING
 
