@@ -27,7 +27,7 @@ def test_a_prefix_is_the_calling_code_and_the_range_of_an_ivorian_number(recipie
 
 
 @given(
-    st.from_regex(r"(22[0-9]|[1-9][0-9]{2})[0-9]{8}", fullmatch=True)
+    st.from_regex(r"(22[0-46-9]|1[0-9]{2}|[3-9][0-9]{2})[0-9]{8}", fullmatch=True)
     | st.from_regex(r"225[0-9]{10}", fullmatch=True)
 )
 def test_what_the_ledger_counts_by_tells_the_prefix(digits: str) -> None:

@@ -14,6 +14,7 @@ TEXTS = frozenset(
         "--message",
         "--message-file",
         "--message-id",
+        "--name",
         "--sender-id",
         "--template",
         "--text",
