@@ -40,13 +40,17 @@ from vavasms.probe.knowledge import make_intent
 from vavasms.profile.models import UNKNOWN
 path = Path({str(journal)!r})
 with open_journal(path, "me", UNKNOWN) as journal:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + {room},) * 2)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + {room}, before[1]))
     try:
         journal.write(make_intent("plain", 1))
     except ConfigurationError as error:
         print(error.error_code, error.outcome)
     else:
         print("to be posted")
+    finally:
+        # What measures this process writes at its end.
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 """
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("config.probe_journal None\n", "")
