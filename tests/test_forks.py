@@ -228,6 +228,8 @@ trio.run(main)
     assert sorted(lines) == ["child not_sent not_sent not_sent", "parent accepted accepted accepted"]
 
 
+# From Python 3.12 on a fork beside the threads of other tests is warned of.
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_body_does_not_leave_in_a_child() -> None:
     body = Body(Secret("a=b"), "")
     pid = os.fork()
