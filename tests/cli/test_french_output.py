@@ -53,7 +53,7 @@ def record(folder: Path) -> None:
         env=environment,
         capture_output=True,
         check=False,
-        timeout=900,
+        timeout=2_400,
     )
 
 
