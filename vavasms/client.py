@@ -30,7 +30,7 @@ from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Balance, DeliveryReport, Lot, OtpReceipt, OtpVerification
 from vavasms.numbers import Msisdn, check_region, parse_msisdn, read_wire
 from vavasms.profile.file import find_profile
-from vavasms.profile.models import GatewayProfile
+from vavasms.profile.models import GatewayProfile, check_gateway
 from vavasms.sends.base import OpenLedger, OtpDraft, Otps, Sends
 from vavasms.tracebacks import hide_frames, hide_frames_async
 from vavasms.transport.hooks import Hook
@@ -64,7 +64,8 @@ class AsyncVavaSMS:
     :param proxy: a proxy's URL; without one `HTTPS_PROXY` and `NO_PROXY` count, unless `trust_env=False`.
     :param tls: a CA bundle or an `ssl.SSLContext`. The checks cannot be turned off.
     :param profile: what is known of the gateway: a `GatewayProfile`, or the path of a file of `vavasms probe`
-        (`VAVASMS_PROFILE`). Every other argument and variable wins over it, and it over the defaults.
+        (`VAVASMS_PROFILE`). Every other argument and variable wins over it, and it over the defaults. One of
+        another gateway raises `ConfigurationError`, save on this machine.
     :param lots_are_atomic: the vendor has told you that a lot refused for one number (903) went to nobody.
         None: as the profile says, else False.
     :param retry_refused: take 421, 425 and 429 for "nothing was sent"; False makes them unknown.
@@ -126,6 +127,7 @@ class AsyncVavaSMS:
             status_path=status_path,
             default_status_path=self._profile.default_status_path,
         )
+        check_gateway(self._profile, self._settings.base_url)
         self._region = check_region(region)
         self._timeouts = settle_timeouts(timeouts)
         self._transport = HttpTransport(

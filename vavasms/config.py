@@ -20,6 +20,8 @@ DEFAULT_BASE_URL = "https://vavasms.com/api"
 #: Not documented; what the vendor's Node client posts to. It cannot send: it holds no number and no text.
 DEFAULT_STATUS_PATH = "/v1/text/single"
 KEYRING_SERVICE = "vavasms"
+#: Names whatever stands in for the gateway on this machine.
+LOOPBACK = "loopback"
 
 
 class Secret:
@@ -182,9 +184,9 @@ def is_loopback(host: str) -> bool:
 
 
 def gateway_of(base_url: str) -> str:
-    """Name the gateway of a base URL: its host, or `loopback` for what stands in for it on this machine."""
+    """Name the gateway of a base URL: its host, or `LOOPBACK` for what stands in for it on this machine."""
     host = urlsplit(base_url).hostname or ""
-    return "loopback" if is_loopback(host) else host
+    return LOOPBACK if is_loopback(host) else host
 
 
 def name_account(username: str, base_url: str) -> str:
@@ -195,6 +197,11 @@ def name_account(username: str, base_url: str) -> str:
 def username_of(account: str) -> str:
     """Return the username in an account's name; no gateway's name holds a blank."""
     return account.rpartition(" ")[0]
+
+
+def gateway_of_account(account: str) -> str:
+    """Return the gateway in an account's name, as `gateway_of` names it."""
+    return account.rpartition(" ")[2]
 
 
 def no_sender_id() -> Sentence:

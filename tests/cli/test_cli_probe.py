@@ -217,7 +217,9 @@ def test_each_gateway_is_found_for_no_more_than_was_said(
         assert len(texts) == len(set(texts))
         # What was only seen to hold up to a number is not said to end there.
         expected = evolve(profile, batch_size=None, batch_size_is_limit=None, oversize=None)
-        expected = evolve(expected, **sizes, requests_per_second=20, requests_per_second_is_limit=False)
+        expected = evolve(
+            expected, **sizes, gateway="loopback", requests_per_second=20, requests_per_second_is_limit=False
+        )
         assert evolve(found, statuses={}) == evolve(expected, statuses={})
         assert [*found.statuses] == [*profile.statuses]
         for word, age in profile.statuses.items():
@@ -227,6 +229,17 @@ def test_each_gateway_is_found_for_no_more_than_was_said(
         probe(inside, spend=spend)
         assert journal() == entries
         assert read_profile(FILE) == found
+
+
+def test_a_profile_of_another_gateway_is_not_added_to(inside: Run, server: SandboxServer) -> None:
+    FILE.write_text('gateway = "vavasms.com"\nunit_price = 12\n')
+    finished = inside("probe", "--to", OWN, "--spend", "6", "--yes")
+    assert finished.returncode == 2
+    assert (
+        f"{FILE} is of vavasms.com, not of loopback: name another file. Nothing was sent" in finished.stderr
+    )
+    assert "unit_price = 12" in FILE.read_text()
+    assert len(server.gateway.journal) == 0
 
 
 @pytest.mark.slow

@@ -148,3 +148,18 @@ def test_a_policy_takes_what_nobody_said_from_the_profile() -> None:
     assert (settled.batch_size, settled.unit_price) == (7, Decimal(1))
     assert (Policy().settle().batch_size, Policy().settle().unit_price) == (100, None)
     assert load_policy(dump_policy(Policy())).batch_size == Policy().request_size == 100
+
+
+@pytest.mark.parametrize("found", ["loopback", "vavasms.test"])
+async def test_a_profile_of_another_gateway_is_refused_and_on_this_machine_tried(
+    sandbox: SandboxServer, found: str
+) -> None:
+    profile = GatewayProfile(gateway=found, lots_are_atomic=True)
+    for client in (AsyncVavaSMS, VavaSMS):
+        with pytest.raises(ConfigurationError, match=rf"is of {found}, not of sms\.example") as raised:
+            client("me", "word", sender_id="ACME", base_url="https://sms.example/api", profile=profile)
+        assert raised.value.outcome is Outcome.NOT_SENT
+    async with connect(sandbox, profile=profile) as sms:
+        await sms.send(NUMBERS[0], "Bonjour")
+    own = GatewayProfile(gateway="sms.example")
+    await AsyncVavaSMS("me", "word", base_url="https://sms.example/api", profile=own).aclose()

@@ -18,6 +18,7 @@ from vavasms.profile.models import MOST, NAMES, UNKNOWN
 from vavasms.profile.toml import dump_profile, parse_profile
 
 WHOLE = """\
+gateway = "vavasms.com"
 status_path = "/v1/text/status"
 lots_are_atomic = true
 batch_size = 20
@@ -45,6 +46,7 @@ def refused(text: str) -> str:
 
 def test_every_key_is_read() -> None:
     assert parse_profile(WHOLE) == GatewayProfile(
+        gateway="vavasms.com",
         status_path="/v1/text/status",
         lots_are_atomic=True,
         batch_size=20,
@@ -90,6 +92,8 @@ def test_whatever_words_a_gateway_has_are_read_again(statuses: dict[str, float],
         ("batch_size = 0", f"batch_size must be a whole number from 1 to {MOST:,}. Nothing was sent."),
         ("batch_size = 1_000_001", f"batch_size must be a whole number from 1 to {MOST:,}. Nothing was sent."),
         ("batch_size = 2.0", f"batch_size must be a whole number from 1 to {MOST:,}. Nothing was sent."),
+        ("gateway = 1", "gateway must be the name of a host, or loopback. Nothing was sent."),
+        ('gateway = ""', "gateway must be the name of a host, or loopback. Nothing was sent."),
         ("lots_are_atomic = 1", "lots_are_atomic must be true or false. Nothing was sent."),
         ('status_path = "v1"', "status_path must be a path in plain characters that begins with /. Nothing was sent."),
         ("status_path = 1", "status_path must be a path in plain characters that begins with /. Nothing was sent."),

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from attrs import field, fields, frozen
 
-from vavasms.config import DEFAULT_STATUS_PATH, is_status_path, misconfigured
+from vavasms.config import DEFAULT_STATUS_PATH, LOOPBACK, gateway_of, is_status_path, misconfigured
 from vavasms.errors import ConfigurationError
 from vavasms.i18n import gettext as _
 
@@ -20,6 +20,8 @@ MOST = 1_000_000
 _MOST_MONEY, _FINEST = Decimal(10**12), -6
 #: The longest that a word of the status may take, in seconds: a month.
 LONGEST_AGE = 31 * 86_400
+#: The most characters of a host's name.
+_LONGEST_HOST = 253
 #: The most statuses, and characters in the word of one.
 MOST_STATUSES, _MOST_CHARACTERS = 50, 100
 
@@ -45,6 +47,8 @@ class GatewayProfile:
     Raises `ConfigurationError` where a value makes no sense.
     """
 
+    #: Where it was found out: a host, or `loopback` for what stands in for one on this machine. None: of any.
+    gateway: str | None = None
     #: Where the delivery status is asked for, such as `/v1/text/single`.
     status_path: str | None = None
     #: False: none of the paths that were tried answers, and delivery is not asked after.
@@ -114,6 +118,19 @@ class GatewayProfile:
         return max(self.unit_price, self.unit_price_ucs2 or self.unit_price)
 
 
+def check_gateway(profile: GatewayProfile, base_url: str) -> None:
+    """Raise `ConfigurationError` where a profile was found out elsewhere than at the gateway of a base URL.
+
+    On this machine any profile may be tried. Elsewhere one is dangerous: where a 903 is taken for "sent to
+    nobody" and is not, whoever was sent to is sent to again.
+    """
+    gateway = gateway_of(base_url)
+    if gateway != LOOPBACK and profile.gateway not in (None, gateway):
+        raise profile_error(
+            _("The gateway profile is of {found}, not of {gateway}", found=profile.gateway, gateway=gateway)
+        )
+
+
 def profile_error(fault: str) -> ConfigurationError:
     """Build the error of a profile with a fault: a clause without a full stop."""
     return misconfigured(_("{fault}.", fault=fault), "config.profile")
@@ -123,6 +140,12 @@ def _check_path(value: object) -> str | None:
     if isinstance(value, str) and is_status_path(value):
         return None
     return _("must be a path in plain characters that begins with /")
+
+
+def _check_gateway(value: object) -> str | None:
+    if isinstance(value, str) and 0 < len(value) <= _LONGEST_HOST and value.isascii() and value.isprintable():
+        return None
+    return _("must be the name of a host, or loopback")
 
 
 def _check_bool(value: object) -> str | None:
@@ -169,6 +192,7 @@ def _is_age(age: object) -> bool:
 
 
 _CHECKS = {
+    "gateway": _check_gateway,
     "status_path": _check_path,
     "has_status_call": _check_bool,
     "lots_are_atomic": _check_bool,

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from attrs import define, field
+from attrs import define, evolve, field
 from cyclopts import Parameter
 
 from vavasms.cli import exit_codes, output, settings
@@ -22,7 +22,7 @@ from vavasms.cli.commands import probe_view
 from vavasms.cli.params import JsonFlag, SenderId, Yes
 from vavasms.cli.prompts import ask, check_terminal
 from vavasms.cli.signals import terminable
-from vavasms.config import misconfigured, no_sender_id
+from vavasms.config import gateway_of_account, misconfigured, no_sender_id
 from vavasms.errors import InvalidInputError, Outcome, VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.numbers import Msisdn, parse_msisdn
@@ -30,7 +30,7 @@ from vavasms.probe.journal import open_journal, place_journal
 from vavasms.probe.plan import ProbeStep, next_step
 from vavasms.probe.prober import BURST, Prober
 from vavasms.profile.file import read_profile, write_profile
-from vavasms.profile.models import UNKNOWN
+from vavasms.profile.models import UNKNOWN, GatewayProfile
 from vavasms.sync.client import VavaSMS, wait_for
 from vavasms.tracebacks import hide_frames
 from vavasms.transport.hooks import CallInfo
@@ -109,6 +109,7 @@ def _opened(
         if sender is None:
             raise misconfigured(no_sender_id(), "sender_id.missing")
         known = read_profile(path) if path.exists() else UNKNOWN
+        _check_place(path, known, gateway_of_account(client.account.name))
         with open_journal(place_journal(path), client.account.name, known) as journal:
             watched.append(
                 Prober(
@@ -121,6 +122,20 @@ def _opened(
                 )
             )
             yield client, watched[0]
+
+
+def _check_place(path: Path, known: GatewayProfile, gateway: str) -> None:
+    """Raise `ConfigurationError` where the file is of another gateway: what is learnt would be mixed."""
+    if known.gateway not in (None, gateway):
+        raise misconfigured(
+            _(
+                "The gateway profile {path} is of {found}, not of {gateway}: name another file.",
+                path=str(path),
+                found=known.gateway,
+                gateway=gateway,
+            ),
+            "config.profile",
+        )
 
 
 @define(kw_only=True)
@@ -180,7 +195,12 @@ class ProbeSession:
         wait_for(self.client, work, on_interrupt=self.prober.stop)
 
     def _keep(self) -> None:
-        write_profile(self.path, self.prober.known.profile, comment=probe_view.describe_file())
+        write_profile(self.path, self._profile, comment=probe_view.describe_file())
+
+    @property
+    def _profile(self) -> GatewayProfile:
+        """What is known, and of which gateway."""
+        return evolve(self.prober.known.profile, gateway=gateway_of_account(self.client.account.name))
 
     def _introduce(self) -> None:
         if not self.as_json:
@@ -193,7 +213,9 @@ class ProbeSession:
             # A run before may have been killed between its journal and this.
             self._keep()
         if self.as_json:
-            output.print_json(probe_view.make_end(known, self.path, is_interrupted=is_interrupted))
+            output.print_json(
+                probe_view.make_end(known, self._profile, self.path, is_interrupted=is_interrupted)
+            )
             return
         if is_interrupted:
             output.say("\n" + _("Interrupted. What was learnt and spent so far:"), style="bold")

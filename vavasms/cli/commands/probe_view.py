@@ -61,6 +61,12 @@ def introduce(to: Msisdn, known: Knowledge, spend: int, path: Path) -> Iterator[
 def describe_step(step: ProbeStep, most: int) -> str:
     """Return what a step asks, and what it may cost."""
     question = _(QUESTIONS[step])
+    if step is ProbeStep.FREE_SIZES:
+        return _(
+            "{question} It costs nothing as long as they are refused as one alone was, and ends where they "
+            "are not.",
+            question=question,
+        )
     if not most:
         return _("{question} It costs nothing.", question=question)
     return _("{question} It may cost {n} SMS.", n=most, question=question)
@@ -104,7 +110,9 @@ def make_event(step: ProbeStep, known: Knowledge) -> dict[str, object]:
     }
 
 
-def make_end(known: Knowledge, path: Path, *, is_interrupted: bool) -> dict[str, object]:
+def make_end(
+    known: Knowledge, profile: GatewayProfile, path: Path, *, is_interrupted: bool
+) -> dict[str, object]:
     """Return the end as JSON has it; sums in SMS."""
     return {
         "event": "end",
@@ -112,7 +120,7 @@ def make_end(known: Knowledge, path: Path, *, is_interrupted: bool) -> dict[str,
         "may_have_spent": known.may_have_spent,
         "interrupted": is_interrupted,
         "file": str(path),
-        "profile": _make_profile(known.profile),
+        "profile": _make_profile(profile),
     }
 
 
