@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from anyio import move_on_after
 
@@ -19,6 +19,13 @@ from vavasms.inbound.tokens import hide_in_scope
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]
+
+
+class Resource(Protocol):
+    """What is opened and closed with a server."""
+
+    async def open(self) -> None: ...
+    async def aclose(self) -> None: ...
 
 
 class InboundApp:
@@ -73,12 +80,10 @@ class InboundApp:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await serve_lifespan(receive, send, self)
         elif scope["type"] == "websocket":
             _take_token(scope)
-            await receive()
-            # Before it was accepted: the server answers 403.
-            await send({"type": "websocket.close", "code": 1000})
+            await refuse_websocket(receive, send)
 
     async def open(self) -> None:
         """Open the seen store now, and not at the first SMS. Raises what that does."""
@@ -103,17 +108,25 @@ class InboundApp:
         if reply is not None:
             await _send(scope, send, reply)
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            await self.open()
-        except VavaSMSError as error:
-            await send({"type": "lifespan.startup.failed", "message": error.english})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._receiver.aclose()
-        await send({"type": "lifespan.shutdown.complete"})
+
+async def serve_lifespan(receive: Receive, send: Send, app: Resource) -> None:
+    """Open an application at the start of its server, and close it at the end, as ASGI 3 has it."""
+    await receive()
+    try:
+        await app.open()
+    except VavaSMSError as error:
+        await send({"type": "lifespan.startup.failed", "message": error.english})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await app.aclose()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def refuse_websocket(receive: Receive, send: Send) -> None:
+    """Close a WebSocket before it was accepted: the server answers 403."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1000})
 
 
 def _take_token(scope: Scope) -> str:

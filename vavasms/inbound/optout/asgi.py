@@ -7,8 +7,16 @@ from itertools import takewhile
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from vavasms.errors import VavaSMSError
-from vavasms.inbound.asgi import Receive, Scope, Send, find_headers, find_peer, read_body
+from vavasms.inbound.asgi import (
+    Receive,
+    Scope,
+    Send,
+    find_headers,
+    find_peer,
+    read_body,
+    refuse_websocket,
+    serve_lifespan,
+)
 from vavasms.inbound.optout.page import PageReply
 from vavasms.inbound.optout.responder import OptOutResponder, PageRequest
 from vavasms.inbound.stop_words import OptOuts
@@ -53,12 +61,10 @@ class OptOutApp:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await serve_lifespan(receive, send, self._responder)
         elif scope["type"] == "websocket":
             _take_code(scope)
-            await receive()
-            # Before it was accepted: the server answers 403.
-            await send({"type": "websocket.close", "code": 1000})
+            await refuse_websocket(receive, send)
 
     async def aclose(self) -> None:
         """Close the ledger, if it was opened here. An app that is mounted is not told of the end."""
@@ -81,18 +87,6 @@ class OptOutApp:
         )
         reply = await self._responder.answer(request)
         await _send(send, reply, with_body=method != "HEAD", closes=not isinstance(body, bytes))
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        try:
-            await self._responder.open()
-        except VavaSMSError as error:
-            await send({"type": "lifespan.startup.failed", "message": error.english})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._responder.aclose()
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 def _take_code(scope: Scope) -> str:
