@@ -35,8 +35,10 @@ Shell = Callable[[str], AbstractContextManager[subprocess.Popen[str]]]
 #: Writes the ledger that an example finds; returns the example for here, and the path or URL of the ledger.
 Prepare = Callable[[str], tuple[str, str]]
 EXAMPLE = re.compile(r"^Example: (.*)$", re.MULTILINE)
+#: Commands that serve until Ctrl-C.
+SERVERS = ("desk", "listen", "sandbox", "serve")
 #: What only a shell reads, and commands that have a process of their own: servers, and one that starts some.
-OUTSIDE = re.compile(r"[|$]| worker | listen | sandbox | demo | desk ")
+OUTSIDE = re.compile(rf"[|$]| (?:worker|demo|{'|'.join(SERVERS)}) ")
 NAMES = [command.name for command in COMMANDS]
 
 
@@ -212,7 +214,7 @@ def run_in_shell(shell: Shell, example: str) -> tuple[int, str, str]:
     with shell(example) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
-        if any(name in example for name in ("sandbox", "listen", "serve", "desk")):
+        if any(name in example for name in SERVERS):
             process.send_signal(signal.SIGINT)
         if "worker" in example:
             process.send_signal(signal.SIGTERM)
