@@ -231,6 +231,7 @@ def test_each_gateway_is_found_for_no_more_than_was_said(
         assert read_profile(FILE) == found
 
 
+@pytest.mark.usefixtures("account")
 def test_a_profile_of_another_gateway_is_not_added_to(inside: Run, server: SandboxServer) -> None:
     FILE.write_text('gateway = "vavasms.com"\nunit_price = 12\n')
     finished = inside("probe", "--to", OWN, "--spend", "6", "--yes")
