@@ -207,8 +207,8 @@ import trio
 sms = AsyncVavaSMS(**ACCOUNT)
 async def main():
     child, outcomes = None, []
-    numbers = [f"+22507000000{place:02}" for place in range(4)]
-    async with sms.stream_bulk(numbers, "once", batch_size=1, concurrency=1, rate=1) as stream:
+    numbers = [f"+22507000000{place:02}" for place in range(3)]
+    async with sms.stream_bulk(numbers, "once", batch_size=1, concurrency=1, rate=0.5) as stream:
         async for result in stream:
             if child is None:
                 # Between two batches: none is under way.
@@ -224,8 +224,8 @@ trio.run(main)
 """,
     )
     phones = [phone for entry in sandbox.gateway.journal.entries for phone in entry.phones]
-    assert len(phones) == len(set(phones)) == 4
-    assert sorted(lines) == ["child not_sent not_sent not_sent", "parent accepted accepted accepted"]
+    assert len(phones) == len(set(phones)) == 3
+    assert sorted(lines) == ["child not_sent not_sent", "parent accepted accepted"]
 
 
 # From Python 3.12 on a fork beside the threads of other tests is warned of.

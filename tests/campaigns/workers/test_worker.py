@@ -194,7 +194,8 @@ async def test_a_runner_beside_workers_waits_for_what_they_have_under_way(crew: 
 
 
 async def test_a_runner_and_workers_share_a_campaign(crew: Crew) -> None:
-    stall(crew.stage.sandbox, 0.1)
+    # Long enough for the runner to come in time, on a machine that is busy.
+    stall(crew.stage.sandbox, 0.4)
     campaign_id = await crew.start(120, batch_size=2, concurrency=4)
     async with crew.work(1):
         await accepted(crew.stage.sandbox, 2)
