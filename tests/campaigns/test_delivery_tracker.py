@@ -172,7 +172,8 @@ async def test_what_is_pending_is_asked_after_less_and_less_until_72_hours_are_o
             before = len(scene.asked)
             pause = await scene.go_round()
             times += [scene.now[0] - sent] * (len(scene.asked) - before)
-            scene.now[0] += pause
+            # Of the tens of thousands of rounds in which nothing is due, most are left out.
+            scene.now[0] += pause if scene.now[0] < sent + 3600 else max(pause, 60.0)
         assert await scene.ledger.tracking("c") == "expired"
         gaps = [later - earlier for earlier, later in pairwise(times)]
         assert times[0] == 5

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -92,17 +92,18 @@ def find_template(text: str, templates: Iterable[str]) -> tuple[str, Mapping[str
     return best and best[1:]
 
 
-def _cut(template: str) -> list[tuple[str, str | None]]:
+@lru_cache(4096)
+def _cut(template: str) -> Sequence[tuple[str, str | None]]:
     """Cut a template into literal texts, each with the name that follows; nothing where it has no value."""
     if "{" not in template:
-        return []
+        return ()
     try:
         pieces: Iterable[Any] = string.Formatter().parse(template)
         cut = [(literal, name) for literal, name, _form, _conversion in pieces]
     except ValueError:
         cut = []
     # A sentence without values may have braces of its own.
-    return cut if all(name is None or name.isidentifier() for _literal, name in cut) else []
+    return cut if all(name is None or name.isidentifier() for _literal, name in cut) else ()
 
 
 def _to_pattern(pieces: Iterable[tuple[str, str | None]]) -> str:
