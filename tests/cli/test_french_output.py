@@ -22,6 +22,11 @@ OTHERS = (
     "test_cli_sandbox.py",
     "campaign/test_cli_campaign_signals.py",
 )
+#: Of the slow ones only those that print what no quick one does.
+SELECTIONS = (
+    ["-m", "not slow and not full"],
+    ["-m", "slow and not full", "-k", "not test_cli_probe or words or terminal"],
+)
 #: Of a page: its styles, what is to be typed, its tags.
 MARKUP = re.compile(r"<style>.*?</style>|<code>.*?</code>|<[^>]*>", re.DOTALL)
 #: What no sentence of ours is: the name of a column or a state, the words of HTTP, a call in Python, a path, what a
@@ -47,14 +52,16 @@ def record(folder: Path) -> None:
     folder.mkdir()
     left_out = [f"--ignore={ROOT / 'tests/cli' / name}" for name in OTHERS]
     environment = {**os.environ, "VAVASMS_LANG": "fr", "TEST_LANG": "fr", "TEST_OUTPUT": str(folder)}
-    subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/cli", "-q", "-n", "0", "-p", "no:cacheprovider", *left_out],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        check=False,
-        timeout=2_400,
-    )
+    for selection in SELECTIONS:
+        command = [sys.executable, "-m", "pytest", "tests/cli", "-q", "-n", "0", "-p", "no:cacheprovider"]
+        subprocess.run(
+            [*command, *left_out, *selection],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            check=False,
+            timeout=1_200,
+        )
 
 
 def lines(folder: Path) -> Iterator[tuple[str, str]]:
