@@ -32,7 +32,14 @@ NAMES = sorted(page.name for page in PAGES if page.parent.name == "en")
 #: or a figure with words in it.
 SAME = {"python", "sh", "csv", "sql"}
 #: Why a block is not run. Whatever can be run is.
-REASONS = {"installs", "runs until Ctrl-C", "needs PostgreSQL", "asks a person", "needs an account"}
+REASONS = {
+    "installs",
+    "runs until Ctrl-C",
+    "needs PostgreSQL",
+    "needs a queue",
+    "asks a person",
+    "needs an account",
+}
 MOST_WORDS = 2_000
 #: Made of the code (`.ci/guide`): to look things up in, not to read through.
 REFERENCE = {"errors", "commands"}

@@ -15,6 +15,7 @@ CHAPTERS = (
     "desk",
     "machines",
     "sends",
+    "queues",
     "inbound",
     "testing",
     "errors",
