@@ -21,7 +21,7 @@ sys.exit(pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "-m", ""
 """
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_no_tests_name_depends_on_the_time_or_on_the_order_of_a_set() -> None:
     processes = [
         subprocess.Popen(
