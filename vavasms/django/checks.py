@@ -6,11 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  Django's own name
-from django.utils.translation import get_language
 
+from vavasms.django.language import djangos_language
 from vavasms.django.settings import BACKENDS, NAME, SettingProblem, find_problems
 from vavasms.i18n import gettext as _
-from vavasms.i18n import language_set, read_language, translate
+from vavasms.i18n import translate
 
 
 def check_settings(**_options: Any) -> list[CheckMessage]:
@@ -31,5 +31,5 @@ def check_deployment(**_options: Any) -> list[CheckMessage]:
 
 def _make_message(problem: SettingProblem) -> CheckMessage:
     kind = Warning if problem.is_warning else Error
-    with language_set(read_language(get_language() or "") or "en"):
+    with djangos_language():
         return kind(translate(problem.sentence), hint=translate(problem.hint), id=f"vavasms.{problem.id}")

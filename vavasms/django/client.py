@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from threading import RLock
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -14,8 +11,8 @@ from django.db import connections
 
 from vavasms.config import misconfigured
 from vavasms.django import settings
+from vavasms.django.process import ProcessValue
 from vavasms.django.settings import AppSettings
-from vavasms.forks import forget_at_fork
 from vavasms.i18n import gettext as _
 from vavasms.sync.client import VavaSMS
 from vavasms.tracebacks import hide_frames
@@ -24,39 +21,13 @@ from vavasms.tracebacks import hide_frames
 _LIBPQ = ("service", "passfile", "options", "connect_timeout", "target_session_attrs", "channel_binding")
 
 
-class ProcessClient:
-    """A client that all threads of a process share."""
-
-    def __init__(self, *, is_sandbox: bool) -> None:
-        self._is_sandbox = is_sandbox
-        self._client: VavaSMS | None = None
-        self._lock = RLock()
-        forget_at_fork(self, ProcessClient._forget)
-
-    def _forget(self) -> None:
-        """Take a lock of one's own in a forked child; the client itself begins afresh there."""
-        self._lock = RLock()
-
-    def get(self) -> VavaSMS:
-        """Return the client. Raises `ConfigurationError` where the settings do not suffice."""
-        with self._lock:
-            if self._client is None:
-                found = settings.read_settings()
-                account = found.make_account(is_sandbox=self._is_sandbox)
-                self._client = VavaSMS(**account, **found.options, ledger=find_ledger(found))
-            return self._client
-
-    def close(self) -> None:
-        """Close it, once what is under way is over; the next call makes another."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+def _make(*, is_sandbox: bool) -> VavaSMS:
+    found = settings.read_settings()
+    return VavaSMS(**found.make_account(is_sandbox=is_sandbox), **found.options, ledger=find_ledger(found))
 
 
-_gateway, _sandbox = ProcessClient(is_sandbox=False), ProcessClient(is_sandbox=True)
-#: What else holds something of the settings, and gives it up.
-_closers: list[Callable[[], object]] = [_gateway.close, _sandbox.close]
+_gateway = ProcessValue(partial(_make, is_sandbox=False), VavaSMS.close)
+_sandbox = ProcessValue(partial(_make, is_sandbox=True), VavaSMS.close)
 
 
 @hide_frames
@@ -66,37 +37,12 @@ def get_sms() -> VavaSMS:
     It is thread-safe, and is not to be closed. It blocks: in an async view call it by `sync_to_async`.
     Raises `ConfigurationError` where the settings do not suffice.
     """
-    return find_client(is_sandbox=settings.read_settings().backend == "sandbox").get()
+    return find_client(is_sandbox=settings.read_settings().backend == "sandbox")
 
 
-def find_client(*, is_sandbox: bool) -> ProcessClient:
-    """Return the holder of the client of the gateway's account, or of the sandbox's."""
-    return _sandbox if is_sandbox else _gateway
-
-
-def close_with_settings(close: Callable[[], object]) -> None:
-    """Register what is to be closed when the settings change, and at the end of the process."""
-    _closers.append(close)
-
-
-def forget_settings(*, setting: str = "VAVASMS", **_signal: Any) -> None:
-    """Close what was made of the settings, once a test overrides them."""
-    if setting in ("VAVASMS", "DATABASES"):
-        settings.forget()
-        close_all()
-
-
-def close_all() -> None:
-    """Close everything that was made of the settings; it is made anew when it is next needed."""
-    for close in reversed(_closers):
-        close()
-
-
-@atexit.register
-def _close_at_exit() -> None:
-    # The outcomes are in the ledger by now; what fails here would only hide what ended the process.
-    with suppress(Exception):
-        close_all()
+def find_client(*, is_sandbox: bool) -> VavaSMS:
+    """Return the client of the gateway's account, or of the sandbox's."""
+    return (_sandbox if is_sandbox else _gateway).get()
 
 
 def find_ledger(found: AppSettings) -> str | Path | None:

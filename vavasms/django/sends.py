@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from functools import lru_cache
 
 from asgiref.sync import sync_to_async
 from django.core import mail
 
 from vavasms.config import misconfigured
 from vavasms.django.backends.base import SmsBackend
-from vavasms.django.client import close_with_settings
 from vavasms.django.messages import SmsMessage, read_message
+from vavasms.django.process import ProcessValue
 from vavasms.django.settings import BACKENDS, find_class, read_settings
 from vavasms.django.signals import announce, sent, unknown
 from vavasms.errors import Outcome, SendInProgressError, VavaSMSError
@@ -41,7 +40,7 @@ def send_sms(
 
     It blocks until the gateway has answered, and is not part of a transaction of the database: see `enqueue`.
     """
-    return _send(*_prepare(to, text, idempotency_key, sender_id, backend))
+    return deliver(*_prepare(to, text, idempotency_key, sender_id, backend))
 
 
 @hide_frames_async
@@ -79,7 +78,8 @@ def _prepare(
     return message, find_backend(backend or found.backend)
 
 
-def _send(message: SmsMessage, backend: SmsBackend) -> Lot:
+def deliver(message: SmsMessage, backend: SmsBackend) -> Lot:
+    """Send a message by a backend, and notify the receivers of the signals. Raises what the backend does."""
     try:
         lot = backend.send(message)
     except VavaSMSError as error:
@@ -132,13 +132,19 @@ def find_backend(name: str) -> SmsBackend:
     return _make_backend(BACKENDS.get(name, name))
 
 
-@lru_cache(maxsize=16)
 def _make_backend(path: str) -> SmsBackend:
-    backend = find_class(path)
-    if backend is None:
-        raise misconfigured(_("{setting} names no backend.", setting=path), "config.django")
-    made: SmsBackend = backend()
-    return made
+    made = _backends.get()
+    if path not in made:
+        backend = find_class(path)
+        if backend is None:
+            raise misconfigured(_("{setting} names no backend.", setting=path), "config.django")
+        # Two threads may come to it at once: one of them wins.
+        made.setdefault(path, backend())
+    return made[path]
 
 
-close_with_settings(_make_backend.cache_clear)
+def _make_backends() -> dict[str, SmsBackend]:
+    return {}
+
+
+_backends = ProcessValue(_make_backends, dict.clear)

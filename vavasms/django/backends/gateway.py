@@ -37,7 +37,7 @@ class GatewayBackend:
         )
 
     def _client(self) -> VavaSMS:
-        return find_client(is_sandbox=self.is_sandbox).get()
+        return find_client(is_sandbox=self.is_sandbox)
 
 
 class SandboxBackend(GatewayBackend):
