@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
@@ -14,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.django_settings import configure_django
 from vavasms.django.backends.locmem import outbox
 from vavasms.django.process import forget_settings
+from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.sandbox import SandboxServer
 
 configure_django()
@@ -46,9 +50,11 @@ def _tables() -> None:
 
 @pytest.fixture
 def tables(_tables: None) -> Iterator[None]:
-    """Have the tables of the project in its SQLite file, and their rows for this test alone."""
+    """Make the tables of the project in its SQLite file, and their rows for this test alone."""
     yield
-    call_command("flush", verbosity=0, interactive=False)
+    # Not `flush`, which makes all permissions anew.
+    for name in ("vavasms.PendingSend", "admin.LogEntry", "auth.User", "auth.Group", "sessions.Session"):
+        apps.get_model(name).objects.all().delete()
     connections.close_all()
 
 
@@ -68,3 +74,32 @@ def shop(postgres: str) -> Iterator[str]:
     del connections["shop"]
     del settings.DATABASES["shop"]
     connections.settings.pop("shop", None)
+
+
+@pytest.fixture
+def file(configure: Configure, tables: None, tmp_path: Path) -> str:
+    """Return the alias of a project on SQLite, with its ledger in a file."""
+    configure(LEDGER=tmp_path / "sms.db")
+    return "default"
+
+
+@pytest.fixture
+def database(configure: Configure, shop: str, postgres: str) -> str:
+    """Return the alias of a project on PostgreSQL, which is the ledger."""
+
+    async def create() -> None:
+        await (await PostgresLedger.open(postgres)).aclose()
+
+    anyio.run(create)
+    with connections[shop].cursor() as cursor:
+        cursor.execute("TRUNCATE vavasms.send, vavasms.served_account RESTART IDENTITY")
+    configure(DATABASE=shop)
+    return shop
+
+
+@pytest.fixture
+def url(configure: Configure, database: str) -> str:
+    """Return the same where the ledger is named by its connection string."""
+    parts = connections[database].settings_dict
+    configure(LEDGER=f"postgresql://{parts['USER']}@/{parts['NAME']}?host={parts['HOST']}")
+    return database

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connections, transaction
@@ -17,7 +16,6 @@ from vavasms.django import enqueue, get_sms, outbox, send_sms
 from vavasms.django.models import PendingSend
 from vavasms.django.transactions import LEFT_BEHIND, forward_left
 from vavasms.errors import ConfigurationError, IdempotencyConflictError, InvalidInputError, Outcome
-from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.states import BatchState
 from vavasms.sandbox import SandboxServer
@@ -31,35 +29,6 @@ class ThoughtBetterOfItError(Exception):
 
 def find(key: str) -> SendRecord | None:
     return get_sms().sent(key)
-
-
-@pytest.fixture
-def file(configure: Configure, tables: None, tmp_path: Path) -> str:
-    """Return the alias of a project on SQLite, with its ledger in a file."""
-    configure(LEDGER=tmp_path / "sms.db")
-    return "default"
-
-
-@pytest.fixture
-def database(configure: Configure, shop: str, postgres: str) -> str:
-    """Return the alias of a project on PostgreSQL, which is the ledger."""
-
-    async def create() -> None:
-        await (await PostgresLedger.open(postgres)).aclose()
-
-    anyio.run(create)
-    with connections[shop].cursor() as cursor:
-        cursor.execute("TRUNCATE vavasms.send, vavasms.served_account RESTART IDENTITY")
-    configure(DATABASE=shop)
-    return shop
-
-
-@pytest.fixture
-def url(configure: Configure, database: str) -> str:
-    """Return the same where the ledger is named by its connection string."""
-    parts = connections[database].settings_dict
-    configure(LEDGER=f"postgresql://{parts['USER']}@/{parts['NAME']}?host={parts['HOST']}")
-    return database
 
 
 @pytest.fixture(params=["file", "database", "url"])

@@ -171,7 +171,7 @@ def test_what_is_unknown_is_told_and_never_sent_again(
             send_sms(TO, TEXT, idempotency_key="order-42")
     (call,) = told
     assert (call["idempotency_key"], call["recipients"]) == ("order-42", (TO[1:],))
-    assert call["error_code"].startswith("outcome.unknown")
+    assert call["error"].startswith("OutcomeUnknownError: ")
     assert accepted == []
 
 

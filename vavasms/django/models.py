@@ -13,6 +13,9 @@ from django.utils.functional import lazy
 from vavasms.django.language import say
 from vavasms.i18n import gettext_noop as N_
 
+#: What waits for its commit.
+TABLE = "vavasms_pendingsend"
+
 
 class PendingSend(models.Model):
     """A text on its way to the ledger: written in the project's own transaction, and gone right after it."""
@@ -27,6 +30,11 @@ class PendingSend(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     #: The code of the error by which the ledger refused it for good; empty for what is still to be tried.
     error_code = models.CharField(max_length=100, default="")
+
+    class Meta:
+        """The one table of the app."""
+
+        db_table = TABLE
 
     def __str__(self) -> str:
         """Return neither the number nor the text."""

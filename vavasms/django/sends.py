@@ -16,6 +16,7 @@ from vavasms.django.settings import BACKENDS, find_class, read_settings
 from vavasms.django.signals import announce, sent, unknown
 from vavasms.errors import Outcome, SendInProgressError, VavaSMSError
 from vavasms.i18n import gettext as _
+from vavasms.ledger.attempts import describe_error
 from vavasms.models import Lot
 from vavasms.tracebacks import hide_frames, hide_frames_async
 
@@ -114,7 +115,7 @@ def report_error(message: SmsMessage, error: VavaSMSError) -> None:
             unknown,
             recipients=message.recipients,
             idempotency_key=message.idempotency_key,
-            error_code=error.error_code,
+            error=describe_error(error),
         )
 
 

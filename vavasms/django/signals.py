@@ -26,9 +26,10 @@ class SmsSignal(Signal):
         """Leave it to `announce`: the error may hold a number or a text."""
 
 
-#: The gateway accepted a message: `recipients`, `idempotency_key`, `lot`. A send that is replayed sends none.
+#: The gateway accepted a message: `recipients`, `idempotency_key`, `lot`. Of a code that a
+#: worker sent `lot` is None. A send that is replayed sends none.
 sent = SmsSignal()
-#: Nobody knows whether a message left: `recipients`, `idempotency_key`, `error_code`.
+#: Nobody knows whether a message left: `recipients`, `idempotency_key`, `error` (a text).
 unknown = SmsSignal()
 #: A message reached its handset: `recipient`, `idempotency_key`, `message_id`.
 delivered = SmsSignal()

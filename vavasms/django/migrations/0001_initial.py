@@ -83,5 +83,8 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
                 ("error_code", models.CharField(default="", max_length=100)),
             ],
+            options={
+                "db_table": "vavasms_pendingsend",
+            },
         ),
     ]
