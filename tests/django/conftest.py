@@ -92,7 +92,7 @@ def database(configure: Configure, shop: str, postgres: str) -> str:
 
     anyio.run(create)
     with connections[shop].cursor() as cursor:
-        cursor.execute("TRUNCATE vavasms.send, vavasms.served_account RESTART IDENTITY")
+        cursor.execute("TRUNCATE vavasms.send, vavasms.served_account, vavasms.campaign CASCADE")
     configure(DATABASE=shop)
     return shop
 

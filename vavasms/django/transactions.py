@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
 from django.utils import timezone
 
 from vavasms import outbox
@@ -16,7 +16,7 @@ from vavasms.django.backends.base import OutboxBackend
 from vavasms.django.backends.gateway import GatewayBackend
 from vavasms.django.client import find_client
 from vavasms.django.messages import SmsMessage, read_message
-from vavasms.django.models import PendingSend
+from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.sends import deliver, find_backend
 from vavasms.django.settings import AppSettings, read_settings
 from vavasms.errors import IdempotencyConflictError, InvalidInputError, VavaSMSError, name_error
@@ -177,3 +177,13 @@ def forward_left(alias: str, *, limit: int = 100) -> int:
     before = timezone.now() - LEFT_BEHIND
     waiting = PendingSend.objects.using(alias).filter(error_code="", created_at__lt=before).order_by("pk")
     return sum(forward(row_id, alias) for row_id in [*waiting.values_list("pk", flat=True)[:limit]])
+
+
+def find_aliases() -> list[str]:
+    """Return the databases of the project that have the app's table."""
+    return [
+        alias
+        for alias in connections
+        if router.allow_migrate_model(alias, PendingSend)
+        and TABLE in connections[alias].introspection.table_names()
+    ]

@@ -12,14 +12,13 @@ from typing import TypeVar
 import anyio
 from asgiref.sync import sync_to_async
 from attrs import define, field
-from django.db import close_old_connections, connections, router
+from django.db import close_old_connections
 
 from vavasms.client import AsyncVavaSMS
 from vavasms.django.client import find_ledger
-from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.settings import read_settings
 from vavasms.django.signals import announce, sent, unknown
-from vavasms.django.transactions import forward_left
+from vavasms.django.transactions import find_aliases, forward_left
 from vavasms.errors import ConfigurationError, Outcome, name_error
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -121,13 +120,7 @@ _NOT_LOOKED = N_("The project's own database does not answer ({error}); it is as
 
 def forward_all() -> int:
     """Take to the ledger what was left behind in any database of the project; return how much."""
-    return sum(forward_left(alias) for alias in connections if _has_table(alias))
-
-
-def _has_table(alias: str) -> bool:
-    if not router.allow_migrate_model(alias, PendingSend):
-        return False
-    return TABLE in connections[alias].introspection.table_names()
+    return sum(forward_left(alias) for alias in find_aliases())
 
 
 async def report(record: SendRecord) -> None:
