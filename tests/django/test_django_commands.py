@@ -127,6 +127,12 @@ def test_the_doctor_examines_the_account_of_the_settings(
     assert code == 0
     assert {lines[name] for name in ("credentials", "sender", "ledger")} == {"good"}
     assert "dotenv" not in lines
+    with pytest.MonkeyPatch.context() as patch:
+        # Whose account it is may be in the environment alone.
+        for name, value in sandbox.settings.items():
+            patch.setenv(name, value)
+        configure(bare=True, LEDGER=tmp_path / "sms.db")
+        assert examine()[1] == 0
     configure(PASSWORD="Mot-de-passe-1", SENDER_ID="no")
     report, code = examine()
     assert code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from vavasms.client import AsyncVavaSMS
@@ -41,7 +42,7 @@ async def examine_project() -> Sequence[Finding]:
                 dotenv=skipped("dotenv", _("the settings of the project say everything")),
                 gateway=_find_gateway(account),
                 client=client,
-                sender=check_sender(account.get("sender_id"), account.get("username")),
+                sender=check_sender(_find(account, "sender_id"), _find(account, "username")),
                 ledger=_find_place(found),
                 inbound=None,
             )
@@ -52,9 +53,14 @@ async def examine_project() -> Sequence[Finding]:
     return [finding for finding in findings if finding.name not in _ELSEWHERE]
 
 
+def _find(account: dict[str, str], name: str) -> str | None:
+    """Return a setting as the client finds it."""
+    return account.get(name) or os.environ.get(f"VAVASMS_{name.upper()}")
+
+
 def _find_gateway(account: dict[str, str]) -> str | Finding:
     try:
-        return check_base_url(account.get("base_url", DEFAULT_BASE_URL))
+        return check_base_url(_find(account, "base_url") or DEFAULT_BASE_URL)
     except VavaSMSError as error:
         return misset(
             "connection", translate(error.args[0]), _("Correct {setting}.", setting="VAVASMS['BASE_URL']")

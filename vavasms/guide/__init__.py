@@ -15,6 +15,7 @@ CHAPTERS = (
     "desk",
     "machines",
     "sends",
+    "django",
     "inbound",
     "testing",
     "errors",
