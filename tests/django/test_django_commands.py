@@ -16,13 +16,14 @@ from django.core.management.base import CommandError, SystemCheckError
 from django.db import connections, transaction
 
 from tests.django.conftest import Configure
-from vavasms.django import enqueue, get_sms
+from vavasms.django import enqueue, get_sms, send_sms
 from vavasms.django.models import PendingSend
-from vavasms.django.signals import sent, unknown
+from vavasms.django.signals import delivered, sent, unknown
 from vavasms.django.worker import DjangoWorker
 from vavasms.errors import Outcome
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.sandbox.delivery import DeliveryPlan
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
 
@@ -52,7 +53,7 @@ def work_until(is_over: Callable[[], bool]) -> list[str]:
     said: list[str] = []
 
     async def run() -> None:
-        worker = DjangoWorker(concurrency=2, say=said.append)
+        worker = DjangoWorker(concurrency=2, say=said.append, track_every=0.05)
         with anyio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(worker.run)
@@ -96,6 +97,51 @@ def test_a_worker_takes_what_a_process_left_behind(file: str, sandbox: SandboxSe
     record = get_sms().sent("order-42")
     assert record is not None
     assert record.outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize("place", ["file", "database"])
+def test_receivers_hear_once_of_what_reached_its_handset(
+    place: str,
+    request: pytest.FixtureRequest,
+    tables: None,
+    sandbox: SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request.getfixturevalue(place)
+    monkeypatch.setattr(sandbox.gateway, "delivery", DeliveryPlan(0.0, 0.0, {"22507000009": 1.0}))
+    heard: list[tuple[str, str, str]] = []
+
+    def hear(recipient: str, idempotency_key: str, message_id: str, **_values: Any) -> None:
+        Group.objects.create(name=message_id)
+        heard.append((recipient, idempotency_key, message_id))
+
+    lot = send_sms([TO, "0700000900", "0700000002"], TEXT, idempotency_key="order-42")
+    delivered.connect(hear)
+    try:
+        work_until(lambda: len(heard) >= 2)
+        assert heard == [
+            (to, "order-42", lot.message_ids[n]) for n, to in ((0, TO[1:]), (2, "2250700000002"))
+        ]
+    finally:
+        delivered.disconnect(hear)
+
+
+def test_a_gateway_without_a_status_call_is_asked_once(
+    file: str, sandbox: SandboxServer, configure: Configure, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    configure(LEDGER=tmp_path / "sms.db", STATUS_PATH="/v1/nowhere")
+    send_sms(TO, TEXT, idempotency_key="order-42")
+    enqueue(TO, TEXT, idempotency_key="order-43")
+
+    def hear(**_values: Any) -> None:
+        raise AssertionError
+
+    delivered.connect(hear)
+    try:
+        work_until(lambda: "not followed up" in caplog.text and len(sandbox.gateway.journal.entries) == 2)
+    finally:
+        delivered.disconnect(hear)
+    assert caplog.text.count("not followed up") == 1
 
 
 def test_a_worker_needs_a_ledger_and_the_checks(configure: Configure) -> None:

@@ -14,10 +14,12 @@ from asgiref.sync import sync_to_async
 from attrs import define, field
 from django.db import close_old_connections
 
+from vavasms.campaigns.tracking import FIRST_PAUSE
 from vavasms.client import AsyncVavaSMS
 from vavasms.django.client import find_ledger
+from vavasms.django.deliveries import SendTracker, TrackedMessage
 from vavasms.django.settings import read_settings
-from vavasms.django.signals import announce, sent, unknown
+from vavasms.django.signals import announce, delivered, sent, unknown
 from vavasms.django.transactions import find_aliases, forward_left
 from vavasms.errors import ConfigurationError, Outcome, name_error
 from vavasms.i18n import gettext as _
@@ -42,6 +44,8 @@ class DjangoWorker:
     concurrency: int
     #: Called with each sentence that a person is to read.
     say: Callable[[str], object]
+    #: Seconds between two looks for what may have reached its handset.
+    track_every: float = FIRST_PAUSE
     _stopping: anyio.Event = field(factory=anyio.Event, init=False)
 
     async def run(self) -> None:
@@ -70,6 +74,7 @@ class DjangoWorker:
             tasks.start_soon(self._watch_signals, tasks.cancel_scope)
             tasks.start_soon(self._stop_with, stop)
             tasks.start_soon(self._forward)
+            tasks.start_soon(self._make_tracker(client, ledger).run)
             self.say(_("Sending what is enqueued. Ctrl-C stops it."))
             await work()
             tasks.cancel_scope.cancel()
@@ -87,6 +92,11 @@ class DjangoWorker:
         assert isinstance(ledger, PostgresLedger)
         worker = CampaignWorker(client, ledger, concurrency=self.concurrency, on_send=report)
         return worker.run, worker.stop
+
+    def _make_tracker(self, client: AsyncVavaSMS, ledger: Ledger) -> SendTracker:
+        return SendTracker(
+            account=client.account, ledger=ledger, tell=report_delivery, pause=self.track_every
+        )
 
     async def _stop_with(self, stop: Callable[[], object]) -> None:
         await self._stopping.wait()
@@ -134,6 +144,16 @@ def _report(record: SendRecord) -> None:
         announce(sent, **values, lot=record.lot)
     elif record.outcome is Outcome.UNKNOWN:
         announce(unknown, **values, error=record.error or "")
+
+
+async def report_delivery(message: TrackedMessage) -> None:
+    """Notify the receivers of `delivered`, as `report` does."""
+    values = {
+        "recipient": message.recipient,
+        "idempotency_key": message.idempotency_key,
+        "message_id": message.message_id,
+    }
+    await sync_to_async(_in_thread)(lambda: announce(delivered, **values))
 
 
 def _in_thread(work: Callable[[], T]) -> T:
