@@ -258,7 +258,7 @@ def _find_bad_ledger(found: AppSettings) -> Iterator[SettingProblem]:
     elif alias is not None and not _is_postgres(alias):
         yield SettingProblem(
             id="E005",
-            sentence=_("{setting} is no database of PostgreSQL in DATABASES.", setting=_name("DATABASE")),
+            sentence=_("{setting} is no database of PostgreSQL in `DATABASES`.", setting=_name("DATABASE")),
             hint=_(
                 "Name one by its alias, or keep the ledger in a file: {setting}.", setting=_name("LEDGER")
             ),
@@ -271,7 +271,7 @@ def _find_bad_ledger(found: AppSettings) -> Iterator[SettingProblem]:
                 sentence=_(
                     "{setting} depends on the folder that a process is started in.", setting=_name("LEDGER")
                 ),
-                hint=_("Write BASE_DIR / 'sms.db': all processes need the same file."),
+                hint=_("Write `BASE_DIR / 'sms.db'`: all processes need the same file."),
             )
 
 

@@ -54,7 +54,7 @@ class DjangoWorker:
         place = find_ledger(found)
         if place is None:
             raise ConfigurationError(
-                _("A worker needs a ledger: name one in VAVASMS['LEDGER'], or in VAVASMS['DATABASE']."),
+                _("A worker needs a ledger: name one in `VAVASMS['LEDGER']`, or in `VAVASMS['DATABASE']`."),
                 error_code="config.no_ledger",
             )
         options = {**found.options, "max_connections": self.concurrency + 2 + SLOTS}

@@ -49,6 +49,6 @@ class SandboxBackend(GatewayBackend):
         url = read_settings().make_account(is_sandbox=True)["base_url"]
         if gateway_of(check_base_url(url)) != LOOPBACK:
             raise misconfigured(
-                _("The sandbox is on this machine, and VAVASMS['BASE_URL'] is not."), "config.django"
+                _("The sandbox is on this machine, and `VAVASMS['BASE_URL']` is not."), "config.django"
             )
         return super()._client()
