@@ -54,11 +54,6 @@ class Section:
     #: What is said below the last line.
     more: str = ""
 
-    @property
-    def has_choices(self) -> bool:
-        """Whether anything may be decided on any line."""
-        return any(row.choices for row in self.rows)
-
 
 @frozen(kw_only=True)
 class TextForm:
