@@ -14,6 +14,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
+from tests.django_settings import configure_django
 from vavasms.errors import IdempotencyConflictError, InvalidInputError, InvalidNumberError
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.sends import NewSend
@@ -89,13 +90,9 @@ async def _async_session(url: str) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def _django(url: str) -> AsyncIterator[Any]:
-    import django  # type: ignore[import-untyped]
-    from django.conf import settings  # type: ignore[import-untyped]
-    from django.db.backends.postgresql.base import DatabaseWrapper  # type: ignore[import-untyped]
+    from django.db.backends.postgresql.base import DatabaseWrapper
 
-    if not settings.configured:
-        settings.configure(USE_TZ=True)
-    django.setup()
+    configure_django()
     parameters = psycopg.conninfo.conninfo_to_dict(url)
     names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
     defaults: dict[str, Any] = {

@@ -33,8 +33,8 @@ NOT_FIRST = {
 #: Gerunds that are the field's own names: delivery tracking, case folding; planning, sending and testing as packages
 #: (query planning, `django.test` and `numpy.testing`).
 GERUNDS = {"tracking", "folding", "planning", "sending", "testing"}
-#: One class for two engines, and nothing else, has one name in two modules.
-SHARED: set[str] = set()
+#: One class for two engines, and what Django finds by its name, may have one name in two modules.
+SHARED = {"Command", "Meta", "Migration"}
 
 
 def documented(path: Path) -> Iterator[tuple[int, str]]:

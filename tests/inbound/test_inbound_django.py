@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 import pytest
 from anyio.to_thread import run_sync
-from django.conf import settings  # type: ignore[import-untyped,unused-ignore]
-from django.core.asgi import get_asgi_application  # type: ignore[import-untyped,unused-ignore]
-from django.core.wsgi import get_wsgi_application  # type: ignore[import-untyped,unused-ignore]
-from django.urls import clear_url_caches, path, set_urlconf  # type: ignore[import-untyped,unused-ignore]
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.core.wsgi import get_wsgi_application
+from django.urls import clear_url_caches, path, set_urlconf
 
+from tests.django_settings import configure_django
 from tests.inbound.posting import TOKEN
 from vavasms.inbound.django import inbound_view
 from vavasms.inbound.seen.memory import MemorySeenStore
@@ -47,17 +48,7 @@ class Urls:
 @pytest.fixture(params=["asgi", "wsgi"])
 def serve(request: pytest.FixtureRequest) -> Iterator[Callable[[Callable[..., Any]], Client]]:
     """Yield what serves a view and gives a client for it."""
-    if not settings.configured:
-        settings.configure(
-            ALLOWED_HOSTS=["test"],
-            SECRET_KEY="for a test",
-            LOGGING_CONFIG=None,
-            MIDDLEWARE=[
-                "django.middleware.common.CommonMiddleware",
-                "django.middleware.csrf.CsrfViewMiddleware",
-            ],
-        )
-
+    configure_django()
     views: list[Any] = []
 
     def start(view: Callable[..., Any]) -> Client:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 from anyio.to_thread import run_sync
-from django.urls import clear_url_caches, path, set_urlconf  # type: ignore[import-untyped,unused-ignore]
+from django.urls import clear_url_caches, path, set_urlconf
 from flask import Flask
 
 from tests.inbound.test_inbound_django import serve
@@ -101,7 +101,7 @@ async def test_djangos_view_does_the_same(
     caplog.set_level(logging.DEBUG)
     view = django_view(ledger.path, name="Boutique Awa")
     client = serve(view)
-    from django.conf import settings  # type: ignore[import-untyped,unused-ignore]
+    from django.conf import settings
 
     settings.ROOT_URLCONF = Urls(view)
     clear_url_caches()

@@ -178,6 +178,13 @@ EXPLANATIONS = (
         example="app = FastAPI(lifespan=sms_lifespan())",
     ),
     Explanation(
+        code="config.django",
+        what=N_("The setting VAVASMS of a Django project is wrong, or its backend is."),
+        sent=N_("No: nothing was sent."),
+        do=N_("Run the system checks: each names a key of VAVASMS and what it may be."),
+        example="python manage.py check",
+    ),
+    Explanation(
         code="config.event_loop",
         what=N_("It is in use in another event loop, or under another async library."),
         sent=N_("Nothing by this call."),

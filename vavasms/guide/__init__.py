@@ -16,6 +16,7 @@ CHAPTERS = (
     "machines",
     "sends",
     "queues",
+    "django",
     "inbound",
     "testing",
     "errors",

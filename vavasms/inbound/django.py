@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped,unused-ignore]
+from django.http import HttpRequest, HttpResponse
 
 from vavasms.inbound import responses
 from vavasms.inbound.handlers import Handler, is_async

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from inspect import isawaitable, iscoroutinefunction
 from secrets import token_hex
 
 import anyio
@@ -58,8 +59,8 @@ class OutboxWorker:
     """A worker that sends what was enqueued for an account, beside any number of others.
 
     `ledger` is open: a file's for processes of this machine, PostgreSQL's for any. A `CampaignWorker` and a
-    running `CampaignRunner` have one of these; with no campaigns it works alone. `on_send` is called with the
-    `SendRecord` of each outcome: once, and once more where its process died in between.
+    running `CampaignRunner` have one of these; with no campaigns it works alone. `on_send`, plain or async, is
+    called with the `SendRecord` of each outcome: once, and once more where its process died in between.
 
     What was not sent is tried again, later each time, `MAX_ATTEMPTS` times in all; what is unknown never.
     """
@@ -77,7 +78,7 @@ class OutboxWorker:
         if ledger.is_shared:
             check_timeouts(self._account.timeouts)
         self._ledger, self._store = ledger, ledger.sends
-        self._on_send = check_hook("on_send", on_send)
+        self._on_send = on_send if iscoroutinefunction(on_send) else check_hook("on_send", on_send)
         #: The messages a second that a campaign of the account is held to: what is sent here counts for it.
         self._rate = rate
         self._clock = SharedClock()
@@ -245,13 +246,13 @@ class OutboxWorker:
         for key in keys:
             record = await self._store.find(self._account.name, key)
             if record is not None and record.outcome is not None:
-                self._call_back(record)
+                await self._call_back(record)
                 await self._store.note_told(record)
 
-    def _call_back(self, record: SendRecord) -> None:
+    async def _call_back(self, record: SendRecord) -> None:
         try:
-            if self._on_send is not None:
-                self._on_send(record)
+            if self._on_send is not None and isawaitable(told := self._on_send(record)):
+                await told
         except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
             logger.warning(N_("Whoever was told of a send's outcome failed (%s)."), type(error).__name__)
 

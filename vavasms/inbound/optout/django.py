@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped,unused-ignore]
+from django.http import HttpRequest, HttpResponse
 
 from vavasms.inbound.django import hide_path
 from vavasms.inbound.optout.responder import MAX_FORM, OptOutResponder, PageRequest

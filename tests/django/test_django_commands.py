@@ -1,0 +1,206 @@
+"""`vavasms_worker` and `vavasms_doctor`, by the account of the settings."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.core.management.base import CommandError, SystemCheckError
+from django.db import connections, transaction
+
+from tests.django.conftest import Configure
+from vavasms.django import enqueue, get_sms, send_sms
+from vavasms.django.models import PendingSend
+from vavasms.django.signals import delivered, sent, unknown
+from vavasms.django.worker import DjangoWorker
+from vavasms.errors import Outcome
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.sandbox.delivery import DeliveryPlan
+
+TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
+
+
+@pytest.fixture
+def told() -> Iterator[list[tuple[str, str]]]:
+    """Yield what the receivers hear; each writes into the project's database."""
+    calls: list[tuple[str, str]] = []
+
+    def hear_sent(idempotency_key: str, lot: Any, **_values: Any) -> None:
+        Group.objects.create(name=lot.lot_id)
+        calls.append(("sent", idempotency_key))
+
+    def hear_unknown(idempotency_key: str, error: str, **_values: Any) -> None:
+        Group.objects.create(name=error[:50])
+        calls.append(("unknown", idempotency_key))
+
+    sent.connect(hear_sent)
+    unknown.connect(hear_unknown)
+    yield calls
+    sent.disconnect(hear_sent)
+    unknown.disconnect(hear_unknown)
+
+
+def work_until(is_over: Callable[[], bool]) -> list[str]:
+    """Run a worker until something is so; return what it says."""
+    said: list[str] = []
+
+    async def run() -> None:
+        worker = DjangoWorker(concurrency=2, say=said.append, track_every=0.05)
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(worker.run)
+                while not is_over():
+                    await anyio.sleep(0.05)
+                worker.stop()
+
+    anyio.run(run)
+    return said
+
+
+@pytest.mark.parametrize("place", ["file", "database"])
+def test_a_worker_sends_what_is_enqueued_and_receivers_hear_of_it(
+    place: str,
+    request: pytest.FixtureRequest,
+    tables: None,
+    sandbox: SandboxServer,
+    told: list[tuple[str, str]],
+) -> None:
+    alias = request.getfixturevalue(place)
+    sandbox.faults.script(Fault(kind=FaultKind.CLOSE_AFTER_ACCEPTING))
+    with transaction.atomic(using=alias):
+        enqueue(TO, TEXT, idempotency_key="order-42", using=alias)
+    said = work_until(lambda: len(told) == 1)
+    with transaction.atomic(using=alias):
+        enqueue(TO, TEXT, idempotency_key="order-43", using=alias)
+    work_until(lambda: len(told) == 2)
+    assert told == [("unknown", "order-42"), ("sent", "order-43")]
+    assert Group.objects.count() == 2
+    assert len(sandbox.gateway.journal.entries) == 2
+    assert said == ["Sending what is enqueued. Ctrl-C stops it."]
+
+
+def test_a_worker_takes_what_a_process_left_behind(file: str, sandbox: SandboxServer) -> None:
+    PendingSend.objects.create(
+        idempotency_key="order-42", recipient=TO[1:], text=TEXT, sender_id=None, backend="gateway"
+    )
+    PendingSend.objects.update(created_at=datetime.now(UTC) - timedelta(minutes=1))
+    work_until(lambda: len(sandbox.gateway.journal.entries) == 1)
+    assert PendingSend.objects.count() == 0
+    record = get_sms().sent("order-42")
+    assert record is not None
+    assert record.outcome is Outcome.ACCEPTED
+
+
+@pytest.mark.parametrize("place", ["file", "database"])
+def test_receivers_hear_once_of_what_reached_its_handset(
+    place: str,
+    request: pytest.FixtureRequest,
+    tables: None,
+    sandbox: SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request.getfixturevalue(place)
+    monkeypatch.setattr(sandbox.gateway, "delivery", DeliveryPlan(0.0, 0.0, {"22507000009": 1.0}))
+    heard: list[tuple[str, str, str]] = []
+
+    def hear(recipient: str, idempotency_key: str, message_id: str, **_values: Any) -> None:
+        Group.objects.create(name=message_id)
+        heard.append((recipient, idempotency_key, message_id))
+
+    lot = send_sms([TO, "0700000900", "0700000002"], TEXT, idempotency_key="order-42")
+    delivered.connect(hear)
+    try:
+        work_until(lambda: len(heard) >= 2)
+        assert heard == [
+            (to, "order-42", lot.message_ids[n]) for n, to in ((0, TO[1:]), (2, "2250700000002"))
+        ]
+    finally:
+        delivered.disconnect(hear)
+
+
+def test_a_gateway_without_a_status_call_is_asked_once(
+    file: str, sandbox: SandboxServer, configure: Configure, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    configure(LEDGER=tmp_path / "sms.db", STATUS_PATH="/v1/nowhere")
+    send_sms(TO, TEXT, idempotency_key="order-42")
+    enqueue(TO, TEXT, idempotency_key="order-43")
+
+    def hear(**_values: Any) -> None:
+        raise AssertionError
+
+    delivered.connect(hear)
+    try:
+        work_until(lambda: "not followed up" in caplog.text and len(sandbox.gateway.journal.entries) == 2)
+    finally:
+        delivered.disconnect(hear)
+    assert caplog.text.count("not followed up") == 1
+
+
+def test_a_worker_needs_a_ledger_and_the_checks(configure: Configure) -> None:
+    with pytest.raises(CommandError, match=r"needs a ledger.*\[config.no_ledger\]"):
+        call_command("vavasms_worker")
+    with pytest.raises(CommandError, match="--concurrency"):
+        call_command("vavasms_worker", concurrency=0)
+    configure(PASWORD="x")
+    with pytest.raises(SystemCheckError, match=r"vavasms\.E002"):
+        call_command("vavasms_worker", skip_checks=False)
+
+
+def examine() -> tuple[str, int]:
+    """Return what the doctor prints, and the exit code."""
+    printed = io.StringIO()
+    try:
+        call_command("vavasms_doctor", stdout=printed, no_color=True)
+    except CommandError as error:
+        return printed.getvalue() + str(error), error.returncode
+    return printed.getvalue(), 0
+
+
+def test_the_doctor_examines_the_account_of_the_settings(
+    configure: Configure, sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    configure(LEDGER=tmp_path / "sms.db")
+    report, code = examine()
+    lines = {line[9:21].strip(): line[:9].strip() for line in report.splitlines() if line[:1] != " "}
+    assert code == 0
+    assert {lines[name] for name in ("credentials", "sender", "ledger")} == {"good"}
+    assert "dotenv" not in lines
+    with pytest.MonkeyPatch.context() as patch:
+        # Whose account it is may be in the environment alone.
+        for name, value in sandbox.settings.items():
+            patch.setenv(name, value)
+        configure(bare=True, LEDGER=tmp_path / "sms.db")
+        assert examine()[1] == 0
+    configure(PASSWORD="Mot-de-passe-1", SENDER_ID="no")
+    report, code = examine()
+    assert code == 2
+    assert "Mot-de-passe-1" not in report
+    with sandbox.refuse():
+        configure()
+        report, code = examine()
+    assert code == 5
+    configure(PASWORD="x")
+    assert examine()[1] == 2
+
+
+def test_a_database_that_is_migrated_has_the_ledger(
+    configure: Configure, database: str, postgres: str
+) -> None:
+    with connections[database].cursor() as cursor:
+        cursor.execute("DROP SCHEMA vavasms, vavasms_jobs CASCADE")
+    call_command("migrate", database=database, verbosity=0)
+    enqueue(TO, TEXT, idempotency_key="order-42", using=database)
+    assert get_sms().sent("order-42") is not None
+
+    async def open_ledger() -> None:
+        await (await PostgresLedger.open(postgres, create=False)).aclose()
+
+    anyio.run(open_ledger)

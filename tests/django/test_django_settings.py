@@ -1,0 +1,151 @@
+"""`VAVASMS = {…}`: what is refused, by which check, and that no value of it is shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.utils.translation import override
+
+from tests.django.conftest import Configure
+from tests.inbound.posting import TOKEN
+from vavasms.django import get_sms, send_sms
+from vavasms.django.client import write_url
+from vavasms.django.settings import BACKENDS, SANDBOX_ACCOUNT, read_settings
+from vavasms.errors import ConfigurationError
+from vavasms.sandbox import Gateway
+
+SECRET = "Mot-de-passe-1"
+
+
+def found() -> dict[str, str]:
+    messages = run_checks(include_deployment_checks=True)
+    assert SECRET not in str(messages)
+    assert TOKEN not in str(messages)
+    ours = [each for each in messages if str(each.id).startswith("vavasms.")]
+    assert all(each.hint for each in ours)
+    return {str(each.id).removeprefix("vavasms."): each.msg for each in ours}
+
+
+WRONG: list[tuple[Any, str, str]] = [
+    ("VAVASMS", "E001", "no dict"),
+    ({"PASWORD": SECRET}, "E002", "'PASWORD'"),
+    ({"SENDER": "ACME"}, "E002", "'SENDER'"),
+    ({"OPTIONS": {"proxi": SECRET}}, "E002", "'proxi'"),
+    ({"PASSWORD": 42}, "E003", "'PASSWORD'.* type int"),
+    ({"INBOUND_ALLOW": "198.51.100.7"}, "E003", "'INBOUND_ALLOW'.* type str"),
+    ({"INBOUND_ALLOW": [7]}, "E003", "'INBOUND_ALLOW'"),
+    ({"BACKEND": "pigeon"}, "E004", "'BACKEND'"),
+    ({"BACKEND": "vavasms.nowhere.Backend"}, "E004", "'BACKEND'"),
+    ({"BACKEND": "vavasms.client.AsyncVavaSMS.send"}, "E004", "'BACKEND'"),
+    ({"LEDGER": "/tmp/sms.db", "DATABASE": "default"}, "E005", "both"),
+    ({"DATABASE": "default"}, "E005", "no database of PostgreSQL"),
+    ({"DATABASE": "nowhere"}, "E005", "no database of PostgreSQL"),
+    ({"LEDGER": f"mysql://user:{SECRET}@host/sms"}, "E005", "postgresql://"),
+    ({"LEDGER": "sms.db"}, "W001", "folder"),
+    ({"USERNAME": ""}, "E006", "username is empty"),
+    ({"BASE_URL": "http://gateway.example/api"}, "E006", "https://"),
+    ({"REGION": "Ivoire"}, "E006", "region"),
+    ({"INBOUND_TOKEN": "aaaaaaaa", "INBOUND_SEEN": "/var/seen.db"}, "E007", "token"),
+    ({"INBOUND_TOKEN": TOKEN}, "W002", "memory"),
+    ({"STOP_WORDS": ["!"]}, "E007", "stop word"),
+    ({"TRUSTED_PROXIES": ["proxy"]}, "E007", "proxy"),
+    ({"BACKEND": "console"}, "W003", "no SMS reaches a phone"),
+]
+
+
+@pytest.mark.parametrize(("values", "check", "words"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_check_names_what_is_wrong(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, values: Any, check: str, words: str
+) -> None:
+    from django.conf import settings
+
+    if isinstance(values, dict):
+        configure(**values)
+    else:
+        monkeypatch.setattr(settings, "VAVASMS", values)
+    messages = found()
+    assert list(messages) == [check]
+    assert re.search(words, messages[check])
+
+
+def test_what_is_right_is_not_spoken_of(configure: Configure, tmp_path: Path) -> None:
+    configure(
+        LEDGER=tmp_path / "sms.db",
+        REGION="CI",
+        PROFILE=None,
+        OPTIONS={"keep_texts": True},
+        INBOUND_TOKEN=[TOKEN],
+        INBOUND_ALLOW=["198.51.100.7"],
+        TRUSTED_PROXIES=("unix",),
+        STOP_WORDS=["BASTA"],
+        OPT_OUT_NAME="Boutique Awa",
+    )
+    assert found() == {}
+
+
+def test_without_a_setting_the_environment_says_whose_account_it_is(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(bare=True)
+    assert list(found()) == ["E006"]
+    for name in ("USERNAME", "PASSWORD", "SENDER_ID"):
+        monkeypatch.setenv(f"VAVASMS_{name}", "ACME")
+    assert found() == {}
+
+
+def test_a_send_is_refused_by_the_words_of_the_check(configure: Configure) -> None:
+    configure(PASWORD=SECRET)
+    with pytest.raises(
+        ConfigurationError, match=r"PASWORD.* unknown.*Did you mean PASSWORD.*Nothing was sent"
+    ) as raised:
+        send_sms("+2250700000001", "Bonjour")
+    assert raised.value.error_code == "config.django"
+    assert SECRET not in str(raised.value)
+
+
+def test_no_secret_is_shown(configure: Configure) -> None:
+    configure(PASSWORD=SECRET)
+    assert SECRET not in repr(read_settings()) + repr(get_sms())
+
+
+def test_the_language_is_djangos(configure: Configure) -> None:
+    configure(BACKEND="pigeon")
+    with override("en-gb"):
+        assert "names no backend" in found()["E004"]
+
+
+def test_the_sandboxs_account_is_what_a_sandbox_has() -> None:
+    gateway = Gateway().client_settings(SANDBOX_ACCOUNT["base_url"])
+    assert gateway == {f"VAVASMS_{name.upper()}": value for name, value in SANDBOX_ACCOUNT.items()}
+
+
+def test_each_short_name_has_a_backend() -> None:
+    from vavasms.django.settings import find_class
+
+    assert all(find_class(path) is not None for path in BACKENDS.values())
+
+
+def test_a_database_becomes_a_connection_string() -> None:
+    from psycopg.conninfo import conninfo_to_dict
+
+    database = {
+        "NAME": "shop",
+        "USER": "o'hara",
+        "PASSWORD": "a b+c/@%",
+        "HOST": "/run/postgresql",
+        "PORT": "",
+        "OPTIONS": {"sslmode": "require", "pool": True, "isolation_level": 3},
+    }
+    assert conninfo_to_dict(write_url(database)) == {
+        "dbname": "shop",
+        "user": "o'hara",
+        "password": "a b+c/@%",
+        "host": "/run/postgresql",
+        "sslmode": "require",
+    }
+    with pytest.raises(ConfigurationError, match="no NAME"):
+        write_url({"NAME": "", "OPTIONS": {}})

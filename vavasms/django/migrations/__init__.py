@@ -1,0 +1,1 @@
+"""The tables that the app has in the database of the project."""

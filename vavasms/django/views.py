@@ -1,0 +1,106 @@
+"""The views behind `vavasms.django.urls`, made of the settings when they are first asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from vavasms.django.client import find_ledger
+from vavasms.django.optouts import LedgerOptOuts, PressedOptOuts, begin_presses
+from vavasms.django.process import ProcessValue
+from vavasms.django.settings import read_settings
+from vavasms.django.signals import announce, inbound, opted_out
+from vavasms.inbound.django import hide_path, inbound_view
+from vavasms.inbound.optout.django import optout_view
+from vavasms.models import InboundMessage
+
+View = Callable[..., Any]
+
+
+class ReceiverFailedError(Exception):
+    """A receiver of `inbound` failed: the platform posts the SMS again, and every receiver has it again."""
+
+
+async def receive_sms(request: HttpRequest, token: str) -> HttpResponse:
+    """Take an SMS that a handset sent to the account; the platform posts it. 404 without `INBOUND_TOKEN`."""
+    view = _inbound.get()
+    if view is None:
+        return _not_found(request)
+    return await view(request, token)
+
+
+def opt_out(request: HttpRequest, code: str) -> HttpResponse:
+    """Show the opt-out page of a link's code, and take its presses. 404 without a ledger."""
+    view = _optout.get()
+    if view is None:
+        return _not_found(request)
+    presses = begin_presses()
+    answer = view(request, code)
+    for press in presses:
+        announce(opted_out, recipients=press.recipients, source=press.source)
+    return answer
+
+
+# What Django's own decorator does: the token, or the code, is what a caller must know.
+receive_sms.csrf_exempt = True  # type: ignore[attr-defined]
+opt_out.csrf_exempt = True  # type: ignore[attr-defined]
+
+
+def _not_found(request: HttpRequest) -> HttpResponse:
+    hide_path(request)
+    return HttpResponse(status=404)
+
+
+def _handle(message: InboundMessage) -> None:
+    if not announce(inbound, message=message):
+        raise ReceiverFailedError
+
+
+def _make_inbound() -> View | None:
+    found = read_settings()
+    token = found.get("INBOUND_TOKEN")
+    if token is None:
+        return None
+    return inbound_view(
+        _handle,
+        token=token,
+        seen=found.get("INBOUND_SEEN", _choose_seen(find_ledger(found))),
+        opt_outs=LedgerOptOuts() if found.has_ledger else None,
+        allow=found.get("INBOUND_ALLOW", ()),
+        trusted_proxies=found.get("TRUSTED_PROXIES", ()),
+        region=found.region,
+        stop_words=found.get("STOP_WORDS", ()),
+    )
+
+
+def _choose_seen(ledger: str | Path | None) -> str | Path | None:
+    """Return where handled ids are kept: in the ledger's database, or in a file beside its own."""
+    if ledger is None or "://" in str(ledger):
+        return ledger
+    file = Path(ledger)
+    return file.with_name(f"{file.stem}-inbound{file.suffix}")
+
+
+def _make_optout() -> View | None:
+    found = read_settings()
+    ledger = find_ledger(found)
+    if ledger is None:
+        return None
+    return optout_view(
+        ledger,
+        name=found.get("OPT_OUT_NAME", ""),
+        opt_outs=PressedOptOuts(),
+        trusted_proxies=found.get("TRUSTED_PROXIES", ()),
+    )
+
+
+def _close(view: Any) -> None:
+    if view is not None:
+        view.close()
+
+
+_inbound = ProcessValue(_make_inbound, _close)
+_optout = ProcessValue(_make_optout, _close)
