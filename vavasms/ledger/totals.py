@@ -75,10 +75,19 @@ class LedgerTotals:
     #: By the key of each campaign.
     campaigns: Mapping[int, CampaignTotals]
     sends: Mapping[SendKind, Counts]
+    #: When they were read, seconds since the epoch, by the ledger's clock.
+    at: float
     #: Seconds for which the enqueued send that is due the longest has been; 0 where none is.
     send_wait: float
     #: Workers with a heartbeat of late; None of a file, whose workers leave no trace.
     workers: int | None
+
+    @property
+    def campaign_wait(self) -> float:
+        """Seconds since the oldest running campaign was made of which something is queued; 0 without one."""
+        running = [each for each in self.campaigns.values() if each.state is CampaignState.RUNNING]
+        waiting = [self.at - each.created_at for each in running if each.counts.queued]
+        return max(waiting, default=0.0)
 
     @property
     def final(self) -> Mapping[int, CampaignTotals]:

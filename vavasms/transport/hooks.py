@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from vavasms.config import misconfigured
-from vavasms.errors import VavaSMSError
+from vavasms.errors import Outcome, VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.wire.requests import Request
+from vavasms.wire.requests import Call, CallKind, Request
 
 logger = logging.getLogger("vavasms")
 
@@ -33,6 +33,15 @@ class CallInfo:
     elapsed: float | None = None
     #: The error this attempt ended in, if any. Another attempt may follow.
     error: VavaSMSError | None = None
+
+    @property
+    def ending(self) -> str:
+        """How it ended: a send with the word of its outcome, any other call with `ok` or `failed`."""
+        if Call(self.call).kind is not CallKind.SEND:
+            return "ok" if self.error is None else "failed"
+        outcome = Outcome.ACCEPTED if self.error is None else self.error.outcome
+        # Without an outcome nobody knows it.
+        return (outcome or Outcome.UNKNOWN).value
 
 
 Hook = Callable[[CallInfo], object]

@@ -6,6 +6,7 @@ one machine, a worker among several) goes through here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
@@ -59,6 +60,9 @@ from vavasms.wire.requests import draft_text
 MAX_TURNS = 5
 
 
+OnWait = Callable[[float], object]
+
+
 class SendStatus(Enum):
     """How a turn of a batch ended."""
 
@@ -107,6 +111,8 @@ class QueuedBatchSender:
     #: Set where no further batch is to be begun.
     stopping: anyio.Event
     pending: PendingWrites
+    #: Called with the seconds that a batch waited for the rate, or since the gateway asked for a pause.
+    on_wait: OnWait = lambda _seconds: None
     policy: Policy = field(init=False)
     balance: BalanceFloor = field(init=False)
     #: The gateway asked for a pause until then.
@@ -159,9 +165,9 @@ class QueuedBatchSender:
         rate_wait = await self._reserve(batch)
         while rate_wait > RESERVE_AHEAD and not self.stopping.is_set():
             # Nothing was taken: what is waited for could be spent by nobody else.
-            await self._pause(rate_wait - RESERVE_AHEAD)
+            await self._wait(rate_wait - RESERVE_AHEAD)
             rate_wait = await self._reserve(batch)
-        await self._pause(max(wait, rate_wait))
+        await self._wait(max(wait, rate_wait))
         if self.stopping.is_set() and rate_wait <= RESERVE_AHEAD:
             await self._release_rate(batch)
         return not self.stopping.is_set()
@@ -172,6 +178,13 @@ class QueuedBatchSender:
         return await self.ledger.reserve(
             self.campaign.account, batch.messages, rate=self.policy.rate, now=self.clock()
         )
+
+    async def _wait(self, seconds: float) -> None:
+        """Pause, and report for how long."""
+        if seconds > 0:
+            began = time.monotonic()
+            await self._pause(seconds)
+            self.on_wait(time.monotonic() - began)
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:

@@ -19,6 +19,7 @@ from rich.text import Text
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign.status_view import make_object, tell_outcomes
 from vavasms.cli.commands.send_view import make_event, tell_outcome
+from vavasms.cli.commands.worker_health import WorkerHealth, open_health
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_place
 from vavasms.cli.params import JsonFlag
 from vavasms.cli.signals import run_until_signalled, terminable
@@ -45,6 +46,14 @@ def worker(
         int, Parameter(metavar="N", help=_("Requests of campaigns under way at once."))
     ] = 16,
     ledger: LedgerPath = None,
+    health: Annotated[
+        str | None,
+        Parameter(
+            metavar="HOST:PORT",
+            show_default=False,
+            help=_("Serve /live, /ready and /metrics there, such as 127.0.0.1:8428."),
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Send what is enqueued, and carry the campaigns of a PostgreSQL ledger.
@@ -59,12 +68,10 @@ def worker(
             outcome=None,
         )
     place, printer = find_ledger(ledger), ProgressPrinter(as_json=as_json)
-    if isinstance(place, Path):
-        work = partial(_carry_outbox, place, printer)
-    else:
-        work = partial(_carry_campaigns, place, concurrency, printer)
-    with terminable(), warnings_shown():
-        return anyio.run(work)
+    with terminable(), warnings_shown(), open_health(health) as served:
+        if isinstance(place, Path):
+            return anyio.run(_carry_outbox, place, printer, served)
+        return anyio.run(_carry_campaigns, place, concurrency, printer, served)
 
 
 @frozen(kw_only=True)
@@ -73,7 +80,7 @@ class ProgressPrinter:
 
     as_json: bool
 
-    def begin(self, concurrency: int, file: Path | None = None) -> None:
+    def begin(self, concurrency: int, health: WorkerHealth | None = None, file: Path | None = None) -> None:
         """Print that the worker is at work; on a file it only sends what is enqueued."""
         if file is None:
             line = ngettext(
@@ -88,7 +95,13 @@ class ProgressPrinter:
                 concurrency,
                 path=output.clean(str(file)),
             )
-        self._print({"event": "start", "concurrency": concurrency}, Text(line))
+        if health is None or health.url is None:
+            self._print({"event": "start", "concurrency": concurrency}, Text(line))
+            return
+        served = _("Its health: {url}", url=health.url)
+        self._print(
+            {"event": "start", "concurrency": concurrency, "health": health.url}, Text(f"{line}\n{served}")
+        )
 
     def end(self, status: CampaignStatus) -> None:
         """Print what became of a campaign."""
@@ -120,28 +133,41 @@ def warn(sentence: str) -> None:
         output.warn(sentence)
 
 
-async def _carry_campaigns(url: Secret, concurrency: int, printer: ProgressPrinter) -> int:
+async def _carry_campaigns(
+    url: Secret, concurrency: int, printer: ProgressPrinter, health: WorkerHealth
+) -> int:
     """Carry the campaigns of a database, and its outbox; return the exit code."""
     # They need an extra, and say so.
     from vavasms.campaigns.workers.worker import CampaignWorker
     from vavasms.ledger.postgres.ledger import PostgresLedger
 
-    # Two places more, for the balance and for delivery reports, and those of what is enqueued.
+    # Three places more, for the balance, that of the health, and delivery reports; and those of the outbox.
+    connections = concurrency + 3 + SLOTS
     async with (
-        settings.make_async_client(max_connections=concurrency + 2 + SLOTS) as sms,
+        settings.make_async_client(max_connections=connections, on_response=health.count_request) as sms,
         await PostgresLedger.open(url.reveal()) as ledger,
     ):
         work = CampaignWorker(
-            sms, ledger, concurrency=concurrency, on_campaign=printer.end, on_send=printer.settle
+            sms,
+            ledger,
+            concurrency=concurrency,
+            on_campaign=printer.end,
+            on_send=printer.settle,
+            on_wait=health.count_wait,
         )
-        return await _run(partial(printer.begin, concurrency), work.run, work.stop)
+        async with health.served(sms, ledger):
+            return await _run(partial(printer.begin, concurrency, health), work.run, health.then(work.stop))
 
 
-async def _carry_outbox(path: Path, printer: ProgressPrinter) -> int:
+async def _carry_outbox(path: Path, printer: ProgressPrinter, health: WorkerHealth) -> int:
     """Send what is enqueued in a file; return the exit code."""
-    async with settings.make_async_client(max_connections=SLOTS) as sms, open_place(path) as ledger:
+    async with (
+        settings.make_async_client(max_connections=SLOTS + 1, on_response=health.count_request) as sms,
+        open_place(path) as ledger,
+    ):
         work = OutboxWorker(sms, ledger, on_send=printer.settle)
-        return await _run(partial(printer.begin, SLOTS, path), work.run, work.stop)
+        async with health.served(sms, ledger):
+            return await _run(partial(printer.begin, SLOTS, health, path), work.run, health.then(work.stop))
 
 
 async def _run(

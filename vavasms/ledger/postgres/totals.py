@@ -44,13 +44,14 @@ async def _read(connection: Connection, account: str, known: Mapping[int, Campai
     (rows,) = await ask(connection, (SQL["select_campaigns"], values))
     keys = [CampaignKey(*row) for row in rows]
     values["campaigns"] = choose_campaigns(keys, known)
-    batches, sends, ((wait,),), ((workers,),) = await ask(
+    batches, sends, ((at, wait),), ((workers,),) = await ask(
         connection,
         *((SQL[name], values) for name in ("count_batches", "count_sends", "measure_wait", "count_workers")),
     )
     return LedgerTotals(
         campaigns=sum_campaigns(keys, known, batches),
         sends=sum_sends(sends),
-        send_wait=max(wait, 0.0),
+        at=at,
+        send_wait=wait,
         workers=workers,
     )

@@ -20,9 +20,11 @@ SELECT kind, state,
 FROM vavasms.send WHERE account = %(account)s GROUP BY kind, state, code
 
 -- name: measure_wait
-SELECT coalesce(max(extract(epoch FROM clock_timestamp()) - greatest(not_before, created_at)), 0)::FLOAT8 FROM vavasms.send
-WHERE account = %(account)s AND state = 'queued' AND enqueued
-    AND greatest(not_before, created_at) <= extract(epoch FROM clock_timestamp())
+WITH clock AS MATERIALIZED (SELECT extract(epoch FROM clock_timestamp())::FLOAT8 AS now)
+SELECT now, (
+    SELECT coalesce(max(now - greatest(not_before, created_at)), 0) FROM vavasms.send
+    WHERE account = %(account)s AND state = 'queued' AND enqueued AND greatest(not_before, created_at) <= now
+) FROM clock
 
 -- name: count_workers
 SELECT count(*) FROM vavasms_jobs.procrastinate_workers

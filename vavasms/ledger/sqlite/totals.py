@@ -63,5 +63,6 @@ def _read(
         campaigns=sum_campaigns(keys, known, connection.execute(SQL["count_batches"], values)),
         sends=sum_sends(connection.execute(SQL["count_sends"], values)),
         send_wait=float(connection.execute(SQL["measure_wait"], values).fetchone()[0]),
+        at=now,
         workers=None,
     )
