@@ -18,6 +18,7 @@ from vavasms.errors import VavaSMSError
 from vavasms.health.monitor import HealthMonitor
 from vavasms.health.totals_cache import TotalsReading
 from vavasms.i18n import gettext as _
+from vavasms.ledger.states import BatchState, CampaignState
 from vavasms.ledger.totals import Counts, LedgerTotals
 from vavasms.transport.hooks import CallInfo
 from vavasms.version import __version__
@@ -194,6 +195,10 @@ def _show_recipients(totals: LedgerTotals) -> Iterator[Metric]:
 def _show_states(totals: LedgerTotals) -> Iterator[Metric]:
     batches = _Family("vavasms_batches", _LEDGER + "batches of campaigns, by state.", ("state",))
     campaigns = _Family("vavasms_campaigns", _LEDGER + "campaigns, by state.", ("state",))
+    for state in BatchState:
+        batches.add(0, state.value)
+    for each in CampaignState:
+        campaigns.add(0, each.value)
     for campaign in totals.campaigns.values():
         campaigns.add(1, campaign.state.value)
         for state, count in campaign.counts.batches.items():
@@ -204,6 +209,7 @@ def _show_states(totals: LedgerTotals) -> Iterator[Metric]:
 
 def _show_spending(totals: LedgerTotals) -> Iterator[Metric]:
     segments = _Family("vavasms_segments", _LEDGER + "SMS paid or possibly paid, by kind.", ("kind",))
+    segments.add(0, _CAMPAIGN)
     for kind, counts in _by_kind(totals):
         segments.add(counts.segments, kind)
     spent, unpriced = Decimal(0), 0
