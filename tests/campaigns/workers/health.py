@@ -39,7 +39,7 @@ class Scrape:
             given = dict(pairs)
             if known == name and only.items() <= given.items():
                 key = tuple(given[label] for label in labels)
-                found[key[0] if len(key) == 1 else key] += value
+                found[key[0] if len(key) == 1 else key] += value  # type: ignore[assignment]  # seconds are no whole number
         return found
 
     def total(self, name: str, **only: str) -> float:
