@@ -79,16 +79,18 @@ async def test_recipients_are_counted_by_outcome_and_error_code(ledger: Ledger, 
 async def test_a_campaign_that_is_over_is_not_counted_again_and_a_decision_is(
     ledger: Ledger, run: Run, take: Take
 ) -> None:
-    await settle_four(ledger, run, take)
-    await ledger.settle(await take("c", 4), BatchEvent.ACCEPT, BatchRecord())
+    await run("c", 2, 3)
+    assert await ledger.settle(await take("c", 0), BatchEvent.ACCEPT, BatchRecord())
+    assert await ledger.settle(await take("c", 1), BatchEvent.MARK_UNKNOWN, LOST)
+    assert await ledger.finish("c")
     await run("d", 1, first=90)
     await ledger.cancel("d", "enough")
     first = await ledger.totals.read("ops", now=1000.0)
-    # What is unknown or under way may still change.
+    # What is unknown may still change, though its campaign is done.
     assert [each.counts.by_fate for each in first.final.values()] == [{NOT_SENT: 1}]
     again = await ledger.totals.read("ops", now=1000.0, known=first.final)
     assert again.campaigns == first.campaigns
-    assert await ledger.mark_sent("c", [2], note="seen") == 1
+    assert await ledger.mark_sent("c", [1], note="seen") == 1
     decided = await ledger.totals.read("ops", now=1000.0, known=first.final)
     assert sum(each.counts.unknown for each in decided.campaigns.values()) == 0
     await check_sums(ledger, decided)
