@@ -53,6 +53,7 @@ from vavasms.ledger.models import (
 from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.states import BatchEvent
 from vavasms.models import Lot
+from vavasms.telemetry import Span, record_wait
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
 
@@ -184,7 +185,9 @@ class QueuedBatchSender:
         if seconds > 0:
             began = time.monotonic()
             await self._pause(seconds)
-            self.on_wait(time.monotonic() - began)
+            waited = time.monotonic() - began
+            record_wait(waited)
+            self.on_wait(waited)
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:
@@ -217,6 +220,21 @@ class QueuedBatchSender:
             raise
 
     async def _send_claim(
+        self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]
+    ) -> SendResult:
+        size, segments = len(claim.recipients), claim.segments * len(claim.recipients)
+        described: dict[str, str | int] = {
+            "campaign.id": claim.campaign_id,
+            "recipients": size,
+            "segments": segments,
+        }
+        with Span("vavasms.batch", described, campaign_id=claim.campaign_id) as span:
+            result = await self._carry(claim, age, answered)
+            outcome = Outcome.ACCEPTED if result.error is None else result.error.outcome
+            span.settle((outcome or Outcome.UNKNOWN).value, result.error)
+            return result
+
+    async def _carry(
         self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]
     ) -> SendResult:
         async def call(attempt: Attempt) -> Lot:
