@@ -83,7 +83,7 @@ def check_secrecy(spans: tuple[ReadableSpan, ...]) -> None:
         assert secret not in shown
 
 
-def identify(span: ReadableSpan) -> SpanContext:
+def identify(span: Any) -> SpanContext:
     found = span.get_span_context()
     assert found is not None
     return found
@@ -205,14 +205,14 @@ async def test_requests_are_counted_and_timed_and_so_are_waits(
         await runner.run(await submit(runner, tmp_path, 5))
     points = list(read_points(reader))
     requests = {
-        (point.attributes["call"], point.attributes["outcome"], point.attributes["error_code"]): point.value
+        tuple(dict(point.attributes or {}).values()): point.value
         for name, point in points
         if name == "vavasms.requests" and isinstance(point, NumberDataPoint)
     }
     assert requests["send_text", "accepted", ""] == 3
     assert requests["send_text", "rejected", "gateway.903"] == 2
     timed = {
-        point.attributes["call"]: point.count
+        dict(point.attributes or {})["call"]: point.count
         for name, point in points
         if name == "vavasms.request.duration" and isinstance(point, HistogramDataPoint)
     }

@@ -222,13 +222,9 @@ class QueuedBatchSender:
     async def _send_claim(
         self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]
     ) -> SendResult:
-        size, segments = len(claim.recipients), claim.segments * len(claim.recipients)
-        described: dict[str, str | int] = {
-            "campaign.id": claim.campaign_id,
-            "recipients": size,
-            "segments": segments,
-        }
-        with Span("vavasms.batch", described, campaign_id=claim.campaign_id) as span:
+        size, campaign_id = len(claim.recipients), claim.campaign_id
+        counts = {"recipients": size, "segments": claim.segments * size}
+        with Span("vavasms.batch", {"campaign.id": campaign_id, **counts}, campaign_id=campaign_id) as span:
             result = await self._carry(claim, age, answered)
             outcome = Outcome.ACCEPTED if result.error is None else result.error.outcome
             span.settle((outcome or Outcome.UNKNOWN).value, result.error)
