@@ -84,8 +84,7 @@ def check_secrecy(spans: tuple[ReadableSpan, ...]) -> None:
 
 
 def identify(span: Any) -> SpanContext:
-    found = span.get_span_context()
-    assert found is not None
+    found: SpanContext = span.get_span_context()
     return found
 
 

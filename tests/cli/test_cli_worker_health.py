@@ -11,11 +11,14 @@ from pathlib import Path
 
 import anyio
 import pytest
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from tests.campaigns.workers.health import check_privacy, worker
 from tests.campaigns.workers.stage import poll
 from vavasms import AsyncVavaSMS, VavaSMS
-from vavasms.cli.commands.worker_health import open_health, parse_address
+from vavasms.cli.commands.worker_health import WorkerHealth, open_health, parse_address
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.sandbox import SandboxServer
@@ -65,14 +68,13 @@ def test_without_the_extra_one_sentence_says_how_to_install_it(monkeypatch: pyte
     assert caught.value.error_code == "config.extra"
 
 
-def serve_for_a_moment(address: str, problem: Exception | None = None) -> None:
+def serve_for_a_moment(address: str | None, problem: Exception | None = None) -> None:
     """Serve the health of a worker that ends at once, or fails."""
 
     async def run() -> None:
         with open_health(address) as health:
             async with AsyncVavaSMS(trust_env=False) as sms, health.served(sms, MemoryLedger()):
-                assert health.url is not None
-                assert health.url.startswith("http://127.0.0.1:")
+                assert (health.url or "http://127.0.0.1:").startswith("http://127.0.0.1:")
                 if problem is not None:
                     raise problem
 
@@ -86,6 +88,28 @@ def test_who_lets_others_reach_it_is_warned(
     assert capsys.readouterr().err == ""
     serve_for_a_moment("0.0.0.0:0")
     assert "Others can reach the worker's health by plain HTTP" in capsys.readouterr().err
+
+
+def test_without_an_address_opentelemetry_alone_is_told(
+    account: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: provider)
+
+    def read_names() -> set[str]:
+        data = reader.get_metrics_data()
+        scopes = [] if data is None else data.resource_metrics[0].scope_metrics
+        return {metric.name for scope in scopes for metric in scope.metrics}
+
+    async def run() -> None:
+        async with AsyncVavaSMS(trust_env=False) as sms, WorkerHealth().served(sms, MemoryLedger()):
+            with anyio.fail_after(10):
+                while "vavasms.recipients" not in read_names():
+                    await anyio.sleep(0.02)
+
+    anyio.run(run)
+    provider.shutdown()
 
 
 def test_what_a_worker_fails_of_comes_out_of_its_health_by_itself(account: Mapping[str, str]) -> None:

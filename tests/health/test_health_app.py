@@ -11,6 +11,8 @@ import anyio
 import httpx
 import pytest
 from attrs import define, evolve
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
 from tests.campaigns.workers.health import Scrape, check_privacy, parse
 from vavasms import AsyncVavaSMS, OutcomeUnknownError
@@ -19,6 +21,7 @@ from vavasms.health import monitor as monitor_module
 from vavasms.health import totals_cache
 from vavasms.health.asgi import HealthApp
 from vavasms.health.monitor import HealthMonitor
+from vavasms.health.opentelemetry import GaugeObserver
 from vavasms.health.prometheus import WorkerMetrics
 from vavasms.health.totals_cache import TotalsCache, TotalsReading
 from vavasms.ledger.models import BatchRecord, NewBatch, NewCampaign
@@ -246,6 +249,43 @@ async def test_a_websocket_is_refused(sandbox: SandboxServer) -> None:
         await app({"type": "websocket"}, receive, send)
         await app({"type": "lifespan"}, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+async def test_opentelemetry_exports_the_same_gauges(sandbox: SandboxServer) -> None:
+    ledger = MemoryLedger()
+    await keep(ledger, "1", dump_policy(Policy(unit_price=Decimal(12))), segments=2)
+    reader = InMemoryMetricReader()
+    async with serve(sandbox, ledger) as served:
+        await served.until(ready=True)
+        observer = GaugeObserver(monitor=served.monitor, meter=MeterProvider([reader]).get_meter("vavasms"))
+        await observer.look()
+        scrape = await served.scrape()
+        await observer.look()
+    data = reader.get_metrics_data()
+    assert data is not None
+    exported = {
+        (metric.name.replace(".", "_", 1), frozenset((point.attributes or {}).items())): point.value
+        for metric in data.resource_metrics[0].scope_metrics[0].metrics
+        for point in metric.data.data_points
+        if isinstance(point, NumberDataPoint)
+    }
+    # What tells of a moment is another one's.
+    moving = (
+        "process",
+        "vavasms_request",
+        "vavasms_rate",
+        "vavasms_build",
+        "vavasms_ledger",
+        "vavasms_balance_r",
+    )
+    assert exported["vavasms_cost_xof", frozenset()] == 24
+    assert {
+        key: value for key, value in exported.items() if not key[0].startswith((*moving, "vavasms_queue_"))
+    } == {
+        key: value
+        for key, value in scrape.samples.items()
+        if not key[0].startswith((*moving, "vavasms_queue_"))
+    }
 
 
 class SlowTotals:

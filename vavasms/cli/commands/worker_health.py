@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
+from typing import Any
 
 import anyio
 
@@ -17,8 +18,10 @@ from vavasms.config import is_loopback, misconfigured
 from vavasms.endpoints import HasAccount
 from vavasms.errors import InvalidInputError
 from vavasms.health.monitor import HealthMonitor
+from vavasms.health.opentelemetry import GaugeObserver
 from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
+from vavasms.telemetry import make_meter
 from vavasms.transport.hooks import CallInfo
 
 _LOOPBACK = "127.0.0.1"
@@ -47,9 +50,15 @@ class WorkerHealth:
 
     @asynccontextmanager
     async def served(self, client: HasAccount, ledger: Ledger) -> AsyncIterator[None]:
-        """Serve while the block runs."""
-        del client, ledger
-        yield
+        """Serve while the block runs, and have OpenTelemetry export it where a program has loaded that."""
+        meter = make_meter()
+        if meter is None:
+            yield
+            return
+        monitor = HealthMonitor(account=client.account, ledger=ledger)
+        observer = GaugeObserver(monitor=monitor, meter=meter)
+        async with running_beside(monitor.run, observer.run):
+            yield
 
 
 @contextmanager
@@ -122,22 +131,32 @@ class ServedHealth(WorkerHealth):
             )
         # Whoever reads the URL may call it: what calls before the loop runs waits.
         self._sock.listen(_BACKLOG)
-        ended, problem = anyio.Event(), None
+        ended = anyio.Event()
 
         async def serve() -> None:
             await server.serve(sockets=[self._sock])
             ended.set()
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(monitor.run)
-            tasks.start_soon(serve)
-            try:
-                yield
-            except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
-                problem = error
+        meter = make_meter()
+        observers = [] if meter is None else [GaugeObserver(monitor=monitor, meter=meter).run]
+        async with running_beside(monitor.run, serve, *observers):
+            yield
             server.should_exit = True
             with anyio.move_on_after(_GRACE + 1):
                 await ended.wait()
-            tasks.cancel_scope.cancel()
-        if problem is not None:
-            raise problem
+
+
+@asynccontextmanager
+async def running_beside(*works: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Do these beside the block, and end them with it. What it raises comes out by itself, not in a group."""
+    problem: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        for work in works:
+            tasks.start_soon(work)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  raised below
+            problem = error
+        tasks.cancel_scope.cancel()
+    if problem is not None:
+        raise problem
