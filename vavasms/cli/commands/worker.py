@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import anyio
 from attrs import frozen
@@ -34,6 +34,8 @@ from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.send_record import SendRecord
 from vavasms.sends.outbox_worker import SLOTS, OutboxWorker
 
+LogFormat = Literal["text", "json"]
+
 _NOTICES = (
     N_("Stopping: finishing what is under way. Another signal does not wait."),
     N_("Stopped at once: what is under way and was not answered becomes unknown."),
@@ -54,6 +56,10 @@ def worker(
             help=_("Serve /live, /ready and /metrics there, such as 127.0.0.1:8428."),
         ),
     ] = None,
+    log: Annotated[
+        LogFormat,
+        Parameter(help=_("What is warned of: lines for people, or JSON objects for a log's collector.")),
+    ] = "text",
     as_json: JsonFlag = False,
 ) -> int:
     """Send what is enqueued, and carry the campaigns of a PostgreSQL ledger.
@@ -68,7 +74,7 @@ def worker(
             outcome=None,
         )
     place, printer = find_ledger(ledger), ProgressPrinter(as_json=as_json)
-    with terminable(), warnings_shown(), open_health(health) as served:
+    with terminable(), logs_shown(log), open_health(health) as served:
         if isinstance(place, Path):
             return anyio.run(_carry_outbox, place, printer, served)
         return anyio.run(_carry_campaigns, place, concurrency, printer, served)
@@ -127,6 +133,12 @@ class ProgressPrinter:
             sys.stdout.flush()
 
 
+def note(sentence: str) -> None:
+    """Say what is no fault, if somebody reads it."""
+    with suppress(OSError):
+        output.warn(sentence, level="info")
+
+
 def warn(sentence: str) -> None:
     """Warn, if somebody reads it."""
     with suppress(OSError):
@@ -181,7 +193,7 @@ async def _run(
         await work()
 
     first, second = map(_, _NOTICES)
-    _result, signals = await run_until_signalled(run, stop, note=warn, sentences=(first, second))
+    _result, signals = await run_until_signalled(run, stop, note=note, sentences=(first, second))
     return exit_codes.INTERRUPTED if len(signals) > 1 or signal.SIGINT in signals else exit_codes.DONE
 
 
@@ -196,9 +208,43 @@ class _Warnings(logging.Handler):
         warn(sentence)
 
 
+class _JsonLines(logging.Handler):
+    """Write each record as one JSON object, in English."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0] if record.exc_info else None
+        with suppress(OSError):
+            output.log(
+                record.levelname.lower(),
+                record.getMessage(),
+                at=record.created,
+                logger=record.name,
+                # Of an error the type alone: its words may be anybody's.
+                exception=None if kind is None else kind.__name__,
+            )
+
+
+@contextmanager
+def logs_shown(form: LogFormat) -> Iterator[None]:
+    """Show what is logged, for people or for a collector, while the block runs."""
+    if form == "text":
+        with warnings_shown():
+            yield
+        return
+    with output.json_logs(), _handled_by(_JsonLines(logging.INFO)):
+        yield
+
+
 @contextmanager
 def warnings_shown() -> Iterator[None]:
-    logger, handler = logging.getLogger("vavasms"), _Warnings(logging.WARNING)
+    """Show people what is warned of while the block runs."""
+    with _handled_by(_Warnings(logging.WARNING)):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: logging.Handler) -> Iterator[None]:
+    logger = logging.getLogger("vavasms")
     logger.addHandler(handler)
     try:
         yield
