@@ -10,7 +10,7 @@ from attrs import define, field
 
 from vavasms.campaigns.policy import load_policy
 from vavasms.errors import VavaSMSError
-from vavasms.health.monitor import HealthMonitor
+from vavasms.health.monitor import OK, HealthMonitor
 from vavasms.health.totals_cache import TotalsReading
 from vavasms.ledger.states import BatchState, CampaignState
 from vavasms.ledger.totals import Counts, LedgerTotals
@@ -39,7 +39,8 @@ class Gauge:
 def list_gauges(monitor: HealthMonitor, reading: TotalsReading | None) -> Iterator[Gauge]:
     """Yield what is known now; of a ledger that was not read nothing."""
     yield from _show_monitor(monitor)
-    yield from _show_ledger(reading)
+    if reading is not None:
+        yield from _show_reading(reading)
 
 
 def _gauge(name: str, text: str, value: float | Decimal) -> Gauge:
@@ -47,8 +48,10 @@ def _gauge(name: str, text: str, value: float | Decimal) -> Gauge:
 
 
 def _show_monitor(monitor: HealthMonitor) -> Iterator[Gauge]:
-    ready = monitor.readiness.is_ready
-    yield _gauge("vavasms_ready", OF_PROCESS + "1 where /ready says yes, else 0.", ready)
+    readiness = monitor.readiness
+    yield _gauge("vavasms_ready", OF_PROCESS + "1 where /ready says yes, else 0.", readiness.is_ready)
+    text = OF_PROCESS + "1 where the ledger answers, else 0; then whatever is read from it is absent."
+    yield _gauge("vavasms_ledger_up", text, readiness.ledger == OK)
     balance = monitor.balance
     if balance is not None:
         text = "The account's balance in XOF, as this process read it last; absent before the first reading."
@@ -57,14 +60,11 @@ def _show_monitor(monitor: HealthMonitor) -> Iterator[Gauge]:
         yield _gauge("vavasms_balance_read_timestamp_seconds", text, balance.at)
 
 
-def _show_ledger(reading: TotalsReading | None) -> Iterator[Gauge]:
-    text = OF_PROCESS + "1 where the ledger answers, else 0; then whatever is read from it is absent."
-    yield _gauge("vavasms_ledger_up", text, reading is not None)
-    if reading is None:
-        return
+def _show_reading(reading: TotalsReading) -> Iterator[Gauge]:
     text = OF_PROCESS + "seconds since the ledger's totals shown here were read."
     yield _gauge("vavasms_ledger_age_seconds", text, reading.age)
-    yield _gauge("vavasms_ledger_read_seconds", OF_PROCESS + "seconds that reading them took.", reading.took)
+    text = OF_PROCESS + "seconds that reading them took."
+    yield _gauge("vavasms_ledger_read_seconds", text, reading.took)
     yield from _show_totals(reading.totals)
 
 

@@ -84,7 +84,9 @@ class HealthMonitor:
     def readiness(self) -> Readiness:
         """Whether the worker can work now."""
         ledger = self._ledger_problem
-        if ledger == OK and time.monotonic() - self._answered_at > _LEDGER_SILENCE:
+        # A file has one reader: a look waits for the end of a long reading.
+        silence = _LEDGER_SILENCE + (self.totals.latest.took if self.totals.latest else 0.0)
+        if ledger == OK and time.monotonic() - self._answered_at > silence:
             ledger = LedgerError.default_code
         return Readiness(
             worker=STOPPING if self._is_stopping else OK, ledger=ledger, account=self._account_problem
