@@ -25,7 +25,7 @@ from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
-from vavasms.telemetry import Span
+from vavasms.telemetry import TraceSpan
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ SEND = "/v1/text/single"
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    """Have a program listen to the traces."""
+    """Collect the traces, as a program does."""
     memory = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(memory))
@@ -46,7 +46,7 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
 
 @pytest.fixture
 def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemoryMetricReader]:
-    """Have a program listen to the metrics."""
+    """Collect the metrics, as a program does."""
     memory = InMemoryMetricReader()
     provider = MeterProvider([memory])
     monkeypatch.setattr(metrics, "get_meter_provider", lambda: provider)
@@ -182,7 +182,7 @@ async def test_a_campaign_is_one_trace_over_its_runs_with_a_span_for_each_batch(
 
 
 def trace_of(exporter: InMemorySpanExporter, campaign_id: str) -> tuple[int, int]:
-    with Span("vavasms.batch", {}, campaign_id=campaign_id):
+    with TraceSpan("vavasms.batch", {}, campaign_id=campaign_id):
         pass
     span = exporter.get_finished_spans()[-1]
     assert span.parent is not None
@@ -244,7 +244,7 @@ def test_without_opentelemetry_nothing_of_it_is_loaded() -> None:
     code = (
         "import sys, anyio, vavasms, vavasms.telemetry as t\n"
         "sms = vavasms.VavaSMS('ops@example.com', 'secret', sender_id='ACME', base_url='http://127.0.0.1:9')\n"
-        "with t.Span('x', {}) as span: span.settle('ok')\n"
+        "with t.TraceSpan('x', {}) as span: span.settle('ok')\n"
         "t.record_request('balance', 'ok', '', 1.0); t.record_wait(1.0)\n"
         "assert not t.is_loaded() and t.make_meter() is None\n"
         "sms.close()\n"

@@ -74,7 +74,7 @@ class _Guard:
         return True
 
 
-class Span:
+class TraceSpan:
     """A span around a block: a call, a batch, or the run of a campaign.
 
     Where OpenTelemetry is not loaded it is nothing. An error that leaves the block ends it as that.

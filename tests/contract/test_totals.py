@@ -12,7 +12,7 @@ from vavasms.ledger.models import BatchRecord, Claim
 from vavasms.ledger.send_record import SendKind
 from vavasms.ledger.sends import NewSend, SendClaim
 from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
-from vavasms.ledger.totals import Fate, LedgerTotals
+from vavasms.ledger.totals import CodedOutcome, LedgerTotals
 from vavasms.numbers import Msisdn
 
 pytestmark = pytest.mark.anyio
@@ -22,8 +22,8 @@ Take = Callable[..., Awaitable[Claim]]
 
 REFUSED = BatchRecord(error='RejectedNumberError: no \0 "code":"a.b"', code="gateway.903")
 LOST = BatchRecord(error="OutcomeUnknownError: lost", code="outcome.unknown.no_reply")
-ACCEPTED, REJECTED = Fate(Outcome.ACCEPTED), Fate(Outcome.REJECTED, "gateway.903")
-UNKNOWN, NOT_SENT = Fate(Outcome.UNKNOWN, "outcome.unknown.no_reply"), Fate(Outcome.NOT_SENT)
+ACCEPTED, REJECTED = CodedOutcome(Outcome.ACCEPTED), CodedOutcome(Outcome.REJECTED, "gateway.903")
+UNKNOWN, NOT_SENT = CodedOutcome(Outcome.UNKNOWN, "outcome.unknown.no_reply"), CodedOutcome(Outcome.NOT_SENT)
 
 
 async def settle_four(ledger: Ledger, run: Run, take: Take) -> None:
@@ -50,7 +50,9 @@ async def check_sums(ledger: Ledger, totals: LedgerTotals) -> None:
     assert sum(count.segments for count in counts) == sum(each.segments for each in statuses)
     assert sum(sum(count.batches.values()) for count in counts) == sum(each.batches for each in statuses)
     for outcome in Outcome:
-        counted = sum(n for count in counts for fate, n in count.by_fate.items() if fate.outcome is outcome)
+        counted = sum(
+            n for count in counts for coded, n in count.by_outcome.items() if coded.outcome is outcome
+        )
         assert counted == sum(getattr(each, outcome.value) for each in statuses), outcome
 
 
@@ -60,7 +62,7 @@ async def test_recipients_are_counted_by_outcome_and_error_code(ledger: Ledger, 
     (campaign,) = totals.campaigns.values()
     assert (campaign.state, campaign.created_at, campaign.policy) == (CampaignState.RUNNING, 10.0, "{}")
     counts = campaign.counts
-    assert counts.by_fate == {ACCEPTED: 1, NOT_SENT: 1, REJECTED: 3, UNKNOWN: 4}
+    assert counts.by_outcome == {ACCEPTED: 1, NOT_SENT: 1, REJECTED: 3, UNKNOWN: 4}
     assert (counts.queued, counts.sending, counts.unknown, counts.segments) == (6, 5, 4, 2 * (1 + 4 + 5))
     assert counts.batches == dict.fromkeys(
         (
@@ -87,7 +89,7 @@ async def test_a_campaign_that_is_over_is_not_counted_again_and_a_decision_is(
     await ledger.cancel("d", "enough")
     first = await ledger.totals.read("ops", now=1000.0)
     # What is unknown may still change, though its campaign is done.
-    assert [each.counts.by_fate for each in first.final.values()] == [{NOT_SENT: 1}]
+    assert [each.counts.by_outcome for each in first.final.values()] == [{NOT_SENT: 1}]
     again = await ledger.totals.read("ops", now=1000.0, known=first.final)
     assert again.campaigns == first.campaigns
     assert await ledger.mark_sent("c", [1], note="seen") == 1
@@ -129,10 +131,10 @@ async def test_single_sends_are_counted_by_kind_and_the_oldest_that_is_due_tells
         )
     totals = await ledger.totals.read("ops", now=1000.0)
     texts, codes = totals.sends[SendKind.TEXT], totals.sends[SendKind.OTP]
-    assert texts.by_fate == {ACCEPTED: 3, REJECTED: 1}
+    assert texts.by_outcome == {ACCEPTED: 3, REJECTED: 1}
     assert (texts.queued, texts.sending, texts.segments) == (2, 1, 2 * 4)
-    assert (codes.by_fate, codes.segments, codes.unknown) == ({UNKNOWN: 1}, 2, 1)
+    assert (codes.by_outcome, codes.segments, codes.unknown) == ({UNKNOWN: 1}, 2, 1)
     # By the server's own clock on a database.
     assert totals.send_wait == 100.0 if totals.workers is None else totals.send_wait > 1e9
-    assert (await ledger.totals.read("nobody", now=1000.0)).sends[SendKind.TEXT].by_fate == {}
+    assert (await ledger.totals.read("nobody", now=1000.0)).sends[SendKind.TEXT].by_outcome == {}
     await ledger.totals.check()

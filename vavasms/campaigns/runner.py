@@ -43,7 +43,7 @@ from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import OutboxWorker
-from vavasms.telemetry import Span
+from vavasms.telemetry import TraceSpan
 from vavasms.tracebacks import hide_frames_async
 from vavasms.transport.hooks import check_hook
 from vavasms.wire.requests import draft_text
@@ -307,7 +307,7 @@ class CampaignRunner:
             while True:
                 # By the limits that it was started with.
                 dispatcher = await self._make_dispatcher(campaign_id)
-                with Span("vavasms.campaign", {"campaign.id": campaign_id}, campaign_id=campaign_id):
+                with TraceSpan("vavasms.campaign", {"campaign.id": campaign_id}, campaign_id=campaign_id):
                     await self._run(dispatcher, on_progress)
                 if not await self._was_restarted(dispatcher):
                     break

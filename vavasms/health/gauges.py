@@ -13,7 +13,7 @@ from vavasms.errors import VavaSMSError
 from vavasms.health.monitor import OK, HealthMonitor
 from vavasms.health.totals_cache import TotalsReading
 from vavasms.ledger.states import BatchState, CampaignState
-from vavasms.ledger.totals import Counts, LedgerTotals
+from vavasms.ledger.totals import LedgerTotals, RecipientCounts
 
 #: What the help of a metric begins with, by where it comes from.
 OF_LEDGER = "Of the ledger, the same from every worker of the account (take max, not sum): "
@@ -78,7 +78,7 @@ def _show_totals(totals: LedgerTotals) -> Iterator[Gauge]:
         yield _gauge("vavasms_workers_alive", text, totals.workers)
 
 
-def _by_kind(totals: LedgerTotals) -> Iterator[tuple[str, Counts]]:
+def _by_kind(totals: LedgerTotals) -> Iterator[tuple[str, RecipientCounts]]:
     for campaign in totals.campaigns.values():
         yield _CAMPAIGN, campaign.counts
     for kind, counts in totals.sends.items():
@@ -86,7 +86,7 @@ def _by_kind(totals: LedgerTotals) -> Iterator[tuple[str, Counts]]:
 
 
 def _show_recipients(totals: LedgerTotals) -> Iterator[Gauge]:
-    fates = Gauge(
+    outcomes = Gauge(
         "vavasms_recipients",
         OF_LEDGER
         + "recipients by kind (campaign, text, otp), outcome and error code, an empty one where none was "
@@ -97,15 +97,15 @@ def _show_recipients(totals: LedgerTotals) -> Iterator[Gauge]:
     sending = Gauge("vavasms_sending_recipients", OF_LEDGER + "recipients under way, by kind.", ("kind",))
     for kind in (_CAMPAIGN, *(kind.value for kind in totals.sends)):
         # What alerts look for is there from the start.
-        fates.add(0, kind, "unknown", "")
+        outcomes.add(0, kind, "unknown", "")
         queued.add(0, kind)
         sending.add(0, kind)
     for kind, counts in _by_kind(totals):
         queued.add(counts.queued, kind)
         sending.add(counts.sending, kind)
-        for fate, count in counts.by_fate.items():
-            fates.add(count, kind, fate.outcome.value, fate.error_code)
-    yield from (fates, queued, sending)
+        for coded, count in counts.by_outcome.items():
+            outcomes.add(count, kind, coded.outcome.value, coded.error_code)
+    yield from (outcomes, queued, sending)
 
 
 def _show_states(totals: LedgerTotals) -> Iterator[Gauge]:

@@ -68,7 +68,7 @@ class HealthMonitor:
         self.totals = TotalsCache(ledger=self.ledger, account=self.account.name)
 
     async def run(self) -> None:
-        """Look at both again and again, until cancelled."""
+        """Watch both until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.totals.run)
             tasks.start_soon(self._watch_account)

@@ -27,7 +27,7 @@ class GaugeObserver:
     _known: set[str] = field(factory=set, init=False)
 
     async def run(self) -> None:
-        """Look again and again, until cancelled."""
+        """Refresh them now and then, until cancelled."""
         while True:
             await self.look()
             await anyio.sleep(_EVERY)

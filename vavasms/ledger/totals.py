@@ -22,7 +22,7 @@ _OVER = (CampaignState.DONE, CampaignState.CANCELLED)
 _PAID = (BatchState.SENDING, BatchState.ACCEPTED, BatchState.UNKNOWN)
 
 
-class Fate(NamedTuple):
+class CodedOutcome(NamedTuple):
     """What became of recipients."""
 
     outcome: Outcome
@@ -31,12 +31,12 @@ class Fate(NamedTuple):
 
 
 @frozen(kw_only=True)
-class Counts:
+class RecipientCounts:
     """How many recipients are where."""
 
     queued: int = 0
     sending: int = 0
-    by_fate: Mapping[Fate, int] = MappingProxyType({})
+    by_outcome: Mapping[CodedOutcome, int] = MappingProxyType({})
     #: SMS paid or possibly paid: of what is accepted, unknown or under way, and of earlier attempts of it of
     #: which nobody knows whether they went out.
     segments: int = 0
@@ -46,7 +46,7 @@ class Counts:
     @property
     def unknown(self) -> int:
         """Recipients on which a person must decide."""
-        return sum(count for fate, count in self.by_fate.items() if fate.outcome is Outcome.UNKNOWN)
+        return sum(count for coded, count in self.by_outcome.items() if coded.outcome is Outcome.UNKNOWN)
 
 
 @frozen(kw_only=True)
@@ -59,7 +59,7 @@ class CampaignTotals:
     created_at: float
     #: The policy as JSON, which names the price of a segment.
     policy: str = field(repr=False)
-    counts: Counts
+    counts: RecipientCounts
 
     @property
     def is_final(self) -> bool:
@@ -74,7 +74,7 @@ class LedgerTotals:
 
     #: By the key of each campaign.
     campaigns: Mapping[int, CampaignTotals]
-    sends: Mapping[SendKind, Counts]
+    sends: Mapping[SendKind, RecipientCounts]
     #: When they were read, seconds since the epoch, by the ledger's clock.
     at: float
     #: Seconds for which the enqueued send that is due the longest has been; 0 where none is.
@@ -158,16 +158,16 @@ def sum_campaigns(
     }
 
 
-def sum_sends(rows: Iterable[Sequence[Any]]) -> Mapping[SendKind, Counts]:
+def sum_sends(rows: Iterable[Sequence[Any]]) -> Mapping[SendKind, RecipientCounts]:
     """Sum the rows of `count_sends` for each kind."""
     by_kind = _group(rows)
     return {kind: sum_counts(by_kind[kind.value]) for kind in SendKind}
 
 
-def sum_counts(rows: Iterable[BatchCount]) -> Counts:
+def sum_counts(rows: Iterable[BatchCount]) -> RecipientCounts:
     """Sum counts by state and error code."""
     waiting: dict[BatchState, int] = defaultdict(int)
-    by_fate: dict[Fate, int] = defaultdict(int)
+    by_outcome: dict[CodedOutcome, int] = defaultdict(int)
     batches: dict[BatchState, int] = defaultdict(int)
     segments = 0
     for row in rows:
@@ -178,12 +178,12 @@ def sum_counts(rows: Iterable[BatchCount]) -> Counts:
         if outcome is None:
             waiting[state] += left
         else:
-            by_fate[Fate(outcome, row.error_code)] += left
-        by_fate[Fate(Outcome.NOT_SENT)] += row.excluded
-    return Counts(
+            by_outcome[CodedOutcome(outcome, row.error_code)] += left
+        by_outcome[CodedOutcome(Outcome.NOT_SENT)] += row.excluded
+    return RecipientCounts(
         queued=waiting[BatchState.QUEUED],
         sending=waiting[BatchState.SENDING],
-        by_fate={fate: count for fate, count in by_fate.items() if count},
+        by_outcome={coded: count for coded, count in by_outcome.items() if count},
         segments=segments,
         batches=dict(batches),
     )

@@ -13,7 +13,7 @@ from vavasms.config import misconfigured
 from vavasms.errors import Outcome, VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.telemetry import Span
+from vavasms.telemetry import TraceSpan
 from vavasms.transport.body import Attempt
 from vavasms.wire.requests import Call, CallKind, Request
 
@@ -68,9 +68,9 @@ def name_ending(call: Call, error: VavaSMSError | None) -> str:
     return (outcome or Outcome.UNKNOWN).value
 
 
-def make_span(request: Request, attempt: Attempt) -> Span:
+def make_span(request: Request, attempt: Attempt) -> TraceSpan:
     """Return the span of a call, all its attempts in it; one that is cut off has the outcome of its body."""
-    return Span(
+    return TraceSpan(
         f"vavasms.{request.call.value}",
         {"call": request.call.value, "recipients": len(request.recipients)},
         is_call=True,

@@ -59,7 +59,7 @@ def environment(stage: WorkerStage) -> Mapping[str, str]:
 
 
 def share(stage: WorkerStage, batches: int, url: str) -> SharedCampaign:
-    """Let a campaign run with a price and a rate, one of whose recipients the gateway refuses."""
+    """Start a campaign with a price and a rate, one of whose recipients the gateway refuses."""
     contacts, phones = stage.contacts(batches * SIZE - 1)
     contacts.write_text(f"{contacts.read_text()}{REFUSED}\n")
     policy = Policy(batch_size=SIZE, rate=200, unit_price=PRICE)

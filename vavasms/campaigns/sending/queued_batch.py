@@ -53,7 +53,7 @@ from vavasms.ledger.models import (
 from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.states import BatchEvent
 from vavasms.models import Lot
-from vavasms.telemetry import Span, record_wait
+from vavasms.telemetry import TraceSpan, record_wait
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
 
@@ -222,9 +222,9 @@ class QueuedBatchSender:
     async def _send_claim(
         self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]
     ) -> SendResult:
-        size, campaign_id = len(claim.recipients), claim.campaign_id
+        size, about = len(claim.recipients), {"campaign.id": claim.campaign_id}
         counts = {"recipients": size, "segments": claim.segments * size}
-        with Span("vavasms.batch", {"campaign.id": campaign_id, **counts}, campaign_id=campaign_id) as span:
+        with TraceSpan("vavasms.batch", {**about, **counts}, campaign_id=claim.campaign_id) as span:
             result = await self._carry(claim, age, answered)
             outcome = Outcome.ACCEPTED if result.error is None else result.error.outcome
             span.settle((outcome or Outcome.UNKNOWN).value, result.error)

@@ -134,7 +134,7 @@ class ProgressPrinter:
 
 
 def note(sentence: str) -> None:
-    """Say what is no fault, if somebody reads it."""
+    """Note what is no fault, if somebody reads it."""
     with suppress(OSError):
         output.warn(sentence, level="info")
 
