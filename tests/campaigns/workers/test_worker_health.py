@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlencode
 
 import anyio
@@ -19,10 +22,14 @@ from tests.campaigns.workers.server import OwnServer, own_server
 from tests.campaigns.workers.stage import SIZE, SharedCampaign, WorkerStage, poll
 from vavasms import AsyncVavaSMS
 from vavasms.campaigns.policy import Policy
+from vavasms.campaigns.runner import CampaignRunner
 from vavasms.errors import Outcome
+from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.states import BatchState
 from vavasms.sandbox import Fault, FaultKind, Moment
+from vavasms.sandbox.journal import Journal
 
 pytestmark = pytest.mark.slow
 
@@ -194,3 +201,79 @@ def check_away(running: WorkerProcess) -> None:
     assert "vavasms_recipients" not in scrape.names
     assert "vavasms_workers_alive" not in scrape.names
     assert scrape.total("vavasms_requests_total", call="balance") >= 1
+
+
+def test_of_a_file_the_metrics_equal_the_ledger_after_faults_and_two_kills_too(
+    stage: WorkerStage, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    """A runner carries a campaign of the file, and workers what is enqueued in it."""
+    stage.gateway.faults.set_rates(_FAULTS, seed=3)
+    place = tmp_path / "ledger.db"
+    environment = {**environment, "VAVASMS_LEDGER": str(place)}
+    contacts, _ = stage.contacts(59)
+    contacts.write_text(f"{contacts.read_text()}{REFUSED}\n")
+    with ExitStack() as stack:
+        running = stack.enter_context(worker(environment))
+        scraper = Scraper(running, lambda scrape: check_privacy(scrape, "Bonjour", "order-"))
+        with scraper.running():
+            for first in (0, 40):
+                anyio.run(enqueue_many, stage, place, range(first, first + 40))
+                sent = stage.gateway.gateway.journal
+                poll(partial(has_begun, sent, first), timeout=20, every=0.01)
+                scraper.worker.kill()
+                scraper.worker = stack.enter_context(worker(environment))
+            stage.gateway.faults.clear()
+            stage.gateway.faults.script(None, None, Fault(kind=FaultKind.CLOSE_AFTER_ACCEPTING))
+            status = anyio.run(run_on_file, stage, place, contacts)
+            poll(partial(is_empty, scraper.worker), timeout=60)
+        last = scraper.worker.scrape()
+    check_privacy(last, "Bonjour", "order-")
+    found = count_sends(place)
+    assert +last.sum_by("vavasms_recipients", "outcome", "error_code", kind="text") == found
+    assert sum(found.values()) == 80
+    # The kills came to something.
+    assert found["unknown", "outcome.unknown.interrupted"] > 0
+    recipients = +last.sum_by("vavasms_recipients", "outcome", kind="campaign")
+    assert recipients == +Counter({each.value: getattr(status, each.value) for each in Outcome})
+    assert last.total("vavasms_segments", kind="campaign") == status.segments
+    assert last.total("vavasms_cost_xof") == status.segments * PRICE
+
+
+def has_begun(journal: Journal, first: int) -> bool:
+    """Whether some of what was enqueued last has arrived."""
+    return len(journal) > first // 2 + 3
+
+
+def is_empty(running: WorkerProcess) -> bool:
+    """Whether nothing waits or is under way, as far as a worker has read."""
+    scrape = running.scrape()
+    return scrape.total("vavasms_queued_recipients") == scrape.total("vavasms_sending_recipients") == 0
+
+
+async def enqueue_many(stage: WorkerStage, place: Path, numbers: range) -> None:
+    async with await SqliteLedger.open(place) as ledger, stage.client(ledger=ledger) as sms:
+        for number in numbers:
+            to = f"+{REFUSED}" if number % 40 == 7 else f"+22507010{number:05}"
+            await sms.enqueue(to, "Bonjour", idempotency_key=f"order-{number}")
+
+
+async def run_on_file(stage: WorkerStage, place: Path, contacts: Path) -> CampaignStatus:
+    """Run a campaign of the file to its end."""
+    policy = Policy(batch_size=SIZE, rate=100, unit_price=PRICE)
+    async with (
+        await SqliteLedger.open(place) as ledger,
+        stage.client() as sms,
+        CampaignRunner(sms, ledger) as runner,
+    ):
+        campaign, _ = await runner.submit(contacts, "Bonjour", policy=policy)
+        return (await runner.run(campaign.id)).status
+
+
+def count_sends(place: Path) -> Counter[tuple[str, str]]:
+    """Count the recipients of the sends by outcome and error code, row by row of the file itself."""
+    found: Counter[tuple[str, str]] = Counter()
+    with closing(sqlite3.connect(place)) as connection:
+        for state, size, result in connection.execute("SELECT state, size, result FROM send"):
+            code = json.loads(result or "{}").get("code") or ""
+            found["not_sent" if state == "cancelled" else state, code] += size
+    return found
