@@ -18,7 +18,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from tests.campaigns.workers.health import check_privacy, worker
 from tests.campaigns.workers.stage import poll
 from vavasms import AsyncVavaSMS, VavaSMS
-from vavasms.cli.commands.worker_health import WorkerHealth, open_health, parse_address
+from vavasms.cli.commands.worker_health import WorkerHealth, open_health, parse_address, running_beside
 from vavasms.errors import ConfigurationError, InvalidInputError, LedgerError
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.sandbox import SandboxServer
@@ -115,6 +115,19 @@ def test_without_an_address_opentelemetry_alone_is_told(
 def test_what_a_worker_fails_of_comes_out_of_its_health_by_itself(account: Mapping[str, str]) -> None:
     with pytest.raises(LedgerError, match="It is away"):
         serve_for_a_moment(":0", LedgerError("It is away."))
+
+
+def test_what_the_health_fails_of_does_not_end_the_work(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        raise RuntimeError("hunter2")
+
+    async def work() -> str:
+        async with running_beside(fail):
+            await anyio.sleep(0.05)
+            return "done"
+
+    assert anyio.run(work) == "done"
+    assert caplog.messages == ["The health of a worker is told no more (RuntimeError); its work goes on."]
 
 
 def test_a_worker_of_a_file_tells_what_its_ledger_holds(

@@ -344,6 +344,38 @@ async def test_a_slow_ledger_is_read_once_for_all_who_ask_and_not_again_at_once(
     assert readings[0].took >= 0.05
 
 
+async def test_who_asks_while_a_slow_reading_is_made_has_that_one(
+    make_cache: Callable[[float], tuple[TotalsCache, SlowTotals]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(totals_cache, "_AGES", 1_000.0)
+    cache, slow = make_cache(0.1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cache.run)
+        tasks.start_soon(cache.get)
+        while not slow.reads:
+            await anyio.sleep(0.001)
+        assert await cache.get() is cache.latest
+        await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
+    assert slow.reads == 1
+
+
+async def test_a_reading_that_fails_slowly_is_not_repeated_all_the_time(
+    make_cache: Callable[[float], tuple[TotalsCache, SlowTotals]],
+) -> None:
+    cache, slow = make_cache(0.2)
+    slow.ledger = None  # type: ignore[assignment]  # then it fails, once it took its time
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cache.run)
+        assert await cache.get() is None
+        assert await cache.get() is None
+        assert slow.reads == 1
+        await anyio.sleep(0.25)
+        assert await cache.get() is None
+        assert slow.reads == 2
+        tasks.cancel_scope.cancel()
+
+
 async def test_nobody_waits_long_for_a_reading(
     make_cache: Callable[[float], tuple[TotalsCache, SlowTotals]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,5 +388,6 @@ async def test_nobody_waits_long_for_a_reading(
             while (first := await cache.get()) is None:
                 await anyio.sleep(0.01)
         # The one of before, with its age, while the next is made.
+        cache._next_at = 0.0
         assert await cache.get() is first
         tasks.cancel_scope.cancel()

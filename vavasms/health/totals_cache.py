@@ -36,11 +36,6 @@ class TotalsReading:
         """Seconds since it was begun."""
         return time.monotonic() - self.begun_at
 
-    @property
-    def is_young(self) -> bool:
-        """Whether it need not be repeated."""
-        return self.age < max(_YOUNG, _AGES * self.took)
-
 
 @define(kw_only=True, eq=False)
 class TotalsCache:
@@ -52,6 +47,8 @@ class TotalsCache:
     #: None before the first, and where the last one failed: old totals of a ledger that is away are a guess.
     latest: TotalsReading | None = field(default=None, init=False)
     _final: Mapping[int, CampaignTotals] = field(default=_NOTHING, init=False)
+    #: When it may be read again, on the monotonic clock.
+    _next_at: float = field(default=-float("inf"), init=False)
     _wanted: anyio.Event = field(factory=anyio.Event, init=False)
     _done: anyio.Event = field(factory=anyio.Event, init=False)
 
@@ -60,21 +57,36 @@ class TotalsCache:
         while True:
             await self._wanted.wait()
             self._wanted = anyio.Event()
-            try:
-                self.latest = await self._read()
-            except Exception:  # noqa: BLE001  raised, it would end the worker's work
-                self.latest = None
+            # Who asked while the last one was being read has it.
+            if not self._is_young:
+                await self._renew()
             done, self._done = self._done, anyio.Event()
             done.set()
 
     async def get(self) -> TotalsReading | None:
         """Return the latest reading, a new one where it is too old and comes within `PATIENCE`."""
-        if self.latest is None or not self.latest.is_young:
+        if not self._is_young:
             done = self._done
             self._wanted.set()
             with anyio.move_on_after(PATIENCE):
                 await done.wait()
         return self.latest
+
+    @property
+    def _is_young(self) -> bool:
+        """Whether it is too early for another reading."""
+        return time.monotonic() < self._next_at
+
+    async def _renew(self) -> None:
+        begun_at = time.monotonic()
+        try:
+            self.latest = await self._read()
+            wait = max(_YOUNG, _AGES * self.latest.took)
+        except Exception:  # noqa: BLE001  raised, it would end the worker's work
+            self.latest = None
+            # Whatever it takes too long for is not asked for all the time.
+            wait = time.monotonic() - begun_at
+        self._next_at = time.monotonic() + wait
 
     async def _read(self) -> TotalsReading:
         begun_at = time.monotonic()

@@ -16,13 +16,16 @@ from vavasms.cli import output
 from vavasms.cli.sockets import bind, name_host
 from vavasms.config import is_loopback, misconfigured
 from vavasms.endpoints import HasAccount
-from vavasms.errors import InvalidInputError
+from vavasms.errors import InvalidInputError, name_error
 from vavasms.health.monitor import HealthMonitor
 from vavasms.health.opentelemetry import GaugeObserver
 from vavasms.i18n import gettext as _
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.telemetry import make_meter
 from vavasms.transport.hooks import CallInfo
+
+logger = logging.getLogger("vavasms")
 
 _LOOPBACK = "127.0.0.1"
 _BACKLOG = 128
@@ -148,11 +151,14 @@ class ServedHealth(WorkerHealth):
 
 @asynccontextmanager
 async def running_beside(*works: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Do these beside the block, and end them with it. What it raises comes out by itself, not in a group."""
+    """Do these beside the block, and end them with it: what they fail of does not end the block.
+
+    What the block raises comes out by itself, not in a group.
+    """
     problem: Exception | None = None
     async with anyio.create_task_group() as tasks:
         for work in works:
-            tasks.start_soon(work)
+            tasks.start_soon(_log_failure, work)
         try:
             yield
         except Exception as error:  # noqa: BLE001  raised below
@@ -160,3 +166,12 @@ async def running_beside(*works: Callable[[], Coroutine[Any, Any, None]]) -> Asy
         tasks.cancel_scope.cancel()
     if problem is not None:
         raise problem
+
+
+async def _log_failure(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        await work()
+    except Exception as error:  # noqa: BLE001  raised, it would cut off what the worker has under way
+        logger.warning(
+            N_("The health of a worker is told no more (%s); its work goes on."), name_error(error)
+        )
