@@ -181,6 +181,24 @@ async def test_a_campaign_is_one_trace_over_its_runs_with_a_span_for_each_batch(
     check_secrecy(spans[:-1])
 
 
+async def test_what_goes_out_beside_a_campaign_is_none_of_its_trace(
+    sandbox: SandboxServer, exporter: InMemorySpanExporter, tmp_path: Path
+) -> None:
+    ledger = MemoryLedger()
+    async with connect(sandbox, ledger=ledger) as sms, CampaignRunner(sms, ledger) as runner:
+        campaign_id = await submit(runner, tmp_path, 199)
+        await sms.enqueue("+2250700000002", TEXT, idempotency_key="order-42")
+        exporter.clear()
+        await runner.run(campaign_id)
+    spans = exporter.get_finished_spans()
+    (campaign,) = [span for span in spans if span.name == "vavasms.campaign"]
+    trace_id = identify(campaign).trace_id
+    sends = [span for span in spans if span.name == "vavasms.send_text"]
+    # The one that was enqueued; each other one is a batch's.
+    (beside,) = [span for span in sends if identify(span).trace_id != trace_id]
+    assert beside.parent is None
+
+
 def trace_of(exporter: InMemorySpanExporter, campaign_id: str) -> tuple[int, int]:
     with TraceSpan("vavasms.batch", {}, campaign_id=campaign_id):
         pass

@@ -307,8 +307,7 @@ class CampaignRunner:
             while True:
                 # By the limits that it was started with.
                 dispatcher = await self._make_dispatcher(campaign_id)
-                with TraceSpan("vavasms.campaign", {"campaign.id": campaign_id}, campaign_id=campaign_id):
-                    await self._run(dispatcher, on_progress)
+                await self._run(dispatcher, on_progress)
                 if not await self._was_restarted(dispatcher):
                     break
                 self._running[campaign_id] = anyio.Event()
@@ -394,9 +393,11 @@ class CampaignRunner:
             outbox = OutboxWorker(self._client, ledger, rate=lambda: dispatcher.sender.policy.rate)
             try:
                 async with outbox.running():
-                    await dispatcher.run()
-                    while ledger.is_shared and await self._wait_for_others(dispatcher):
+                    # What goes on beside it is none of its trace.
+                    with TraceSpan("vavasms.campaign", {"campaign.id": campaign_id}, campaign_id=campaign_id):
                         await dispatcher.run()
+                        while ledger.is_shared and await self._wait_for_others(dispatcher):
+                            await dispatcher.run()
             except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
                 problem = error
             tasks.cancel_scope.cancel()
