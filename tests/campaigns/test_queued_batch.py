@@ -537,5 +537,5 @@ async def test_the_first_reason_to_stop_is_the_cause() -> None:
 
 
 async def test_what_a_sender_of_batches_has_of_its_own_is_nobodys_to_give() -> None:
-    given = ["transport", "ledger", "campaign", "worker", "reader", "clock", "stopping", "pending"]
+    given = ["transport", "ledger", "campaign", "worker", "reader", "clock", "stopping", "pending", "on_wait"]
     assert [*signature(QueuedBatchSender).parameters] == given

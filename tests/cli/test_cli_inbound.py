@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from vavasms.cli.commands.inbound import check_url, mask
-from vavasms.cli.commands.inbound_listen import Listening, bind, make_url
+from vavasms.cli.commands.inbound_listen import Listening, make_url
+from vavasms.cli.sockets import bind
 from vavasms.errors import InvalidInputError
 from vavasms.inbound.tokens import make_token
 

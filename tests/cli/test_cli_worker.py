@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +20,11 @@ import pytest
 
 from tests.cli.processes import start
 from vavasms import VavaSMS
-from vavasms.cli.commands.worker import ProgressPrinter, warn, warnings_shown
+from vavasms.cli.commands.worker import ProgressPrinter, logs_shown, warn, warnings_shown
 from vavasms.cli.signals import run_until_signalled
 from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
+from vavasms.i18n import language_set
 from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.send_record import SendKind, SendRecord
 from vavasms.ledger.states import BatchState, CampaignState
@@ -165,3 +169,65 @@ def test_a_worker_of_a_file_needs_an_account(inside: Run) -> None:
     assert (finished.returncode, finished.stderr.count("\n")) == (2, 1)
     assert "No credentials" in finished.stderr
     assert not Path("new.db").exists()
+
+
+def read_log(text: str) -> list[dict[str, str]]:
+    """Read a log in which each line is an object with its time."""
+    lines: list[dict[str, str]] = [json.loads(line) for line in text.splitlines()]
+    for line in lines:
+        moment = datetime.fromisoformat(line.pop("time"))
+        assert moment.tzinfo is not None
+        assert abs(time.time() - moment.timestamp()) < 60
+    return lines
+
+
+def test_a_log_for_a_collector_has_an_object_a_line_in_english(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("vavasms")
+    with logs_shown("json"), language_set("fr"):
+        logger.warning("The outbox waits for its ledger (%s).", "a\nb\u2028c")
+        try:
+            raise ValueError("hunter2")
+        except ValueError:
+            logger.exception("It failed.")
+        warn(_("Stopping: finishing what is under way. Another signal does not wait."))
+    logger.warning("Nobody reads this.")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "hunter2" not in printed.err
+    assert read_log(printed.err) == [
+        {
+            "level": "warning",
+            "logger": "vavasms",
+            "message": "The outbox waits for its ledger (a\nb\u2028c).",
+        },
+        {"level": "error", "logger": "vavasms", "message": "It failed.", "exception": "ValueError"},
+        {
+            "level": "warning",
+            "logger": "vavasms",
+            "message": "Stopping: finishing what is under way. Another signal does not wait.",
+        },
+    ]
+
+
+@pytest.mark.parametrize("words", [("--log", "json"), ("--log=json", "--json")])
+def test_with_it_what_ends_a_worker_is_a_line_of_the_log(inside: Run, words: tuple[str, ...]) -> None:
+    finished = inside("--lang", "fr", "worker", "--ledger", "new.db", *words)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    (line,) = read_log(finished.stderr)
+    assert (line["level"], line["code"]) == ("error", "config.no_credentials")
+    assert line["message"].startswith("No credentials: set VAVASMS_USERNAME")
+    assert "time" not in inside("worker", "--ledger", "new.db", "--log", "text").stderr
+
+
+def test_all_that_a_worker_writes_is_json_where_both_are_asked_for(
+    account: Mapping[str, str], server: SandboxServer
+) -> None:
+    words = ("worker", "--ledger", "new.db", "--json", "--log", "json")
+    with start([sys.executable, "-m", "vavasms", *words]) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["event"] == "start"
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "")
+    (line,) = read_log(errors)
+    assert (line["level"], line["message"][:9]) == ("info", "Stopping:")

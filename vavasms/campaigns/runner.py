@@ -43,6 +43,7 @@ from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import OutboxWorker
+from vavasms.telemetry import TraceSpan
 from vavasms.tracebacks import hide_frames_async
 from vavasms.transport.hooks import check_hook
 from vavasms.wire.requests import draft_text
@@ -392,9 +393,11 @@ class CampaignRunner:
             outbox = OutboxWorker(self._client, ledger, rate=lambda: dispatcher.sender.policy.rate)
             try:
                 async with outbox.running():
-                    await dispatcher.run()
-                    while ledger.is_shared and await self._wait_for_others(dispatcher):
+                    # What goes on beside it is none of its trace.
+                    with TraceSpan("vavasms.campaign", {"campaign.id": campaign_id}, campaign_id=campaign_id):
                         await dispatcher.run()
+                        while ledger.is_shared and await self._wait_for_others(dispatcher):
+                            await dispatcher.run()
             except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
                 problem = error
             tasks.cancel_scope.cancel()

@@ -13,7 +13,7 @@ from cyclopts import CycloptsError
 
 from vavasms.cli import exit_codes, output
 from vavasms.cli.language import find_language, take_language
-from vavasms.cli.words import read_amounts, wants_json
+from vavasms.cli.words import read_amounts, wants_json, wants_json_logs
 from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import language_set, set_language, translate, with_options
@@ -70,7 +70,8 @@ def _run(words: list[str]) -> int:
 
 def _report(error: BaseException, words: Sequence[str]) -> int:
     """Print what went wrong; return the exit code."""
-    if not wants_json(words):
+    is_log = wants_json_logs(words)
+    if not (is_log or wants_json(words)):
         code, sentence = _judge(error, sends=_may_send(words))
         if isinstance(error, VavaSMSError):
             # Here, since a program that reads JSON has no need of it.
@@ -83,7 +84,11 @@ def _report(error: BaseException, words: Sequence[str]) -> int:
         # What programs read is the same of every command.
         code, sentence = _judge(error, sends=True)
     outcome = error.outcome if isinstance(error, VavaSMSError) else None
-    output.fail_json(sentence, _code_of(error), None if outcome is None else outcome.value)
+    word = None if outcome is None else outcome.value
+    if is_log:
+        output.log("error", sentence, code=_code_of(error), outcome=word)
+    else:
+        output.fail_json(sentence, _code_of(error), word)
     return code
 
 

@@ -11,7 +11,8 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -21,12 +22,14 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from vavasms.i18n import current_language, format_moment
+from vavasms.i18n import current_language, format_moment, in_english
 
 # Control characters, marks that turn the direction of text, surrogates, line and paragraph separators.
 _UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 # All but the no-break spaces, which French sets before its colons and in its numbers.
 _SPACES = re.compile(r"[^\S\xa0\u202f]+")
+#: Whether a collector reads standard error.
+_logs_json: ContextVar[bool] = ContextVar("logs_json", default=False)
 #: What stands in a sentence where a word of another style comes; no text that was cleaned holds it.
 PLACE = "\0"
 
@@ -96,9 +99,32 @@ def fail_json(sentence: str, code: str, outcome: str | None) -> None:
     print_json({"error": _sentence(sentence), "code": code, "outcome": outcome}, sys.stderr)
 
 
-def warn(sentence: str) -> None:
-    """Print a warning: one line on standard error."""
+def warn(sentence: str, *, level: str = "warning") -> None:
+    """Print a warning: one line on standard error. The level is of a log."""
+    if _logs_json.get():
+        log(level, _sentence(in_english(sentence)))
+        return
     messages().print(Text(_sentence(sentence), style="yellow"), soft_wrap=True)
+
+
+@contextmanager
+def json_logs() -> Iterator[None]:
+    """Write what is warned of in the block as a log: see `log`."""
+    token = _logs_json.set(True)
+    try:
+        yield
+    finally:
+        _logs_json.reset(token)
+
+
+def log(
+    level: str, message: str, *, at: float | None = None, logger: str = "vavasms", **more: str | None
+) -> None:
+    """Print one line of a log for a collector: a JSON object on standard error, its time as in RFC 3339."""
+    moment = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+    time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = {"time": time, "level": level, "logger": logger, "message": message, **more}
+    print_json({name: value for name, value in line.items() if value is not None}, sys.stderr)
 
 
 def print_json(value: object, stream: TextIO | None = None) -> None:

@@ -18,6 +18,7 @@ from vavasms.sends.base import OpenLedger
 from vavasms.storage.location import Place
 from vavasms.sync.client import VavaSMS
 from vavasms.tracebacks import hide_frames
+from vavasms.transport.hooks import Hook
 
 _PASSWORD, _USERNAME, _BASE_URL = "VAVASMS_PASSWORD", "VAVASMS_USERNAME", "VAVASMS_BASE_URL"
 #: A URL of a receiver has its token in it.
@@ -36,9 +37,13 @@ def make_client(*, ledger: Place | None = None) -> VavaSMS:
 
 
 @hide_frames
-def make_async_client(*, max_connections: int, ledger: OpenLedger | None = None) -> AsyncVavaSMS:
+def make_async_client(
+    *, max_connections: int, ledger: OpenLedger | None = None, on_response: Hook | None = None
+) -> AsyncVavaSMS:
     """Return the same for commands that keep many calls under way."""
-    return AsyncVavaSMS(**find_account(), max_connections=max_connections, ledger=ledger)
+    return AsyncVavaSMS(
+        **find_account(), max_connections=max_connections, ledger=ledger, on_response=on_response
+    )
 
 
 @hide_frames

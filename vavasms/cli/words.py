@@ -53,6 +53,16 @@ def wants_json(words: Sequence[str]) -> bool:
     return wants
 
 
+def wants_json_logs(words: Sequence[str]) -> bool:
+    """Return whether the words of a command ask for a log in JSON, as its parser reads them."""
+    wants = False
+    for index in find_options(words):
+        name, equals, value = words[index].partition("=")
+        if name == "--log":
+            wants = (value if equals else "".join(words[index + 1 : index + 2])) == "json"
+    return wants
+
+
 def read_amounts(words: Sequence[str]) -> list[str]:
     """Return the words of a command with its amounts as the parser reads them: `12,5` as `12.5`."""
     read = list(words)

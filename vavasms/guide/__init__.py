@@ -14,6 +14,7 @@ CHAPTERS = (
     "campaigns",
     "desk",
     "machines",
+    "operations",
     "sends",
     "queues",
     "django",
@@ -26,6 +27,8 @@ CHAPTERS = (
     "silence",
 )
 INDEX = "index"
+#: What a chapter speaks of, and a person puts elsewhere: files for Prometheus and Grafana.
+FILES = ("alerts.yml", "dashboard.json")
 
 
 def read_chapter(name: str, language: str) -> str:
@@ -36,6 +39,13 @@ def read_chapter(name: str, language: str) -> str:
     if name not in (INDEX, *CHAPTERS):
         raise KeyError(name)
     return (files("vavasms.guide") / language / f"{name}.md").read_text(encoding="utf-8")
+
+
+def read_file(name: str) -> str:
+    """Return one of `FILES`. Raises `KeyError` for a name that is none."""
+    if name not in FILES:
+        raise KeyError(name)
+    return (files("vavasms.guide") / "files" / name).read_text(encoding="utf-8")
 
 
 def read_picture(name: str) -> bytes:

@@ -65,7 +65,7 @@ def error_event(error: VavaSMSError) -> BatchEvent:
 
 def record_error(error: VavaSMSError) -> BatchRecord:
     """Return what a ledger keeps of an error."""
-    return BatchRecord(error=describe_error(error))
+    return BatchRecord(error=describe_error(error), code=error.error_code)
 
 
 def describe_error(error: VavaSMSError) -> str:

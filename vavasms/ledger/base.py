@@ -32,6 +32,7 @@ from vavasms.ledger.optout_codes import OptOutCodes
 from vavasms.ledger.otp import OtpStore
 from vavasms.ledger.sends import SendStore
 from vavasms.ledger.states import BatchEvent
+from vavasms.ledger.totals import TotalsStore
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 
@@ -61,6 +62,11 @@ class Ledger(Protocol):
     @property
     def optout_codes(self) -> OptOutCodes:
         """The codes of opt-out links."""
+        ...
+
+    @property
+    def totals(self) -> TotalsStore:
+        """The sums of campaigns and sends."""
         ...
 
     @property

@@ -12,6 +12,8 @@ MAX_CLAIM_AGE = 5.0
 #: Attempts that a SEND can have after its first.
 _MORE_ATTEMPTS = 2
 _SPARE = 5.0
+#: A worker without a heartbeat for so long is taken for dead.
+WORKER_SILENCE = 8.0
 
 _WAITS = Timeouts()
 _CALL = deadlines_of(_WAITS, CallKind.SEND)[1]

@@ -155,6 +155,8 @@ class BatchRecord:
     error: str | None = None
     #: The gateway's own words; kept of single sends only.
     description: str = field(default="", repr=False)
+    #: The code of that error; None where there is none, and of what older versions wrote.
+    code: str | None = None
 
 
 @frozen(kw_only=True)

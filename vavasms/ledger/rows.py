@@ -39,7 +39,10 @@ from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 
 #: Of a batch whose worker died while it was sending.
-DIED = BatchRecord(error="OutcomeUnknownError: " + N_("The process ended while this was being sent."))
+DIED = BatchRecord(
+    error="OutcomeUnknownError: " + N_("The process ended while this was being sent."),
+    code="outcome.unknown.interrupted",
+)
 #: Of a batch that was queued in a file of which nobody knows what was sent since.
 RECOVERED = BatchRecord(error=N_("The ledger was recovered: this may have been sent."))
 #: Of a batch that was queued to be sent again, and was dropped.
@@ -242,6 +245,7 @@ def dump_record(record: BatchRecord) -> str:
         "ids": list(record.message_ids),
         "error": record.error,
         "said": record.description,
+        "code": record.code,
     }
     return json.dumps({key: value for key, value in values.items() if value}, separators=(",", ":"))
 
@@ -259,6 +263,7 @@ def load_record(text: str | None) -> BatchRecord:
         message_ids=tuple(values.get("ids") or ()),
         error=values.get("error"),
         description=values.get("said") or "",
+        code=values.get("code"),
     )
 
 

@@ -264,7 +264,7 @@ def resolve_values(
         raise InvalidInputError(
             _(_NOT_UNKNOWN[row.state], key=repr(key)), error_code="idempotency.not_unknown"
         )
-    record, state = evolve(row.record, error=note), BatchState.ACCEPTED
+    record, state = evolve(row.record, error=note, code=None), BatchState.ACCEPTED
     if not sent:
         state = _unsent_state(row, key, again=again, sent_before=sent_before)
     return {

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 
 from vavasms.config import Secret
 from vavasms.errors import GatewayError, VavaSMSError
+from vavasms.telemetry import record_request
 from vavasms.transport.body import Attempt
-from vavasms.transport.hooks import Hook, call_hook, check_hook
+from vavasms.transport.hooks import Hook, call_hook, check_hook, name_ending
 from vavasms.transport.outcome import Failure, OutcomePolicy, Problem, Reply, judge_problem, judge_reply
 from vavasms.transport.retry import RetryBudget, again
 from vavasms.wire.requests import Request
@@ -67,6 +68,8 @@ class Exchange:
             self._scrub(error, request, self._password.reveal())
         elapsed = time.monotonic() - started
         _log(request, status, elapsed, error)
+        code = "" if error is None else error.error_code
+        record_request(request.call.value, name_ending(request.call, error), code, elapsed)
         call_hook(self._on_response, request, http_status=status, elapsed=elapsed, error=error)
         return result
 

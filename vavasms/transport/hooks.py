@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from vavasms.config import misconfigured
-from vavasms.errors import VavaSMSError
+from vavasms.errors import Outcome, VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
-from vavasms.wire.requests import Request
+from vavasms.telemetry import TraceSpan
+from vavasms.transport.body import Attempt
+from vavasms.wire.requests import Call, CallKind, Request
 
 logger = logging.getLogger("vavasms")
 
@@ -34,6 +36,11 @@ class CallInfo:
     #: The error this attempt ended in, if any. Another attempt may follow.
     error: VavaSMSError | None = None
 
+    @property
+    def ending(self) -> str:
+        """How it ended: a send with the word of its outcome, any other call with `ok` or `failed`."""
+        return name_ending(Call(self.call), self.error)
+
 
 Hook = Callable[[CallInfo], object]
 HookT = TypeVar("HookT", bound=Callable[..., object])
@@ -50,6 +57,25 @@ def check_hook(name: str, hook: HookT | None) -> HookT | None:
             "config.argument",
         )
     return hook
+
+
+def name_ending(call: Call, error: VavaSMSError | None) -> str:
+    """Return the word for how a call ended: see `CallInfo.ending`."""
+    if call.kind is not CallKind.SEND:
+        return "ok" if error is None else "failed"
+    outcome = Outcome.ACCEPTED if error is None else error.outcome
+    # Without an outcome nobody knows it.
+    return (outcome or Outcome.UNKNOWN).value
+
+
+def make_span(request: Request, attempt: Attempt) -> TraceSpan:
+    """Return the span of a call, all its attempts in it; one that is cut off has the outcome of its body."""
+    return TraceSpan(
+        f"vavasms.{request.call.value}",
+        {"call": request.call.value, "recipients": len(request.recipients)},
+        is_call=True,
+        interrupted=lambda: attempt.outcome.value if request.call.kind is CallKind.SEND else "failed",
+    )
 
 
 def call_hook(hook: Hook | None, request: Request, **details: Any) -> None:

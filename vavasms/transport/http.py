@@ -25,7 +25,7 @@ from vavasms.transport.body import Attempt as Attempt
 from vavasms.transport.body import Body
 from vavasms.transport.deadline import Deadline
 from vavasms.transport.exchange import Exchange
-from vavasms.transport.hooks import Hook
+from vavasms.transport.hooks import Hook, make_span, name_ending
 from vavasms.transport.live_guard import BarredError, Gate
 from vavasms.transport.outcome import OutcomePolicy, Problem, Reply
 from vavasms.transport.pool import KEEPALIVE_EXPIRY, PerLoop, Pools
@@ -137,7 +137,10 @@ class HttpTransport:
         self._check(request.call.kind, attempt)
         self._under_way.add(attempt)
         try:
-            return await self._exchange.run(request, attempt)
+            with make_span(request, attempt) as span:
+                envelope = await self._exchange.run(request, attempt)
+                span.settle(name_ending(request.call, None))
+                return envelope
         finally:
             self._under_way.discard(attempt)
 

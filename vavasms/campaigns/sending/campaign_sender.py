@@ -10,6 +10,7 @@ from attrs import define, field
 from vavasms.bulk.breaker import CircuitBreaker
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.queued_batch import (
+    OnWait,
     QueuedBatchSender,
     SendResult,
     stop_reason,
@@ -33,6 +34,7 @@ class CampaignSender:
     pending: PendingWrites
     #: One for all campaigns of the worker.
     reader: BalanceReader
+    on_wait: OnWait = lambda _seconds: None
     sender: QueuedBatchSender = field(init=False)
     #: Set where nothing further of it is to be begun here.
     closed: anyio.Event = field(factory=anyio.Event, init=False)
@@ -52,6 +54,7 @@ class CampaignSender:
             clock=self.clock,
             stopping=self.closed,
             pending=self.pending,
+            on_wait=self.on_wait,
         )
 
     def close(self) -> None:

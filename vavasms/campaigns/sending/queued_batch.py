@@ -6,6 +6,7 @@ one machine, a worker among several) goes through here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
@@ -52,11 +53,15 @@ from vavasms.ledger.models import (
 from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.states import BatchEvent
 from vavasms.models import Lot
+from vavasms.telemetry import TraceSpan, record_wait
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
 
 #: How often a batch that goes nowhere is tried before its campaign is paused.
 MAX_TURNS = 5
+
+
+OnWait = Callable[[float], object]
 
 
 class SendStatus(Enum):
@@ -107,6 +112,8 @@ class QueuedBatchSender:
     #: Set where no further batch is to be begun.
     stopping: anyio.Event
     pending: PendingWrites
+    #: Called with the seconds that a batch waited for the rate, or since the gateway asked for a pause.
+    on_wait: OnWait = lambda _seconds: None
     policy: Policy = field(init=False)
     balance: BalanceFloor = field(init=False)
     #: The gateway asked for a pause until then.
@@ -159,9 +166,9 @@ class QueuedBatchSender:
         rate_wait = await self._reserve(batch)
         while rate_wait > RESERVE_AHEAD and not self.stopping.is_set():
             # Nothing was taken: what is waited for could be spent by nobody else.
-            await self._pause(rate_wait - RESERVE_AHEAD)
+            await self._wait(rate_wait - RESERVE_AHEAD)
             rate_wait = await self._reserve(batch)
-        await self._pause(max(wait, rate_wait))
+        await self._wait(max(wait, rate_wait))
         if self.stopping.is_set() and rate_wait <= RESERVE_AHEAD:
             await self._release_rate(batch)
         return not self.stopping.is_set()
@@ -172,6 +179,15 @@ class QueuedBatchSender:
         return await self.ledger.reserve(
             self.campaign.account, batch.messages, rate=self.policy.rate, now=self.clock()
         )
+
+    async def _wait(self, seconds: float) -> None:
+        """Pause, and report for how long."""
+        if seconds > 0:
+            began = time.monotonic()
+            await self._pause(seconds)
+            waited = time.monotonic() - began
+            record_wait(waited)
+            self.on_wait(waited)
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:
@@ -204,6 +220,17 @@ class QueuedBatchSender:
             raise
 
     async def _send_claim(
+        self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]
+    ) -> SendResult:
+        size, about = len(claim.recipients), {"campaign.id": claim.campaign_id}
+        counts = {"recipients": size, "segments": claim.segments * size}
+        with TraceSpan("vavasms.batch", {**about, **counts}, campaign_id=claim.campaign_id) as span:
+            result = await self._carry(claim, age, answered)
+            outcome = Outcome.ACCEPTED if result.error is None else result.error.outcome
+            span.settle((outcome or Outcome.UNKNOWN).value, result.error)
+            return result
+
+    async def _carry(
         self, claim: Claim, age: Callable[[], float], answered: Callable[[], object]
     ) -> SendResult:
         async def call(attempt: Attempt) -> Lot:

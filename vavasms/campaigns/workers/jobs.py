@@ -22,12 +22,13 @@ from procrastinate.manager import JobManager
 from procrastinate.worker import Worker
 
 from vavasms.i18n import gettext_noop as N_
+from vavasms.ledger.leases import WORKER_SILENCE
 from vavasms.ledger.models import QueuedBatch
 from vavasms.ledger.postgres.jobs import TASK
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Error, explain
 
 #: Seconds. A worker that says nothing for so long is taken for dead.
-HEARTBEAT, STALLED_AFTER = 2.0, 8.0
+HEARTBEAT, STALLED_AFTER = 2.0, WORKER_SILENCE
 #: Seconds between two looks for jobs where there was none, and before a new round after a failure.
 _POLL, _PAUSE = 0.5, 1.0
 #: Nobody aborts a job: a campaign is paused in the ledger.

@@ -17,7 +17,7 @@ from vavasms.campaigns.delivery_tracker import DeliveryTracker
 from vavasms.campaigns.sending.balance_floor import EVERY as READ_EVERY
 from vavasms.campaigns.sending.balance_floor import BalanceReader
 from vavasms.campaigns.sending.campaign_sender import CampaignSender
-from vavasms.campaigns.sending.queued_batch import SendResult, SendStatus
+from vavasms.campaigns.sending.queued_batch import OnWait, SendResult, SendStatus
 from vavasms.campaigns.workers.jobs import BatchJob, JobWorker
 from vavasms.campaigns.workers.maintenance import EVERY, Maintenance
 from vavasms.endpoints import HasAccount
@@ -50,7 +50,8 @@ class CampaignWorker:
     `client` is the `AsyncVavaSMS` that pays, with room for `concurrency` requests and two more; `ledger` is
     opened with `PostgresLedger.open`. A campaign is handed over by `ledger.start`, once it is submitted.
     What is enqueued (`AsyncVavaSMS.enqueue`, `vavasms.enqueue` in SQL) it sends first. `on_campaign` is
-    called when a campaign that this worker sent from runs no longer, `on_send` as `OutboxWorker` does.
+    called when a campaign that this worker sent from runs no longer, `on_send` as `OutboxWorker` does,
+    `on_wait` with the seconds that a batch waited for its rate.
 
     One of all workers asks for the delivery reports of the account's campaigns: see `Policy.track`.
 
@@ -66,6 +67,7 @@ class CampaignWorker:
         concurrency: int = 16,
         on_campaign: OnCampaign | None = None,
         on_send: OnSend | None = None,
+        on_wait: OnWait | None = None,
         reap_after: float = ORPHAN_AFTER,
     ) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
@@ -79,6 +81,7 @@ class CampaignWorker:
         self._ledger = ledger
         self._concurrency = concurrency
         self._on_campaign = check_hook("on_campaign", on_campaign)
+        self._on_wait = check_hook("on_wait", on_wait)
         self._reap_after = reap_after
         # Never the same again: an old claim must not be taken for one's own.
         self._name = f"{socket.gethostname()}:{os.getpid()}:{token_hex(4)}"
@@ -213,6 +216,7 @@ class CampaignWorker:
             clock=self._maintenance.clock,
             pending=self._pending,
             reader=self._reader,
+            on_wait=self._note_wait,
         )
         self._tasks.start_soon(_read_balance, sender)
         if self._stopping.is_set():
@@ -255,6 +259,13 @@ class CampaignWorker:
                 self._on_campaign(status)
         except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
             logger.warning(N_("Whoever was told of a campaign's end failed (%s)."), type(error).__name__)
+
+    def _note_wait(self, seconds: float) -> None:
+        try:
+            if self._on_wait is not None:
+                self._on_wait(seconds)
+        except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
+            logger.warning(N_("Whoever was told of a wait failed (%s)."), type(error).__name__)
 
     async def _drain(self) -> None:
         if await self._pending.drain():

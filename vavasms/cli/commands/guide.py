@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from vavasms.cli import output
 from vavasms.cli.markdown import Guide
 from vavasms.errors import InvalidInputError
-from vavasms.guide import CHAPTERS, INDEX, read_chapter
+from vavasms.guide import CHAPTERS, FILES, INDEX, read_chapter, read_file
 from vavasms.i18n import current_language
 from vavasms.i18n import gettext as _
 
@@ -24,7 +24,7 @@ def guide(
         str,
         Parameter(
             name="TOPIC",
-            help=_("A chapter or its number; without one the table of them."),
+            help=_("A chapter or its number, or a file that one names; without one the table of chapters."),
             show_default=False,
         ),
     ] = INDEX,
@@ -34,6 +34,9 @@ def guide(
 
     It is Markdown where it is not read on a terminal.
     """
+    if topic in FILES:
+        sys.stdout.write(read_file(topic))
+        return
     try:
         text = read_chapter(_find_name(topic), current_language())
     except KeyError:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 import anyio
@@ -23,8 +21,8 @@ from vavasms.cli.commands.worker import warnings_shown
 from vavasms.cli.ledger_option import open_ledger
 from vavasms.cli.shell import write_setting
 from vavasms.cli.signals import stop_on_signal
+from vavasms.cli.sockets import bind, name_host
 from vavasms.config import is_loopback
-from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.inbound.asgi import InboundApp
 from vavasms.inbound.seen.open import open_seen
@@ -35,7 +33,6 @@ from vavasms.web.server import QuietServer
 #: Seconds that what is under way has when the receiver stops.
 _LAST = 2
 _BACKLOG = 128
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  told apart, not listened at
 
 
 @frozen(kw_only=True)
@@ -118,47 +115,9 @@ class ReceiverServer(QuietServer):
         return await super().on_tick(counter) or self._stop.is_set()
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Reserve a port (0: any free one) without listening on it yet."""
-    numeric = "127.0.0.1" if host == "localhost" else host
-    addresses = []
-    with suppress(OSError, UnicodeError):
-        # No name server is asked.
-        addresses = socket.getaddrinfo(numeric, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    if not addresses:
-        raise InvalidInputError(
-            _("{host} is no IP address.", host=repr(host)), error_code="inbound.port", outcome=None
-        )
-    family, _kind, _protocol, _name, address = addresses[0]
-    # asyncio turns Nagle's delay off only where the protocol is named: 40 ms a reply otherwise.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if os.name == "posix":  # pragma: no branch - elsewhere the option lets two programs share a port
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind(address)
-        return sock
-    except OSError as error:
-        sock.close()
-        taken = error.errno == errno.EADDRINUSE
-    values = {"port": str(port), "host": host}
-    sentence = _("Port {port} of {host} cannot be used.", **values)
-    if taken:
-        sentence = _(
-            "Port {port} of {host} is taken by another program: choose another, or 0 for any free one.",
-            **values,
-        )
-    raise InvalidInputError(sentence, error_code="inbound.port", outcome=None)
-
-
 def make_url(sock: socket.socket, listening: Listening) -> str:
     """Return the URL to be called from this machine, or from elsewhere by the host's name."""
     return f"http://{name_host(listening.host)}:{sock.getsockname()[1]}/{listening.token}"
-
-
-def name_host(host: str) -> str:
-    """Return a host as a URL that is called from this machine has it."""
-    host = _EVERYWHERE.get(host, host)
-    return f"[{host}]" if ":" in host else host
 
 
 def make_object(message: InboundMessage) -> dict[str, object]:

@@ -12,11 +12,12 @@ import anyio
 from attrs import frozen
 
 from vavasms.cli import exit_codes, output
-from vavasms.cli.commands.inbound_listen import ReceiverServer, bind, name_host
+from vavasms.cli.commands.inbound_listen import ReceiverServer
 from vavasms.cli.commands.worker import warnings_shown
 from vavasms.cli.ledger_option import open_ledger
 from vavasms.cli.shell import write_setting
 from vavasms.cli.signals import stop_on_signal
+from vavasms.cli.sockets import bind, name_host
 from vavasms.config import is_loopback
 from vavasms.i18n import gettext as _
 from vavasms.inbound.optout.asgi import OptOutApp

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import anyio
 from attrs import frozen
@@ -19,6 +19,7 @@ from rich.text import Text
 from vavasms.cli import exit_codes, output, settings
 from vavasms.cli.commands.campaign.status_view import make_object, tell_outcomes
 from vavasms.cli.commands.send_view import make_event, tell_outcome
+from vavasms.cli.commands.worker_health import WorkerHealth, open_health
 from vavasms.cli.ledger_option import LedgerPath, find_ledger, open_place
 from vavasms.cli.params import JsonFlag
 from vavasms.cli.signals import run_until_signalled, terminable
@@ -33,6 +34,8 @@ from vavasms.ledger.rows import in_a_state
 from vavasms.ledger.send_record import SendRecord
 from vavasms.sends.outbox_worker import SLOTS, OutboxWorker
 
+LogFormat = Literal["text", "json"]
+
 _NOTICES = (
     N_("Stopping: finishing what is under way. Another signal does not wait."),
     N_("Stopped at once: what is under way and was not answered becomes unknown."),
@@ -45,6 +48,18 @@ def worker(
         int, Parameter(metavar="N", help=_("Requests of campaigns under way at once."))
     ] = 16,
     ledger: LedgerPath = None,
+    health: Annotated[
+        str | None,
+        Parameter(
+            metavar="HOST:PORT",
+            show_default=False,
+            help=_("Serve /live, /ready and /metrics there, such as 127.0.0.1:8428."),
+        ),
+    ] = None,
+    log: Annotated[
+        LogFormat,
+        Parameter(help=_("What is warned of: lines for people, or JSON objects for a log's collector.")),
+    ] = "text",
     as_json: JsonFlag = False,
 ) -> int:
     """Send what is enqueued, and carry the campaigns of a PostgreSQL ledger.
@@ -59,12 +74,10 @@ def worker(
             outcome=None,
         )
     place, printer = find_ledger(ledger), ProgressPrinter(as_json=as_json)
-    if isinstance(place, Path):
-        work = partial(_carry_outbox, place, printer)
-    else:
-        work = partial(_carry_campaigns, place, concurrency, printer)
-    with terminable(), warnings_shown():
-        return anyio.run(work)
+    with terminable(), logs_shown(log), open_health(health) as served:
+        if isinstance(place, Path):
+            return anyio.run(_carry_outbox, place, printer, served)
+        return anyio.run(_carry_campaigns, place, concurrency, printer, served)
 
 
 @frozen(kw_only=True)
@@ -73,7 +86,7 @@ class ProgressPrinter:
 
     as_json: bool
 
-    def begin(self, concurrency: int, file: Path | None = None) -> None:
+    def begin(self, concurrency: int, health: WorkerHealth | None = None, file: Path | None = None) -> None:
         """Print that the worker is at work; on a file it only sends what is enqueued."""
         if file is None:
             line = ngettext(
@@ -88,7 +101,13 @@ class ProgressPrinter:
                 concurrency,
                 path=output.clean(str(file)),
             )
-        self._print({"event": "start", "concurrency": concurrency}, Text(line))
+        if health is None or health.url is None:
+            self._print({"event": "start", "concurrency": concurrency}, Text(line))
+            return
+        served = _("Its health: {url}", url=health.url)
+        self._print(
+            {"event": "start", "concurrency": concurrency, "health": health.url}, Text(f"{line}\n{served}")
+        )
 
     def end(self, status: CampaignStatus) -> None:
         """Print what became of a campaign."""
@@ -114,34 +133,53 @@ class ProgressPrinter:
             sys.stdout.flush()
 
 
+def note(sentence: str) -> None:
+    """Note what is no fault, if somebody reads it."""
+    with suppress(OSError):
+        output.warn(sentence, level="info")
+
+
 def warn(sentence: str) -> None:
     """Warn, if somebody reads it."""
     with suppress(OSError):
         output.warn(sentence)
 
 
-async def _carry_campaigns(url: Secret, concurrency: int, printer: ProgressPrinter) -> int:
+async def _carry_campaigns(
+    url: Secret, concurrency: int, printer: ProgressPrinter, health: WorkerHealth
+) -> int:
     """Carry the campaigns of a database, and its outbox; return the exit code."""
     # They need an extra, and say so.
     from vavasms.campaigns.workers.worker import CampaignWorker
     from vavasms.ledger.postgres.ledger import PostgresLedger
 
-    # Two places more, for the balance and for delivery reports, and those of what is enqueued.
+    # Three places more, for the balance, that of the health, and delivery reports; and those of the outbox.
+    connections = concurrency + 3 + SLOTS
     async with (
-        settings.make_async_client(max_connections=concurrency + 2 + SLOTS) as sms,
+        settings.make_async_client(max_connections=connections, on_response=health.count_request) as sms,
         await PostgresLedger.open(url.reveal()) as ledger,
     ):
         work = CampaignWorker(
-            sms, ledger, concurrency=concurrency, on_campaign=printer.end, on_send=printer.settle
+            sms,
+            ledger,
+            concurrency=concurrency,
+            on_campaign=printer.end,
+            on_send=printer.settle,
+            on_wait=health.count_wait,
         )
-        return await _run(partial(printer.begin, concurrency), work.run, work.stop)
+        async with health.served(sms, ledger):
+            return await _run(partial(printer.begin, concurrency, health), work.run, health.then(work.stop))
 
 
-async def _carry_outbox(path: Path, printer: ProgressPrinter) -> int:
+async def _carry_outbox(path: Path, printer: ProgressPrinter, health: WorkerHealth) -> int:
     """Send what is enqueued in a file; return the exit code."""
-    async with settings.make_async_client(max_connections=SLOTS) as sms, open_place(path) as ledger:
+    async with (
+        settings.make_async_client(max_connections=SLOTS + 1, on_response=health.count_request) as sms,
+        open_place(path) as ledger,
+    ):
         work = OutboxWorker(sms, ledger, on_send=printer.settle)
-        return await _run(partial(printer.begin, SLOTS, path), work.run, work.stop)
+        async with health.served(sms, ledger):
+            return await _run(partial(printer.begin, SLOTS, health, path), work.run, health.then(work.stop))
 
 
 async def _run(
@@ -155,7 +193,7 @@ async def _run(
         await work()
 
     first, second = map(_, _NOTICES)
-    _result, signals = await run_until_signalled(run, stop, note=warn, sentences=(first, second))
+    _result, signals = await run_until_signalled(run, stop, note=note, sentences=(first, second))
     return exit_codes.INTERRUPTED if len(signals) > 1 or signal.SIGINT in signals else exit_codes.DONE
 
 
@@ -170,9 +208,43 @@ class _Warnings(logging.Handler):
         warn(sentence)
 
 
+class _JsonLines(logging.Handler):
+    """Write each record as one JSON object, in English."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind = record.exc_info[0] if record.exc_info else None
+        with suppress(OSError):
+            output.log(
+                record.levelname.lower(),
+                record.getMessage(),
+                at=record.created,
+                logger=record.name,
+                # Of an error the type alone: its words may be anybody's.
+                exception=None if kind is None else kind.__name__,
+            )
+
+
+@contextmanager
+def logs_shown(form: LogFormat) -> Iterator[None]:
+    """Show what is logged, for people or for a collector, while the block runs."""
+    if form == "text":
+        with warnings_shown():
+            yield
+        return
+    with output.json_logs(), _handled_by(_JsonLines(logging.INFO)):
+        yield
+
+
 @contextmanager
 def warnings_shown() -> Iterator[None]:
-    logger, handler = logging.getLogger("vavasms"), _Warnings(logging.WARNING)
+    """Show people what is warned of while the block runs."""
+    with _handled_by(_Warnings(logging.WARNING)):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: logging.Handler) -> Iterator[None]:
+    logger = logging.getLogger("vavasms")
     logger.addHandler(handler)
     try:
         yield

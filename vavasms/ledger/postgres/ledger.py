@@ -51,6 +51,7 @@ from vavasms.ledger.postgres.optout_codes import SQL as CODES
 from vavasms.ledger.postgres.optout_codes import PostgresOptOutCodes
 from vavasms.ledger.postgres.otp import PostgresOtp
 from vavasms.ledger.postgres.sends import PostgresSends
+from vavasms.ledger.postgres.totals import PostgresTotals
 from vavasms.ledger.rows import (
     CLOCK_SKEW,
     CampaignRow,
@@ -119,6 +120,11 @@ class PostgresLedger(Ledger):
     def optout_codes(self) -> PostgresOptOutCodes:
         """The codes of opt-out links."""
         return PostgresOptOutCodes(self._database)
+
+    @property
+    def totals(self) -> PostgresTotals:
+        """The sums of campaigns and sends."""
+        return PostgresTotals(self._database)
 
     @classmethod
     async def open(
@@ -345,7 +351,7 @@ class PostgresLedger(Ledger):
         async def work(connection: Connection, campaign: CampaignRow) -> int:
             key = {"campaign": campaign.seq, "numbers": list(numbers)}
             (rows,) = await ask(connection, (SQL["select_some_unknown"], key))
-            results = [dump_record(evolve(load_record(result), error=note)) for _, result in rows]
+            results = [dump_record(evolve(load_record(result), error=note, code=None)) for _, result in rows]
             marked = {"numbers": [number for number, _ in rows], "results": results}
             return await tx.execute(connection, campaign, "mark_sent", **marked)
 

@@ -62,6 +62,7 @@ from vavasms.ledger.sqlite.optout_codes import SQL as CODES
 from vavasms.ledger.sqlite.optout_codes import SqliteOptOutCodes, add_codes
 from vavasms.ledger.sqlite.otp import SqliteOtp
 from vavasms.ledger.sqlite.sends import SqliteSends
+from vavasms.ledger.sqlite.totals import SqliteTotals
 from vavasms.ledger.states import BatchEvent, CampaignEvent, CampaignState
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
@@ -103,6 +104,11 @@ class SqliteLedger(Ledger):
     def optout_codes(self) -> SqliteOptOutCodes:
         """The codes of opt-out links."""
         return SqliteOptOutCodes(self._database)
+
+    @property
+    def totals(self) -> SqliteTotals:
+        """The sums of campaigns and sends."""
+        return SqliteTotals(self._database)
 
     @classmethod
     async def open(

@@ -216,7 +216,7 @@ WHERE campaign = :campaign AND number IN (SELECT value FROM json_each(:numbers))
 
 -- name: mark_sent
 UPDATE batch SET state = 'accepted',
-    result = json_set(coalesce(nullif(result, ''), '{}'), '$.error', :note)
+    result = json_remove(json_set(coalesce(nullif(result, ''), '{}'), '$.error', :note), '$.code')
 WHERE campaign = :campaign AND number IN (SELECT value FROM json_each(:numbers)) AND state = 'unknown'
 
 -- name: resend
