@@ -266,6 +266,28 @@ async def test_what_it_is_told_of_a_campaign_that_raises_does_not_disturb(
     assert "ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_it_tells_what_batches_waited_for_their_rate_and_goes_on_whatever_that_raises(
+    crew: Crew, caplog: pytest.LogCaptureFixture, fails: bool
+) -> None:
+    waits: list[float] = []
+
+    def note(seconds: float) -> None:
+        waits.append(seconds)
+        if fails:
+            raise ZeroDivisionError
+
+    campaign_id = await crew.start(4, batch_size=1, rate=20)
+    async with connect(crew.stage.sandbox) as sms:
+        worker = CampaignWorker(sms, crew.ledger, on_wait=note)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(worker.run)
+            assert (await crew.settled(campaign_id)).accepted == 4
+            worker.stop()
+    assert 0 < sum(waits) < 10
+    assert ("Whoever was told of a wait failed (ZeroDivisionError)." in caplog.messages) is fails
+
+
 @pytest.mark.parametrize("wrong", [0, -1, True, 1.5, "4", None])
 async def test_a_wrong_concurrency_is_refused_before_anything(crew: Crew, wrong: Any) -> None:
     async with connect(crew.stage.sandbox) as sms:
