@@ -13,6 +13,9 @@ import pytest
 from attrs import define, evolve
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as openmetrics_families,
+)
 
 from tests.campaigns.workers.health import Scrape, check_privacy, parse
 from vavasms import AsyncVavaSMS, OutcomeUnknownError
@@ -233,6 +236,22 @@ async def test_there_is_nothing_else(sandbox: SandboxServer, method: str, path: 
         answer = await served.http.request(method, path)
     assert answer.status_code == status
     assert method != "HEAD" or answer.content == b""
+
+
+async def test_the_format_that_prometheus_asks_for_first_is_read_to_its_end_too(
+    sandbox: SandboxServer,
+) -> None:
+    wanted = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"
+    ledger = MemoryLedger()
+    await keep(ledger, "1", dump_policy(Policy(unit_price=Decimal(12))), segments=2)
+    async with serve(sandbox, ledger) as served:
+        await served.until(ready=True)
+        answer = await served.http.get("/metrics", headers={"Accept": wanted})
+        plain = await served.scrape()
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    families = list(openmetrics_families(answer.text))  # type: ignore[no-untyped-call]
+    names = {sample.name for family in families for sample in family.samples}
+    assert {name for name in plain.names if "_created" not in name} <= names
 
 
 async def test_a_websocket_is_refused(sandbox: SandboxServer) -> None:

@@ -11,6 +11,10 @@ from typing import Any
 
 import anyio
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 
@@ -265,6 +269,45 @@ async def test_what_it_is_told_of_a_campaign_that_raises_does_not_disturb(
             assert (await crew.settled(campaign_id)).accepted == 4
             worker.stop()
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_the_batches_of_several_workers_are_one_trace(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    campaign_id = await crew.start(12, batch_size=1)
+    async with crew.work(2, concurrency=1):
+        assert (await crew.settled(campaign_id)).accepted == 12
+    batches = [span for span in exporter.get_finished_spans() if span.name == "vavasms.batch"]
+    assert len(batches) == 12
+    assert len({span.get_span_context().trace_id for span in batches}) == 1  # type: ignore[union-attr]
+    assert {(span.attributes or {}).get("vavasms.outcome") for span in batches} == {"accepted"}
+    provider.shutdown()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_it_tells_what_batches_waited_for_their_rate_and_goes_on_whatever_that_raises(
+    crew: Crew, caplog: pytest.LogCaptureFixture, fails: bool
+) -> None:
+    waits: list[float] = []
+
+    def note(seconds: float) -> None:
+        waits.append(seconds)
+        if fails:
+            raise ZeroDivisionError
+
+    campaign_id = await crew.start(4, batch_size=1, rate=20)
+    async with connect(crew.stage.sandbox) as sms:
+        worker = CampaignWorker(sms, crew.ledger, on_wait=note)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(worker.run)
+            assert (await crew.settled(campaign_id)).accepted == 4
+            worker.stop()
+    assert 0 < sum(waits) < 10
+    assert ("Whoever was told of a wait failed (ZeroDivisionError)." in caplog.messages) is fails
 
 
 @pytest.mark.parametrize("wrong", [0, -1, True, 1.5, "4", None])

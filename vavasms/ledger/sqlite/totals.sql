@@ -17,11 +17,18 @@ WHERE campaign IN (SELECT value FROM json_each(:campaigns)) AND state IN ('rejec
 GROUP BY campaign, state, code
 
 -- name: count_sends
+-- Most were accepted: without a group they need no sort. Row by row, not by the key, which leads all over the file.
+SELECT 'text', 'accepted', '', count(*), sum(size), 0, sum(segments * size), 0
+FROM send NOT INDEXED WHERE account = :account AND state = 'accepted' AND kind = 'text' HAVING count(*) > 0
+UNION ALL
+SELECT 'otp', 'accepted', '', count(*), sum(size), 0, sum(segments * size), 0
+FROM send NOT INDEXED WHERE account = :account AND state = 'accepted' AND kind = 'otp' HAVING count(*) > 0
+UNION ALL
 SELECT kind, state,
     CASE WHEN state IN ('rejected', 'unknown', 'cancelled') THEN coalesce(json_extract(result, '$.code'), '') ELSE '' END
         AS code,
     count(*), sum(size), 0, sum(segments * size), 0
-FROM send WHERE account = :account GROUP BY kind, state, code
+FROM send NOT INDEXED WHERE account = :account AND state <> 'accepted' GROUP BY kind, state, code
 
 -- name: measure_wait
 SELECT coalesce(max(:now - max(not_before, created_at)), 0) FROM send INDEXED BY send_queued
