@@ -20,7 +20,7 @@ from vavasms.django.client import find_ledger
 from vavasms.django.deliveries import SendTracker, TrackedMessage
 from vavasms.django.settings import read_settings
 from vavasms.django.signals import announce, delivered, sent, unknown
-from vavasms.django.transactions import find_aliases, forward_left
+from vavasms.django.transactions import forward_all
 from vavasms.errors import ConfigurationError, Outcome, name_error
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -126,11 +126,6 @@ class DjangoWorker:
 
 
 _NOT_LOOKED = N_("The project's own database does not answer ({error}); it is asked again.")
-
-
-def forward_all() -> int:
-    """Take to the ledger what was left behind in any database of the project; return how much."""
-    return sum(forward_left(alias) for alias in find_aliases())
 
 
 async def report(record: SendRecord) -> None:
