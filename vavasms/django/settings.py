@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from attrs import field, frozen
 from django.conf import settings
 
-from vavasms.config import load_settings, misconfigured
+from vavasms.config import LOOPBACK, check_base_url, gateway_of, load_settings, misconfigured
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -134,12 +134,20 @@ class AppSettings:
         return self.get("LEDGER") is not None or self.get("DATABASE") is not None
 
     def make_account(self, *, is_sandbox: bool) -> dict[str, Any]:
-        """Return the arguments of a client that say whose account it is, and by which gateway."""
+        """Return the arguments of a client that say whose account it is, and by which gateway.
+
+        Raises `ConfigurationError` for a sandbox that is on no loopback address.
+        """
         own = {key.lower(): value for key in _ACCOUNT if (value := self.get(key)) is not None}
         if not is_sandbox:
             return own
         # An account of the gateway stays away from the sandbox, and from its journal.
-        return own | {**SANDBOX_ACCOUNT, "base_url": own.get("base_url", SANDBOX_ACCOUNT["base_url"])}
+        account = own | {**SANDBOX_ACCOUNT, "base_url": own.get("base_url", SANDBOX_ACCOUNT["base_url"])}
+        if gateway_of(check_base_url(account["base_url"])) != LOOPBACK:
+            raise misconfigured(
+                _("The sandbox is on this machine, and VAVASMS['BASE_URL'] is not."), "config.django"
+            )
+        return account
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -282,9 +290,7 @@ def _is_postgres(alias: str) -> bool:
 
 def _find_bad_values(found: AppSettings) -> Iterator[SettingProblem]:
     if found.backend in ("gateway", "sandbox"):
-        account = found.make_account(is_sandbox=found.backend == "sandbox")
-        names = ("username", "password", "sender_id", "base_url", "status_path")
-        yield from _refusal("E006", "", lambda: load_settings(**{n: account.get(n) for n in names}))
+        yield from _refusal("E006", "", lambda: _load_account(found))
     yield from _refusal("E006", "REGION", lambda: check_region(found.region))
     token = found.get("INBOUND_TOKEN")
     if token is not None:
@@ -299,6 +305,12 @@ def _find_bad_values(found: AppSettings) -> Iterator[SettingProblem]:
     yield from _refusal("E007", "STOP_WORDS", lambda: check_words(words))
     lists = found.get("INBOUND_ALLOW", ()), found.get("TRUSTED_PROXIES", ())
     yield from _refusal("E007", "INBOUND_ALLOW", lambda: Addresses(*lists))
+
+
+def _load_account(found: AppSettings) -> None:
+    account = found.make_account(is_sandbox=found.backend == "sandbox")
+    names = ("username", "password", "sender_id", "base_url", "status_path")
+    load_settings(**{name: account.get(name) for name in names})
 
 
 def _refusal(check: str, key: str, read: Callable[[], object]) -> Iterator[SettingProblem]:
