@@ -181,3 +181,11 @@ def test_a_fault_after_the_commit_breaks_no_callback_of_others(
     assert PendingSend.objects.count() == 1
     assert "waits for its ledger (RuntimeError)" in caplog.text
     assert TEXT not in caplog.text
+
+
+def test_a_ledger_of_several_servers_is_no_databases_own(shop: str, configure: Configure) -> None:
+    configure(LEDGER="postgresql://u@127.0.0.1:1,127.0.0.1:2/sms?connect_timeout=1")
+    with pytest.raises(ThoughtBetterOfItError), transaction.atomic(using=shop):
+        enqueue(TO, TEXT, idempotency_key="order-42", using=shop)
+        assert PendingSend.objects.using(shop).count() == 1
+        raise ThoughtBetterOfItError

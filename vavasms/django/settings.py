@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 from attrs import field, frozen
 from django.conf import settings
@@ -197,6 +198,7 @@ def find_problems(values: object) -> Iterator[SettingProblem]:
         found = AppSettings(values)
         yield from _find_bad_backend(found)
         yield from _find_bad_ledger(found)
+        yield from _find_shown_passwords(found)
         yield from _find_bad_values(found)
 
 
@@ -281,6 +283,31 @@ def _find_bad_ledger(found: AppSettings) -> Iterator[SettingProblem]:
                 ),
                 hint=_("Write BASE_DIR / 'sms.db': all processes need the same file."),
             )
+
+
+def _find_shown_passwords(found: AppSettings) -> Iterator[SettingProblem]:
+    """Yield what Django's error pages and mails would show: they hide values by the names of their keys."""
+    elsewhere = _("Leave it to PGPASSWORD or ~/.pgpass, or name a database in {setting}.", setting="DATABASE")
+    values = {
+        _name("LEDGER"): (found.get("LEDGER"), elsewhere),
+        _name("INBOUND_SEEN"): (found.get("INBOUND_SEEN"), elsewhere),
+        f"{_name('OPTIONS')}['proxy']": (found.options.get("proxy"), _("Leave the proxy to HTTPS_PROXY.")),
+    }
+    for setting, (value, hint) in values.items():
+        if _holds_password(value):
+            sentence = _("{setting} holds a password, and Django's error pages show it.", setting=setting)
+            yield SettingProblem(id="W004", sentence=sentence, hint=hint)
+
+
+def _holds_password(value: object) -> bool:
+    if not isinstance(value, str) or "://" not in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        return bool(parts.password) or "password" in parse_qs(parts.query)
+    except ValueError:
+        # It is none, as whoever reads it says.
+        return False
 
 
 def _is_postgres(alias: str) -> bool:

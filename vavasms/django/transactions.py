@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections, router, transaction
 from django.utils import timezone
 
 from vavasms import outbox
+from vavasms.config import misconfigured
 from vavasms.django.backends.base import OutboxBackend
 from vavasms.django.backends.gateway import GatewayBackend
 from vavasms.django.client import find_client
@@ -119,6 +120,9 @@ def _find_server(url: str) -> tuple[str, str, str, str] | None:
     if "://" not in url:
         return None
     parts = urlsplit(url)
+    if "," in parts.netloc:
+        # Several servers, as libpq takes them.
+        return None
     more = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     return (
         unquote(parts.hostname or "") or more.get("host", ""),
@@ -194,11 +198,10 @@ def _keep(row: PendingSend) -> None:
         sender_id=row.sender_id,
         idempotency_key=row.idempotency_key,
     )
-    if isinstance(backend, OutboxBackend):
-        backend.enqueue(message, None if row.not_before is None else _read_time(row.not_before))
-    else:
-        # The settings name another one since.
-        deliver(message, backend)
+    if not isinstance(backend, OutboxBackend):
+        # It is another one since. Nobody would know whether a try before this one had sent.
+        raise misconfigured(_("{setting} names no backend.", setting=row.backend), "config.django")
+    backend.enqueue(message, None if row.not_before is None else _read_time(row.not_before))
 
 
 def _read_time(seconds: float) -> datetime:
