@@ -14,7 +14,7 @@ from django.db import OperationalError, connections, transaction
 from tests.django.conftest import Configure
 from vavasms.django import enqueue, get_sms
 from vavasms.django.models import PendingSend
-from vavasms.django.transactions import LEFT_BEHIND, find_aliases, forward_all, forward_left
+from vavasms.django.transactions import LEFT_BEHIND, forward_all, forward_left, list_databases
 from vavasms.ledger.send_record import SendRecord
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
@@ -111,7 +111,7 @@ def test_a_project_may_have_no_default_database(file: str, monkeypatch: pytest.M
         patch.setitem(settings.DATABASES, "default", {"ENGINE": "django.db.backends.dummy"})
         patch.setattr(connections, "settings", connections.configure_settings(settings.DATABASES))
         del connections["default"]
-        assert find_aliases() == ["shop"]
+        assert list_databases() == ["shop"]
         assert forward_all() == 1
         connections["shop"].close()
         del connections["shop"], connections["default"]

@@ -54,6 +54,6 @@ def announce(signal: SmsSignal, **values: Any) -> bool:
     except Exception as error:  # noqa: BLE001  by a loop in this very thread async receivers are not called
         answers = [error]
     failed = [answer for answer in answers if isinstance(answer, Exception)]
-    for error in failed:
-        logger.warning(N_("A receiver of the signal %s failed (%s)."), _NAMES[signal], describe(error))
+    for problem in failed:
+        logger.warning(N_("A receiver of the signal %s failed (%s)."), _NAMES[signal], describe(problem))
     return not failed

@@ -264,9 +264,9 @@ class _Round:
 def forward_all() -> int:
     """Do so for every database of the project; return how much. Raises what one raised, after the others."""
     count, problem = 0, None
-    for alias in _find_candidates():
+    for alias in list_databases():
         try:
-            count += forward_left(alias) if _has_table(alias) else 0
+            count += forward_left(alias) if has_table(alias) else 0
         except Error as error:
             problem = error
     if problem is not None:
@@ -274,12 +274,8 @@ def forward_all() -> int:
     return count
 
 
-def find_aliases() -> list[str]:
-    """Return the databases of the project that have the app's table. Raises what any of them raises."""
-    return [alias for alias in _find_candidates() if _has_table(alias)]
-
-
-def _find_candidates() -> list[str]:
+def list_databases() -> list[str]:
+    """Return the databases of the project that may have the app's table. Asks none of them."""
     return [
         alias
         for alias in connections
@@ -288,5 +284,6 @@ def _find_candidates() -> list[str]:
     ]
 
 
-def _has_table(alias: str) -> bool:
+def has_table(alias: str) -> bool:
+    """Return whether a database has the app's table."""
     return TABLE in connections[alias].introspection.table_names()
