@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connections, transaction
+from django.db.models import CharField
 
 from tests.django.conftest import Configure
 from vavasms.django import enqueue, get_sms
@@ -189,3 +190,26 @@ def test_a_ledger_of_several_servers_is_no_databases_own(shop: str, configure: C
         enqueue(TO, TEXT, idempotency_key="order-42", using=shop)
         assert PendingSend.objects.using(shop).count() == 1
         raise ThoughtBetterOfItError
+
+
+@pytest.fixture
+def caseless(file: str) -> Iterator[None]:
+    """Keep the keys as MySQL does by default: a capital letter is as good as a small one."""
+    old = PendingSend._meta.get_field("idempotency_key")
+    new = CharField(max_length=255, db_collation="NOCASE")
+    new.set_attributes_from_name("idempotency_key")
+    new.model = PendingSend
+    with connections["default"].schema_editor() as editor:
+        editor.alter_field(PendingSend, old, new)
+    yield
+    with connections["default"].schema_editor() as editor:
+        editor.alter_field(PendingSend, new, old)
+
+
+@pytest.mark.usefixtures("caseless")
+def test_a_database_that_knows_no_case_loses_no_key() -> None:
+    with transaction.atomic():
+        enqueue(TO, TEXT, idempotency_key="order-a")
+        enqueue(TO, TEXT, idempotency_key="order-A")
+        enqueue(TO, "Autre chose", idempotency_key="Order-A")
+    assert all(find(key) is not None for key in ("order-a", "order-A", "Order-A"))

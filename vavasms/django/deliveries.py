@@ -75,6 +75,8 @@ class SendTracker:
                 if is_unavailable(error):
                     return
                 pause = OLD_PAUSE
+            except Exception as error:  # noqa: BLE001  raised, it would cut off what is being sent
+                logger.warning(N_("Delivery is not followed up for now (%s)."), name_error(error))
             await anyio.sleep(pause)
 
     async def _look(self) -> None:

@@ -146,7 +146,9 @@ def _write(message: SmsMessage, not_before: datetime | None, alias: str, name: s
         "not_before": None if not_before is None else min(not_before.timestamp(), _LAST_SECOND),
         "backend": name,
     }
-    same = rows.filter(idempotency_key=message.idempotency_key, error_code="").first()
+    waiting = rows.filter(idempotency_key=message.idempotency_key, error_code="")
+    # Databases there are that take two cases of a letter for one.
+    same = next((row for row in waiting if row.idempotency_key == message.idempotency_key), None)
     if same is not None and any(getattr(same, name) != values[name] for name in _CONTENT):
         raise IdempotencyConflictError(
             _("This idempotency_key stands for another message. Nothing was enqueued."),
