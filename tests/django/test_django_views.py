@@ -20,6 +20,7 @@ from tests.django.conftest import Configure
 from tests.inbound.posting import TOKEN
 from vavasms.django.ledger import run_on_ledger
 from vavasms.django.signals import inbound, opted_out
+from vavasms.inbound.django import inbound_view
 from vavasms.ledger.base import Ledger
 from vavasms.models import InboundMessage
 from vavasms.numbers import Msisdn
@@ -166,3 +167,19 @@ def test_without_a_token_or_a_ledger_nothing_is_there(call: Call, configure: Con
     configure()
     assert call("POST", f"/sms/inbound/{TOKEN}", data=FIELDS).status_code == 404
     assert call("GET", "/sms/d/abcdefghij").status_code == 404
+
+
+def test_a_project_with_atomic_requests_receives_too(
+    call: Call, inbox: list[InboundMessage], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr(Urls, "urlpatterns", (*Urls.urlpatterns, path("own/<token>", own)))
+    clear_url_caches()
+    assert call("POST", f"/sms/inbound/{TOKEN}", data=FIELDS).status_code == 200
+    assert call("POST", f"/own/{TOKEN}", data=FIELDS).status_code == 200
+    assert [message.message_id for message in inbox] == ["SM-1"]
+    assert call("GET", "/sms/d/nobodys").status_code == 404
+    assert TOKEN not in caplog.text
+
+
+own = inbound_view(lambda message: None, token=TOKEN)

@@ -16,7 +16,7 @@ from vavasms.django.settings import read_settings
 from vavasms.django.signals import announce, inbound, opted_out
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext_noop as N_
-from vavasms.inbound.django import hide_path, inbound_view
+from vavasms.inbound.django import exempt_from_atomic_requests, hide_path, inbound_view
 from vavasms.inbound.optout.django import optout_view
 from vavasms.models import InboundMessage
 
@@ -50,6 +50,7 @@ def opt_out(request: HttpRequest, code: str) -> HttpResponse:
 # What Django's own decorator does: the token, or the code, is what a caller must know.
 receive_sms.csrf_exempt = True  # type: ignore[attr-defined]
 opt_out.csrf_exempt = True  # type: ignore[attr-defined]
+exempt_from_atomic_requests(receive_sms)
 
 
 def _find(made: ProcessValue[View | None], request: HttpRequest) -> View | int:
