@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +19,7 @@ from django.db import connections, transaction
 
 from tests.django.conftest import Configure
 from vavasms.django import enqueue, get_sms, send_sms
-from vavasms.django.models import PendingSend
+from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.signals import delivered, sent, unknown
 from vavasms.django.worker import DjangoWorker
 from vavasms.errors import Outcome
@@ -115,15 +117,26 @@ def test_receivers_hear_once_of_what_reached_its_handset(
         Group.objects.create(name=message_id)
         heard.append((recipient, idempotency_key, message_id))
 
-    lot = send_sms([TO, "0700000900", "0700000002"], TEXT, idempotency_key="order-42")
+    lots = [send_sms([TO, "0700000900", "0700000002"], TEXT, idempotency_key="order-42")]
+
+    def is_over() -> bool:
+        # Later ones, asked after first: by the last of them the others were looked at anew.
+        if len(lots) < 3 and len(heard) == len(lots) + 1:
+            lots.append(send_sms("0700000003", TEXT, idempotency_key=f"order-{42 + len(lots)}"))
+        return len(heard) > 3
+
     delivered.connect(hear)
     try:
-        work_until(lambda: len(heard) >= 2)
-        assert heard == [
-            (to, "order-42", lot.message_ids[n]) for n, to in ((0, TO[1:]), (2, "2250700000002"))
-        ]
+        work_until(is_over)
     finally:
         delivered.disconnect(hear)
+    (first, _failed, third), (second_lot,), (third_lot,) = (lot.message_ids for lot in lots)
+    assert heard == [
+        (TO[1:], "order-42", first),
+        ("2250700000002", "order-42", third),
+        ("2250700000003", "order-43", second_lot),
+        ("2250700000003", "order-44", third_lot),
+    ]
 
 
 def test_a_gateway_without_a_status_call_is_asked_once(
@@ -204,3 +217,72 @@ def test_a_database_that_is_migrated_has_the_ledger(
         await (await PostgresLedger.open(postgres, create=False)).aclose()
 
     anyio.run(open_ledger)
+
+
+def test_a_worker_ends_by_its_signals(file: str, sandbox: SandboxServer) -> None:
+    for signals in (1, 2):
+        taken = sandbox.faults.taken
+        sandbox.faults.script(Fault(kind=FaultKind.STALL, seconds=1.0))
+        enqueue(TO, TEXT, idempotency_key=f"order-{signals}")
+        said: list[str] = []
+
+        def say(sentence: str, said: list[str] = said) -> None:
+            said.append(sentence)
+
+        worker = DjangoWorker(concurrency=1, say=say, track_every=0.05)
+
+        async def run(worker: DjangoWorker = worker, signals: int = signals, taken: int = taken) -> None:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(worker.run)
+                while sandbox.faults.taken == taken:
+                    await anyio.sleep(0.02)
+                for _number in range(signals):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    await anyio.sleep(0.05)
+
+        anyio.run(run)
+        record = get_sms().sent(f"order-{signals}")
+        assert record is not None
+        # The first waits for what is under way; the second does not, and what had left is unknown.
+        assert record.outcome is (Outcome.ACCEPTED if signals == 1 else Outcome.UNKNOWN)
+        assert len(said) == 1 + signals
+
+
+def test_a_project_whose_database_is_away_still_sends(
+    file: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue(TO, TEXT, idempotency_key="order-42")
+    with connections["default"].cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {TABLE} RENAME COLUMN error_code TO away")
+    try:
+        said = work_until(lambda: len(sandbox.gateway.journal.entries) == 1)
+    finally:
+        with connections["default"].cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {TABLE} RENAME COLUMN away TO error_code")
+    assert any("does not answer (OperationalError)" in sentence for sentence in said)
+
+
+def test_the_commands_run_by_their_names(
+    file: str, configure: Configure, sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    enqueue(TO, TEXT, idempotency_key="order-42")
+
+    def hear(**_values: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    printed = io.StringIO()
+    sent.connect(hear)
+    try:
+        call_command("vavasms_worker", stdout=printed)
+    finally:
+        sent.disconnect(hear)
+    assert printed.getvalue().startswith("Sending what is enqueued.")
+    configure()
+    report, _code = examine()
+    assert "the settings name none" in report
+    configure(bare=True)
+    report, code = examine()
+    assert (code, "No username" in report) == (2, True)
+    configure(BASE_URL="http://gateway.example/api", LEDGER=tmp_path / "sms.db")
+    report, code = examine()
+    assert (code, "plain HTTP would show the password" in report) == (2, True)

@@ -147,5 +147,5 @@ def test_a_database_becomes_a_connection_string() -> None:
         "host": "/run/postgresql",
         "sslmode": "require",
     }
-    with pytest.raises(ConfigurationError, match="no NAME"):
+    with pytest.raises(ConfigurationError, match="no `NAME`"):
         write_url({"NAME": "", "OPTIONS": {}})
