@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -19,15 +20,20 @@ from django.db import connections, transaction
 
 from tests.django.conftest import Configure
 from vavasms.django import enqueue, get_sms, send_sms
+from vavasms.django.deliveries import SendTracker, TrackedMessage
+from vavasms.django.ledger import run_on_ledger
 from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.signals import delivered, sent, unknown
 from vavasms.django.worker import DjangoWorker
-from vavasms.errors import Outcome
+from vavasms.errors import LedgerError, Outcome
+from vavasms.ledger.base import Ledger
 from vavasms.ledger.postgres.ledger import PostgresLedger
-from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.sandbox import MAGIC_NUMBERS, Fault, FaultKind, SandboxServer
 from vavasms.sandbox.delivery import DeliveryPlan
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
+#: The sandbox accepts it, and then knows of no such message.
+MISSING = next(f"+{number}" for number, magic in MAGIC_NUMBERS.items() if magic.status == "709")
 
 
 @pytest.fixture
@@ -286,3 +292,73 @@ def test_the_commands_run_by_their_names(
     configure(BASE_URL="http://gateway.example/api", LEDGER=tmp_path / "sms.db")
     report, code = examine()
     assert (code, "plain HTTP would show the password" in report) == (2, True)
+
+
+class OneTurn:
+    """A ledger of which another worker has the turn, until it fails."""
+
+    def __init__(self, ledger: Any, failures: list[Exception]) -> None:
+        self._ledger, self._failures = ledger, failures
+
+    @property
+    def sends(self) -> Any:
+        return self._ledger.sends
+
+    async def now(self) -> float:
+        return float(await self._ledger.now())
+
+    @asynccontextmanager
+    async def tracking_turn(self, account: str) -> AsyncIterator[bool]:
+        assert account.endswith(" sends")
+        if self._failures:
+            raise self._failures.pop()
+        yield False
+
+
+def test_who_has_not_the_turn_asks_nothing_and_a_failure_passes(
+    file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[TrackedMessage] = []
+
+    async def tell(message: TrackedMessage) -> None:
+        told.append(message)
+
+    async def run(ledger: Any) -> None:
+        failures: list[Exception] = [LedgerError("away", outcome=None)]
+        turns = cast("Ledger", OneTurn(ledger, failures))
+        tracker = SendTracker(account=get_sms().account, ledger=turns, tell=tell, pause=0.01)
+        with anyio.move_on_after(0.3):
+            await tracker.run()
+        assert failures == []
+
+    def hear(**_values: Any) -> None:
+        raise AssertionError
+
+    send_sms(TO, TEXT, idempotency_key="order-42")
+    delivered.connect(hear)
+    try:
+        run_on_ledger(run)
+    finally:
+        delivered.disconnect(hear)
+    assert told == []
+    assert caplog.text.count("not followed up for now (away)") == 1
+
+
+def test_a_message_that_is_not_known_yet_is_asked_after_again(
+    file: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    def hear(message_id: str, **_values: Any) -> None:
+        heard.append(message_id)
+
+    monkeypatch.setattr(sandbox.gateway, "delivery", DeliveryPlan(0.0, 0.0))
+    unknown_to_it = send_sms(MISSING, TEXT, idempotency_key="order-42").message_ids[0]
+    later = send_sms(TO, TEXT, idempotency_key="order-43").message_ids[0]
+    delivered.connect(hear)
+    try:
+        work_until(lambda: bool(heard))
+    finally:
+        delivered.disconnect(hear)
+    assert heard == [later]
+    assert unknown_to_it not in heard

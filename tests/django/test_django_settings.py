@@ -107,6 +107,23 @@ def test_a_send_is_refused_by_the_words_of_the_check(configure: Configure) -> No
     assert SECRET not in str(raised.value)
 
 
+def test_a_value_is_refused_in_the_words_of_whoever_uses_it(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("USERNAME", "PASSWORD"):
+        monkeypatch.delenv(f"VAVASMS_{name}", raising=False)
+    for values, code in (
+        ({}, "config.no_credentials"),
+        ({"LEDGER": f"mysql://user:{SECRET}@host/sms"}, "config.ledger_place"),
+    ):
+        configure(bare=True, **values)
+        with pytest.raises(ConfigurationError) as raised:
+            send_sms("+2250700000001", "Bonjour")
+        assert raised.value.error_code == code
+        assert str(raised.value).count("Nothing was sent.") == 1
+        assert SECRET not in str(raised.value)
+
+
 def test_no_secret_is_shown(configure: Configure) -> None:
     configure(PASSWORD=SECRET)
     assert SECRET not in repr(read_settings()) + repr(get_sms())

@@ -100,6 +100,8 @@ class SettingProblem:
     id: str
     sentence: str
     hint: str
+    #: What a part of the package says of it.
+    error: VavaSMSError | None = field(default=None, repr=False)
 
     @property
     def is_warning(self) -> bool:
@@ -147,18 +149,23 @@ class AppSettings:
         return dict(self.get("OPTIONS", {}))
 
 
+#: The last check of what would be taken for something else.
+_LAST_OF_FORM = "E005"
 #: The setting that was read last, by which object it stood in.
 _latest: list[tuple[object, AppSettings]] = []
 
 
 def read_settings() -> AppSettings:
-    """Return the setting. Raises `ConfigurationError` for one that a system check refuses."""
+    """Return the setting. Raises `ConfigurationError` for one that the checks E001 to E005 refuse."""
     values = getattr(settings, NAME, None)
     if _latest and _latest[0][0] is values:
         return _latest[0][1]
-    problem = next((each for each in find_problems(values) if not each.is_warning), None)
+    # What is wrong with a value is told by whoever uses it, in its own words.
+    problem = next((each for each in find_problems(values) if each.id <= _LAST_OF_FORM), None)
     if problem is not None:
         del values
+        if problem.error is not None:
+            raise problem.error
         raise misconfigured(
             _("{sentence} {hint}", sentence=problem.sentence, hint=problem.hint), "config.django"
         )
@@ -306,8 +313,8 @@ def _refusal(check: str, key: str, read: Callable[[], object]) -> Iterator[Setti
     try:
         read()
     except VavaSMSError as error:
-        sentence = error.args[0]
+        problem = error.with_traceback(None)
     else:
         return
     hint = _("Correct {setting}.", setting=_name(key) if key else NAME)
-    yield SettingProblem(id=check, sentence=sentence, hint=hint)
+    yield SettingProblem(id=check, sentence=problem.args[0], hint=hint, error=problem)
