@@ -27,6 +27,7 @@ from vavasms.errors import (
     VavaSMSError,
 )
 from vavasms.models import Lot
+from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
@@ -301,3 +302,9 @@ def test_other_settings_leave_the_client_alone(configure: Configure) -> None:
     client = get_sms()
     forget_settings(setting="DEBUG")
     assert get_sms() is client
+
+
+@pytest.mark.parametrize("test", [1, 2])
+def test_the_plugin_empties_the_outbox_before_each_test(test: int) -> None:
+    message = SmsMessage(recipients=(Msisdn(TO[1:]),), text=TEXT, idempotency_key="order-42")
+    assert (outbox.send(message).replayed, len(outbox)) == (False, 1)
