@@ -232,6 +232,8 @@ def test_who_may_see_a_page_may_not_decide_on_it(project: None, sandbox: Sandbox
         assert offered <= {"search"}
         answer = client.post(f"/admin/vavasms/{page}/", {**fields, "typed": TO})
         assert answer.status_code == (200 if page == "singlesend" else 403)
+    typed = {"typed": TO, "decision": "remove"}
+    assert client.post("/admin/vavasms/optedoutnumber/", typed).status_code == 403
     assert get_sms().sent("order-42").outcome is Outcome.UNKNOWN  # type: ignore[union-attr]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any, cast
 
 import anyio
 import pytest
+from attrs import evolve
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.core.management.base import CommandError, SystemCheckError
@@ -24,10 +26,11 @@ from vavasms.django.deliveries import SendTracker, TrackedMessage
 from vavasms.django.ledger import run_on_ledger
 from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.signals import delivered, sent, unknown
-from vavasms.django.worker import DjangoWorker
+from vavasms.django.worker import DjangoWorker, report
 from vavasms.errors import LedgerError, Outcome
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.states import BatchState
 from vavasms.sandbox import MAGIC_NUMBERS, Fault, FaultKind, SandboxServer
 from vavasms.sandbox.delivery import DeliveryPlan
 
@@ -95,12 +98,24 @@ def test_a_worker_sends_what_is_enqueued_and_receivers_hear_of_it(
     assert said == ["Sending what is enqueued. Ctrl-C stops it."]
 
 
+def test_what_was_refused_is_neither_sent_nor_unknown(file: str, told: list[tuple[str, str]]) -> None:
+    send_sms(TO, TEXT, idempotency_key="order-42")
+    record = get_sms().sent("order-42")
+    assert record is not None
+    told.clear()
+    anyio.run(report, evolve(record, state=BatchState.REJECTED))
+    assert told == []
+
+
 def test_a_worker_takes_what_a_process_left_behind(file: str, sandbox: SandboxServer) -> None:
     PendingSend.objects.create(
         idempotency_key="order-42", recipient=TO[1:], text=TEXT, sender_id=None, backend="gateway"
     )
     PendingSend.objects.update(created_at=datetime.now(UTC) - timedelta(minutes=1))
-    work_until(lambda: len(sandbox.gateway.journal.entries) == 1)
+    # In a thread that no signal reaches.
+    thread = threading.Thread(target=work_until, args=[lambda: len(sandbox.gateway.journal.entries) == 1])
+    thread.start()
+    thread.join(30)
     assert PendingSend.objects.count() == 0
     record = get_sms().sent("order-42")
     assert record is not None
@@ -353,12 +368,15 @@ def test_a_message_that_is_not_known_yet_is_asked_after_again(
         heard.append(message_id)
 
     monkeypatch.setattr(sandbox.gateway, "delivery", DeliveryPlan(0.0, 0.0))
-    unknown_to_it = send_sms(MISSING, TEXT, idempotency_key="order-42").message_ids[0]
-    later = send_sms(TO, TEXT, idempotency_key="order-43").message_ids[0]
+    first = send_sms(TO, TEXT, idempotency_key="order-42").message_ids[0]
+    # The latest are asked after first: one that is not known, and one whose ids and numbers cannot be paired.
+    unknown_to_it = send_sms(MISSING, TEXT, idempotency_key="order-43").message_ids[0]
+    sandbox.faults.script(Fault(kind=FaultKind.TOO_FEW_IDS))
+    send_sms([TO, "0700000002"], TEXT, idempotency_key="order-44")
     delivered.connect(hear)
     try:
         work_until(lambda: bool(heard))
     finally:
         delivered.disconnect(hear)
-    assert heard == [later]
+    assert heard == [first]
     assert unknown_to_it not in heard

@@ -78,7 +78,7 @@ class SingleSendAdmin(LedgerAdmin):
         return self._list(_("The latest"), records[:_SHOWN], more=more)
 
     def decide(self, request: HttpRequest) -> HttpResponse | None:
-        """Look a key up."""
+        """Find the sends of a key."""
         key = request.POST.get("typed", "").strip()
         if not key:
             return None

@@ -29,13 +29,13 @@ class Command(BaseCommand):
         if concurrency < 1:
             raise CommandError(_("{option} is a whole number, 1 or more.", option="--concurrency"))
         worker = DjangoWorker(concurrency=concurrency, say=self._say)
+        problem: VavaSMSError | None = None
         try:
             anyio.run(worker.run)
         except VavaSMSError as error:
             problem = error
-        else:
-            return
-        raise CommandError(f"{problem} [{problem.error_code}]")
+        if problem is not None:
+            raise CommandError(f"{problem} [{problem.error_code}]")
 
     def _say(self, sentence: str) -> None:
         self.stdout.write(sentence)
