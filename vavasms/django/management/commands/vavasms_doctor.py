@@ -32,15 +32,11 @@ class Command(BaseCommand):
 
     def handle(self, *_arguments: Any, **_options: Any) -> None:
         """Print what was found; the exit code is 0, 2 for a wrong setting, 5 for what is not reached."""
-        findings: Sequence[Finding] = ()
-        problem: VavaSMSError | None = None
         with djangos_language():
             try:
                 findings = anyio.run(examine_project)
             except VavaSMSError as error:
-                problem = error
-            if problem is not None:
-                raise CommandError(f"{problem} [{problem.error_code}]", returncode=2)
+                raise CommandError(f"{error} [{error.error_code}]", returncode=2) from None
             self._print(findings)
             self._judge(findings)
 

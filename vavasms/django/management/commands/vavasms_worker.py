@@ -29,13 +29,10 @@ class Command(BaseCommand):
         if concurrency < 1:
             raise CommandError(_("{option} is a whole number, 1 or more.", option="--concurrency"))
         worker = DjangoWorker(concurrency=concurrency, say=self._say)
-        problem: VavaSMSError | None = None
         try:
             anyio.run(worker.run)
         except VavaSMSError as error:
-            problem = error
-        if problem is not None:
-            raise CommandError(f"{problem} [{problem.error_code}]")
+            raise CommandError(f"{error} [{error.error_code}]") from None
 
     def _say(self, sentence: str) -> None:
         self.stdout.write(sentence)
