@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.checks import run_checks
 from django.utils.translation import override
 
@@ -46,7 +47,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"DATABASE": "nowhere"}, "E005", "no database of PostgreSQL"),
     ({"LEDGER": f"mysql://user:{SECRET}@host/sms"}, "E005", "postgresql://"),
     ({"LEDGER": "sms.db"}, "W001", "folder"),
-    ({"USERNAME": ""}, "E006", "username is empty"),
+    ({"USERNAME": ""}, "W004", "username is empty"),
     ({"BASE_URL": "http://gateway.example/api"}, "E006", "https://"),
     ({"REGION": "Ivoire"}, "E006", "region"),
     ({"INBOUND_TOKEN": "aaaaaaaa", "INBOUND_SEEN": "/var/seen.db"}, "E007", "token"),
@@ -61,8 +62,6 @@ WRONG: list[tuple[Any, str, str]] = [
 def test_a_check_names_what_is_wrong(
     configure: Configure, monkeypatch: pytest.MonkeyPatch, values: Any, check: str, words: str
 ) -> None:
-    from django.conf import settings
-
     if isinstance(values, dict):
         configure(**values)
     else:
@@ -91,7 +90,9 @@ def test_without_a_setting_the_environment_says_whose_account_it_is(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(bare=True)
-    assert list(found()) == ["E006"]
+    assert list(found()) == ["W004"]
+    monkeypatch.delattr(settings, "VAVASMS")
+    assert list(found()) == ["W004"]
     for name in ("USERNAME", "PASSWORD", "SENDER_ID"):
         monkeypatch.setenv(f"VAVASMS_{name}", "ACME")
     assert found() == {}

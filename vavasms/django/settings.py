@@ -181,8 +181,7 @@ def forget() -> None:
 
 def find_problems(values: object) -> Iterator[SettingProblem]:
     """Yield what is wrong with a setting, the worst first."""
-    if values is None:
-        return
+    values = {} if values is None else values
     if not isinstance(values, Mapping):
         yield SettingProblem(
             id="E001",
@@ -316,5 +315,8 @@ def _refusal(check: str, key: str, read: Callable[[], object]) -> Iterator[Setti
         problem = error.with_traceback(None)
     else:
         return
+    if problem.error_code == "config.no_credentials":
+        # Whoever migrates or tests has none, and an error would keep them from it.
+        check = "W004"
     hint = _("Correct {setting}.", setting=_name(key) if key else NAME)
     yield SettingProblem(id=check, sentence=problem.args[0], hint=hint, error=problem)
