@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
-from django.db import connection
+from django.db import connection, connections
 from django.urls import clear_url_caches, include, path, set_urlconf
 
 from tests.django.conftest import Configure
@@ -183,3 +184,15 @@ def test_a_project_with_atomic_requests_receives_too(
 
 
 own = inbound_view(lambda message: None, token=TOKEN)
+
+
+def test_in_a_database_the_seen_store_is_beside_the_ledger(
+    call: Call, configure: Configure, database: str, inbox: list[InboundMessage]
+) -> None:
+    configure(DATABASE=database, INBOUND_TOKEN=TOKEN)
+    fields = {**FIELDS, "message_id": f"SM-{token_hex(8)}"}
+    statuses = [call("POST", f"/sms/inbound/{TOKEN}", data=fields).status_code for _ in range(2)]
+    assert (statuses, len(inbox)) == ([200, 200], 1)
+    with connections[database].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM vavasms_inbound.seen")
+        assert cursor.fetchone()[0] > 0

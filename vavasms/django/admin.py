@@ -49,10 +49,8 @@ async def _find_sends(ledger: Ledger, key: str) -> Sequence[SendRecord]:
 
 
 def _show_recipients(record: SendRecord) -> str:
-    if not record.recipients:
-        return "–"
-    first, others = record.recipients[0].e164, len(record.recipients) - 1
-    return f"{first} {_('and {n} more', n=others)}" if others else first
+    first, others = "".join(one.e164 for one in record.recipients[:1]), len(record.recipients) - 1
+    return f"{first} {_('and {n} more', n=others)}" if others > 0 else first
 
 
 def _show_send(record: SendRecord) -> list[str]:
@@ -81,7 +79,7 @@ class SingleSendAdmin(LedgerAdmin):
         return self._list(_("The latest"), records[:_SHOWN], more=more)
 
     def decide(self, request: HttpRequest) -> HttpResponse | None:
-        """Look a key up."""
+        """Find the sends of a key."""
         key = request.POST.get("typed", "").strip()
         if not key:
             return None

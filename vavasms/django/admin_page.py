@@ -54,11 +54,6 @@ class Section:
     #: What is said below the last line.
     more: str = ""
 
-    @property
-    def has_choices(self) -> bool:
-        """Whether anything may be decided on any line."""
-        return any(row.choices for row in self.rows)
-
 
 @frozen(kw_only=True)
 class TextForm:
@@ -130,7 +125,7 @@ class LedgerAdmin(admin.ModelAdmin):
 
     def make_page(self, _request: HttpRequest) -> LedgerPage:
         """Return the page as the ledger has it; here an empty one. Raises what reading the ledger raises."""
-        return LedgerPage()
+        return LedgerPage()  # pragma: no cover - each page has its own
 
     def decide(self, _request: HttpRequest) -> HttpResponse | None:
         """Do what was decided, and return a page to show; None: the page as it is now.

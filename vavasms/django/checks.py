@@ -24,8 +24,8 @@ def check_deployment(**_options: Any) -> list[CheckMessage]:
     backend = values.get("BACKEND") if isinstance(values, dict) else None
     if backend not in BACKENDS or backend == "gateway":
         return []
-    sentence = _("VAVASMS['BACKEND'] is '{backend}': no SMS reaches a phone.", backend=str(backend))
-    hint = _("Leave it out, or write 'gateway'.")
+    sentence = _("`VAVASMS['BACKEND']` is `{backend}`: no SMS reaches a phone.", backend=str(backend))
+    hint = _("Leave it out, or write `gateway`.")
     return [_make_message(SettingProblem(id="W003", sentence=sentence, hint=hint))]
 
 

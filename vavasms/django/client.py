@@ -69,7 +69,9 @@ def write_url(database: dict[str, Any]) -> str:
         **{name: value for name, value in options.items() if name in _LIBPQ or name.startswith("ssl")},
     }
     if not parts["dbname"] and not parts.get("service"):
-        raise misconfigured(_("The database that VAVASMS['DATABASE'] names has no NAME."), "config.django")
+        raise misconfigured(
+            _("The database that `VAVASMS['DATABASE']` names has no `NAME`."), "config.django"
+        )
     filled = {name: str(value) for name, value in parts.items() if value not in (None, "")}
     # Libpq takes a plus for itself, and no blank.
     return f"postgresql://?{urlencode(filled, quote_via=quote)}"

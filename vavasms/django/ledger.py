@@ -26,7 +26,8 @@ def _make() -> LazyLedger:
     place = find_ledger(read_settings())
     if place is None:
         raise misconfigured(
-            _("VAVASMS names no ledger: LEDGER is a file, DATABASE one of DATABASES."), "config.no_ledger"
+            _("VAVASMS names no ledger: `LEDGER` is a file, `DATABASE` one of `DATABASES`."),
+            "config.no_ledger",
         )
     return LazyLedger(place)
 

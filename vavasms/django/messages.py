@@ -53,7 +53,7 @@ def read_message(
         check_key(idempotency_key)
         if not settings.has_ledger:
             raise misconfigured(
-                _("A key needs a ledger: name one in VAVASMS['LEDGER'], or in VAVASMS['DATABASE']."),
+                _("A key needs a ledger: name one in `VAVASMS['LEDGER']`, or in `VAVASMS['DATABASE']`."),
                 "config.no_ledger",
             )
     return SmsMessage(

@@ -101,6 +101,8 @@ class SettingProblem:
     id: str
     sentence: str
     hint: str
+    #: What a part of the package says of it.
+    error: VavaSMSError | None = field(default=None, repr=False)
 
     @property
     def is_warning(self) -> bool:
@@ -146,7 +148,7 @@ class AppSettings:
         account = own | {**SANDBOX_ACCOUNT, "base_url": own.get("base_url", SANDBOX_ACCOUNT["base_url"])}
         if gateway_of(check_base_url(account["base_url"])) != LOOPBACK:
             raise misconfigured(
-                _("The sandbox is on this machine, and VAVASMS['BASE_URL'] is not."), "config.django"
+                _("The sandbox is on this machine, and `VAVASMS['BASE_URL']` is not."), "config.django"
             )
         return account
 
@@ -156,18 +158,23 @@ class AppSettings:
         return dict(self.get("OPTIONS", {}))
 
 
+#: The last check of what would be taken for something else.
+_LAST_OF_FORM = "E005"
 #: The setting that was read last, by which object it stood in.
 _latest: list[tuple[object, AppSettings]] = []
 
 
 def read_settings() -> AppSettings:
-    """Return the setting. Raises `ConfigurationError` for one that a system check refuses."""
+    """Return the setting. Raises `ConfigurationError` for one that the checks E001 to E005 refuse."""
     values = getattr(settings, NAME, None)
     if _latest and _latest[0][0] is values:
         return _latest[0][1]
-    problem = next((each for each in find_problems(values) if not each.is_warning), None)
+    # What is wrong with a value is told by whoever uses it, in its own words.
+    problem = next((each for each in find_problems(values) if each.id <= _LAST_OF_FORM), None)
     if problem is not None:
         del values
+        if problem.error is not None:
+            raise problem.error
         raise misconfigured(
             _("{sentence} {hint}", sentence=problem.sentence, hint=problem.hint), "config.django"
         )
@@ -183,8 +190,7 @@ def forget() -> None:
 
 def find_problems(values: object) -> Iterator[SettingProblem]:
     """Yield what is wrong with a setting, the worst first."""
-    if values is None:
-        return
+    values = {} if values is None else values
     if not isinstance(values, Mapping):
         yield SettingProblem(
             id="E001",
@@ -268,7 +274,7 @@ def _find_bad_ledger(found: AppSettings) -> Iterator[SettingProblem]:
     elif alias is not None and not _is_postgres(alias):
         yield SettingProblem(
             id="E005",
-            sentence=_("{setting} is no database of PostgreSQL in DATABASES.", setting=_name("DATABASE")),
+            sentence=_("{setting} is no database of PostgreSQL in `DATABASES`.", setting=_name("DATABASE")),
             hint=_(
                 "Name one by its alias, or keep the ledger in a file: {setting}.", setting=_name("LEDGER")
             ),
@@ -281,7 +287,7 @@ def _find_bad_ledger(found: AppSettings) -> Iterator[SettingProblem]:
                 sentence=_(
                     "{setting} depends on the folder that a process is started in.", setting=_name("LEDGER")
                 ),
-                hint=_("Write BASE_DIR / 'sms.db': all processes need the same file."),
+                hint=_("Write `BASE_DIR / 'sms.db'`: all processes need the same file."),
             )
 
 
@@ -296,7 +302,7 @@ def _find_shown_passwords(found: AppSettings) -> Iterator[SettingProblem]:
     for setting, (value, hint) in values.items():
         if _holds_password(value):
             sentence = _("{setting} holds a password, and Django's error pages show it.", setting=setting)
-            yield SettingProblem(id="W004", sentence=sentence, hint=hint)
+            yield SettingProblem(id="W005", sentence=sentence, hint=hint)
 
 
 def _holds_password(value: object) -> bool:
@@ -345,8 +351,11 @@ def _refusal(check: str, key: str, read: Callable[[], object]) -> Iterator[Setti
     try:
         read()
     except VavaSMSError as error:
-        sentence = error.args[0]
+        problem = error.with_traceback(None)
     else:
         return
+    if problem.error_code == "config.no_credentials":
+        # Whoever migrates or tests has none, and an error would keep them from it.
+        check = "W004"
     hint = _("Correct {setting}.", setting=_name(key) if key else NAME)
-    yield SettingProblem(id=check, sentence=sentence, hint=hint)
+    yield SettingProblem(id=check, sentence=problem.args[0], hint=hint, error=problem)

@@ -62,7 +62,7 @@ class DjangoWorker:
         place = find_ledger(found)
         if place is None:
             raise ConfigurationError(
-                _("A worker needs a ledger: name one in VAVASMS['LEDGER'], or in VAVASMS['DATABASE']."),
+                _("A worker needs a ledger: name one in `VAVASMS['LEDGER']`, or in `VAVASMS['DATABASE']`."),
                 error_code="config.no_ledger",
             )
         options = {**found.options, "max_connections": self.concurrency + 2 + SLOTS}
@@ -137,7 +137,7 @@ def _check_backend(name: str) -> None:
     """Raise `ConfigurationError` where no SMS is to reach a phone: in a test, too."""
     if isinstance(find_backend(name), ConsoleBackend | LocmemBackend):
         raise misconfigured(
-            _("By VAVASMS['BACKEND'] no SMS reaches a phone, and a worker sends by the gateway."),
+            _("By `VAVASMS['BACKEND']` no SMS reaches a phone, and a worker sends by the gateway."),
             "config.django",
         )
 
