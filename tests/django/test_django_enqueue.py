@@ -73,6 +73,20 @@ def test_without_a_transaction_it_is_kept_at_once(alias: str) -> None:
     assert find("order-42") is not None
 
 
+@pytest.mark.parametrize("place", ["file", "database"])
+def test_unless_it_is_told_it_takes_the_ledgers_database_or_the_default(
+    place: str, request: pytest.FixtureRequest
+) -> None:
+    alias = request.getfixturevalue(place)
+    with pytest.raises(ThoughtBetterOfItError), transaction.atomic(using=alias):
+        enqueue(TO, TEXT, idempotency_key="order-42")
+        raise ThoughtBetterOfItError
+    assert find("order-42") is None
+    with transaction.atomic(using=alias):
+        enqueue(TO, TEXT, idempotency_key="order-42")
+    assert find("order-42") is not None
+
+
 def test_a_key_that_stands_for_something_else_is_a_conflict(alias: str) -> None:
     with pytest.raises(IdempotencyConflictError) as raised, transaction.atomic(using=alias):
         enqueue(TO, TEXT, idempotency_key="order-42", using=alias)
