@@ -17,6 +17,7 @@ from django.utils.translation import override
 
 from tests.django.conftest import Configure
 from vavasms.django import get_sms, send_sms
+from vavasms.django.admin_page import show_moment
 from vavasms.django.ledger import run_on_ledger
 from vavasms.django.models import PendingSend
 from vavasms.django.signals import opted_out
@@ -231,6 +232,8 @@ def test_who_may_see_a_page_may_not_decide_on_it(project: None, sandbox: Sandbox
         assert offered <= {"search"}
         answer = client.post(f"/admin/vavasms/{page}/", {**fields, "typed": TO})
         assert answer.status_code == (200 if page == "singlesend" else 403)
+    typed = {"typed": TO, "decision": "remove"}
+    assert client.post("/admin/vavasms/optedoutnumber/", typed).status_code == 403
     assert get_sms().sent("order-42").outcome is Outcome.UNKNOWN  # type: ignore[union-attr]
 
 
@@ -243,3 +246,24 @@ def test_a_ledger_that_is_away_is_one_sentence(boss: Client, configure: Configur
     configure()
     for page in PAGES:
         assert "names no ledger" in look(boss, page)
+
+
+def test_a_number_that_is_there_already_is_not_announced_again(boss: Client) -> None:
+    told: list[str] = []
+
+    def hear(source: str, **_values: Any) -> None:
+        told.append(source)
+
+    opted_out.connect(hear)
+    try:
+        for decision in ("remove", "add", "add"):
+            press(boss, "optedoutnumber", typed=TO, decision=decision)
+    finally:
+        opted_out.disconnect(hear)
+    assert told == ["admin"]
+    assert LogEntry.objects.count() == 1
+    assert "None yet." in press(boss, "singlesend", typed=" ", decision="search")
+
+
+def test_what_has_no_moment_is_a_dash() -> None:
+    assert show_moment(None) == "–"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
+from attrs import evolve
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.core.management.base import CommandError, SystemCheckError
@@ -17,15 +22,21 @@ from django.db import connections, transaction
 
 from tests.django.conftest import Configure
 from vavasms.django import enqueue, get_sms, send_sms
-from vavasms.django.models import PendingSend
+from vavasms.django.deliveries import SendTracker, TrackedMessage
+from vavasms.django.ledger import run_on_ledger
+from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.signals import delivered, sent, unknown
-from vavasms.django.worker import DjangoWorker
-from vavasms.errors import Outcome
+from vavasms.django.worker import DjangoWorker, report
+from vavasms.errors import LedgerError, Outcome
+from vavasms.ledger.base import Ledger
 from vavasms.ledger.postgres.ledger import PostgresLedger
-from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.ledger.states import BatchState
+from vavasms.sandbox import MAGIC_NUMBERS, Fault, FaultKind, SandboxServer
 from vavasms.sandbox.delivery import DeliveryPlan
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
+#: The sandbox accepts it, and then knows of no such message.
+MISSING = next(f"+{number}" for number, magic in MAGIC_NUMBERS.items() if magic.status == "709")
 
 
 @pytest.fixture
@@ -87,12 +98,24 @@ def test_a_worker_sends_what_is_enqueued_and_receivers_hear_of_it(
     assert said == ["Sending what is enqueued. Ctrl-C stops it."]
 
 
+def test_what_was_refused_is_neither_sent_nor_unknown(file: str, told: list[tuple[str, str]]) -> None:
+    send_sms(TO, TEXT, idempotency_key="order-42")
+    record = get_sms().sent("order-42")
+    assert record is not None
+    told.clear()
+    anyio.run(report, evolve(record, state=BatchState.REJECTED))
+    assert told == []
+
+
 def test_a_worker_takes_what_a_process_left_behind(file: str, sandbox: SandboxServer) -> None:
     PendingSend.objects.create(
         idempotency_key="order-42", recipient=TO[1:], text=TEXT, sender_id=None, backend="gateway"
     )
     PendingSend.objects.update(created_at=datetime.now(UTC) - timedelta(minutes=1))
-    work_until(lambda: len(sandbox.gateway.journal.entries) == 1)
+    # In a thread that no signal reaches.
+    thread = threading.Thread(target=work_until, args=[lambda: len(sandbox.gateway.journal.entries) == 1])
+    thread.start()
+    thread.join(30)
     assert PendingSend.objects.count() == 0
     record = get_sms().sent("order-42")
     assert record is not None
@@ -115,15 +138,26 @@ def test_receivers_hear_once_of_what_reached_its_handset(
         Group.objects.create(name=message_id)
         heard.append((recipient, idempotency_key, message_id))
 
-    lot = send_sms([TO, "0700000900", "0700000002"], TEXT, idempotency_key="order-42")
+    lots = [send_sms([TO, "0700000900", "0700000002"], TEXT, idempotency_key="order-42")]
+
+    def is_over() -> bool:
+        # Later ones, asked after first: by the last of them the others were looked at anew.
+        if len(lots) < 3 and len(heard) == len(lots) + 1:
+            lots.append(send_sms("0700000003", TEXT, idempotency_key=f"order-{42 + len(lots)}"))
+        return len(heard) > 3
+
     delivered.connect(hear)
     try:
-        work_until(lambda: len(heard) >= 2)
-        assert heard == [
-            (to, "order-42", lot.message_ids[n]) for n, to in ((0, TO[1:]), (2, "2250700000002"))
-        ]
+        work_until(is_over)
     finally:
         delivered.disconnect(hear)
+    (first, _failed, third), (second_lot,), (third_lot,) = (lot.message_ids for lot in lots)
+    assert heard == [
+        (TO[1:], "order-42", first),
+        ("2250700000002", "order-42", third),
+        ("2250700000003", "order-43", second_lot),
+        ("2250700000003", "order-44", third_lot),
+    ]
 
 
 def test_a_gateway_without_a_status_call_is_asked_once(
@@ -204,3 +238,145 @@ def test_a_database_that_is_migrated_has_the_ledger(
         await (await PostgresLedger.open(postgres, create=False)).aclose()
 
     anyio.run(open_ledger)
+
+
+def test_a_worker_ends_by_its_signals(file: str, sandbox: SandboxServer) -> None:
+    for signals in (1, 2):
+        taken = sandbox.faults.taken
+        sandbox.faults.script(Fault(kind=FaultKind.STALL, seconds=1.0))
+        enqueue(TO, TEXT, idempotency_key=f"order-{signals}")
+        said: list[str] = []
+
+        def say(sentence: str, said: list[str] = said) -> None:
+            said.append(sentence)
+
+        worker = DjangoWorker(concurrency=1, say=say, track_every=0.05)
+
+        async def run(worker: DjangoWorker = worker, signals: int = signals, taken: int = taken) -> None:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(worker.run)
+                while sandbox.faults.taken == taken:
+                    await anyio.sleep(0.02)
+                for _number in range(signals):
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    await anyio.sleep(0.05)
+
+        anyio.run(run)
+        record = get_sms().sent(f"order-{signals}")
+        assert record is not None
+        # The first waits for what is under way; the second does not, and what had left is unknown.
+        assert record.outcome is (Outcome.ACCEPTED if signals == 1 else Outcome.UNKNOWN)
+        assert len(said) == 1 + signals
+
+
+def test_a_project_whose_database_is_away_still_sends(
+    file: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enqueue(TO, TEXT, idempotency_key="order-42")
+    with connections["default"].cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {TABLE} RENAME COLUMN error_code TO away")
+    try:
+        said = work_until(lambda: len(sandbox.gateway.journal.entries) == 1)
+    finally:
+        with connections["default"].cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {TABLE} RENAME COLUMN away TO error_code")
+    assert any("does not answer (OperationalError)" in sentence for sentence in said)
+
+
+def test_the_commands_run_by_their_names(
+    file: str, configure: Configure, sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    enqueue(TO, TEXT, idempotency_key="order-42")
+
+    def hear(**_values: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    printed = io.StringIO()
+    sent.connect(hear)
+    try:
+        call_command("vavasms_worker", stdout=printed)
+    finally:
+        sent.disconnect(hear)
+    assert printed.getvalue().startswith("Sending what is enqueued.")
+    configure()
+    report, _code = examine()
+    assert "the settings name none" in report
+    configure(bare=True)
+    report, code = examine()
+    assert (code, "No username" in report) == (2, True)
+    configure(BASE_URL="http://gateway.example/api", LEDGER=tmp_path / "sms.db")
+    report, code = examine()
+    assert (code, "plain HTTP would show the password" in report) == (2, True)
+
+
+class OneTurn:
+    """A ledger of which another worker has the turn, until it fails."""
+
+    def __init__(self, ledger: Any, failures: list[Exception]) -> None:
+        self._ledger, self._failures = ledger, failures
+
+    @property
+    def sends(self) -> Any:
+        return self._ledger.sends
+
+    async def now(self) -> float:
+        return float(await self._ledger.now())
+
+    @asynccontextmanager
+    async def tracking_turn(self, account: str) -> AsyncIterator[bool]:
+        assert account.endswith(" sends")
+        if self._failures:
+            raise self._failures.pop()
+        yield False
+
+
+def test_who_has_not_the_turn_asks_nothing_and_a_failure_passes(
+    file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[TrackedMessage] = []
+
+    async def tell(message: TrackedMessage) -> None:
+        told.append(message)
+
+    async def run(ledger: Any) -> None:
+        failures: list[Exception] = [LedgerError("away", outcome=None)]
+        turns = cast("Ledger", OneTurn(ledger, failures))
+        tracker = SendTracker(account=get_sms().account, ledger=turns, tell=tell, pause=0.01)
+        with anyio.move_on_after(0.3):
+            await tracker.run()
+        assert failures == []
+
+    def hear(**_values: Any) -> None:
+        raise AssertionError
+
+    send_sms(TO, TEXT, idempotency_key="order-42")
+    delivered.connect(hear)
+    try:
+        run_on_ledger(run)
+    finally:
+        delivered.disconnect(hear)
+    assert told == []
+    assert caplog.text.count("not followed up for now (away)") == 1
+
+
+def test_a_message_that_is_not_known_yet_is_asked_after_again(
+    file: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    def hear(message_id: str, **_values: Any) -> None:
+        heard.append(message_id)
+
+    monkeypatch.setattr(sandbox.gateway, "delivery", DeliveryPlan(0.0, 0.0))
+    first = send_sms(TO, TEXT, idempotency_key="order-42").message_ids[0]
+    # The latest are asked after first: one that is not known, and one whose ids and numbers cannot be paired.
+    unknown_to_it = send_sms(MISSING, TEXT, idempotency_key="order-43").message_ids[0]
+    sandbox.faults.script(Fault(kind=FaultKind.TOO_FEW_IDS))
+    send_sms([TO, "0700000002"], TEXT, idempotency_key="order-44")
+    delivered.connect(hear)
+    try:
+        work_until(lambda: bool(heard))
+    finally:
+        delivered.disconnect(hear)
+    assert heard == [first]
+    assert unknown_to_it not in heard

@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from tests.django.conftest import Configure
 from vavasms.django import enqueue, get_sms, outbox, send_sms
 from vavasms.django.models import PendingSend
-from vavasms.django.transactions import LEFT_BEHIND, forward_left
+from vavasms.django.transactions import LEFT_BEHIND, forward, forward_left
 from vavasms.errors import ConfigurationError, IdempotencyConflictError, InvalidInputError, Outcome
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.states import BatchState
@@ -70,6 +70,20 @@ def test_it_was_never_there_where_the_transaction_is_rolled_back(alias: str) -> 
 
 def test_without_a_transaction_it_is_kept_at_once(alias: str) -> None:
     enqueue(TO, TEXT, idempotency_key="order-42", using=alias)
+    assert find("order-42") is not None
+
+
+@pytest.mark.parametrize("place", ["file", "database"])
+def test_unless_it_is_told_it_takes_the_ledgers_database_or_the_default(
+    place: str, request: pytest.FixtureRequest
+) -> None:
+    alias = request.getfixturevalue(place)
+    with pytest.raises(ThoughtBetterOfItError), transaction.atomic(using=alias):
+        enqueue(TO, TEXT, idempotency_key="order-42")
+        raise ThoughtBetterOfItError
+    assert find("order-42") is None
+    with transaction.atomic(using=alias):
+        enqueue(TO, TEXT, idempotency_key="order-42")
     assert find("order-42") is not None
 
 
@@ -176,3 +190,17 @@ def test_what_is_refused_after_the_commit_is_told_and_not_tried_again(
     assert "chose" not in caplog.text + repr(row)
     age(PendingSend.objects.all())
     assert forward_left("default") == 0
+
+
+def test_a_row_that_somebody_else_took_is_left_alone(file: str) -> None:
+    assert forward(4711, "default") is False
+
+
+def test_a_ledger_in_a_file_is_no_database_of_the_project(
+    shop: str, configure: Configure, tmp_path: Path
+) -> None:
+    configure(LEDGER=tmp_path / "sms.db")
+    with transaction.atomic(using=shop):
+        enqueue(TO, TEXT, idempotency_key="order-42", using=shop)
+        assert PendingSend.objects.using(shop).count() == 1
+    assert find("order-42") is not None

@@ -149,7 +149,7 @@ def new_database(server: str) -> Iterator[str]:
 
 
 def _use(settings: Path, url: str) -> None:
-    """Have the project in a database, and the ledger in the same."""
+    """Put the project into a database, and the ledger into the same."""
     parts = conninfo_to_dict(url)
     database = {
         "ENGINE": "django.db.backends.postgresql",
@@ -182,7 +182,7 @@ def served(project: Project, server: str) -> Iterator[str]:
 
 
 def check(project: Project, server: str, sandbox: SandboxServer) -> None:
-    """Have the worker send what is enqueued, post each order several times at once, look at the admin."""
+    """Send what is enqueued by the worker, post each order several times at once, look at the admin."""
     project.run("-W", "error", "-c", PREPARE)
     with project.running("manage.py", "vavasms_worker") as log:
         deadline = time.monotonic() + 30

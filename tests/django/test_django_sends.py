@@ -16,6 +16,7 @@ from django.dispatch import Signal
 
 from tests.django.conftest import Configure
 from vavasms.django import SmsMessage, asend_sms, get_sms, outbox, send_sms
+from vavasms.django.process import forget_settings
 from vavasms.django.signals import sent, unknown
 from vavasms.errors import (
     ConfigurationError,
@@ -26,6 +27,7 @@ from vavasms.errors import (
     VavaSMSError,
 )
 from vavasms.models import Lot
+from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
@@ -271,3 +273,38 @@ def test_a_view_that_is_cancelled_leaves_no_unknown_behind(
     asyncio.run(serve())
     assert [call["idempotency_key"] for call in told] == ["order-42"]
     assert send_sms(TO, TEXT, idempotency_key="order-42").replayed is True
+
+
+def test_an_async_view_hears_of_an_error_as_a_plain_one_does(
+    configure: Configure, sandbox: SandboxServer, heard: Any
+) -> None:
+    told = heard(unknown)
+    sandbox.faults.script(Fault(kind=FaultKind.CLOSE_AFTER_ACCEPTING))
+    with pytest.raises(OutcomeUnknownError):
+        asyncio.run(asend_sms(TO, TEXT))
+    assert [call["idempotency_key"] for call in told] == [None]
+
+
+def test_a_send_whose_loop_ends_before_it_is_no_fault_of_ours(
+    configure: Configure, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.script(Fault(kind=FaultKind.STALL, seconds=0.3))
+
+    async def leave() -> None:
+        asyncio.ensure_future(asend_sms(TO, TEXT))  # noqa: RUF006  nobody waits for it
+        await asyncio.sleep(0.1)
+
+    asyncio.run(leave())
+    assert sandbox.faults.wait_taken(1)
+
+
+def test_other_settings_leave_the_client_alone(configure: Configure) -> None:
+    client = get_sms()
+    forget_settings(setting="DEBUG")
+    assert get_sms() is client
+
+
+@pytest.mark.parametrize("test", [1, 2])
+def test_the_plugin_empties_the_outbox_before_each_test(test: int) -> None:
+    message = SmsMessage(recipients=(Msisdn(TO[1:]),), text=TEXT, idempotency_key="order-42")
+    assert (outbox.send(message).replayed, len(outbox)) == (False, 1)

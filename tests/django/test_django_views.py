@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -13,13 +14,14 @@ import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
-from django.db import connection
+from django.db import connection, connections
 from django.urls import clear_url_caches, include, path, set_urlconf
 
 from tests.django.conftest import Configure
 from tests.inbound.posting import TOKEN
 from vavasms.django.ledger import run_on_ledger
 from vavasms.django.signals import inbound, opted_out
+from vavasms.inbound.django import inbound_view
 from vavasms.ledger.base import Ledger
 from vavasms.models import InboundMessage
 from vavasms.numbers import Msisdn
@@ -166,3 +168,31 @@ def test_without_a_token_or_a_ledger_nothing_is_there(call: Call, configure: Con
     configure()
     assert call("POST", f"/sms/inbound/{TOKEN}", data=FIELDS).status_code == 404
     assert call("GET", "/sms/d/abcdefghij").status_code == 404
+
+
+def test_a_project_with_atomic_requests_receives_too(
+    call: Call, inbox: list[InboundMessage], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr(Urls, "urlpatterns", (*Urls.urlpatterns, path("own/<token>", own)))
+    clear_url_caches()
+    assert call("POST", f"/sms/inbound/{TOKEN}", data=FIELDS).status_code == 200
+    assert call("POST", f"/own/{TOKEN}", data=FIELDS).status_code == 200
+    assert [message.message_id for message in inbox] == ["SM-1"]
+    assert call("GET", "/sms/d/nobodys").status_code == 404
+    assert TOKEN not in caplog.text
+
+
+own = inbound_view(lambda message: None, token=TOKEN)
+
+
+def test_in_a_database_the_seen_store_is_beside_the_ledger(
+    call: Call, configure: Configure, database: str, inbox: list[InboundMessage]
+) -> None:
+    configure(DATABASE=database, INBOUND_TOKEN=TOKEN)
+    fields = {**FIELDS, "message_id": f"SM-{token_hex(8)}"}
+    statuses = [call("POST", f"/sms/inbound/{TOKEN}", data=fields).status_code for _ in range(2)]
+    assert (statuses, len(inbox)) == ([200, 200], 1)
+    with connections[database].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM vavasms_inbound.seen")
+        assert cursor.fetchone()[0] > 0

@@ -29,6 +29,9 @@ def enqueue(
 ) -> None:
     """Enqueue one text in the transaction of `using`: what is rolled back was never there.
 
+    Without it, of the database that is the ledger, if there is one and a transaction is open there or none is
+    open in the default database; else of the default database.
+
     `manage.py vavasms_worker` sends it, at once or from `not_before` on (with a time zone). May be repeated:
     a key stands for one message, and is sent once.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import frozen
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, QueryDict
 
 from vavasms.campaigns.decisions import find_shown
@@ -18,7 +19,7 @@ from vavasms.django.ledger import run_on_ledger
 from vavasms.django.models import CampaignEntry, OptedOutNumber, PendingSend, SingleSend, UnknownSend
 from vavasms.django.settings import read_settings
 from vavasms.django.signals import announce, opted_out
-from vavasms.django.transactions import find_aliases
+from vavasms.django.transactions import has_table, list_databases
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import format_number
 from vavasms.i18n import gettext as _
@@ -48,10 +49,8 @@ async def _find_sends(ledger: Ledger, key: str) -> Sequence[SendRecord]:
 
 
 def _show_recipients(record: SendRecord) -> str:
-    if not record.recipients:
-        return "–"
-    first, others = record.recipients[0].e164, len(record.recipients) - 1
-    return f"{first} {_('and {n} more', n=others)}" if others else first
+    first, others = "".join(one.e164 for one in record.recipients[:1]), len(record.recipients) - 1
+    return f"{first} {_('and {n} more', n=others)}" if others > 0 else first
 
 
 def _show_send(record: SendRecord) -> list[str]:
@@ -80,7 +79,7 @@ class SingleSendAdmin(LedgerAdmin):
         return self._list(_("The latest"), records[:_SHOWN], more=more)
 
     def decide(self, request: HttpRequest) -> HttpResponse | None:
-        """Look a key up."""
+        """Find the sends of a key."""
         key = request.POST.get("typed", "").strip()
         if not key:
             return None
@@ -135,12 +134,18 @@ class UnknownSendAdmin(LedgerAdmin):
         batches = [
             _make_batches(unknown, may_decide=may_decide) for unknown in run_on_ledger(_read_unknown_batches)
         ]
-        refused = _list_refused(may_decide=may_decide)
+        refused, away = _list_refused(may_decide=may_decide)
+        error = (
+            _("{names} does not answer: what is refused there is not shown.", names=", ".join(away))
+            if away
+            else ""
+        )
         intro = _(
             "VavaSMS was asked to send, and its answer never came. Look at the phone, or at the list of "
             "messages in your VavaSMS account. Then decide."
         )
-        return LedgerPage(intro=intro, sections=[sends, *batches, *([refused] if refused.rows else [])])
+        shown = [refused] if refused.rows else []
+        return LedgerPage(intro=intro, sections=[sends, *batches, *shown], error=error)
 
     def decide(self, request: HttpRequest) -> HttpResponse | None:
         """Write what a person found out."""
@@ -260,8 +265,26 @@ def _decide_batch(typed: QueryDict, is_sent: bool) -> str:
     return f"{campaign} {typed['number']}"
 
 
-def _list_refused(*, may_decide: bool) -> Section:
-    """Return what was enqueued in a transaction and cannot be kept; it has no outcome but not sent."""
+def _read_refused() -> tuple[list[tuple[str, PendingSend]], list[str]]:
+    """Return what each database has, and which do not answer."""
+    refused: list[tuple[str, PendingSend]] = []
+    away: list[str] = []
+    for alias in list_databases():
+        try:
+            if has_table(alias):
+                rows = PendingSend.objects.using(alias).exclude(error_code="").order_by("-pk")
+                refused += [(alias, row) for row in rows[:_LISTED]]
+        except Error:
+            away.append(alias)
+    return refused, away
+
+
+def _list_refused(*, may_decide: bool) -> tuple[Section, list[str]]:
+    """Return what was enqueued in a transaction and cannot be kept, and which databases do not answer.
+
+    It has no outcome but not sent.
+    """
+    refused, away = _read_refused()
     choices = [Choice(name="forget", label=_("Forget it"), sure=_("It will never be sent"))]
     rows = [
         Row(
@@ -269,21 +292,27 @@ def _list_refused(*, may_decide: bool) -> Section:
             fields={"kind": "refused", "alias": alias, "number": str(each.pk)},
             choices=choices if may_decide else (),
         )
-        for alias in find_aliases()
-        for each in PendingSend.objects.using(alias).exclude(error_code="").order_by("-pk")[:_LISTED]
+        for alias, each in refused
     ]
-    return Section(
+    section = Section(
         title=_("Enqueued, and refused by the ledger: not sent"),
         note=_("`vavasms explain CODE` says what each code means."),
         columns=[_("When"), _("Key"), _("code")],
         rows=rows,
         empty=_("None."),
     )
+    return section, away
 
 
-def _forget_refused(typed: QueryDict, _is_sent: bool) -> str:
+def _forget_refused(typed: QueryDict, is_sent: bool) -> str:
+    if is_sent or typed["alias"] not in list_databases():
+        # It is of no page of ours.
+        raise ValueError
     rows = PendingSend.objects.using(typed["alias"]).exclude(error_code="")
-    rows.filter(pk=typed["number"]).delete()
+    if not rows.filter(pk=typed["number"]).delete()[0]:
+        raise InvalidInputError(
+            _("It is not there any more. Nothing was changed."), error_code="desk.stale_page"
+        )
     return f"PendingSend({typed['number']})"
 
 

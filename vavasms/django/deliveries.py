@@ -12,7 +12,7 @@ from vavasms.campaigns.delivery_tracker import TRACKED_FOR, pause_after
 from vavasms.campaigns.tracking import FIRST_PAUSE, OLD_PAUSE, StatusReader, is_unavailable
 from vavasms.django.signals import delivered
 from vavasms.endpoints import Account
-from vavasms.errors import LedgerError, MessageNotFoundError, VavaSMSError, name_error
+from vavasms.errors import LedgerError, MessageNotFoundError, name_error
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.send_record import SendRecord
@@ -68,13 +68,11 @@ class SendTracker:
             try:
                 if delivered.has_listeners(None):
                     await self._look()
-            except LedgerError as error:
-                logger.warning(N_("Delivery is not followed up for now (%s)."), name_error(error))
-            except VavaSMSError as error:
+            except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
                 logger.warning(N_("Delivery is not followed up for now (%s)."), name_error(error))
                 if is_unavailable(error):
                     return
-                pause = OLD_PAUSE
+                pause = self.pause if isinstance(error, LedgerError) else OLD_PAUSE
             await anyio.sleep(pause)
 
     async def _look(self) -> None:

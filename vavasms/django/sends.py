@@ -10,6 +10,7 @@ from django.core import mail
 
 from vavasms.config import misconfigured
 from vavasms.django.backends.base import SmsBackend
+from vavasms.django.backends.gateway import GatewayBackend
 from vavasms.django.messages import SmsMessage, read_message
 from vavasms.django.process import ProcessValue
 from vavasms.django.settings import BACKENDS, find_class, read_settings
@@ -123,14 +124,20 @@ _EARLIER = "outcome.unknown.earlier_send"
 
 
 def find_backend(name: str) -> SmsBackend:
-    """Return the backend of a name or a path. In a test `gateway` is `locmem`: no test sends an SMS.
+    """Return the backend of a name or a path. In a test `gateway` is `locmem`, by any name that it has.
 
     Raises `ConfigurationError` for what is none.
     """
-    if name == "gateway" and hasattr(mail, "outbox"):
-        # As Django does with mails, by the same sign.
-        name = "locmem"
-    return _make_backend(BACKENDS.get(name, name))
+    path = BACKENDS.get(name, name)
+    # As Django does with mails, by the same sign.
+    if hasattr(mail, "outbox") and _is_gateway(path):
+        path = BACKENDS["locmem"]
+    return _make_backend(path)
+
+
+def _is_gateway(path: str) -> bool:
+    backend = find_class(path)
+    return isinstance(backend, type) and issubclass(backend, GatewayBackend) and not backend.is_sandbox
 
 
 def _make_backend(path: str) -> SmsBackend:

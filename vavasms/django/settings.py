@@ -10,11 +10,12 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 from attrs import field, frozen
 from django.conf import settings
 
-from vavasms.config import load_settings, misconfigured
+from vavasms.config import LOOPBACK, check_base_url, gateway_of, load_settings, misconfigured
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -100,6 +101,8 @@ class SettingProblem:
     id: str
     sentence: str
     hint: str
+    #: What a part of the package says of it.
+    error: VavaSMSError | None = field(default=None, repr=False)
 
     @property
     def is_warning(self) -> bool:
@@ -134,12 +137,20 @@ class AppSettings:
         return self.get("LEDGER") is not None or self.get("DATABASE") is not None
 
     def make_account(self, *, is_sandbox: bool) -> dict[str, Any]:
-        """Return the arguments of a client that say whose account it is, and by which gateway."""
+        """Return the arguments of a client that say whose account it is, and by which gateway.
+
+        Raises `ConfigurationError` for a sandbox that is on no loopback address.
+        """
         own = {key.lower(): value for key in _ACCOUNT if (value := self.get(key)) is not None}
         if not is_sandbox:
             return own
         # An account of the gateway stays away from the sandbox, and from its journal.
-        return own | {**SANDBOX_ACCOUNT, "base_url": own.get("base_url", SANDBOX_ACCOUNT["base_url"])}
+        account = own | {**SANDBOX_ACCOUNT, "base_url": own.get("base_url", SANDBOX_ACCOUNT["base_url"])}
+        if gateway_of(check_base_url(account["base_url"])) != LOOPBACK:
+            raise misconfigured(
+                _("The sandbox is on this machine, and `VAVASMS['BASE_URL']` is not."), "config.django"
+            )
+        return account
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -147,18 +158,23 @@ class AppSettings:
         return dict(self.get("OPTIONS", {}))
 
 
+#: The last check of what would be taken for something else.
+_LAST_OF_FORM = "E005"
 #: The setting that was read last, by which object it stood in.
 _latest: list[tuple[object, AppSettings]] = []
 
 
 def read_settings() -> AppSettings:
-    """Return the setting. Raises `ConfigurationError` for one that a system check refuses."""
+    """Return the setting. Raises `ConfigurationError` for one that the checks E001 to E005 refuse."""
     values = getattr(settings, NAME, None)
     if _latest and _latest[0][0] is values:
         return _latest[0][1]
-    problem = next((each for each in find_problems(values) if not each.is_warning), None)
+    # What is wrong with a value is told by whoever uses it, in its own words.
+    problem = next((each for each in find_problems(values) if each.id <= _LAST_OF_FORM), None)
     if problem is not None:
         del values
+        if problem.error is not None:
+            raise problem.error
         raise misconfigured(
             _("{sentence} {hint}", sentence=problem.sentence, hint=problem.hint), "config.django"
         )
@@ -174,8 +190,7 @@ def forget() -> None:
 
 def find_problems(values: object) -> Iterator[SettingProblem]:
     """Yield what is wrong with a setting, the worst first."""
-    if values is None:
-        return
+    values = {} if values is None else values
     if not isinstance(values, Mapping):
         yield SettingProblem(
             id="E001",
@@ -189,6 +204,7 @@ def find_problems(values: object) -> Iterator[SettingProblem]:
         found = AppSettings(values)
         yield from _find_bad_backend(found)
         yield from _find_bad_ledger(found)
+        yield from _find_shown_passwords(found)
         yield from _find_bad_values(found)
 
 
@@ -275,6 +291,31 @@ def _find_bad_ledger(found: AppSettings) -> Iterator[SettingProblem]:
             )
 
 
+def _find_shown_passwords(found: AppSettings) -> Iterator[SettingProblem]:
+    """Yield what Django's error pages and mails would show: they hide values by the names of their keys."""
+    elsewhere = _("Leave it to PGPASSWORD or ~/.pgpass, or name a database in {setting}.", setting="DATABASE")
+    values = {
+        _name("LEDGER"): (found.get("LEDGER"), elsewhere),
+        _name("INBOUND_SEEN"): (found.get("INBOUND_SEEN"), elsewhere),
+        f"{_name('OPTIONS')}['proxy']": (found.options.get("proxy"), _("Leave the proxy to HTTPS_PROXY.")),
+    }
+    for setting, (value, hint) in values.items():
+        if _holds_password(value):
+            sentence = _("{setting} holds a password, and Django's error pages show it.", setting=setting)
+            yield SettingProblem(id="W005", sentence=sentence, hint=hint)
+
+
+def _holds_password(value: object) -> bool:
+    if not isinstance(value, str) or "://" not in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        return bool(parts.password) or "password" in parse_qs(parts.query)
+    except ValueError:
+        # It is none, as whoever reads it says.
+        return False
+
+
 def _is_postgres(alias: str) -> bool:
     engine = settings.DATABASES.get(alias, {}).get("ENGINE", "")
     return "postg" in engine
@@ -282,9 +323,7 @@ def _is_postgres(alias: str) -> bool:
 
 def _find_bad_values(found: AppSettings) -> Iterator[SettingProblem]:
     if found.backend in ("gateway", "sandbox"):
-        account = found.make_account(is_sandbox=found.backend == "sandbox")
-        names = ("username", "password", "sender_id", "base_url", "status_path")
-        yield from _refusal("E006", "", lambda: load_settings(**{n: account.get(n) for n in names}))
+        yield from _refusal("E006", "", lambda: _load_account(found))
     yield from _refusal("E006", "REGION", lambda: check_region(found.region))
     token = found.get("INBOUND_TOKEN")
     if token is not None:
@@ -301,13 +340,22 @@ def _find_bad_values(found: AppSettings) -> Iterator[SettingProblem]:
     yield from _refusal("E007", "INBOUND_ALLOW", lambda: Addresses(*lists))
 
 
+def _load_account(found: AppSettings) -> None:
+    account = found.make_account(is_sandbox=found.backend == "sandbox")
+    names = ("username", "password", "sender_id", "base_url", "status_path")
+    load_settings(**{name: account.get(name) for name in names})
+
+
 def _refusal(check: str, key: str, read: Callable[[], object]) -> Iterator[SettingProblem]:
     """Yield what a part of the package says of its value; its sentences hold no secret."""
     try:
         read()
     except VavaSMSError as error:
-        sentence = error.args[0]
+        problem = error.with_traceback(None)
     else:
         return
+    if problem.error_code == "config.no_credentials":
+        # Whoever migrates or tests has none, and an error would keep them from it.
+        check = "W004"
     hint = _("Correct {setting}.", setting=_name(key) if key else NAME)
-    yield SettingProblem(id=check, sentence=sentence, hint=hint)
+    yield SettingProblem(id=check, sentence=problem.args[0], hint=hint, error=problem)

@@ -49,11 +49,11 @@ _NAMES = {
 
 def announce(signal: SmsSignal, **values: Any) -> bool:
     """Send a signal to all its receivers; return whether none of them failed. Raises nothing."""
-    failed = [
-        (receiver, response)
-        for receiver, response in signal.send_robust(sender=None, **values)
-        if isinstance(response, Exception)
-    ]
-    for _receiver, error in failed:
-        logger.warning(N_("A receiver of the signal %s failed (%s)."), _NAMES[signal], describe(error))
+    try:
+        answers = [answer for _receiver, answer in signal.send_robust(sender=None, **values)]
+    except Exception as error:  # noqa: BLE001  by a loop in this very thread async receivers are not called
+        answers = [error]
+    failed = [answer for answer in answers if isinstance(answer, Exception)]
+    for problem in failed:
+        logger.warning(N_("A receiver of the signal %s failed (%s)."), _NAMES[signal], describe(problem))
     return not failed

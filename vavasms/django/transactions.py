@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from django.db import DEFAULT_DB_ALIAS, connections, router, transaction
+from attrs import define, field
+from django.db import DEFAULT_DB_ALIAS, Error, connections, router, transaction
 from django.utils import timezone
 
 from vavasms import outbox
+from vavasms.config import misconfigured
 from vavasms.django.backends.base import OutboxBackend
 from vavasms.django.backends.gateway import GatewayBackend
 from vavasms.django.client import find_client
@@ -19,7 +21,7 @@ from vavasms.django.messages import SmsMessage, read_message
 from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.sends import deliver, find_backend
 from vavasms.django.settings import AppSettings, read_settings
-from vavasms.errors import IdempotencyConflictError, InvalidInputError, VavaSMSError, name_error
+from vavasms.errors import IdempotencyConflictError, InvalidInputError, LedgerError, name_error
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.numbers import Msisdn
@@ -28,6 +30,10 @@ logger = logging.getLogger("vavasms")
 
 #: After so long nobody is expected any more who wrote a text down and was to take it to the ledger.
 LEFT_BEHIND = timedelta(seconds=10)
+#: After so many in a row that the ledger did not take, it is not asked for the others of a round.
+_AWAY_AFTER = 10
+#: The last second that a datetime has: a float beside it may be rounded up to one that none has.
+_LAST_SECOND = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 #: What a key stands for.
 _CONTENT = ("recipient", "text", "sender_id")
 
@@ -56,8 +62,23 @@ def enqueue_text(
             error_code="input.not_before",
             argument="not_before",
         )
-    name = backend or found.backend
-    _enqueue(found, message, not_before, using or found.get("DATABASE") or DEFAULT_DB_ALIAS, name)
+    alias = using or _find_alias(found.get("DATABASE"))
+    _enqueue(found, message, not_before, alias, backend or found.backend)
+
+
+def _find_alias(own: str | None) -> str:
+    """Return the database whose transaction is meant: the ledger's own if it has one, else the default."""
+    if own is None or connections[own].in_atomic_block or not _is_open(connections[DEFAULT_DB_ALIAS]):
+        return own or str(DEFAULT_DB_ALIAS)
+    # What is rolled back there must not have been kept here.
+    return str(DEFAULT_DB_ALIAS)
+
+
+def _is_open(connection: Any) -> bool:
+    """Return whether a transaction is open, or would be by the next statement. Asks no database."""
+    if connection.connection is None:
+        return not connection.settings_dict["AUTOCOMMIT"]
+    return connection.in_atomic_block or not connection.autocommit
 
 
 def _enqueue(
@@ -78,7 +99,7 @@ def _enqueue(
             not_before=not_before,
             account=account.name,
         )
-    elif not connection.in_atomic_block:
+    elif not _is_open(connection):
         # It would be committed at once.
         backend.enqueue(message, not_before)
     else:
@@ -99,6 +120,9 @@ def _find_server(url: str) -> tuple[str, str, str, str] | None:
     if "://" not in url:
         return None
     parts = urlsplit(url)
+    if "," in parts.netloc:
+        # Several servers, as libpq takes them.
+        return None
     more = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     return (
         unquote(parts.hostname or "") or more.get("host", ""),
@@ -119,10 +143,12 @@ def _write(message: SmsMessage, not_before: datetime | None, alias: str, name: s
         "recipient": str(message.recipients[0]),
         "text": message.text,
         "sender_id": message.sender_id,
-        "not_before": None if not_before is None else not_before.timestamp(),
+        "not_before": None if not_before is None else min(not_before.timestamp(), _LAST_SECOND),
         "backend": name,
     }
-    same = rows.filter(idempotency_key=message.idempotency_key, error_code="").first()
+    waiting = rows.filter(idempotency_key=message.idempotency_key, error_code="")
+    # Databases there are that take two cases of a letter for one.
+    same = next((row for row in waiting if row.idempotency_key == message.idempotency_key), None)
     if same is not None and any(getattr(same, name) != values[name] for name in _CONTENT):
         raise IdempotencyConflictError(
             _("This idempotency_key stands for another message. Nothing was enqueued."),
@@ -131,14 +157,27 @@ def _write(message: SmsMessage, not_before: datetime | None, alias: str, name: s
     if same is not None:
         return
     row = rows.create(idempotency_key=message.idempotency_key, **values)
-    transaction.on_commit(partial(forward, row.pk, alias), using=alias)
+    if connections[alias].in_atomic_block:
+        transaction.on_commit(partial(forward, row.pk, alias), using=alias)
+    # A transaction that is managed by hand has no callbacks: a worker takes the row.
 
 
 def forward(row_id: int, alias: str) -> bool:
-    """Take what was written down to the ledger; return whether it is there. Raises nothing of the ledger's.
+    """Take what was written down to the ledger; return whether it is there. Raises nothing.
 
     May be repeated, by any number of processes: the ledger keeps a key once.
     """
+    try:
+        return _forward(row_id, alias)
+    except Exception as error:  # noqa: BLE001  raised, it would keep others from what they do at the commit
+        logger.warning(_WAITS, name_error(error))
+        return False
+
+
+_WAITS = N_("What was enqueued waits for its ledger (%s).")
+
+
+def _forward(row_id: int, alias: str) -> bool:
     row = PendingSend.objects.using(alias).filter(pk=row_id, error_code="").first()
     if row is None:
         return False
@@ -148,9 +187,6 @@ def forward(row_id: int, alias: str) -> bool:
         # It will never be kept: somebody must know.
         PendingSend.objects.using(alias).filter(pk=row_id).update(error_code=error.error_code)
         logger.error(N_("What was enqueued in a transaction cannot be sent: %s"), error.english)  # noqa: TRY400
-        return False
-    except VavaSMSError as error:
-        logger.warning(N_("What was enqueued waits for its ledger (%s)."), name_error(error))
         return False
     PendingSend.objects.using(alias).filter(pk=row_id).delete()
     return True
@@ -164,26 +200,92 @@ def _keep(row: PendingSend) -> None:
         sender_id=row.sender_id,
         idempotency_key=row.idempotency_key,
     )
-    if isinstance(backend, OutboxBackend):
-        due = None if row.not_before is None else datetime.fromtimestamp(row.not_before, UTC)
-        backend.enqueue(message, due)
-    else:
-        # The settings name another one since.
-        deliver(message, backend)
+    if not isinstance(backend, OutboxBackend):
+        # It is another one since. Nobody would know whether a try before this one had sent.
+        raise misconfigured(_("{setting} names no backend.", setting=row.backend), "config.django")
+    backend.enqueue(message, None if row.not_before is None else _read_time(row.not_before))
+
+
+def _read_time(seconds: float) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise InvalidInputError(
+            _("not_before is a datetime with a time zone. Nothing was enqueued."),
+            error_code="input.not_before",
+            argument="not_before",
+        ) from None
 
 
 def forward_left(alias: str, *, limit: int = 100) -> int:
-    """Take to the ledger what processes left behind that died after their commit; return how much."""
+    """Take to the ledger what processes left behind that died after their commit; return how much.
+
+    What the ledger does not take now holds up no other. Raises what the project's own database raises.
+    """
     before = timezone.now() - LEFT_BEHIND
     waiting = PendingSend.objects.using(alias).filter(error_code="", created_at__lt=before).order_by("pk")
-    return sum(forward(row_id, alias) for row_id in [*waiting.values_list("pk", flat=True)[:limit]])
+    taken, last = _Round(), 0
+    while not taken.is_over and (page := [*waiting.filter(pk__gt=last).values_list("pk", flat=True)[:limit]]):
+        last = page[-1]
+        for row_id in page:
+            taken.forward(row_id, alias)
+    for problem in sorted(taken.problems):
+        logger.warning(_WAITS, problem)
+    return taken.count
 
 
-def find_aliases() -> list[str]:
-    """Return the databases of the project that have the app's table."""
+@define
+class _Round:
+    """What became of the rows that are forwarded in one go."""
+
+    count: int = 0
+    #: The rows in a row that the ledger did not take.
+    refused: int = 0
+    #: What went wrong, each once.
+    problems: set[str] = field(factory=set)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing to gain by going on."""
+        return self.count > 0 or self.refused >= _AWAY_AFTER
+
+    def forward(self, row_id: int, alias: str) -> None:
+        """Forward a row, unless the ledger is away."""
+        if self.refused >= _AWAY_AFTER:
+            return
+        try:
+            self.count += _forward(row_id, alias)
+            self.refused = 0
+        except Error:
+            raise
+        except Exception as error:  # noqa: BLE001  one row must not hold up the others
+            self.refused += isinstance(error, LedgerError)
+            self.problems.add(name_error(error))
+
+
+def forward_all() -> int:
+    """Do so for every database of the project; return how much. Raises what one raised, after the others."""
+    count, problem = 0, None
+    for alias in list_databases():
+        try:
+            count += forward_left(alias) if has_table(alias) else 0
+        except Error as error:
+            problem = error
+    if problem is not None:
+        raise problem
+    return count
+
+
+def list_databases() -> list[str]:
+    """Return the databases of the project that may have the app's table. Asks none of them."""
     return [
         alias
         for alias in connections
-        if router.allow_migrate_model(alias, PendingSend)
-        and TABLE in connections[alias].introspection.table_names()
+        # A project without a database has one that is none.
+        if connections[alias].vendor != "unknown" and router.allow_migrate_model(alias, PendingSend)
     ]
+
+
+def has_table(alias: str) -> bool:
+    """Return whether a database has the app's table."""
+    return TABLE in connections[alias].introspection.table_names()

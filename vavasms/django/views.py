@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from vavasms.django.optouts import LedgerOptOuts, PressedOptOuts, begin_presses
 from vavasms.django.process import ProcessValue
 from vavasms.django.settings import read_settings
 from vavasms.django.signals import announce, inbound, opted_out
-from vavasms.inbound.django import hide_path, inbound_view
+from vavasms.errors import VavaSMSError
+from vavasms.i18n import gettext_noop as N_
+from vavasms.inbound.django import exempt_from_atomic_requests, hide_path, inbound_view
 from vavasms.inbound.optout.django import optout_view
 from vavasms.models import InboundMessage
 
 View = Callable[..., Any]
+
+logger = logging.getLogger("vavasms")
 
 
 class ReceiverFailedError(Exception):
@@ -26,17 +31,15 @@ class ReceiverFailedError(Exception):
 
 async def receive_sms(request: HttpRequest, token: str) -> HttpResponse:
     """Take an SMS that a handset sent to the account; the platform posts it. 404 without `INBOUND_TOKEN`."""
-    view = _inbound.get()
-    if view is None:
-        return _not_found(request)
-    return await view(request, token)
+    view = _find(_inbound, request)
+    return _refuse(view) if isinstance(view, int) else await view(request, token)
 
 
 def opt_out(request: HttpRequest, code: str) -> HttpResponse:
     """Show the opt-out page of a link's code, and take its presses. 404 without a ledger."""
-    view = _optout.get()
-    if view is None:
-        return _not_found(request)
+    view = _find(_optout, request)
+    if isinstance(view, int):
+        return _refuse(view)
     presses = begin_presses()
     answer = view(request, code)
     for press in presses:
@@ -47,11 +50,22 @@ def opt_out(request: HttpRequest, code: str) -> HttpResponse:
 # What Django's own decorator does: the token, or the code, is what a caller must know.
 receive_sms.csrf_exempt = True  # type: ignore[attr-defined]
 opt_out.csrf_exempt = True  # type: ignore[attr-defined]
+exempt_from_atomic_requests(receive_sms)
 
 
-def _not_found(request: HttpRequest) -> HttpResponse:
+def _find(made: ProcessValue[View | None], request: HttpRequest) -> View | int:
+    """Return a view, or the status where there is none; from here on the request shows no token."""
     hide_path(request)
-    return HttpResponse(status=404)
+    try:
+        return made.get() or 404
+    except VavaSMSError as error:
+        # Raised, it would be in an error page and in mails, beside the token in Django's own frames.
+        logger.error(N_("Nothing can be received: %s"), error.english)  # noqa: TRY400
+        return 500
+
+
+def _refuse(status: int) -> HttpResponse:
+    return HttpResponse(status=status)
 
 
 def _handle(message: InboundMessage) -> None:

@@ -16,11 +16,15 @@ from django.db import close_old_connections
 
 from vavasms.campaigns.tracking import FIRST_PAUSE
 from vavasms.client import AsyncVavaSMS
+from vavasms.config import misconfigured
+from vavasms.django.backends.console import ConsoleBackend
+from vavasms.django.backends.locmem import LocmemBackend
 from vavasms.django.client import find_ledger
 from vavasms.django.deliveries import SendTracker, TrackedMessage
+from vavasms.django.sends import find_backend
 from vavasms.django.settings import read_settings
 from vavasms.django.signals import announce, delivered, sent, unknown
-from vavasms.django.transactions import find_aliases, forward_left
+from vavasms.django.transactions import forward_all
 from vavasms.errors import ConfigurationError, Outcome, name_error
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -49,8 +53,12 @@ class DjangoWorker:
     _stopping: anyio.Event = field(factory=anyio.Event, init=False)
 
     async def run(self) -> None:
-        """Work until a signal, or until `stop`. Raises `ConfigurationError` where there is no ledger."""
+        """Work until a signal, or until `stop`.
+
+        Raises `ConfigurationError` where there is no ledger, and where the settings want no SMS sent.
+        """
         found = read_settings()
+        _check_backend(found.backend)
         place = find_ledger(found)
         if place is None:
             raise ConfigurationError(
@@ -125,12 +133,16 @@ class DjangoWorker:
                 await self._stopping.wait()
 
 
+def _check_backend(name: str) -> None:
+    """Raise `ConfigurationError` where no SMS is to reach a phone: in a test, too."""
+    if isinstance(find_backend(name), ConsoleBackend | LocmemBackend):
+        raise misconfigured(
+            _("By `VAVASMS['BACKEND']` no SMS reaches a phone, and a worker sends by the gateway."),
+            "config.django",
+        )
+
+
 _NOT_LOOKED = N_("The project's own database does not answer ({error}); it is asked again.")
-
-
-def forward_all() -> int:
-    """Take to the ledger what was left behind in any database of the project; return how much."""
-    return sum(forward_left(alias) for alias in find_aliases())
 
 
 async def report(record: SendRecord) -> None:

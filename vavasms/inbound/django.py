@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 
 from vavasms.inbound import responses
@@ -65,8 +66,15 @@ def inbound_view(
         return _answer(await _receive(receiver, request) if reply is None else reply)
 
     view.csrf_exempt = True  # type: ignore[attr-defined] # what Django's own decorator does
+    exempt_from_atomic_requests(view)
     view.close = portal.close  # type: ignore[attr-defined]
     return view
+
+
+def exempt_from_atomic_requests(view: Callable[..., Any]) -> None:
+    """Keep the databases from making a transaction of a view's request: Django fails at an async one."""
+    for alias in connections:
+        transaction.non_atomic_requests(alias)(view)
 
 
 async def _call(handler: Handler, message: InboundMessage) -> None:

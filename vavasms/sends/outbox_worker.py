@@ -59,8 +59,8 @@ class OutboxWorker:
     """A worker that sends what was enqueued for an account, beside any number of others.
 
     `ledger` is open: a file's for processes of this machine, PostgreSQL's for any. A `CampaignWorker` and a
-    running `CampaignRunner` have one of these; with no campaigns it works alone. `on_send`, plain or async, is
-    called with the `SendRecord` of each outcome: once, and once more where its process died in between.
+    running `CampaignRunner` have one of these; with no campaigns it works alone. `on_send`, plain or async,
+    is called with the `SendRecord` of each outcome: once, and once more where its process died in between.
 
     What was not sent is tried again, later each time, `MAX_ATTEMPTS` times in all; what is unknown never.
     """

@@ -9,6 +9,7 @@ Loaded at the start of every project's tests: everything but pytest is imported 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any, TypeVar
@@ -45,7 +46,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, T, T]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, T, T]:
-    """Fail where a fixture would have reached the real gateway."""
+    """Fail where a fixture would have reached the real gateway; empty the outbox of the Django app."""
+    locmem = sys.modules.get("vavasms.django.backends.locmem")
+    if locmem is not None:
+        locmem.outbox.clear()
     return (yield from _watch(item, "setup"))
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from vavasms.config import LOOPBACK, check_base_url, gateway_of, misconfigured
 from vavasms.django.client import find_client
 from vavasms.django.messages import SmsMessage
-from vavasms.django.settings import read_settings
-from vavasms.i18n import gettext as _
 from vavasms.ledger.send_record import SendRecord
 from vavasms.models import Lot
 from vavasms.sync.client import VavaSMS
@@ -44,11 +41,3 @@ class SandboxBackend(GatewayBackend):
     """Sends to `vavasms sandbox`, whose page shows what came. Never to the gateway, whatever the settings."""
 
     is_sandbox: ClassVar[bool] = True
-
-    def _client(self) -> VavaSMS:
-        url = read_settings().make_account(is_sandbox=True)["base_url"]
-        if gateway_of(check_base_url(url)) != LOOPBACK:
-            raise misconfigured(
-                _("The sandbox is on this machine, and `VAVASMS['BASE_URL']` is not."), "config.django"
-            )
-        return super()._client()

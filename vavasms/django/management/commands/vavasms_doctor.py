@@ -36,12 +36,9 @@ class Command(BaseCommand):
             try:
                 findings = anyio.run(examine_project)
             except VavaSMSError as error:
-                problem = error
-            else:
-                self._print(findings)
-                self._judge(findings)
-                return
-        raise CommandError(f"{problem} [{problem.error_code}]", returncode=2)
+                raise CommandError(f"{error} [{error.error_code}]", returncode=2) from None
+            self._print(findings)
+            self._judge(findings)
 
     def _print(self, findings: Sequence[Finding]) -> None:
         paint = {

@@ -32,10 +32,7 @@ class Command(BaseCommand):
         try:
             anyio.run(worker.run)
         except VavaSMSError as error:
-            problem = error
-        else:
-            return
-        raise CommandError(f"{problem} [{problem.error_code}]")
+            raise CommandError(f"{error} [{error.error_code}]") from None
 
     def _say(self, sentence: str) -> None:
         self.stdout.write(sentence)

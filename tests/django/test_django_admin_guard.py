@@ -1,0 +1,160 @@
+"""What the admin's pages refuse: forged forms, other sites, and looks that would change something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import pytest
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import connections
+from django.test import Client
+
+from tests.django.test_django_admin import TEXT, TO, hidden, look, make_unknown, press, project
+from vavasms.django import get_sms
+from vavasms.django.models import PendingSend
+from vavasms.errors import Outcome
+from vavasms.sandbox import SandboxServer
+
+__all__ = ["project"]
+
+
+@pytest.fixture
+def boss(project: None) -> Client:
+    client = Client(
+        headers={"Accept-Language": "en"}, enforce_csrf_checks=True, raise_request_exception=False
+    )
+    client.force_login(User.objects.create_superuser("boss", password="x"))
+    return client
+
+
+def is_unknown(key: str) -> bool:
+    record = get_sms().sent(key)
+    return record is not None and record.outcome is Outcome.UNKNOWN
+
+
+def test_another_site_cannot_decide(boss: Client, sandbox: SandboxServer) -> None:
+    make_unknown(sandbox, "order-42")
+    fields = hidden(look(boss, "unknownsend"))
+    token = fields.pop("csrfmiddlewaretoken")
+    answers = [
+        boss.post("/admin/vavasms/unknownsend/", {**fields, "decision": "sent", **extra}).status_code
+        for extra in ({}, {"csrfmiddlewaretoken": token[::-1]})
+    ]
+    assert answers == [403, 403]
+    assert is_unknown("order-42")
+
+
+def test_there_are_no_other_pages(boss: Client) -> None:
+    for page in (
+        "unknownsend/add/",
+        "unknownsend/1/change/",
+        "singlesend/1/delete/",
+        "optedoutnumber/1/history/",
+    ):
+        assert boss.get(f"/admin/vavasms/{page}").status_code == 404
+
+
+@pytest.fixture
+def forger(boss: Client) -> Client:
+    boss.handler.enforce_csrf_checks = False
+    return boss
+
+
+def test_only_a_post_decides(forger: Client, sandbox: SandboxServer) -> None:
+    make_unknown(sandbox, "order-42")
+    fields = hidden(look(forger, "unknownsend"))
+    typed = {**fields, "decision": "sent", "sure": "on"}
+    address = "/admin/vavasms/unknownsend/"
+    assert [forger.get(address, typed).status_code, forger.head(address, typed).status_code] == [200, 200]
+    for method in (forger.put, forger.patch, forger.delete, forger.options):
+        method(address, data=urlencode(typed), content_type="application/x-www-form-urlencoded")
+    assert is_unknown("order-42")
+
+
+FORGED = [
+    {"kind": "send", "decision": "sent"},
+    {"kind": "send", "decision": "sent", "account": "x", "key": "nothing", "attempt": "", "again": ""},
+    {"kind": "batch", "decision": "sent", "campaign": "x", "number": "1", "attempt": "z"},
+    {"kind": "batch", "decision": "sent", "campaign": "x", "number": "one", "attempt": ""},
+    {"kind": "batch", "decision": "sent", "campaign": "x", "number": "1", "attempt": ""},
+    {"kind": "refused", "decision": "sent", "alias": "nowhere", "number": "1"},
+    {"kind": "refused", "decision": "forget", "sure": "on", "alias": "default", "number": "one"},
+    {"kind": "refused", "decision": "forget", "sure": "on", "alias": "default"},
+    {"kind": "pigeon", "decision": "sent"},
+]
+
+
+def test_a_forged_form_is_refused(forger: Client) -> None:
+    for typed in FORGED:
+        answer = forger.post("/admin/vavasms/unknownsend/", typed)
+        assert answer.status_code in (302, 400), typed
+    assert LogEntry.objects.count() == 0
+
+
+def test_what_is_forgotten_already_is_not_said_to_be(forger: Client, sandbox: SandboxServer) -> None:
+    row = PendingSend.objects.create(
+        idempotency_key="order-42", recipient=TO[1:], text=TEXT, backend="gateway", error_code="input.number"
+    )
+    typed = {"kind": "refused", "decision": "forget", "alias": "default", "number": str(row.pk)}
+    pages = [press(forger, "unknownsend", **typed, sure="on") for _ in range(2)]
+    assert ["It is written down." in page for page in pages] == [True, False]
+    assert "not there any more" in pages[1]
+    assert LogEntry.objects.count() == 1
+
+
+def test_what_waits_is_not_forgotten(forger: Client, sandbox: SandboxServer) -> None:
+    row = PendingSend.objects.create(
+        idempotency_key="order-42", recipient=TO[1:], text=TEXT, backend="gateway"
+    )
+    press(
+        forger,
+        "unknownsend",
+        kind="refused",
+        decision="forget",
+        sure="on",
+        alias="default",
+        number=str(row.pk),
+    )
+    assert PendingSend.objects.count() == 1
+
+
+@pytest.fixture
+def away() -> Iterator[None]:
+    settings.DATABASES["away"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "/nowhere/at/all.db"}
+    connections.settings = connections.configure_settings(settings.DATABASES)
+    yield
+    del settings.DATABASES["away"]
+    connections.settings.pop("away", None)
+
+
+def test_a_database_that_is_away_hides_no_unknown_send(
+    boss: Client, sandbox: SandboxServer, away: None
+) -> None:
+    make_unknown(sandbox, "order-42")
+    PendingSend.objects.create(
+        idempotency_key="order-43", recipient=TO[1:], text=TEXT, backend="gateway", error_code="input.number"
+    )
+    page = look(boss, "unknownsend")
+    assert "order-42" in page
+    assert "order-43" in page
+    assert "away does not answer" in page
+
+
+def test_numbers_are_in_no_address_and_in_no_cookie_by_themselves(forger: Client) -> None:
+    for decision in ("add", "remove"):
+        answer = forger.post("/admin/vavasms/optedoutnumber/", {"typed": TO, "decision": decision})
+        assert answer.status_code == 302
+        assert TO[4:] not in answer["Location"]
+        assert TO[4:] not in str(answer.cookies)
+
+
+def test_a_decision_is_taken_once(forger: Client, sandbox: SandboxServer) -> None:
+    make_unknown(sandbox, "order-42")
+    fields = hidden(look(forger, "unknownsend"))
+    press(forger, "unknownsend", **fields, decision="again", sure="on")
+    answer = press(forger, "unknownsend", **fields, decision="sent")
+    assert "It is written down" not in answer
+    assert get_sms().sent("order-42").outcome is Outcome.NOT_SENT  # type: ignore[union-attr]

@@ -1,0 +1,87 @@
+"""What no setting may lead to: an SMS from a machine where nobody wants one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from django.core import mail
+
+from tests.django.conftest import Configure
+from tests.django.test_django_commands import work_until
+from vavasms.django import enqueue, get_sms, outbox, send_sms
+from vavasms.django.backends.gateway import GatewayBackend
+from vavasms.django.deliveries import TrackedMessage
+from vavasms.django.settings import BACKENDS
+from vavasms.django.signals import delivered
+from vavasms.django.worker import DjangoWorker
+from vavasms.errors import ConfigurationError
+from vavasms.sandbox import SandboxServer
+from vavasms.sandbox.delivery import DeliveryPlan
+
+TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
+
+
+async def work(seconds: float) -> None:
+    worker = DjangoWorker(concurrency=2, say=lambda sentence: None)
+    with anyio.move_on_after(seconds):
+        await worker.run()
+
+
+@pytest.mark.parametrize("backend", ["console", "locmem"])
+def test_a_worker_sends_nothing_where_no_sms_is_wanted(
+    file: str, configure: Configure, tmp_path: Path, sandbox: SandboxServer, backend: str
+) -> None:
+    enqueue(TO, TEXT, idempotency_key="order-42")
+    configure(LEDGER=tmp_path / "sms.db", BACKEND=backend)
+    with pytest.raises(ConfigurationError):
+        anyio.run(work, 2.0)
+    assert sandbox.gateway.journal.entries == ()
+
+
+def test_the_sandboxs_worker_and_client_never_leave_this_machine(
+    file: str, configure: Configure, tmp_path: Path
+) -> None:
+    configure(LEDGER=tmp_path / "sms.db", BACKEND="sandbox", BASE_URL="https://vavasms.com/api")
+    with pytest.raises(ConfigurationError, match="on this machine"):
+        get_sms()
+    with pytest.raises(ConfigurationError, match="on this machine"):
+        anyio.run(work, 2.0)
+
+
+class Own(GatewayBackend):
+    """A backend of a project's own, which sends by the gateway."""
+
+
+@pytest.mark.parametrize("path", [BACKENDS["gateway"], f"{__name__}.Own"])
+def test_in_a_test_the_gateway_is_locmem_by_any_name(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxServer, path: str
+) -> None:
+    monkeypatch.setattr(mail, "outbox", [], raising=False)
+    configure(BACKEND=path)
+    send_sms(TO, TEXT)
+    assert len(outbox) == 1
+    assert sandbox.gateway.journal.entries == ()
+
+
+def test_a_fault_of_the_tracker_stops_no_worker(
+    file: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(message: TrackedMessage) -> None:
+        raise RuntimeError(message.recipient)
+
+    def hear(**_values: Any) -> None:
+        pass
+
+    monkeypatch.setattr(sandbox.gateway, "delivery", DeliveryPlan(0.0, 0.0, {}))
+    monkeypatch.setattr("vavasms.django.worker.report_delivery", fail)
+    send_sms(TO, TEXT, idempotency_key="order-42")
+    delivered.connect(hear)
+    try:
+        work_until(lambda: "not followed up" in caplog.text)
+    finally:
+        delivered.disconnect(hear)
+    assert "(RuntimeError)" in caplog.text
+    assert TO[1:] not in caplog.text
