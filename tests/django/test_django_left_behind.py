@@ -16,6 +16,7 @@ from tests.django.conftest import Configure
 from vavasms.django import enqueue, get_sms
 from vavasms.django.models import PendingSend
 from vavasms.django.transactions import LEFT_BEHIND, forward_all, forward_left, list_databases
+from vavasms.errors import LedgerError
 from vavasms.ledger.send_record import SendRecord
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
@@ -228,3 +229,21 @@ def test_a_database_that_knows_no_case_loses_no_key() -> None:
         enqueue(TO, TEXT, idempotency_key="order-A")
         enqueue(TO, "Autre chose", idempotency_key="Order-A")
     assert all(find(key) is not None for key in ("order-a", "order-A", "Order-A"))
+
+
+class Away(Broken):
+    """A backend whose ledger is away."""
+
+    asked = 0
+
+    def enqueue(self, message: Any, not_before: Any) -> Any:
+        type(self).asked += 1
+        raise LedgerError("The ledger is away.")
+
+
+def test_a_ledger_that_is_away_is_not_asked_for_every_row(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Away, "asked", 0)
+    for number in range(12):
+        write(f"order-{number}", backend=f"{__name__}.Away")
+    assert forward_left("default") == 0
+    assert Away.asked == 10
