@@ -123,11 +123,16 @@ def test_what_waits_is_not_forgotten(forger: Client, sandbox: SandboxServer) -> 
 
 @pytest.fixture
 def away() -> Iterator[None]:
-    settings.DATABASES["away"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "/nowhere/at/all.db"}
+    """Add a database that is away, and one without the app's table."""
+    for alias, name in (("away", "/nowhere/at/all.db"), ("bare", ":memory:")):
+        settings.DATABASES[alias] = {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
     connections.settings = connections.configure_settings(settings.DATABASES)
     yield
-    del settings.DATABASES["away"]
-    connections.settings.pop("away", None)
+    for alias in ("away", "bare"):
+        connections[alias].close()
+        del connections[alias]
+        del settings.DATABASES[alias]
+        connections.settings.pop(alias, None)
 
 
 def test_a_database_that_is_away_hides_no_unknown_send(

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import OperationalError, connections, transaction
-from django.db.models import CharField
+from django.db.models import CharField, QuerySet
 
 from tests.django.conftest import Configure
 from vavasms.django import enqueue, get_sms
 from vavasms.django.models import PendingSend
 from vavasms.django.transactions import LEFT_BEHIND, forward_all, forward_left, list_databases
+from vavasms.errors import LedgerError
 from vavasms.ledger.send_record import SendRecord
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
@@ -61,6 +62,21 @@ def test_a_row_that_nobody_can_read_is_told_of_and_holds_nothing_up(
     assert TEXT not in caplog.text
 
 
+def test_a_row_that_cannot_be_taken_away_is_kept_once(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_rows: QuerySet[Any]) -> None:
+        raise OperationalError(TEXT)
+
+    write("order-42")
+    with monkeypatch.context() as patch:
+        patch.setattr(QuerySet, "delete", fail)
+        with pytest.raises(OperationalError):
+            forward_left("default")
+    first = find("order-42")
+    assert first is not None
+    assert forward_left("default") == 1
+    assert find("order-42") == first
+
+
 def test_rows_that_wait_for_a_backend_hold_nothing_up(file: str) -> None:
     for number in range(3):
         write(f"old-{number}", backend="shop.sms.Gone")
@@ -75,12 +91,12 @@ def test_a_ledger_that_is_away_is_asked_once_a_round(
 ) -> None:
     (tmp_path / "taken").mkdir()
     configure(LEDGER=tmp_path / "taken")
-    for number in range(5):
+    for number in range(12):
         write(f"order-{number}")
     caplog.clear()
     assert forward_left("default") == 0
     assert caplog.text.count("waits for its ledger") == 1
-    assert PendingSend.objects.count() == 5
+    assert PendingSend.objects.count() == 12
 
 
 @pytest.fixture
@@ -213,3 +229,21 @@ def test_a_database_that_knows_no_case_loses_no_key() -> None:
         enqueue(TO, TEXT, idempotency_key="order-A")
         enqueue(TO, "Autre chose", idempotency_key="Order-A")
     assert all(find(key) is not None for key in ("order-a", "order-A", "Order-A"))
+
+
+class Away(Broken):
+    """A backend whose ledger is away."""
+
+    asked = 0
+
+    def enqueue(self, message: Any, not_before: Any) -> Any:
+        type(self).asked += 1
+        raise LedgerError("The ledger is away.")
+
+
+def test_a_ledger_that_is_away_is_not_asked_for_every_row(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Away, "asked", 0)
+    for number in range(12):
+        write(f"order-{number}", backend=f"{__name__}.Away")
+    assert forward_left("default") == 0
+    assert Away.asked == 10

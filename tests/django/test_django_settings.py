@@ -78,7 +78,13 @@ def test_a_check_names_what_is_wrong(
 
 
 def test_djangos_error_pages_hide_what_is_not_warned_of(configure: Configure) -> None:
-    configure(PASSWORD=SECRET, INBOUND_TOKEN=[TOKEN], LEDGER="postgresql://shop@host/sms")
+    # No URL at all is none with a password.
+    configure(
+        PASSWORD=SECRET,
+        INBOUND_TOKEN=[TOKEN],
+        LEDGER="postgresql://shop@host/sms",
+        OPTIONS={"proxy": "http://["},
+    )
     assert found() == {}
     shown = ExceptionReporter(None, None, None, None).get_traceback_text()
     assert "postgresql://shop@host/sms" in shown
