@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import django  # type: ignore[import-untyped]
+import django
 import psycopg
 import pytest
 from attrs import frozen
