@@ -19,7 +19,7 @@ from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.sqlite.ledger import SqliteLedger
-from vavasms.storage.location import Place, read_place
+from vavasms.storage.location import Place, is_there, read_place
 from vavasms.tracebacks import hide_frames
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ def find_ledger(option: str | None) -> Place:
 async def open_place(place: Place, *, upgrade: bool = False, create: bool = True) -> AsyncIterator[Ledger]:
     """Open the ledger; make it where there is none, unless `create` is False."""
     if isinstance(place, Path):
-        if not (create or place.exists()):
+        if not (create or is_there(place)):
             raise InvalidInputError(
                 _("There is no ledger at {place} yet.", place=str(place)),
                 error_code="ledger.missing",

@@ -11,6 +11,7 @@ from vavasms.cli import output
 from vavasms.cli.params import text_option
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
+from vavasms.storage.location import is_there
 
 #: Bytes; far beyond the longest text that a phone joins.
 MAX_SIZE = 1_000_000
@@ -73,7 +74,7 @@ def read_file(path: Path, option: str) -> str:
     with suppress(OSError, ValueError), path.open("rb") as file:
         raw = file.read(MAX_SIZE + 1)
     with suppress(OSError, ValueError):
-        exists = path.exists()
+        exists = is_there(path)
     if not exists:
         raise InvalidInputError(
             _(

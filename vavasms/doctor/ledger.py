@@ -21,7 +21,7 @@ from vavasms.i18n import gettext as _
 from vavasms.ledger.inspection import LedgerInspection
 from vavasms.ledger.sqlite.in_use import examine
 from vavasms.ledger.sqlite.inspection import inspect_file
-from vavasms.storage.location import Place
+from vavasms.storage.location import Place, is_there
 from vavasms.storage.sqlite.files import resolve
 
 #: Of a file: nobody else can mend it.
@@ -54,7 +54,7 @@ def _check_file(path: Path, option: str) -> list[Finding]:
         finding = _check_place(path, option)
         if finding.step:
             return [finding, *_skip_rest(_("the ledger cannot be used"))]
-        if not path.exists():
+        if not is_there(path):
             return [finding, *_skip_rest(_("there is no ledger yet"))]
         inspected = inspect_file(path, now=time.time())
     except VavaSMSError as error:
@@ -74,7 +74,7 @@ def _check_place(path: Path, option: str) -> Finding:
                 "VAVASMS_LEDGER."
             ),
         )
-    if not path.exists():
+    if not is_there(path):
         return good(
             "ledger",
             _("There is no ledger at {path} yet; the first campaign makes it.", path=show_path(path)),
@@ -104,7 +104,7 @@ def may_be_secret(path: Path) -> bool:
 def _find_fault(path: Path) -> Sentence | None:
     """Return why a file cannot be written; None where it can, or is not there."""
     try:
-        if path.exists():
+        if is_there(path):
             if not stat.S_ISREG(path.stat().st_mode):
                 return _("it is no file")
             os.close(os.open(path, os.O_RDWR))
@@ -116,7 +116,7 @@ def _find_fault(path: Path) -> Sentence | None:
 def _find_folder_fault(folder: Path) -> Sentence | None:
     """Return why nothing can be made in a folder, there or yet to be made: SQLite keeps its log in it."""
     try:
-        while not folder.exists() and folder != folder.parent:
+        while not is_there(folder) and folder != folder.parent:
             folder = folder.parent
         # Without a name, where the system has such files, and gone at once.
         with tempfile.TemporaryFile(dir=folder):

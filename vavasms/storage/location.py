@@ -34,3 +34,16 @@ def read_place(text: str, name: str = "ledger") -> Place:
     raise misconfigured(
         _("{name} is the path of a file, or postgresql://user@host/name.", name=name), "config.ledger_place"
     )
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a file or folder. Raises `OSError` where the system cannot tell.
+
+    From Python 3.14 on `Path.exists` returns False for that as well: of a folder that may not be entered, of
+    a name that is too long.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    return True

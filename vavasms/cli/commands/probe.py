@@ -31,6 +31,7 @@ from vavasms.probe.plan import ProbeStep, next_step
 from vavasms.probe.prober import BURST, Prober
 from vavasms.profile.file import read_profile, write_profile
 from vavasms.profile.models import UNKNOWN, GatewayProfile
+from vavasms.storage.location import is_there
 from vavasms.sync.client import VavaSMS, wait_for
 from vavasms.tracebacks import hide_frames
 from vavasms.transport.hooks import CallInfo
@@ -108,7 +109,7 @@ def _opened(
         sender = sender_id or client.account.sender_id
         if sender is None:
             raise misconfigured(no_sender_id(), "sender_id.missing")
-        known = read_profile(path) if path.exists() else UNKNOWN
+        known = read_profile(path) if is_there(path) else UNKNOWN
         _check_place(path, known, gateway_of_account(client.account.name))
         with open_journal(place_journal(path), client.account.name, known) as journal:
             watched.append(

@@ -30,7 +30,7 @@ from vavasms.cli.shell import quote
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.ledger.rows import no_campaign
-from vavasms.storage.location import Place
+from vavasms.storage.location import Place, is_there
 
 _WIDTH = 76
 
@@ -48,7 +48,7 @@ def plan(
     """Work out what a campaign would do and cost. Nothing is sent."""
     policy, place = options.policy(), find_ledger(ledger)
     # A plan makes no ledger where there is none.
-    known = None if isinstance(place, Path) and not place.exists() else place
+    known = None if isinstance(place, Path) and not is_there(place) else place
     text = read_campaign_text(options, contacts)
     with open_refused(refused, contacts, excel=excel) as file:
         outlook = anyio.run(_plan, open_contacts(contacts), text, options, policy, known, file)

@@ -14,6 +14,7 @@ from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import in_english, ngettext
 from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.storage.location import is_there
 
 
 def recover(*, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = False) -> int:
@@ -25,7 +26,7 @@ def recover(*, yes: Yes = False, ledger: LedgerPath = None, as_json: JsonFlag = 
             error_code="ledger.not_a_file",
             outcome=None,
         )
-    if not place.exists():
+    if not is_there(place):
         raise InvalidInputError(
             _("There is no ledger at {place} yet.", place=place), error_code="ledger.missing", outcome=None
         )
