@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -174,16 +175,15 @@ def test_a_project_with_atomic_requests_receives_too(
     call: Call, inbox: list[InboundMessage], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    own: Any = inbound_view(lambda message: None, token=TOKEN)
     monkeypatch.setattr(Urls, "urlpatterns", (*Urls.urlpatterns, path("own/<token>", own)))
     clear_url_caches()
     assert call("POST", f"/sms/inbound/{TOKEN}", data=FIELDS).status_code == 200
-    assert call("POST", f"/own/{TOKEN}", data=FIELDS).status_code == 200
+    with closing(own):
+        assert call("POST", f"/own/{TOKEN}", data=FIELDS).status_code == 200
     assert [message.message_id for message in inbox] == ["SM-1"]
     assert call("GET", "/sms/d/nobodys").status_code == 404
     assert TOKEN not in caplog.text
-
-
-own = inbound_view(lambda message: None, token=TOKEN)
 
 
 def test_in_a_database_the_seen_store_is_beside_the_ledger(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import connections, transaction
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.http import HttpRequest, HttpResponse
 
 from vavasms.inbound import responses
@@ -73,7 +74,12 @@ def inbound_view(
 
 def exempt_from_atomic_requests(view: Callable[..., Any]) -> None:
     """Keep the databases from making a transaction of a view's request: Django fails at an async one."""
-    for alias in connections:
+    try:
+        aliases = list(connections)
+    except ImproperlyConfigured:
+        # A view may be made before the settings are: as in a project of one file.
+        aliases = [DEFAULT_DB_ALIAS]
+    for alias in aliases:
         transaction.non_atomic_requests(alias)(view)
 
 
