@@ -126,6 +126,6 @@ def test_the_guide_is_in_the_wheel(installed: Path) -> None:
         for path in ROOT.glob("vavasms/guide/*/*")
         if path.parent.name != "__pycache__"
     }
-    assert {path.suffix for path in kept} == {".md", ".png"}
+    assert {path.suffix for path in kept} == {".json", ".md", ".png", ".yml"}
     for place, path in kept.items():
         assert (installed / place).read_bytes() == path.read_bytes()
