@@ -20,6 +20,9 @@ from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.states import BatchState
 from vavasms.sandbox import SandboxServer
 
+# Python warns of a fork beside the threads of other tests.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
 
 

@@ -27,6 +27,9 @@ from vavasms.django.transactions import LEFT_BEHIND, forward, forward_left
 from vavasms.errors import Outcome, OutcomeUnknownError
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 
+# Python warns of a fork beside the threads of other tests.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
 
 
