@@ -30,10 +30,12 @@ VICTIM = Path(__file__).with_name("victim.py")
 #: Seconds of one round at most; a second of it may be a wait in pieces.
 SLOW = 15.0
 
-#: What Python says of an exception that a finalizer or a callback of the collector raises, and drops.
+#: What Python says of an exception that a finalizer or a callback of the collector raises, and drops. A line of
+#: the traceback is indented or, where a frame's source is cut, empty.
 _SWALLOWED = re.compile(
-    r"Exception ignored in: <finalize object [^\n]*\n(?:Traceback[^\n]*\n(?: [^\n]*\n)*)?"
-    r"(?:KeyboardInterrupt|JobTimeoutError|AsyncExitError)[^\n]*\n"
+    r"^Exception ignored [^\n]*\n(?:Traceback[^\n]*\n(?: [^\n]*\n|\n)*)?"
+    r"(?:KeyboardInterrupt|JobTimeoutError|AsyncExitError)[^\n]*\n",
+    re.MULTILINE,
 )
 
 
@@ -79,7 +81,7 @@ def run_victim(sandbox: SandboxServer, folder: Path, **orders: Any) -> Figures:
     _wait_for_quiet(sandbox)
     lines = [json.loads(line) for line in process.stdout.splitlines()]
     figures = Figures()
-    said, figures.swallowed = _SWALLOWED.subn("", process.stderr)
+    said, figures.swallowed = drop_swallowed(process.stderr)
     if process.returncode != 0 or said:
         figures.problems.append(f"it ended with {process.returncode}: {said[-6000:]}")
     if lines and "threads" in lines[-1] and (left := lines.pop()["threads"]) != 1:
@@ -116,6 +118,11 @@ def interrupt_each_line(sandbox: SandboxServer, **orders: Any) -> tuple[int, lis
         wrong += compare(line, counts)
         problems += [f"{line['places']}: {why}" for why in wrong]
     return len(lines), problems
+
+
+def drop_swallowed(stderr: str) -> tuple[str, int]:
+    """Return the text without the interrupts that Python itself dropped, and how many they were."""
+    return _SWALLOWED.subn("", stderr)
 
 
 def compare(line: dict[str, Any], counts: Mapping[str, int]) -> list[str]:

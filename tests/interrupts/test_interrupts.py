@@ -8,13 +8,39 @@ from pathlib import Path
 
 import pytest
 
-from tests.interrupts.stage import interrupt_each_line, run_victim
+from tests.interrupts.stage import drop_swallowed, interrupt_each_line, run_victim
 from vavasms.sandbox import SandboxServer
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="no signals for one process on Windows"),
 ]
+
+
+IGNORED = """\
+Exception ignored in: <finalize object at 0x7f44596ccba0; dead>
+Traceback (most recent call last):
+  File "weakref.py", line 590, in __call__
+    return info.func(*info.args, **(info.kwargs or {}))
+  File "contextlib.py", line 446, in __exit__
+    def __exit__(self, exctype, excinst, exctb):
+
+KeyboardInterrupt: \n"""
+FAULT = "Exception ignored in: <coroutine object send>\nRuntimeError: coroutine ignored GeneratorExit\n"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "left"),
+    [
+        (IGNORED, ("", 1)),
+        (IGNORED + FAULT + IGNORED, (FAULT, 2)),
+        (FAULT, (FAULT, 0)),
+        ("Exception ignored while calling weakref callback <f>:\nJobTimeoutError\n", ("", 1)),
+        (IGNORED.split("\n", 1)[1], (IGNORED.split("\n", 1)[1], 0)),
+    ],
+)
+def test_only_what_python_drops_itself_is_no_fault(stderr: str, left: tuple[str, int]) -> None:
+    assert drop_swallowed(stderr) == left
 
 
 @pytest.fixture
