@@ -21,7 +21,7 @@ from django.core.management.base import CommandError, SystemCheckError
 from django.db import connections, transaction
 
 from tests.django.conftest import Configure
-from vavasms.django import enqueue, get_sms, send_sms
+from vavasms.django import deliveries, enqueue, get_sms, send_sms
 from vavasms.django.deliveries import SendTracker, TrackedMessage
 from vavasms.django.ledger import run_on_ledger
 from vavasms.django.models import TABLE, PendingSend
@@ -357,6 +357,27 @@ def test_who_has_not_the_turn_asks_nothing_and_a_failure_passes(
         delivered.disconnect(hear)
     assert told == []
     assert caplog.text.count("not followed up for now (away)") == 1
+
+
+def test_those_beyond_the_latest_are_asked_after_too(
+    file: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    def hear(idempotency_key: str, **_values: Any) -> None:
+        heard.append(idempotency_key)
+
+    monkeypatch.setattr(deliveries, "_LATEST", 2)
+    monkeypatch.setattr(sandbox.gateway, "delivery", DeliveryPlan(0.0, 0.0))
+    keys = [f"order-{number}" for number in range(5)]
+    for key in keys:
+        send_sms(TO, TEXT, idempotency_key=key)
+    delivered.connect(hear)
+    try:
+        work_until(lambda: len(heard) >= len(keys))
+    finally:
+        delivered.disconnect(hear)
+    assert sorted(heard) == keys
 
 
 def test_a_message_that_is_not_known_yet_is_asked_after_again(

@@ -13,11 +13,13 @@ from django.db import connections, transaction
 
 from tests.django.conftest import Configure
 from vavasms.django import enqueue, get_sms, outbox, send_sms
+from vavasms.django.messages import SmsMessage
 from vavasms.django.models import PendingSend
 from vavasms.django.transactions import LEFT_BEHIND, forward, forward_left
 from vavasms.errors import ConfigurationError, IdempotencyConflictError, InvalidInputError, Outcome
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.states import BatchState
+from vavasms.models import Lot
 from vavasms.sandbox import SandboxServer
 
 # Python warns of a fork beside the threads of other tests.
@@ -136,6 +138,23 @@ def test_what_keeps_nothing_sends_at_the_commit(configure: Configure, tables: No
         enqueue(TO, TEXT, idempotency_key="order-42")
         assert len(outbox) == 0
     assert outbox[0].text == TEXT
+
+
+class Pigeon:
+    """A backend that keeps nothing: what it would send at the commit, a crash before it would lose."""
+
+    def send(self, message: SmsMessage) -> Lot:
+        raise AssertionError
+
+
+def test_a_backend_that_keeps_nothing_is_refused(file: str, configure: Configure, tmp_path: Path) -> None:
+    configure(BACKEND=f"{__name__}.Pigeon", LEDGER=tmp_path / "sms.db")
+    with (
+        transaction.atomic(using=file),
+        pytest.raises(ConfigurationError, match=r"no method `enqueue`.*Nothing was enqueued"),
+    ):
+        enqueue(TO, TEXT, idempotency_key="order-42", using=file)
+    assert PendingSend.objects.using(file).count() == 0
 
 
 def age(rows: Any) -> None:

@@ -14,10 +14,12 @@ from tests.django.test_django_commands import work_until
 from vavasms.django import enqueue, get_sms, outbox, send_sms
 from vavasms.django.backends.gateway import GatewayBackend
 from vavasms.django.deliveries import TrackedMessage
+from vavasms.django.messages import SmsMessage
 from vavasms.django.settings import BACKENDS
 from vavasms.django.signals import delivered
 from vavasms.django.worker import DjangoWorker
 from vavasms.errors import ConfigurationError
+from vavasms.models import Lot
 from vavasms.sandbox import SandboxServer
 from vavasms.sandbox.delivery import DeliveryPlan
 
@@ -30,7 +32,14 @@ async def work(seconds: float) -> None:
         await worker.run()
 
 
-@pytest.mark.parametrize("backend", ["console", "locmem"])
+class Pigeon:
+    """A backend of a project's own that keeps nothing for a worker."""
+
+    def send(self, message: SmsMessage) -> Lot:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("backend", ["console", "locmem", f"{__name__}.Pigeon"])
 def test_a_worker_sends_nothing_where_no_sms_is_wanted(
     file: str, configure: Configure, tmp_path: Path, sandbox: SandboxServer, backend: str
 ) -> None:

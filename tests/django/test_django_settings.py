@@ -57,8 +57,9 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"REGION": "Ivoire"}, "E006", "region"),
     ({"INBOUND_TOKEN": "aaaaaaaa", "INBOUND_SEEN": "/var/seen.db"}, "E007", "token"),
     ({"INBOUND_TOKEN": TOKEN}, "W002", "memory"),
+    ({"INBOUND_ALLOW": ["everybody"]}, "E007", "allow: 'everybody'"),
+    ({"TRUSTED_PROXIES": ["proxy"]}, "E007", "trusted_proxies: 'proxy'"),
     ({"STOP_WORDS": ["!"]}, "E007", "stop word"),
-    ({"TRUSTED_PROXIES": ["proxy"]}, "E007", "proxy"),
     ({"BACKEND": "console"}, "W003", "no SMS reaches a phone"),
 ]
 
@@ -90,6 +91,13 @@ def test_djangos_error_pages_hide_what_is_not_warned_of(configure: Configure) ->
     assert "postgresql://shop@host/sms" in shown
     assert TOKEN not in shown
     assert SECRET not in shown
+
+
+@pytest.mark.parametrize("key", ["INBOUND_ALLOW", "TRUSTED_PROXIES"])
+def test_a_hint_names_the_setting_that_is_wrong(configure: Configure, key: str) -> None:
+    configure(**{key: ["somewhere"]})
+    hints = [str(each.hint) for each in run_checks() if each.id == "vavasms.E007"]
+    assert hints == [f"Correct VAVASMS['{key}']."]
 
 
 def test_what_is_right_is_not_spoken_of(configure: Configure, tmp_path: Path) -> None:

@@ -164,9 +164,9 @@ class UnknownSendAdmin(LedgerAdmin):
         return None
 
 
-def _choose(label: str) -> Sequence[Choice]:
+def _choose(was_sent: str, was_not: str) -> Sequence[Choice]:
     sure = _("I know that whoever has the SMS gets a second one, paid again")
-    return [Choice(name="sent", label=_("It was sent")), Choice(name="again", label=label, sure=sure)]
+    return [Choice(name="sent", label=was_sent), Choice(name="again", label=was_not, sure=sure)]
 
 
 def _write_attempt(at: float | None) -> str:
@@ -183,7 +183,11 @@ def _make_send_row(record: SendRecord, *, may_decide: bool) -> Row:
         "attempt": _write_attempt(record.sent_at),
         "again": "yes" if record.is_enqueued else "",
     }
-    return Row(cells=_show_send(record), fields=fields, choices=_choose(label) if may_decide else ())
+    return Row(
+        cells=_show_send(record),
+        fields=fields,
+        choices=_choose(_("It was sent"), label) if may_decide else (),
+    )
 
 
 def _decide_send(typed: QueryDict, is_sent: bool) -> str:
@@ -212,7 +216,7 @@ def _decide_send(typed: QueryDict, is_sent: bool) -> str:
 
 
 def _make_batches(unknown: UnknownBatches, *, may_decide: bool) -> Section:
-    choices = _choose(_("They were not: send again")) if may_decide else ()
+    choices = _choose(_("They were sent"), _("They were not: send again")) if may_decide else ()
     rows = [
         Row(
             cells=[

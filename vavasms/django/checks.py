@@ -14,7 +14,7 @@ from vavasms.i18n import translate
 
 
 def check_settings(**_options: Any) -> list[CheckMessage]:
-    """Return what is wrong with `VAVASMS`. No value of it is shown."""
+    """Return what is wrong with `VAVASMS`. No secret of it is shown."""
     return [_make_message(problem) for problem in find_problems(getattr(settings, NAME, None))]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import anyio
 from attrs import define, field, frozen
 
 from vavasms.campaigns.delivery_tracker import TRACKED_FOR, pause_after
-from vavasms.campaigns.tracking import FIRST_PAUSE, OLD_PAUSE, StatusReader, is_unavailable
+from vavasms.campaigns.tracking import FIRST_PAUSE, LONGEST_PAUSE, OLD_PAUSE, StatusReader, is_unavailable
 from vavasms.django.signals import delivered
 from vavasms.endpoints import Account
 from vavasms.errors import LedgerError, MessageNotFoundError, name_error
@@ -22,8 +22,9 @@ from vavasms.numbers import Msisdn
 
 logger = logging.getLogger("vavasms")
 
-#: Sends that are followed up at most, the latest.
-_MOST = 1_000
+#: Sends that are read at each look, the latest; and at most where all are, which reports the oldest of a busy
+#: project a quarter of an hour late.
+_LATEST, _MOST = 1_000, 100_000
 _FINAL = (DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
 
 
@@ -43,8 +44,9 @@ class TrackedMessage:
 class SendTracker:
     """Asks for the delivery reports of the sends of the last 72 hours, while anybody listens to `delivered`.
 
-    It costs nothing, is held to the rate of campaigns' reports, and never disturbs the sending. What it knows
-    is in memory: another worker, or this one once it was started anew, tells of a message again.
+    It costs nothing, is held to the rate of campaigns' reports, and never disturbs the sending. Of more than
+    100,000 sends in that time it follows the latest. What it knows is in memory: another worker, or this one
+    once it was started anew, tells of a message again.
     """
 
     account: Account
@@ -55,6 +57,8 @@ class SendTracker:
     _reader: StatusReader = field(init=False)
     #: When each is asked after again; what is final never is.
     _due: dict[str, float] = field(factory=dict, init=False)
+    #: When all are read again, and not the latest alone.
+    _all_at: float = field(default=0.0, init=False)
 
     @_reader.default
     def _make_reader(self) -> StatusReader:
@@ -81,17 +85,29 @@ class SendTracker:
             if not is_ours:
                 return
             now = await self.ledger.now()
-            messages = [*await self._find(now)]
-            self._due = {each.message_id: self._due.get(each.message_id, 0.0) for each in messages}
-            for message in messages:
-                if self._due[message.message_id] <= now:
-                    self._due[message.message_id] = await self._ask(message, now)
+            reads_all = now >= self._all_at
+            messages = await self._find(now, _MOST if reads_all else _LATEST)
+            if reads_all:
+                self._due = {one.message_id: self._due.get(one.message_id, 0.0) for one in messages}
+            if await self._ask_due(messages, now) and reads_all:
+                self._all_at = now + OLD_PAUSE
 
-    async def _find(self, now: float) -> Iterator[TrackedMessage]:
+    async def _ask_due(self, messages: Sequence[TrackedMessage], now: float) -> bool:
+        """Ask after those that are due; return whether there was time for all: others come meanwhile."""
+        end = anyio.current_time() + LONGEST_PAUSE
+        for message in messages:
+            if anyio.current_time() > end:
+                return False
+            if self._due.get(message.message_id, 0.0) <= now:
+                self._due[message.message_id] = await self._ask(message, now)
+        return True
+
+    async def _find(self, now: float, limit: int) -> Sequence[TrackedMessage]:
+        """Return the messages of so many sends, the latest first."""
         records = await self.ledger.sends.records(
-            self.account.name, states=[BatchState.ACCEPTED], since=now - TRACKED_FOR, limit=_MOST
+            self.account.name, states=[BatchState.ACCEPTED], since=now - TRACKED_FOR, limit=limit
         )
-        return (message for record in records for message in _pair(record, now))
+        return [message for record in records for message in _pair(record, now)]
 
     async def _ask(self, message: TrackedMessage, now: float) -> float:
         """Return when a message is asked after again."""

@@ -1,6 +1,6 @@
 """`VAVASMS = {…}` of a project's settings: what may stand there, and what is wrong with it.
 
-The password and the tokens are secrets: nothing here shows a value.
+The password and the tokens are secrets: nothing here shows one.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ KEYS: Mapping[str, SettingType] = {
 
 @frozen(kw_only=True)
 class SettingProblem:
-    """What is wrong with the setting, and what to do. Holds no value of it but names."""
+    """What is wrong with the setting, and what to do. Holds no secret of it."""
 
     #: The id of the system check, without the app's name.
     id: str
@@ -336,8 +336,9 @@ def _find_bad_values(found: AppSettings) -> Iterator[SettingProblem]:
             )
     words = found.get("STOP_WORDS", ())
     yield from _refusal("E007", "STOP_WORDS", lambda: check_words(words))
-    lists = found.get("INBOUND_ALLOW", ()), found.get("TRUSTED_PROXIES", ())
-    yield from _refusal("E007", "INBOUND_ALLOW", lambda: Addresses(*lists))
+    allowed, proxies = found.get("INBOUND_ALLOW", ()), found.get("TRUSTED_PROXIES", ())
+    yield from _refusal("E007", "INBOUND_ALLOW", lambda: Addresses(allowed, ()))
+    yield from _refusal("E007", "TRUSTED_PROXIES", lambda: Addresses((), proxies))
 
 
 def _load_account(found: AppSettings) -> None:

@@ -15,7 +15,9 @@ from django.utils import timezone
 from vavasms import outbox
 from vavasms.config import misconfigured
 from vavasms.django.backends.base import OutboxBackend
+from vavasms.django.backends.console import ConsoleBackend
 from vavasms.django.backends.gateway import GatewayBackend
+from vavasms.django.backends.locmem import LocmemBackend
 from vavasms.django.client import find_client
 from vavasms.django.messages import SmsMessage, read_message
 from vavasms.django.models import TABLE, PendingSend
@@ -85,8 +87,18 @@ def _enqueue(
     found: AppSettings, message: SmsMessage, not_before: datetime | None, alias: str, name: str
 ) -> None:
     backend, connection = find_backend(name), connections[alias]
-    if not isinstance(backend, OutboxBackend):
+    if isinstance(backend, ConsoleBackend | LocmemBackend):
+        # No SMS reaches a phone: nobody misses one that a crash after the commit took with it.
         transaction.on_commit(partial(deliver, message, backend), using=alias)
+    elif not isinstance(backend, OutboxBackend):
+        raise misconfigured(
+            _(
+                "{setting} has no method `enqueue`: a crash after the commit would lose the SMS. "
+                "Nothing was enqueued.",
+                setting=name,
+            ),
+            "config.django",
+        )
     elif isinstance(backend, GatewayBackend) and has_ledger(found, connection, alias):
         account = find_client(is_sandbox=backend.is_sandbox).account
         outbox.enqueue(

@@ -17,8 +17,7 @@ from django.db import close_old_connections
 from vavasms.campaigns.tracking import FIRST_PAUSE
 from vavasms.client import AsyncVavaSMS
 from vavasms.config import misconfigured
-from vavasms.django.backends.console import ConsoleBackend
-from vavasms.django.backends.locmem import LocmemBackend
+from vavasms.django.backends.base import OutboxBackend
 from vavasms.django.client import find_ledger
 from vavasms.django.deliveries import SendTracker, TrackedMessage
 from vavasms.django.sends import find_backend
@@ -134,10 +133,10 @@ class DjangoWorker:
 
 
 def _check_backend(name: str) -> None:
-    """Raise `ConfigurationError` where no SMS is to reach a phone: in a test, too."""
-    if isinstance(find_backend(name), ConsoleBackend | LocmemBackend):
+    """Raise `ConfigurationError` where no SMS is to reach a phone by a worker: in a test, too."""
+    if not isinstance(find_backend(name), OutboxBackend):
         raise misconfigured(
-            _("By `VAVASMS['BACKEND']` no SMS reaches a phone, and a worker sends by the gateway."),
+            _("`VAVASMS['BACKEND']` keeps nothing for a worker, and a worker sends by the gateway."),
             "config.django",
         )
 

@@ -22,7 +22,10 @@ class SmsBackend(Protocol):
 
 @runtime_checkable
 class OutboxBackend(SmsBackend, Protocol):
-    """A backend that keeps a message for a worker; any other sends what is enqueued at the commit."""
+    """A backend that keeps a message for a worker: `enqueue` and `vavasms_worker` refuse any other.
+
+    `console` and `locmem` alone take what is enqueued at the commit: from them no SMS reaches a phone.
+    """
 
     def enqueue(self, message: SmsMessage, not_before: datetime | None) -> object:
         """Keep a message, once for its key. May be repeated."""
