@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from apprise import Apprise
 
+from vavasms import VavaSMS
 from vavasms.sandbox import Answer, Gateway, SandboxServer
 
 with warnings.catch_warnings():
@@ -83,6 +84,10 @@ def test_an_account_in_the_url(server: SandboxServer, monkeypatch: pytest.Monkey
     [notifier] = Apprise(url)
     assert PASSWORD not in notifier.url(privacy=True)
     assert PASSWORD not in repr(notifier)
+    # Apprise writes this form into its log.
+    for shown in (notifier.url(privacy=True), str(notifier), repr(notifier)):
+        assert OWN[1:] not in shown
+        assert "2250700000003" not in shown
     # What it writes of itself is itself.
     assert send(notifier.url()) is True
     assert len(server.gateway.journal) == 2
@@ -126,6 +131,39 @@ def test_what_was_not_sent_is_tried_again(server: SandboxServer, monkeypatch: py
     assert len(asked) == 2
 
 
+def test_the_piece_that_was_sent_is_not_sent_again_with_the_next(
+    server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    handle = server.gateway.handle
+
+    def refuse_second(path: str, fields: dict[str, str]) -> object:
+        asked.append(path)
+        if len(asked) == 2:
+            return Answer(http_status=429, body=b"")
+        return handle(path, fields)
+
+    monkeypatch.setattr(server.gateway, "handle", refuse_second)
+    long = Apprise(f"vavasms://SANDBOX/{OWN}?overflow=split&retry=3&wait=0")
+    assert long.notify(body="Un disque est plein. " * 100)
+    assert len(asked) == 3
+    assert len(server.gateway.journal) == 2
+
+
+def test_a_fault_of_our_own_after_the_send_sends_nothing_again(
+    server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_text = VavaSMS.send
+
+    def fail(*arguments: object, **options: object) -> None:
+        send_text(*arguments, **options)  # type: ignore[arg-type]
+        raise RuntimeError
+
+    monkeypatch.setattr(VavaSMS, "send", fail)
+    assert send(f"vavasms://SANDBOX/{OWN}?retry=3&wait=0") is False
+    assert len(server.gateway.journal) == 1
+
+
 def test_an_account_that_is_refused_is_asked_once(
     server: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +188,8 @@ def test_an_account_that_is_refused_is_asked_once(
         ("vavasms://SANDBOX/+2250700000001/0712", "give a full mobile number"),
         ("vavasms:///+2250700000001", "A sender ID has 3 to 11 characters"),
         ("vavasms://A-SENDER-TOO-LONG/+2250700000001", "A sender ID has 3 to 11 characters"),
+        ("vavasms://someone@SANDBOX/+2250700000001", "a username and a password, or neither"),
+        ("vavasms://:password@SANDBOX/+2250700000001", "a username and a password, or neither"),
     ],
 )
 def test_what_can_never_be_sent_is_no_notifier(

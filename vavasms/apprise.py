@@ -21,7 +21,8 @@ from vavasms.wire.requests import draft_text
 __all__ = ["NotifyVavaSMS"]
 
 _SCHEMA = "vavasms"
-#: What a retry must not send again, or cannot mend.
+#: Under it stands what a retry of the same notification is answered, which sends nothing: True what was sent,
+#: False what is unknown or no retry can mend.
 _SETTLED = "settled"
 
 
@@ -57,6 +58,11 @@ class NotifyVavaSMS(NotifyBase):  # type: ignore[misc]
         """Raise `AppriseImproperlyConfigured` for what could never be sent."""
         super().__init__(**options)
         self.sender = sender
+        if bool(self.user) != bool(self.password):
+            # Half of the environment's account would be another's.
+            raise self._refuse(
+                "a username and a password, or neither: vavasms://USERNAME:PASSWORD@SENDER/NUMBER"
+            )
         given = self.parse_list(targets)
         try:
             self.targets: tuple[Msisdn, ...] = tuple(
@@ -81,16 +87,20 @@ class NotifyVavaSMS(NotifyBase):  # type: ignore[misc]
 
         False is also what is unknown: it is said in the log, and no retry sends it again.
         """
-        if self.recall(_SETTLED):
-            return False
+        settled: bool | None = self.recall(_SETTLED)
+        if settled is not None:
+            return settled
+        # Whatever happens from here on, unless it is known that nothing was sent.
+        self.remember(_SETTLED, False)
         try:
             with self._open() as sms:
                 sms.send(self.targets, body)
         except VavaSMSError as error:
-            if not error.safe_to_retry or error.halts or isinstance(error, InvalidInputError):
-                self.remember(_SETTLED, True)
+            if error.safe_to_retry and not error.halts and not isinstance(error, InvalidInputError):
+                self.remember(_SETTLED, None)
             self.logger.warning("VavaSMS: %s [%s]", error.english, error.error_code)
             return False
+        self.remember(_SETTLED, True)
         return True
 
     def url(self, privacy: bool = False, *args: Any, **options: Any) -> str:
@@ -99,9 +109,9 @@ class NotifyVavaSMS(NotifyBase):  # type: ignore[misc]
         if self.user and self.password:
             password = self.pprint(self.password, privacy, mode=PrivacyMode.Secret, safe="")
             account = f"{self.pprint(self.user, privacy, safe='')}:{password}@"
-        numbers = "/".join(str(each) for each in self.targets)
+        numbers = "/".join(self.pprint(str(number), privacy, safe="") for number in self.targets)
         return (
-            f"{_SCHEMA}://{account}{self.quote(self.sender, safe='')}/{self.quote(numbers, safe='/')}"
+            f"{_SCHEMA}://{account}{self.quote(self.sender, safe='')}/{numbers}"
             f"/?{self.urlencode(self.url_parameters(*args, privacy=privacy, **options))}"
         )
 
