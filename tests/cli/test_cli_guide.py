@@ -68,6 +68,12 @@ def test_no_line_to_be_copied_is_cut_on_a_narrow_terminal(
     assert [line for block in blocks for line in block.splitlines() if line.rstrip() not in printed] == []
 
 
+@pytest.mark.parametrize("topic", CHAPTERS)
+def test_a_french_mark_stays_with_its_word(shown: Callable[..., str], topic: str) -> None:
+    printed = map(str.strip, shown(topic, "--lang", "fr").splitlines())
+    assert [line for line in printed if re.search(r"^[;:!?»](\W|$)|«$", line)] == []
+
+
 def test_an_address_is_shown_once_and_a_picture_by_its_words(shown: Callable[..., str]) -> None:
     printed = " ".join(shown("start").split())
     assert "http://127.0.0.1:8425/ (" not in printed

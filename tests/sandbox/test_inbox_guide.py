@@ -55,3 +55,10 @@ def test_every_link_and_picture_of_the_guide_is_there(sandbox: SandboxServer, la
 )
 def test_what_is_no_chapter_is_not_found(sandbox: SandboxServer, path: str) -> None:
     assert fetch(sandbox, path).status_code == 404
+
+
+def test_no_line_of_the_french_guide_can_end_before_a_mark(sandbox: SandboxServer) -> None:
+    for name in CHAPTERS:
+        page = fetch(sandbox, f"/guide/fr/{name}.md").text
+        prose = re.sub(r"<(pre|code|style|script|title)\b.*?</\1>|<[^>]+>", "", page, flags=re.DOTALL)
+        assert re.findall(r".{20}(?: [;:!?»](?=\s)|« )", prose) == [], name

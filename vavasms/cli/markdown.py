@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import CodeBlock, Markdown
 from rich.syntax import Syntax
 
+from vavasms.guide import bind_marks
+
 _match_chapter = re.compile(r"(\w+)\.md(?:#.*)?").fullmatch
 
 
@@ -48,5 +50,8 @@ def _simplify(tokens: Iterable[Token]) -> Iterator[Token]:
                 token.attrs["href"] = f"vavasms guide {chapter[1]}"
         if token.type == "image":
             yield Token("text", "", 0, content=f"[{token.content}]" if token.content else "")
+        elif token.type == "text":
+            token.content = bind_marks(token.content)
+            yield token
         elif not (is_address and token.type in ("link_open", "link_close")):
             yield token

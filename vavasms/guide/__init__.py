@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 
 #: The chapters in the order in which they are read; each is a file of that name in `en/` and in `fr/`.
@@ -27,6 +28,7 @@ CHAPTERS = (
     "silence",
 )
 INDEX = "index"
+_AROUND_MARKS = re.compile(r" (?=[;:!?»%](?:\W|$))|(?<=«) ")
 #: What a chapter speaks of, and a person puts elsewhere: files for Prometheus and Grafana.
 FILES = ("alerts.yml", "dashboard.json")
 
@@ -39,6 +41,14 @@ def read_chapter(name: str, language: str) -> str:
     if name not in (INDEX, *CHAPTERS):
         raise KeyError(name)
     return (files("vavasms.guide") / language / f"{name}.md").read_text(encoding="utf-8")
+
+
+def bind_marks(prose: str) -> str:
+    """Return prose in which no line ends before a French mark or after `«`.
+
+    For what is shown: in the files the anchors of headings would change with it. No code goes in here.
+    """
+    return _AROUND_MARKS.sub("\xa0", prose)
 
 
 def read_file(name: str) -> str:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from vavasms.guide import INDEX, read_chapter, read_picture
+from vavasms.guide import INDEX, bind_marks, read_chapter, read_picture
 from vavasms.i18n import LANGUAGES, language_set
 from vavasms.web.language import request_language
 
@@ -53,6 +53,8 @@ class _Guide:
         # What is written for the tests is no part of the text.
         tokens = self.markdown.parse(re.sub(r"^<!--.*?-->\n", "", text, flags=re.MULTILINE | re.DOTALL))
         _anchor_headings(tokens)
+        for prose in (child for token in tokens for child in token.children or () if child.type == "text"):
+            prose.content = bind_marks(prose.content)
         return str(self.markdown.renderer.render(tokens, self.markdown.options, {}))
 
 
