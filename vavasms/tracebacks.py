@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
-from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from vavasms.errors import VavaSMSError
@@ -19,8 +18,9 @@ from vavasms.errors import VavaSMSError
 P = ParamSpec("P")
 T = TypeVar("T")
 ErrorT = TypeVar("ErrorT", bound=BaseException)
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = __name__.partition(".")[0]
 
 
 def strip(error: ErrorT) -> ErrorT:
@@ -32,13 +32,23 @@ def strip(error: ErrorT) -> ErrorT:
     return error.with_traceback(None)
 
 
+#: The code of functions that call somebody else's code, or raise an error that is cleaned already.
+_BOUNDARIES: set[CodeType] = set()
+
+
+def boundary(function: FunctionT) -> FunctionT:
+    """Mark a function that calls what a caller gave: where that is written in C, it is the last frame."""
+    _BOUNDARIES.add(function.__code__)
+    return function
+
+
 def _without_our_frames(error: ErrorT) -> ErrorT:
     entries = []
     entry = error.__traceback__
     while entry is not None:
         entries.append(entry)
         entry = entry.tb_next
-    if entries and _is_ours(entries[-1]):
+    if entries and _is_ours(entries[-1]) and entries[-1].tb_frame.f_code not in _BOUNDARIES:
         return error
     kept = None
     for entry in reversed(entries):
@@ -48,7 +58,9 @@ def _without_our_frames(error: ErrorT) -> ErrorT:
 
 
 def _is_ours(traceback: TracebackType) -> bool:
-    return traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE)
+    # Not by the file: what is compiled elsewhere or frozen names another one.
+    package = traceback.tb_frame.f_globals.get("__package__") or ""
+    return str(package).partition(".")[0] == _PACKAGE
 
 
 def _cleaned(error: BaseException) -> BaseException:
@@ -70,6 +82,7 @@ def _clean(error: ErrorT) -> ErrorT:
 def hide_frames(method: Callable[P, T]) -> Callable[P, T]:
     """Return a plain function whose exceptions do not show our frames."""
 
+    @boundary
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
@@ -86,6 +99,7 @@ def hide_frames(method: Callable[P, T]) -> Callable[P, T]:
 def hide_frames_async(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Return a coroutine function whose exceptions do not show our frames."""
 
+    @boundary
     @wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:

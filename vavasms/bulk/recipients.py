@@ -11,6 +11,7 @@ import anyio
 
 from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext as _
+from vavasms.tracebacks import boundary
 
 
 class ChunkedRecipients(ABC):
@@ -33,6 +34,7 @@ class ChunkReader:
         self._iterator = iterator
         self._failure: BaseException | None = None
 
+    @boundary
     def read(self, size: int) -> list[str]:
         """Return at most `size` items, an empty list after the last."""
         if self._failure is not None:
@@ -65,6 +67,7 @@ def check_recipients(recipients: Recipients) -> None:
         )
 
 
+@boundary
 async def read_chunks(recipients: Recipients, size: int) -> AsyncGenerator[list[str], None]:
     """Read at most `size` recipients at a time: what was read has to be accounted for."""
     if isinstance(recipients, ChunkedRecipients):

@@ -28,6 +28,7 @@ from vavasms.forks import Process
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import in_english
+from vavasms.tracebacks import hide_frames_async
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import TextDraft
 
@@ -137,6 +138,7 @@ class BulkStream:
             raise StopAsyncIteration
         return result
 
+    @hide_frames_async
     async def receive(self) -> BatchResult | None:
         """Return the next result, None after the last; raise what the caller's own iterable raised."""
         if self._tasks is None:

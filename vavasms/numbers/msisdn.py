@@ -10,6 +10,7 @@ from vavasms.arguments import NOTHING_SENT, check_flags
 from vavasms.errors import InvalidNumberError
 from vavasms.numbers.faults import NumberFault, Reading, describe
 from vavasms.numbers.plans import IVORIAN_RANGES, PLANS, REGION_BY_CODE
+from vavasms.tracebacks import hide_frames
 
 _TWO_DIGIT_CODE = "2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"
 
@@ -18,7 +19,8 @@ class Msisdn(str):
     """A mobile number in the wire's form: digits, calling code first, no `+`.
 
     Its `repr` is masked, so that numbers stay out of logs; `str()` and formatting give the whole number.
-    Calling the class trusts the caller and checks nothing: use `parse_msisdn` for anything read from outside.
+    Calling the class checks nothing: use `parse_msisdn` for anything read from outside. What sends reads one
+    that is no number in the wire's form as it reads any text.
     """
 
     __slots__ = ()
@@ -95,6 +97,7 @@ def check_region(region: str) -> str:
     return check_country(region or "") or ""
 
 
+@hide_frames
 def parse_msisdn(
     text: str, *, region: str | None = None, default_region: str | None = None, repair: bool = False
 ) -> Msisdn:
@@ -117,11 +120,12 @@ def parse_msisdn(
         ConfigurationError: a region is unknown.
 
     `phonenumbers` is the judge. Tables give its verdicts on West African mobile numbers about twenty times
-    faster, in a microsecond or two. Pure; an `Msisdn` comes back as it is.
+    faster, in a microsecond or two. Pure; an `Msisdn` comes back as it is, save one that was made of a text
+    that is no number on the wire: it is read like any text.
     """
     if repair is not False:
         check_flags(NOTHING_SENT, repair=repair)
-    if isinstance(text, Msisdn):
+    if isinstance(text, Msisdn) and text.isdecimal() and text.isascii() and 7 <= len(text) <= 15:
         return text
     if not isinstance(text, str):
         raise _refusal(Reading(fault=NumberFault.NOT_TEXT), text)

@@ -56,9 +56,11 @@ def load_queries(package: str, name: str) -> Mapping[str, str]:
 
 def load_migrations(package: str, folder: str = ".") -> tuple[Migration, ...]:
     """Read the migrations of a package, or of a folder in it, in order: `0001_….sql`, `0002_….sql`, …"""
+    # In a zip file there is no folder ".".
+    root = files(package) if folder == "." else files(package).joinpath(folder)
     migrations = [
         Migration(version=int(match[1]), sql=file.read_text(encoding="utf-8"))
-        for file in files(package).joinpath(folder).iterdir()
+        for file in root.iterdir()
         if (match := _MIGRATION.fullmatch(file.name))
     ]
     return tuple(sorted(migrations, key=lambda migration: migration.version))

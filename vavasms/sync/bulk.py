@@ -12,6 +12,7 @@ from vavasms.calls import CallGroup, PortalCall, Session, Step, Wakeup, cancel_s
 from vavasms.config import misconfigured
 from vavasms.i18n import gettext as _
 from vavasms.sync.caller_thread import CallerThreadReader
+from vavasms.tracebacks import hide_frames
 
 
 class BulkResults:
@@ -68,6 +69,7 @@ class BulkResults:
     def __iter__(self) -> Iterator[BatchResult]:
         return self
 
+    @hide_frames
     def __next__(self) -> BatchResult:
         self._group.check_thread()
         call = self._pending

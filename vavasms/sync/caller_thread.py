@@ -8,6 +8,7 @@ from itertools import islice
 from queue import SimpleQueue
 
 from vavasms.bulk.recipients import ChunkedRecipients
+from vavasms.tracebacks import boundary
 
 
 class CallerThreadReader(ChunkedRecipients):
@@ -59,6 +60,7 @@ class CallerThreadReader(ChunkedRecipients):
         """
         return [] if self._wanted and not self._is_ready else self.take_unsent()
 
+    @boundary
     def _read(self, size: int) -> None:
         try:
             # In one step of the interpreter: an interrupt is either inside the iterable or outside all this.
