@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from vavasms.sends.otp_counter import count_otp_segments
 from vavasms.sends.sender import SingleSender
 from vavasms.storage.location import Place, read_place
 from vavasms.text.segments import count_segments
-from vavasms.transport.pool import PerLoop
+from vavasms.transport.pool import PerLoop, Users
 from vavasms.transport.retry import deadlines_of
 from vavasms.wire.requests import CallKind, TextDraft
 
@@ -108,6 +108,7 @@ class ClientSends(Sends):
         self._account, self._transport, self._timeouts = account, transport, timeouts
         self._place, self._keep, self._keeps_text = options.place, options.keep_seconds, options.keep_texts
         self._by_loop = self._make_ledgers()
+        self._closed = False
         #: The parent's: they must be neither used nor closed here.
         self._lost: list[object] = []
         forget_at_fork(self, ClientSends._forget)
@@ -124,8 +125,8 @@ class ClientSends(Sends):
         self, draft: TextDraft, to: tuple[Msisdn, ...], content: tuple[str, str], key: str | None
     ) -> Lot:
         new = self._new_text(to, content, key)
-        sender = (await self.open()).sender
-        found = await sender.send(new, partial(endpoints.send_text, self._transport, draft, to))
+        async with self.use() as (sender, _otp):
+            found = await sender.send(new, partial(endpoints.send_text, self._transport, draft, to))
         lot = found.lot if isinstance(found, SendRecord) else found
         assert lot is not None
         return lot
@@ -135,23 +136,24 @@ class ClientSends(Sends):
     ) -> SendRecord:
         due = 0.0 if not_before is None else _read_time(not_before)
         new = self._new_text(to, content, key, is_enqueued=True, not_before=due)
-        sender = (await self.open()).sender
-        return await sender.store.enqueue(new, now=sender.clock())
+        async with self.use() as (sender, _otp):
+            return await sender.store.enqueue(new, now=sender.clock())
 
     async def find(self, key: str) -> SendRecord | None:
         _need_text(key)
-        sender = (await self.open()).sender
-        return await sender.store.find(self._account, key)
+        async with self.use() as (sender, _otp):
+            return await sender.store.find(self._account, key)
 
     async def resolve(self, key: str, *, sent: bool, note: str) -> SendRecord:
         _need_text(key)
-        sender = (await self.open()).sender
         words = note or (_TAKEN_FOR_SENT if sent else _TAKEN_FOR_UNSENT)
-        return await sender.store.resolve(
-            self._account, key, sent=sent, again=False, note=words, now=sender.clock()
-        )
+        async with self.use() as (sender, _otp):
+            return await sender.store.resolve(
+                self._account, key, sent=sent, again=False, note=words, now=sender.clock()
+            )
 
     async def aclose(self) -> None:
+        self._closed = True
         own = self._by_loop.current()
         if own is not None:
             await own.aclose()
@@ -184,12 +186,24 @@ class ClientSends(Sends):
             **more,
         )
 
-    async def open(self) -> OpenSends:
-        """Return what this loop sends with; its ledger is opened at the first call. Raises what that does."""
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[OpenSends]:
+        """Yield what this loop sends with, which is closed after the block only.
+
+        Its ledger is opened at the first call. Raises what that does, and `ConfigurationError` once it is
+        closed.
+        """
+        if self._closed:
+            raise misconfigured(_("The client is closed: make a new one."), "config.closed")
         refusal = self._by_loop.refusal()
         if refusal is not None:
             raise misconfigured(_(refusal), "config.event_loop")
-        return await self._by_loop.get().open()
+        own = self._by_loop.get()
+        own.users.enter()
+        try:
+            yield await own.open()
+        finally:
+            own.users.leave()
 
     def _make_sender(self, ledger: Ledger) -> SingleSender:
         if ledger.is_shared:
@@ -210,6 +224,8 @@ class _LoopLedger:
     _ledger: Ledger | None = field(default=None, init=False)
     _sends: OpenSends | None = field(default=None, init=False)
     _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
+    #: The calls under way: an outcome that is known must be written.
+    users: Users = field(factory=Users, init=False)
 
     async def open(self) -> OpenSends:
         """Return what is sent with on it. Raises what opening it does."""
@@ -224,19 +240,27 @@ class _LoopLedger:
             ledger = await self._open()
             sender = self.make(ledger)
             await sender.set_clock()
-        except LedgerError as error:
-            # Before anything was sent. The next call opens it anew.
-            error.outcome = Outcome.NOT_SENT
-            await self._close()
+        except BaseException as error:
+            if isinstance(error, LedgerError):
+                # Before anything was sent. The next call opens it anew.
+                error.outcome = Outcome.NOT_SENT
+            with anyio.CancelScope(shield=True):
+                await self._close()
             raise
         return OpenSends(sender, ledger.otp)
 
     async def aclose(self) -> None:
-        """Write what is pending, and close a ledger that was opened here. May be called twice."""
-        sends, self._sends = self._sends, None
-        if sends is not None and len(sends.sender.pending):
-            await sends.sender.pending.drain()
-        await self._close()
+        """Wait for the calls under way, write what is pending, and close a ledger that was opened here.
+
+        May be called twice. Cancelled, it waits no more.
+        """
+        try:
+            await self.users.wait_for_none()
+        finally:
+            sends, self._sends = self._sends, None
+            if sends is not None and len(sends.sender.pending):
+                await sends.sender.pending.drain()
+            await self._close()
 
     async def _close(self) -> None:
         ledger, self._ledger = self._ledger, None

@@ -39,19 +39,18 @@ class KeptOtps(Otps):
     async def send(self, draft: OtpDraft, key: str | None, client: str | None) -> OtpReceipt:
         new = self._sends.new_otp(draft, key)
         call = partial(endpoints.send_otp, self._transport, draft.request)
-        if self._guard is None:
+        request = None if self._guard is None else self._guard.count_code(draft, client)
+        if request is None:
             _need_no_caller(client)
-            sender = (await self._sends.open()).sender
-        else:
-            request = self._guard.count_code(draft, client)
-            sender, store = await self._sends.open()
-            counted = CountedCall(guard=self._guard, request=request, store=store, pending=sender.pending)
-            refusal = await counted.refusal()
-            if refusal is not None and (key is None or not await _stands(sender, new)):
-                raise refusal
-            # Counted under the claim: what was sent before under its key is returned, and counts nothing.
-            call = partial(counted.send, call)
-        found = await sender.send(new, call)
+        async with self._sends.use() as (sender, store):
+            if self._guard is not None and request is not None:
+                counted = CountedCall(guard=self._guard, request=request, store=store, pending=sender.pending)
+                refusal = await counted.refusal()
+                if refusal is not None and (key is None or not await _stands(sender, new)):
+                    raise refusal
+                # Counted under the claim: what was sent before under its key is returned, and counts nothing.
+                call = partial(counted.send, call)
+            found = await sender.send(new, call)
         receipt = found.receipt if isinstance(found, SendRecord) else found
         assert receipt is not None
         return receipt
@@ -59,10 +58,10 @@ class KeptOtps(Otps):
     async def verify(self, to: Msisdn, call: Verify) -> OtpVerification:
         if self._guard is None or self._guard.limits.wrong_codes is None:
             return await call()
-        sender, store = await self._sends.open()
-        request = self._guard.count_guess(to)
-        counted = CountedCall(guard=self._guard, request=request, store=store, pending=sender.pending)
-        return await counted.verify(call)
+        async with self._sends.use() as (sender, store):
+            request = self._guard.count_guess(to)
+            counted = CountedCall(guard=self._guard, request=request, store=store, pending=sender.pending)
+            return await counted.verify(call)
 
 
 class UnkeptOtps(Otps):

@@ -7,6 +7,7 @@ The pool used last is acquired first: its connection is the one most likely to b
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +22,31 @@ KEEPALIVE_EXPIRY = 2.0
 PoolT = TypeVar("PoolT")
 
 
+class Users:
+    """Those who use something that is not to be closed under them, in one event loop."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none: anyio.Event | None = None
+
+    def enter(self) -> None:
+        """Count one more."""
+        self._count += 1
+
+    def leave(self) -> None:
+        """Count one less."""
+        self._count -= 1
+        if not self._count and self._none is not None:
+            self._none.set()
+            self._none = None
+
+    async def wait_for_none(self) -> None:
+        """Wait until nobody uses it."""
+        while self._count:
+            self._none = self._none or anyio.Event()
+            await self._none.wait()
+
+
 class Pools(Generic[PoolT]):
     """At most `limit` connection pools, made when first needed."""
 
@@ -30,6 +56,7 @@ class Pools(Generic[PoolT]):
         self._make = make
         self._close = close
         self._idle: list[PoolT] = []
+        self._users = Users()
         self._slots = anyio.Semaphore(limit, fast_acquire=True)
 
     async def acquire(self) -> PoolT:
@@ -38,20 +65,26 @@ class Pools(Generic[PoolT]):
         Without a deadline: whoever holds one has a deadline of its own, and a time-out here would call
         `not_sent` what one's own calls merely kept waiting.
         """
+        self._users.enter()
         try:
-            self._slots.acquire_nowait()
-        except anyio.WouldBlock:
-            await self._slots.acquire()
-        try:
-            return self._idle.pop() if self._idle else self._make()
+            try:
+                self._slots.acquire_nowait()
+            except anyio.WouldBlock:
+                await self._slots.acquire()
+            try:
+                return self._idle.pop() if self._idle else self._make()
+            except BaseException:
+                self._slots.release()
+                raise
         except BaseException:
-            self._slots.release()
+            self._users.leave()
             raise
 
     def release(self, pool: PoolT) -> None:
         """Return a pool that is fit for the next request."""
         self._idle.append(pool)
         self._slots.release()
+        self._users.leave()
 
     async def discard(self, pool: PoolT) -> None:
         """Close a pool whose request failed, and free its slot.
@@ -60,13 +93,20 @@ class Pools(Generic[PoolT]):
         instant; a pool that saw a failure is not worth the doubt.
         """
         self._slots.release()
+        self._users.leave()
         with anyio.CancelScope(shield=True), anyio.move_on_after(1):
             await self._close(pool)
 
     async def aclose(self) -> None:
-        """Close every idle pool."""
-        while self._idle:
-            await self._close(self._idle.pop())
+        """Wait for the requests under way, which have deadlines of their own, and close every pool.
+
+        Cancelled, it waits no more: what was under way then fails as its connection is closed.
+        """
+        try:
+            await self._users.wait_for_none()
+        finally:
+            while self._idle:
+                await self._close(self._idle.pop())
 
 
 T = TypeVar("T")
@@ -88,6 +128,8 @@ class PerLoop(Generic[T]):
         #: There is one for all, which belongs to the first loop.
         self._is_bound = is_bound
         self._by_loop: dict[Any, T] = {}
+        #: Of threads with a loop each, which come to it at once.
+        self._adding = threading.Lock()
         self._library: type | None = None
 
     def refusal(self) -> str | None:
@@ -108,10 +150,11 @@ class PerLoop(Generic[T]):
         token = anyio.lowlevel.current_token()
         own = self._by_loop.get(token.native_token)
         if own is None:
-            # Calls under way in another loop hold their own; trio does not tell whether a loop has ended.
-            self._by_loop = {loop: value for loop, value in self._by_loop.items() if not _has_ended(loop)}
-            self._library = token.backend_class
-            own = self._by_loop[token.native_token] = self._make()
+            with self._adding:
+                # Calls under way in another loop hold their own; trio does not tell whether a loop has ended.
+                self._by_loop = {loop: value for loop, value in self._by_loop.items() if not _has_ended(loop)}
+                self._library = token.backend_class
+                own = self._by_loop[token.native_token] = self._make()
         return own
 
 

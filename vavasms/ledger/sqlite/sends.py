@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Collection, Mapping, Sequence
 from sqlite3 import Connection
 from typing import Any
@@ -46,6 +47,7 @@ class SqliteSends(SendStore):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._member: int | None = None
+        self._end: weakref.finalize[Any, Any]
         #: The tokens of what is claimed here and has no outcome yet.
         self._under_way: set[str] = set()
 
@@ -198,6 +200,7 @@ class SqliteSends(SendStore):
         handle = self._database.handle
         if handle is not None and self._member is not None:
             handle.keep() if self._under_way else handle.leave(self._member)
+            self._end.detach()
         self._member = None
 
     def _claim_values(self, token: str, now: float) -> dict[str, Any]:
@@ -205,6 +208,9 @@ class SqliteSends(SendStore):
         handle = self._database.handle
         if self._member is None and handle is not None:
             self._member = handle.join()
+            # Where nobody closes it, as the ledger of an event loop that has ended: who could settle is gone.
+            self._end = weakref.finalize(self, handle.drop_later, self._member)
+            self._end.atexit = False
         values = {"state": BatchState.SENDING.value, "token": token, "worker": str(self._member or 0)}
         return {**values, "sending_at": now, "attempt": 1}
 

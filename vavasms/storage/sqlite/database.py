@@ -126,7 +126,7 @@ class Database:
         handle, writer, reader = await run_sync(_translated(hold))
         database = cls(path, writer, reader)
         # Where nobody closes it: at the latest as the process ends.
-        database._finalizer = weakref.finalize(database, _close, path, reader, writer, lambda _reader: True)
+        database._finalizer = weakref.finalize(database, _abandon, path, reader, writer, handle)
         database.handle, database._on_commit = handle, on_commit
         return database
 
@@ -321,6 +321,12 @@ def _close(
                 last.execute("SELECT 1 FROM sqlite_schema").fetchone()
         writer.close()
         reader.close()
+
+
+def _abandon(path: Path, reader: sqlite3.Connection, writer: sqlite3.Connection, handle: FileHandle) -> None:
+    """Close what nobody closed, such as the ledger of an event loop that has ended."""
+    _close(path, reader, writer, lambda _reader: True)
+    handle.drop_later()
 
 
 def _asks_to_keep(reader: sqlite3.Connection, keeps_log: KeepsLog) -> bool:

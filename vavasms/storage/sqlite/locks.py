@@ -11,6 +11,7 @@ import os
 import struct
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from secrets import randbelow
@@ -27,6 +28,8 @@ _FIRST_MEMBER, _MEMBERS = 1 << 50, 1 << 60
 _GUARD = threading.Lock()
 #: By process, since a child has its parent's, and by device and inode.
 _HANDLES: dict[tuple[int, int, int], FileHandle] = {}
+#: What nobody uses any more, noted by finalizers: they run in the middle of anything, of this room as well.
+_UNUSED: deque[tuple[FileHandle, int | None]] = deque()
 
 
 class FileHandle:
@@ -71,6 +74,7 @@ class FileHandle:
 
         Whatever ends the process, `kill -9` too, the system takes its lock away.
         """
+        _drop_unused()
         with _GUARD:
             member = _FIRST_MEMBER + randbelow(_MEMBERS)
             # Nobody else has this byte, in all likelihood.
@@ -87,6 +91,7 @@ class FileHandle:
 
     def lives(self, member: int) -> bool:
         """Return whether a member of this or another process lives."""
+        _drop_unused()
         with _GUARD:
             if member in self._members:
                 return True
@@ -94,6 +99,10 @@ class FileHandle:
                 return True
             _unlock(self._descriptor, member)
             return False
+
+    def drop_later(self, member: int | None = None) -> None:
+        """Note from a finalizer that a member, or a user of the file, is no more. Takes no lock."""
+        _UNUSED.append((self, member))
 
     def keep(self) -> None:
         """Keep the file open to the end of the process, and its members alive."""
@@ -115,6 +124,7 @@ def hold_file(path: Path) -> FileHandle:
     Raises `LedgerError` for a file with more than one name: the log is found by the name, so that each name
     would have a log of its own.
     """
+    _drop_unused()
     try:
         with _GUARD:
             handle = _find(path)
@@ -142,8 +152,24 @@ def _drop_inherited() -> None:
     """Close what a forked child has of its parent's: its members would live as long as the child does."""
     global _GUARD
     _GUARD = threading.Lock()
+    _UNUSED.clear()
     for key in [key for key in _HANDLES if key[0] != os.getpid()]:
         os.close(_HANDLES.pop(key)._descriptor)  # noqa: SLF001  ours
+
+
+def _drop_unused() -> None:
+    """Leave and close what finalizers noted."""
+    while _UNUSED:
+        try:
+            handle, member = _UNUSED.popleft()
+        except IndexError:  # pragma: no cover - another thread took the last one
+            return
+        if _HANDLES.get(handle.key) is not handle:
+            continue
+        if member is None:
+            handle.release()
+        else:
+            handle.leave(member)
 
 
 def _find(path: Path) -> FileHandle:
