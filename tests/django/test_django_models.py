@@ -25,9 +25,7 @@ def test_a_dump_has_the_waiting_rows_and_no_entry(tables: None, takes_all: bool)
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_an_entry_without_a_table_is_never_found(
-    tables: None, entry: type[SingleSend]
-) -> None:
+def test_an_entry_without_a_table_is_never_found(tables: None, entry: type[SingleSend]) -> None:
     with CaptureQueriesContext(connection) as queries:
         found = [
             entry.objects.count(),

@@ -37,10 +37,11 @@ def inbound_view(
 ) -> Callable[..., Awaitable[Any]]:
     """Return the view of `path("sms/<str:token>", inbound_view(on_sms, token=…, seen="inbound.db"))`.
 
-    It does what `InboundApp` does, exempt from CSRF and from a login. A plain handler runs where Django runs plain views, so
-    that its database connections are Django's. The time for a body is the server's to bound. Under WSGI every
-    request has an event loop of its own: name the `seen` store by its place, and have `opt_outs` open what it
-    needs within its call. The view's `close()` closes that store, for whoever cares at the end.
+    It does what `InboundApp` does, exempt from CSRF and from a login. A plain handler runs where Django runs
+    plain views, so that its database connections are Django's. The time for a body is the server's to bound.
+    Under WSGI every request has an event loop of its own: name the `seen` store by its place, and have
+    `opt_outs` open what it needs within its call. The view's `close()` closes that store, for whoever cares
+    at the end.
     """
     portal = PortalSeenStore(seen if isinstance(seen, str | Path) else None)
     store = portal if seen is None or isinstance(seen, str | Path) else seen

@@ -25,8 +25,9 @@ def optout_view(
 ) -> Callable[..., Any]:
     """Return the view of `path("d/<str:code>", optout_view("campaigns.db", name="Boutique Awa"))`.
 
-    It does what `OptOutApp` does, exempt from CSRF and from a login: the code is what a form must know. A plain view, whose
-    work is done in a thread with an event loop that all such views share, under ASGI and under WSGI alike.
+    It does what `OptOutApp` does, exempt from CSRF and from a login: the code is what a form must know. A
+    plain view, whose work is done in a thread with an event loop that all such views share, under ASGI and
+    under WSGI alike.
     Name the ledger by its place, and have `opt_outs` open what it needs within its call. The view's
     `close()` closes the ledger and gives the thread up.
     """
