@@ -238,6 +238,9 @@ def test_who_may_see_a_page_may_not_decide_on_it(project: None, sandbox: Sandbox
     assert client.get("/admin/vavasms/unknownsend/").status_code == 302
     client.force_login(clerk)
     assert [client.get(f"/admin/vavasms/{page}/").status_code for page in PAGES] == [403] * 4
+    # What lets a person put a number on the list shows no list.
+    clerk.user_permissions.set(Permission.objects.filter(codename="add_optedoutnumber"))
+    assert client.get("/admin/vavasms/optedoutnumber/").status_code == 403
     clerk.user_permissions.set(Permission.objects.filter(codename__in=[f"view_{page}" for page in PAGES]))
     fields = {"kind": "send", "key": "order-42", "decision": "sent"}
     for page in PAGES:
