@@ -16,6 +16,7 @@ from django.urls import clear_url_caches, path, set_urlconf
 from django.utils.translation import override
 
 from tests.django.conftest import Configure
+from vavasms.django import admin as pages
 from vavasms.django import get_sms, send_sms
 from vavasms.django.admin_page import show_moment
 from vavasms.django.ledger import run_on_ledger
@@ -137,21 +138,33 @@ def test_what_was_tried_again_since_is_not_decided_on(boss: Client, sandbox: San
     assert boss.post("/admin/vavasms/unknownsend/", {"decision": "sent"}).status_code == 400
 
 
-async def make_campaign(ledger: Ledger) -> None:
-    """Make a campaign of which one batch is unknown, long ago."""
+async def make_campaign(ledger: Ledger, name: str = "soldes", *, batches: int = 1) -> None:
+    """Make a campaign of which each batch is unknown, long ago."""
     account, now = get_sms().account.name, await ledger.now() - 7200
-    recipients = Msisdn("2250700000101"), Msisdn("2250700000102")
-    await ledger.create(
-        NewCampaign(id="soldes", account=account, sender_id="ACME", message=TEXT, created_at=now)
-    )
-    await ledger.load("soldes", [NewBatch(number=0, message=TEXT, segments=1, recipients=recipients)])
-    await ledger.finish_loading("soldes", plan="{}", plan_hash="x")
-    await ledger.start("soldes")
+    await ledger.create(NewCampaign(id=name, account=account, sender_id="ACME", message=TEXT, created_at=now))
+    loaded = [
+        NewBatch(
+            number=number,
+            message=TEXT,
+            segments=1,
+            recipients=(Msisdn(f"22507000001{number}1"), Msisdn(f"22507000001{number}2")),
+        )
+        for number in range(batches)
+    ]
+    await ledger.load(name, loaded)
+    await ledger.finish_loading(name, plan="{}", plan_hash="x")
+    await ledger.start(name)
     async with ledger.take_over(now):
-        claim = await ledger.claim("soldes", 0, token="t", worker="w", now=now)
-        assert claim is not None
-        await ledger.settle(claim, BatchEvent.MARK_UNKNOWN, BATCH)
-        await ledger.finish("soldes")
+        for number in range(batches):
+            claim = await ledger.claim(name, number, token="t", worker="w", now=now)
+            assert claim is not None
+            await ledger.settle(claim, BatchEvent.MARK_UNKNOWN, BATCH)
+        await ledger.finish(name)
+
+
+async def make_campaign_of_two(ledger: Ledger) -> None:
+    """Make another one, of which two batches are."""
+    await make_campaign(ledger, "fete", batches=2)
 
 
 def test_campaigns_are_looked_at_and_their_unknown_batches_decided_on(boss: Client, project: None) -> None:
@@ -225,6 +238,9 @@ def test_who_may_see_a_page_may_not_decide_on_it(project: None, sandbox: Sandbox
     assert client.get("/admin/vavasms/unknownsend/").status_code == 302
     client.force_login(clerk)
     assert [client.get(f"/admin/vavasms/{page}/").status_code for page in PAGES] == [403] * 4
+    # What lets a person put a number on the list shows no list.
+    clerk.user_permissions.set(Permission.objects.filter(codename="add_optedoutnumber"))
+    assert client.get("/admin/vavasms/optedoutnumber/").status_code == 403
     clerk.user_permissions.set(Permission.objects.filter(codename__in=[f"view_{page}" for page in PAGES]))
     fields = {"kind": "send", "key": "order-42", "decision": "sent"}
     for page in PAGES:
@@ -263,6 +279,33 @@ def test_a_number_that_is_there_already_is_not_announced_again(boss: Client) -> 
     assert told == ["admin"]
     assert LogEntry.objects.count() == 1
     assert "None yet." in press(boss, "singlesend", typed=" ", decision="search")
+
+
+def test_the_unknown_that_are_not_shown_are_spoken_of(
+    boss: Client, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_SHOWN", 1)
+    monkeypatch.setattr(pages, "_LISTED", 1)
+
+    def refuse(number: int) -> None:
+        PendingSend.objects.create(
+            idempotency_key=f"order-{number}",
+            recipient="x",
+            text=TEXT,
+            backend="y",
+            error_code="input.number",
+        )
+
+    run_on_ledger(make_campaign)
+    for number in range(2):
+        make_unknown(sandbox, f"order-{number}")
+        refuse(number)
+        # One of each is all; then there is more of the sends, and of what was refused.
+        assert look(boss, "unknownsend").count("There are more") == 2 * number
+    run_on_ledger(make_campaign_of_two)
+    page = look(boss, "unknownsend")
+    assert page.count("There are more") == 3
+    assert page.count('value="again"') == 3
 
 
 def test_what_has_no_moment_is_a_dash() -> None:

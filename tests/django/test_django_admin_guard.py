@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.contrib.messages.storage.cookie import CookieStorage
+from django.core.signals import got_request_exception
 from django.db import connections
-from django.test import Client
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
+from django.views.debug import ExceptionReporter
 
-from tests.django.test_django_admin import TEXT, TO, hidden, look, make_unknown, press, project
+from tests.django.test_django_admin import TEXT, TO, hidden, look, make_campaign, make_unknown, press, project
 from vavasms.django import get_sms
+from vavasms.django.ledger import run_on_ledger
 from vavasms.django.models import PendingSend
 from vavasms.errors import Outcome
+from vavasms.ledger.postgres.ledger import PostgresLedger
+from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.sandbox import SandboxServer
 
 __all__ = ["project"]
@@ -80,6 +90,11 @@ FORGED = [
     {"kind": "batch", "decision": "sent", "campaign": "x", "number": "1", "attempt": "z"},
     {"kind": "batch", "decision": "sent", "campaign": "x", "number": "one", "attempt": ""},
     {"kind": "batch", "decision": "sent", "campaign": "x", "number": "1", "attempt": ""},
+    {"kind": "batch", "decision": "sent", "campaign": "x", "number": "1", "attempt": "nan"},
+    {"kind": "batch", "decision": "sent", "campaign": "x", "number": "9" * 30, "attempt": ""},
+    {"kind": "batch", "decision": "sent", "campaign": "x\0", "number": "1", "attempt": ""},
+    {"kind": "send", "decision": "sent", "account": "x", "key": "\0", "attempt": "", "again": ""},
+    {"kind": "refused", "decision": "forget", "sure": "on", "alias": "default", "number": "9" * 30},
     {"kind": "refused", "decision": "sent", "alias": "nowhere", "number": "1"},
     {"kind": "refused", "decision": "forget", "sure": "on", "alias": "default", "number": "one"},
     {"kind": "refused", "decision": "forget", "sure": "on", "alias": "default"},
@@ -92,6 +107,13 @@ def test_a_forged_form_is_refused(forger: Client) -> None:
         answer = forger.post("/admin/vavasms/unknownsend/", typed)
         assert answer.status_code in (302, 400), typed
     assert LogEntry.objects.count() == 0
+
+
+@pytest.mark.parametrize("attempt", ["0x1p99999", "-0x1p99999"])
+def test_a_moment_that_no_float_holds_is_of_a_stale_page(forger: Client, attempt: str) -> None:
+    run_on_ledger(make_campaign)
+    fields = {**hidden(look(forger, "unknownsend")), "decision": "sent", "attempt": attempt}
+    assert "look at it anew" in press(forger, "unknownsend", **fields)
 
 
 def test_what_is_forgotten_already_is_not_said_to_be(forger: Client, sandbox: SandboxServer) -> None:
@@ -153,7 +175,43 @@ def test_numbers_are_in_no_address_and_in_no_cookie_by_themselves(forger: Client
         answer = forger.post("/admin/vavasms/optedoutnumber/", {"typed": TO, "decision": decision})
         assert answer.status_code == 302
         assert TO[4:] not in answer["Location"]
+        kept = CookieStorage(RequestFactory().get("/"))._decode(answer.cookies["messages"].value)
+        assert "on the list" in str(kept)
+        assert TO[4:] not in str(kept)
         assert TO[4:] not in str(answer.cookies)
+
+
+def fail(*_values: Any, **_more: Any) -> None:
+    number = TO
+    raise RuntimeError(number)
+
+
+@pytest.mark.parametrize("decision", ["add", "remove", "search"])
+def test_a_fault_shows_no_number_in_djangos_error_mail(
+    forger: Client, monkeypatch: pytest.MonkeyPatch, decision: str
+) -> None:
+    for call in ("add_opt_outs", "remove_opt_outs", "opt_outs"):
+        for ledger in (SqliteLedger, PostgresLedger):
+            monkeypatch.setattr(ledger, call, fail)
+    reports: list[str] = []
+
+    def hear(request: HttpRequest, **_values: Any) -> None:
+        # As AdminEmailHandler writes it, the page with all frames too.
+        reporter = ExceptionReporter(request, *sys.exc_info(), is_email=True)
+        reports.extend([reporter.get_traceback_text(), reporter.get_traceback_html()])
+
+    got_request_exception.connect(hear)
+    try:
+        answer = forger.post(
+            "/admin/vavasms/optedoutnumber/", {"typed": "07 00 00 00 01", "decision": decision}
+        )
+    finally:
+        got_request_exception.disconnect(hear)
+    assert answer.status_code == 500
+    assert len(reports) == 2
+    for report in reports:
+        assert "RuntimeError at test_django_admin_guard.py" in report
+        assert not re.search("7 ?00 ?00 ?00 ?01", report)
 
 
 def test_a_decision_is_taken_once(forger: Client, sandbox: SandboxServer) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ from typing import Any, cast
 import anyio
 import pytest
 from attrs import evolve
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.core.management.base import CommandError, SystemCheckError
@@ -26,7 +29,8 @@ from vavasms.django.deliveries import SendTracker, TrackedMessage
 from vavasms.django.ledger import run_on_ledger
 from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.signals import delivered, sent, unknown
-from vavasms.django.worker import DjangoWorker, report
+from vavasms.django.threads import THREAD
+from vavasms.django.worker import DjangoWorker, report, report_delivery
 from vavasms.errors import LedgerError, Outcome
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.postgres.ledger import PostgresLedger
@@ -307,6 +311,58 @@ def test_the_commands_run_by_their_names(
     configure(BASE_URL="http://gateway.example/api", LEDGER=tmp_path / "sms.db")
     report, code = examine()
     assert (code, "plain HTTP would show the password" in report) == (2, True)
+
+
+@pytest.fixture
+def silent() -> Iterator[None]:
+    """Add a database whose server takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.DATABASES["silent"] = {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": "shop",
+            "HOST": "127.0.0.1",
+            "PORT": str(server.getsockname()[1]),
+        }
+        connections.settings = connections.configure_settings(settings.DATABASES)
+        # Closed, it ends the wait of whoever waits for ever.
+        closing = threading.Timer(20, server.close)
+        closing.start()
+        yield
+        closing.cancel()
+    connections["silent"].close()
+    del connections["silent"]
+    del settings.DATABASES["silent"]
+    connections.settings.pop("silent", None)
+
+
+def test_a_project_whose_database_hangs_still_sends_and_its_worker_stops(
+    file: str, sandbox: SandboxServer, told: list[tuple[str, str]], silent: None
+) -> None:
+    # By its words: what an earlier test had under way may still arrive.
+    own = "Votre commande 77 est partie"
+    for number in range(30):
+        enqueue(TO, own, idempotency_key=f"order-{number}")
+    begun = time.monotonic()
+    said = work_until(lambda: len(told) == 30)
+    assert time.monotonic() - begun < 15
+    assert [entry.message for entry in sandbox.gateway.journal.entries].count(own) == 30
+    assert Group.objects.count() == 30
+    # It was asked, and its answer is still waited for; that keeps no process from its end.
+    assert said == ["Sending what is enqueued. Ctrl-C stops it."]
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == THREAD] == [True]
+
+
+def test_what_nobody_listens_to_is_told_in_no_thread(file: str) -> None:
+    send_sms(TO, TEXT, idempotency_key="order-42")
+    record = get_sms().sent("order-42")
+    assert record is not None
+    message = TrackedMessage(
+        recipient=record.recipients[0], idempotency_key="order-42", message_id="SM-1", lot_id=None, age=0.0
+    )
+    for telling in (report(record), report_delivery(message)):
+        # Without an event loop there is none to wait for a thread.
+        with pytest.raises(StopIteration):
+            telling.send(None)
 
 
 class OneTurn:

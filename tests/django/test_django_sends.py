@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core import mail
+from django.db import transaction
 from django.dispatch import Signal
 
 from tests.django.conftest import Configure
@@ -308,3 +310,19 @@ def test_other_settings_leave_the_client_alone(configure: Configure) -> None:
 def test_the_plugin_empties_the_outbox_before_each_test(test: int) -> None:
     message = SmsMessage(recipients=(Msisdn(TO[1:]),), text=TEXT, idempotency_key="order-42")
     assert (outbox.send(message).replayed, len(outbox)) == (False, 1)
+
+
+def test_a_receiver_with_a_savepoint_of_its_own_spoils_no_transaction(file: str) -> None:
+    def hear(**_values: Any) -> None:
+        with transaction.atomic():
+            Group.objects.create(name="order-42")
+
+    sent.connect(hear)
+    try:
+        with transaction.atomic():
+            Group.objects.create(name="order-42")
+            assert send_sms(TO, TEXT).message_ids
+            Group.objects.create(name="order-43")
+    finally:
+        sent.disconnect(hear)
+    assert Group.objects.count() == 2

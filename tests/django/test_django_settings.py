@@ -40,6 +40,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"PASSWORD": 42}, "E003", "'PASSWORD'.* type int"),
     ({"INBOUND_ALLOW": "198.51.100.7"}, "E003", "'INBOUND_ALLOW'.* type str"),
     ({"INBOUND_ALLOW": [7]}, "E003", "'INBOUND_ALLOW'"),
+    ({"BACKEND": ["console"]}, "E003", "'BACKEND'.* type list"),
     ({"BACKEND": "pigeon"}, "E004", "'BACKEND'"),
     ({"BACKEND": "vavasms.nowhere.Backend"}, "E004", "'BACKEND'"),
     ({"BACKEND": "vavasms.client.AsyncVavaSMS.send"}, "E004", "'BACKEND'"),

@@ -23,6 +23,7 @@ from tests.inbound.posting import TOKEN
 from vavasms.django.ledger import run_on_ledger
 from vavasms.django.signals import inbound, opted_out
 from vavasms.inbound.django import inbound_view
+from vavasms.inbound.optout.django import optout_view
 from vavasms.ledger.base import Ledger
 from vavasms.models import InboundMessage
 from vavasms.numbers import Msisdn
@@ -196,3 +197,27 @@ def test_in_a_database_the_seen_store_is_beside_the_ledger(
     with connections[database].cursor() as cursor:
         cursor.execute("SELECT count(*) FROM vavasms_inbound.seen")
         assert cursor.fetchone()[0] > 0
+
+
+def test_a_project_whose_views_need_a_login_receives_too(
+    call: Call, inbox: list[InboundMessage], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    login = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    monkeypatch.setattr(settings, "MIDDLEWARE", [*settings.MIDDLEWARE, login])
+    own: Any = inbound_view(lambda message: None, token=TOKEN)
+    page: Any = optout_view(tmp_path / "sms.db")
+    guarded: Any = lambda request: None  # noqa: E731
+    more = (path("own/<token>", own), path("page/<code>", page), path("guarded", guarded))
+    monkeypatch.setattr(Urls, "urlpatterns", (*Urls.urlpatterns, *more))
+    clear_url_caches()
+    code = ask(lambda ledger: ledger.optout_codes.issue([PERSON]))[PERSON]
+    assert call("GET", "/guarded").status_code == 302
+    with closing(own), closing(page):
+        answers = [
+            call("POST", f"/sms/inbound/{TOKEN}", data=FIELDS),
+            call("POST", f"/own/{TOKEN}", data=FIELDS),
+            call("GET", f"/sms/d/{code}"),
+            call("GET", f"/page/{code}"),
+        ]
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert [message.message_id for message in inbox] == ["SM-1"]

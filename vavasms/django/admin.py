@@ -130,6 +130,7 @@ class UnknownSendAdmin(LedgerAdmin):
             columns=_send_columns(),
             rows=[_make_send_row(record, may_decide=may_decide) for record in records[:_SHOWN]],
             empty=_("None."),
+            more=_say_more(records, _SHOWN),
         )
         batches = [
             _make_batches(unknown, may_decide=may_decide) for unknown in run_on_ledger(_read_unknown_batches)
@@ -164,6 +165,11 @@ class UnknownSendAdmin(LedgerAdmin):
         return None
 
 
+def _say_more(found: Sequence[object], shown: int) -> str:
+    """Return that not all is shown, where it is not."""
+    return _("There are more: they are shown once these are dealt with.") if len(found) > shown else ""
+
+
 def _choose(was_sent: str, was_not: str) -> Sequence[Choice]:
     sure = _("I know that whoever has the SMS gets a second one, paid again")
     return [Choice(name="sent", label=was_sent), Choice(name="again", label=was_not, sure=sure)]
@@ -172,6 +178,15 @@ def _choose(was_sent: str, was_not: str) -> Sequence[Choice]:
 def _write_attempt(at: float | None) -> str:
     """Write which attempt is shown, exactly."""
     return "" if at is None else at.hex()
+
+
+def _read_attempt(written: str) -> float | None:
+    """Read it again. Raises `ValueError` for what is none."""
+    try:
+        return float.fromhex(written) if written else None
+    except OverflowError:
+        # No ledger has it: as any other that is not there any more.
+        return math.nan
 
 
 def _make_send_row(record: SendRecord, *, may_decide: bool) -> Row:
@@ -242,13 +257,13 @@ def _make_batches(unknown: UnknownBatches, *, may_decide: bool) -> Section:
         columns=[_("Batch"), _("When"), _("To"), _("Recipients"), _("What happened")],
         rows=rows,
         empty=_("Their numbers are forgotten: nothing can be decided any more."),
+        more=_say_more(unknown.batches, _LISTED),
     )
 
 
 def _decide_batch(typed: QueryDict, is_sent: bool) -> str:
     """Decide on a batch by the attempt that was shown; return what names it."""
-    campaign, attempt = typed["campaign"], typed["attempt"]
-    sent_at = float.fromhex(attempt) if attempt else None
+    campaign, sent_at = typed["campaign"], _read_attempt(typed["attempt"])
     shown = {int(typed["number"]): sent_at}
 
     async def work(ledger: Ledger) -> int:
@@ -270,14 +285,14 @@ def _decide_batch(typed: QueryDict, is_sent: bool) -> str:
 
 
 def _read_refused() -> tuple[list[tuple[str, PendingSend]], list[str]]:
-    """Return what each database has, and which do not answer."""
+    """Return what each database has, one more than is shown, and which do not answer."""
     refused: list[tuple[str, PendingSend]] = []
     away: list[str] = []
     for alias in list_databases():
         try:
             if has_table(alias):
                 rows = PendingSend.objects.using(alias).exclude(error_code="").order_by("-pk")
-                refused += [(alias, row) for row in rows[:_LISTED]]
+                refused += [(alias, row) for row in rows[: _LISTED + 1]]
         except Error:
             away.append(alias)
     return refused, away
@@ -296,7 +311,7 @@ def _list_refused(*, may_decide: bool) -> tuple[Section, list[str]]:
             fields={"kind": "refused", "alias": alias, "number": str(each.pk)},
             choices=choices if may_decide else (),
         )
-        for alias, each in refused
+        for alias, each in refused[:_LISTED]
     ]
     section = Section(
         title=_("Enqueued, and refused by the ledger: not sent"),
@@ -304,6 +319,7 @@ def _list_refused(*, may_decide: bool) -> tuple[Section, list[str]]:
         columns=[_("When"), _("Key"), _("code")],
         rows=rows,
         empty=_("None."),
+        more=_say_more(refused, _LISTED),
     )
     return section, away
 
@@ -344,7 +360,7 @@ class OptedOutNumberAdmin(LedgerAdmin):
         if decision == "search":
             found = run_on_ledger(lambda ledger: _find_opt_out(ledger, number))
             if not found:
-                messages.info(request, _("{number} is not on the list.", number=number.e164))
+                messages.info(request, _("{number} is not on the list.", number=number.masked))
             return self.show(request, self._list(request, found, value=number.e164))
         if decision == "remove":
             self._remove(request, number)
@@ -362,14 +378,16 @@ class OptedOutNumberAdmin(LedgerAdmin):
         if run_on_ledger(work):
             announce(opted_out, recipients=(number,), source=_SOURCE)
             self.log_addition(request, self.model(pk=number.masked), _ADDED)
-        messages.success(request, _("{number} is on the list: no campaign sends to it.", number=number.e164))
+        messages.success(
+            request, _("{number} is on the list: no campaign sends to it.", number=number.masked)
+        )
 
     def _remove(self, request: HttpRequest, number: Msisdn) -> None:
         if not self.has_delete_permission(request):
             raise PermissionDenied
         if run_on_ledger(lambda ledger: ledger.remove_opt_outs([number])):
             self.note(request, number.masked, _REMOVED)
-        messages.success(request, _("{number} is not on the list any more.", number=number.e164))
+        messages.success(request, _("{number} is not on the list any more.", number=number.masked))
 
     def _list(self, request: HttpRequest, listed: Sequence[OptOut], *, value: str = "") -> LedgerPage:
         choices = [Choice(name="search", label=_("Look it up"))]

@@ -13,10 +13,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
 
 from vavasms.django.language import djangos_language
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import format_moment, translate
+from vavasms.inbound.handlers import describe
 
 _NOWHERE = "–"
 
@@ -74,6 +77,13 @@ class LedgerPage:
     error: str = ""
 
 
+class PageFailedError(Exception):
+    """A fault behind a page, by its kind and its place.
+
+    Django mails the words of an error, and its frames: they hold numbers.
+    """
+
+
 class LedgerAdmin(admin.ModelAdmin):
     """A page on the ledger, in the place of a list of rows."""
 
@@ -86,14 +96,21 @@ class LedgerAdmin(admin.ModelAdmin):
         """Return that it can be looked at: what else may be done is on the page."""
         return {"add": False, "change": False, "delete": False, "view": self.has_view_permission(request)}
 
+    @method_decorator(sensitive_post_parameters())
     def serve(self, request: HttpRequest) -> HttpResponse:
-        """Show the page, or do what was decided on it."""
+        """Show the page, or do what was decided on it. Raises `PageFailedError` for a fault behind it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        with djangos_language():
-            if request.method == "POST":
-                return self._decide(request)
-            return self.show(request, self._make(request))
+        try:
+            with djangos_language():
+                if request.method == "POST":
+                    return self._decide(request)
+                return self.show(request, self._make(request))
+        except (BadRequest, PermissionDenied):
+            raise
+        except Exception as error:  # noqa: BLE001  raised below, without its words and frames
+            failed = PageFailedError(describe(error))
+        raise failed
 
     def show(self, request: HttpRequest, page: LedgerPage) -> HttpResponse:
         """Return a page, which no browser is to keep."""

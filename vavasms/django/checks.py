@@ -22,9 +22,9 @@ def check_deployment(**_options: Any) -> list[CheckMessage]:
     """Return what is wrong with it on a server: `manage.py check --deploy`."""
     values = getattr(settings, NAME, None)
     backend = values.get("BACKEND") if isinstance(values, dict) else None
-    if backend not in BACKENDS or backend == "gateway":
+    if not isinstance(backend, str) or backend not in BACKENDS or backend == "gateway":
         return []
-    sentence = _("`VAVASMS['BACKEND']` is `{backend}`: no SMS reaches a phone.", backend=str(backend))
+    sentence = _("`VAVASMS['BACKEND']` is `{backend}`: no SMS reaches a phone.", backend=backend)
     hint = _("Leave it out, or write `gateway`.")
     return [_make_message(SettingProblem(id="W003", sentence=sentence, hint=hint))]
 

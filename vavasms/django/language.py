@@ -19,6 +19,11 @@ def djangos_language() -> Iterator[None]:
 
 
 def say(english: str) -> str:
-    """Return a sentence of the catalogue in that language."""
+    """Return a sentence of the catalogue in that language; in English where Django has chosen none.
+
+    That is while it writes migrations, and permissions by their names: they are the same everywhere.
+    """
+    if get_language() is None:
+        return english
     with djangos_language():
         return str(_(english))

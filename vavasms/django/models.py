@@ -46,16 +46,28 @@ def _name(english: str) -> Any:
     return lazy(say, str)(english)
 
 
+class NoRows(models.Manager):
+    """A manager that finds nothing, and asks no database for it."""
+
+    def get_queryset(self) -> Any:
+        """Return an empty queryset."""
+        return super().get_queryset().none()
+
+
 class LedgerEntry(models.Model):
     """A page of the admin on the ledger: it has permissions, and no table."""
 
     # What the log of the admin calls an entry that was decided on.
     id = models.CharField(max_length=255, primary_key=True)
 
+    objects = NoRows()
+
     class Meta:
         """No table."""
 
         abstract = True
+        # For `dumpdata --all`, which asks this one.
+        base_manager_name = "objects"
         managed = False
 
     def __str__(self) -> str:

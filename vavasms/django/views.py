@@ -16,7 +16,7 @@ from vavasms.django.settings import read_settings
 from vavasms.django.signals import announce, inbound, opted_out
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext_noop as N_
-from vavasms.inbound.django import exempt_from_atomic_requests, hide_path, inbound_view
+from vavasms.inbound.django import exempt_from_atomic_requests, hide_path, inbound_view, open_to_all
 from vavasms.inbound.optout.django import optout_view
 from vavasms.models import InboundMessage
 
@@ -47,9 +47,8 @@ def opt_out(request: HttpRequest, code: str) -> HttpResponse:
     return answer
 
 
-# What Django's own decorator does: the token, or the code, is what a caller must know.
-receive_sms.csrf_exempt = True  # type: ignore[attr-defined]
-opt_out.csrf_exempt = True  # type: ignore[attr-defined]
+open_to_all(receive_sms)
+open_to_all(opt_out)
 exempt_from_atomic_requests(receive_sms)
 
 

@@ -7,12 +7,11 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import TypeVar
+from functools import partial
+from typing import Any
 
 import anyio
-from asgiref.sync import sync_to_async
 from attrs import define, field
-from django.db import close_old_connections
 
 from vavasms.campaigns.tracking import FIRST_PAUSE
 from vavasms.client import AsyncVavaSMS
@@ -22,7 +21,8 @@ from vavasms.django.client import find_ledger
 from vavasms.django.deliveries import SendTracker, TrackedMessage
 from vavasms.django.sends import find_backend
 from vavasms.django.settings import read_settings
-from vavasms.django.signals import announce, delivered, sent, unknown
+from vavasms.django.signals import SmsSignal, announce, delivered, sent, unknown
+from vavasms.django.threads import run_in_thread
 from vavasms.django.transactions import forward_all
 from vavasms.errors import ConfigurationError, Outcome, name_error
 from vavasms.i18n import gettext as _
@@ -32,8 +32,6 @@ from vavasms.ledger.send_record import SendRecord
 from vavasms.sends.client import open_ledger
 from vavasms.sends.outbox_worker import SLOTS, OutboxWorker
 from vavasms.storage.location import read_place
-
-T = TypeVar("T")
 
 #: Seconds between two looks for what processes left behind that died after a commit.
 _LEFT_EVERY = 5.0
@@ -125,7 +123,7 @@ class DjangoWorker:
     async def _forward(self) -> None:
         while not self._stopping.is_set():
             try:
-                await sync_to_async(_in_thread)(forward_all)
+                await run_in_thread(forward_all)
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
                 self.say(_(_NOT_LOOKED, error=name_error(error)))
             with anyio.move_on_after(_LEFT_EVERY):
@@ -145,32 +143,24 @@ _NOT_LOOKED = N_("The project's own database does not answer ({error}); it is as
 
 
 async def report(record: SendRecord) -> None:
-    """Notify the receivers of `sent` and `unknown`, in a thread that has Django's connections."""
-    await sync_to_async(_in_thread)(lambda: _report(record))
-
-
-def _report(record: SendRecord) -> None:
+    """Notify the receivers of `sent` or of `unknown`, in a thread with connections of its own."""
     values = {"recipients": record.recipients, "idempotency_key": record.key}
     if record.outcome is Outcome.ACCEPTED:
-        announce(sent, **values, lot=record.lot)
+        await _announce(sent, **values, lot=record.lot)
     elif record.outcome is Outcome.UNKNOWN:
-        announce(unknown, **values, error=record.error or "")
+        await _announce(unknown, **values, error=record.error or "")
 
 
 async def report_delivery(message: TrackedMessage) -> None:
     """Notify the receivers of `delivered`, as `report` does."""
-    values = {
-        "recipient": message.recipient,
-        "idempotency_key": message.idempotency_key,
-        "message_id": message.message_id,
-    }
-    await sync_to_async(_in_thread)(lambda: announce(delivered, **values))
+    await _announce(
+        delivered,
+        recipient=message.recipient,
+        idempotency_key=message.idempotency_key,
+        message_id=message.message_id,
+    )
 
 
-def _in_thread(work: Callable[[], T]) -> T:
-    """Do something between two looks at the connections of this thread, as a request does."""
-    close_old_connections()
-    try:
-        return work()
-    finally:
-        close_old_connections()
+async def _announce(signal: SmsSignal, **values: Any) -> None:
+    if signal.has_listeners(None):
+        await run_in_thread(partial(announce, signal, **values))

@@ -37,10 +37,11 @@ def inbound_view(
 ) -> Callable[..., Awaitable[Any]]:
     """Return the view of `path("sms/<str:token>", inbound_view(on_sms, token=…, seen="inbound.db"))`.
 
-    It does what `InboundApp` does, exempt from CSRF. A plain handler runs where Django runs plain views, so
-    that its database connections are Django's. The time for a body is the server's to bound. Under WSGI every
-    request has an event loop of its own: name the `seen` store by its place, and have `opt_outs` open what it
-    needs within its call. The view's `close()` closes that store, for whoever cares at the end.
+    It does what `InboundApp` does, exempt from CSRF and from a login. A plain handler runs where Django runs
+    plain views, so that its database connections are Django's. The time for a body is the server's to bound.
+    Under WSGI every request has an event loop of its own: name the `seen` store by its place, and have
+    `opt_outs` open what it needs within its call. The view's `close()` closes that store, for whoever cares
+    at the end.
     """
     portal = PortalSeenStore(seen if isinstance(seen, str | Path) else None)
     store = portal if seen is None or isinstance(seen, str | Path) else seen
@@ -66,10 +67,17 @@ def inbound_view(
         )
         return _answer(await _receive(receiver, request) if reply is None else reply)
 
-    view.csrf_exempt = True  # type: ignore[attr-defined] # what Django's own decorator does
+    open_to_all(view)
     exempt_from_atomic_requests(view)
     view.close = portal.close  # type: ignore[attr-defined]
     return view
+
+
+def open_to_all(view: Callable[..., Any]) -> None:
+    """Exempt a view from CSRF and from `LoginRequiredMiddleware`: its caller knows the token, or the code."""
+    # What Django's own decorators do; to a login it would redirect with the token in the address.
+    view.csrf_exempt = True  # type: ignore[attr-defined]
+    view.login_required = False  # type: ignore[attr-defined]
 
 
 def exempt_from_atomic_requests(view: Callable[..., Any]) -> None:

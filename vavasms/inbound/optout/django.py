@@ -9,7 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from vavasms.inbound.django import hide_path
+from vavasms.inbound.django import hide_path, open_to_all
 from vavasms.inbound.optout.responder import MAX_FORM, OptOutResponder, PageRequest
 from vavasms.inbound.seen.portal import PortalLease
 from vavasms.inbound.stop_words import OptOuts
@@ -25,8 +25,9 @@ def optout_view(
 ) -> Callable[..., Any]:
     """Return the view of `path("d/<str:code>", optout_view("campaigns.db", name="Boutique Awa"))`.
 
-    It does what `OptOutApp` does, exempt from CSRF: the code is what a form must know. A plain view, whose
-    work is done in a thread with an event loop that all such views share, under ASGI and under WSGI alike.
+    It does what `OptOutApp` does, exempt from CSRF and from a login: the code is what a form must know. A
+    plain view, whose work is done in a thread with an event loop that all such views share, under ASGI and
+    under WSGI alike.
     Name the ledger by its place, and have `opt_outs` open what it needs within its call. The view's
     `close()` closes the ledger and gives the thread up.
     """
@@ -49,7 +50,7 @@ def optout_view(
         reply = lease.run(partial(responder.answer, asked))
         return HttpResponse(reply.html, status=reply.status, headers=dict(reply.headers))
 
-    view.csrf_exempt = True  # type: ignore[attr-defined] # what Django's own decorator does
+    open_to_all(view)
     view.close = partial(lease.close, responder.aclose)  # type: ignore[attr-defined]
     return view
 
