@@ -15,6 +15,7 @@ from django.views.debug import ExceptionReporter
 from tests.django.conftest import Configure
 from tests.inbound.posting import TOKEN
 from vavasms.django import get_sms, send_sms
+from vavasms.django.backends.gateway import SandboxBackend
 from vavasms.django.client import write_url
 from vavasms.django.settings import BACKENDS, SANDBOX_ACCOUNT, read_settings
 from vavasms.errors import ConfigurationError
@@ -41,6 +42,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"INBOUND_ALLOW": "198.51.100.7"}, "E003", "'INBOUND_ALLOW'.* type str"),
     ({"INBOUND_ALLOW": [7]}, "E003", "'INBOUND_ALLOW'"),
     ({"BACKEND": "pigeon"}, "E004", "'BACKEND'"),
+    ({"BACKEND": ".sms.Backend"}, "E004", "'BACKEND'"),
     ({"BACKEND": "vavasms.nowhere.Backend"}, "E004", "'BACKEND'"),
     ({"BACKEND": "vavasms.client.AsyncVavaSMS.send"}, "E004", "'BACKEND'"),
     ({"LEDGER": "/tmp/sms.db", "DATABASE": "default"}, "E005", "both"),
@@ -168,6 +170,19 @@ def test_the_language_is_djangos(configure: Configure) -> None:
 def test_the_sandboxs_account_is_what_a_sandbox_has() -> None:
     gateway = Gateway().client_settings(SANDBOX_ACCOUNT["base_url"])
     assert gateway == {f"VAVASMS_{name.upper()}": value for name, value in SANDBOX_ACCOUNT.items()}
+
+
+class OwnSandbox(SandboxBackend):
+    """A backend of a project's own, which sends to the sandbox."""
+
+
+@pytest.mark.parametrize("backend", ["sandbox", BACKENDS["sandbox"], f"{__name__}.OwnSandbox"])
+def test_the_sandbox_by_any_name_has_the_sandboxs_account(configure: Configure, backend: str) -> None:
+    configure(BACKEND=backend, USERNAME="awa@example.com", BASE_URL="https://vavasms.com/api")
+    assert read_settings().is_sandbox
+    assert "E006" in found()
+    with pytest.raises(ConfigurationError, match="on this machine"):
+        get_sms()
 
 
 def test_each_short_name_has_a_backend() -> None:

@@ -37,7 +37,7 @@ def get_sms() -> VavaSMS:
     It is thread-safe, and is not to be closed. It blocks: in an async view call it by `sync_to_async`.
     Raises `ConfigurationError` where the settings do not suffice.
     """
-    return find_client(is_sandbox=settings.read_settings().backend == "sandbox")
+    return find_client(is_sandbox=settings.read_settings().is_sandbox)
 
 
 def find_client(*, is_sandbox: bool) -> VavaSMS:

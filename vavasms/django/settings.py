@@ -127,6 +127,16 @@ class AppSettings:
         return str(self.get("BACKEND", "gateway"))
 
     @property
+    def backend_class(self) -> Any:
+        """The class of the backend; None where there is none by this name."""
+        return find_class(BACKENDS.get(self.backend, self.backend))
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether the account is the sandbox's: by the backend's class, whatever it is called."""
+        return bool(getattr(self.backend_class, "is_sandbox", False))
+
+    @property
     def region(self) -> str:
         """The country of national numbers."""
         return str(self.get("REGION", "CI"))
@@ -242,8 +252,7 @@ def _name(key: str) -> str:
 
 
 def _find_bad_backend(found: AppSettings) -> Iterator[SettingProblem]:
-    path = BACKENDS.get(found.backend, found.backend)
-    if find_class(path) is None:
+    if found.backend_class is None:
         yield SettingProblem(
             id="E004",
             sentence=_("{setting} names no backend.", setting=_name("BACKEND")),
@@ -254,7 +263,8 @@ def _find_bad_backend(found: AppSettings) -> Iterator[SettingProblem]:
 def find_class(path: str) -> Any:
     """Return the class of a backend; None where there is none at this path."""
     module, _dot, name = path.rpartition(".")
-    if not module:
+    # One that begins with a dot is of no package.
+    if not module or module.startswith("."):
         return None
     try:
         found = getattr(import_module(module), name, None)
@@ -322,7 +332,7 @@ def _is_postgres(alias: str) -> bool:
 
 
 def _find_bad_values(found: AppSettings) -> Iterator[SettingProblem]:
-    if found.backend in ("gateway", "sandbox"):
+    if hasattr(found.backend_class, "is_sandbox"):
         yield from _refusal("E006", "", lambda: _load_account(found))
     yield from _refusal("E006", "REGION", lambda: check_region(found.region))
     token = found.get("INBOUND_TOKEN")
@@ -342,7 +352,7 @@ def _find_bad_values(found: AppSettings) -> Iterator[SettingProblem]:
 
 
 def _load_account(found: AppSettings) -> None:
-    account = found.make_account(is_sandbox=found.backend == "sandbox")
+    account = found.make_account(is_sandbox=found.is_sandbox)
     names = ("username", "password", "sender_id", "base_url", "status_path")
     load_settings(**{name: account.get(name) for name in names})
 
