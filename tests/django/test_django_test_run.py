@@ -14,8 +14,8 @@ from django.test.utils import setup_test_environment, teardown_test_environment
 from tests.django.conftest import Configure
 from vavasms.django import outbox, send_sms
 from vavasms.django.backends.gateway import GatewayBackend
-from vavasms.django.settings import BACKENDS
 from vavasms.django.environment import in_test
+from vavasms.django.settings import BACKENDS
 from vavasms.sandbox import SandboxServer
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
