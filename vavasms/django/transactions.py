@@ -6,7 +6,6 @@ import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from attrs import define, field
 from django.db import DEFAULT_DB_ALIAS, Error, connections, router, transaction
@@ -20,6 +19,7 @@ from vavasms.django.backends.console import ConsoleBackend
 from vavasms.django.backends.gateway import GatewayBackend
 from vavasms.django.backends.locmem import LocmemBackend
 from vavasms.django.client import find_client
+from vavasms.django.location import find_server, find_server_of
 from vavasms.django.messages import SmsMessage, read_message
 from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.sends import deliver, find_backend
@@ -154,28 +154,8 @@ def has_ledger(found: AppSettings, connection: Any, alias: str) -> bool:
         return False
     if found.get("DATABASE") is not None:
         return bool(found.get("DATABASE") == alias)
-    return _find_server(str(found.get("LEDGER"))) == _find_server_of(connection.settings_dict)
-
-
-def _find_server(url: str) -> tuple[str, str, str, str] | None:
-    """Return host, port, user and name of a connection string of a form that can be compared."""
-    if "://" not in url:
-        return None
-    parts = urlsplit(url)
-    if "," in parts.netloc:
-        # Several servers, as libpq takes them.
-        return None
-    more = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    return (
-        unquote(parts.hostname or "") or more.get("host", ""),
-        str(parts.port or more.get("port", "") or 5432),
-        unquote(parts.username or "") or more.get("user", ""),
-        unquote(parts.path.lstrip("/")) or more.get("dbname", ""),
-    )
-
-
-def _find_server_of(database: dict[str, Any]) -> tuple[str, str, str, str]:
-    return (database["HOST"], str(database["PORT"] or 5432), database["USER"], database["NAME"])
+    server = find_server(str(found.get("LEDGER")))
+    return server is not None and server == find_server_of(connection.settings_dict)
 
 
 def _write(
