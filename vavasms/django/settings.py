@@ -16,6 +16,7 @@ from attrs import field, frozen
 from django.conf import settings
 
 from vavasms.config import LOOPBACK, check_base_url, gateway_of, load_settings, misconfigured
+from vavasms.django.environment import find_test_process, in_test, stand_ins
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -170,15 +171,20 @@ class AppSettings:
 
 #: The last check of what would be taken for something else.
 _LAST_OF_FORM = "E005"
-#: The setting that was read last, by which object it stood in.
-_latest: list[tuple[object, AppSettings]] = []
+#: What is on disk or in a database, and is another one in tests.
+_PLACES = ("LEDGER", "INBOUND_SEEN")
+#: The setting that was read last, by which object it stood in, and for which process of tests.
+_latest: list[tuple[object, int, AppSettings]] = []
 
 
 def read_settings() -> AppSettings:
-    """Return the setting. Raises `ConfigurationError` for one that the checks E001 to E005 refuse."""
+    """Return the setting; in a test, files that stand in for the places it names.
+
+    Raises `ConfigurationError` for one that the checks E001 to E005 refuse.
+    """
     values = getattr(settings, NAME, None)
-    if _latest and _latest[0][0] is values:
-        return _latest[0][1]
+    if _latest and _latest[0][0] is values and _latest[0][1] == find_test_process():
+        return _latest[0][2]
     # What is wrong with a value is told by whoever uses it, in its own words.
     problem = next((each for each in find_problems(values) if each.id <= _LAST_OF_FORM), None)
     if problem is not None:
@@ -188,8 +194,11 @@ def read_settings() -> AppSettings:
         raise misconfigured(
             _("{sentence} {hint}", sentence=problem.sentence, hint=problem.hint), "config.django"
         )
-    found = AppSettings(dict(values or {}))
-    _latest[:] = [(values, found)]
+    own = dict(values or {})
+    if in_test():
+        own |= {key: stand_ins.find_file(str(own[key])) for key in _PLACES if own.get(key) is not None}
+    found = AppSettings(own)
+    _latest[:] = [(values, find_test_process(), found)]
     return found
 
 
