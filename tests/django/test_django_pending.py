@@ -86,7 +86,7 @@ def test_another_account_in_the_settings_enqueues_nothing_a_second_time(
 
 @contextmanager
 def databases(patch: pytest.MonkeyPatch, **named: Any) -> Iterator[None]:
-    """Have a project whose default database is none."""
+    """Set up a project whose default database is none."""
     connections["default"].close()
     patch.setattr(
         settings, "DATABASES", {"default": {"ENGINE": "django.db.backends.dummy"}, **named}, raising=True
