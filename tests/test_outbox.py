@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from tests.django_settings import configure_django
+from tests.frames import locals_of
 from vavasms.errors import IdempotencyConflictError, InvalidInputError, InvalidNumberError
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.sends import NewSend
@@ -245,6 +246,22 @@ async def test_sql_refuses_what_could_not_be_sent(
             "SELECT vavasms.enqueue(%(key)s, %(recipient)s, %(message)s, %(sender_id)s)", given
         )
     assert await ledger.sends.records(None, states=tuple(BatchState), since=0.0, limit=5) == []
+
+
+async def test_an_error_of_the_database_shows_neither_number_nor_text(
+    ledger: PostgresLedger, postgres: str, connect: Open
+) -> None:
+    await ledger.sends.serve("sales")
+    async with connect(postgres) as connection:
+        with pytest.raises(Exception, match="2 accounts are served") as raised:
+            await put(connection)
+        result = connection.rollback()
+        if isinstance(result, Awaitable):
+            await result
+    assert type(raised.value).__name__ in ("InvalidParameterValue", "DataError")
+    shown = locals_of(raised.value, but=__file__)
+    assert TEXT not in shown
+    assert TO[1:] not in shown
 
 
 async def test_without_an_account_it_is_the_one_that_is_served(ledger: PostgresLedger, postgres: str) -> None:

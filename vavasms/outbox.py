@@ -18,6 +18,7 @@ from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.sends import check_key
 from vavasms.numbers import check_region, parse_msisdn
+from vavasms.tracebacks import hide_all_frames, hide_all_frames_async
 from vavasms.wire.requests import draft_text
 
 _NAMES = ("key", "recipient", "message", "sender_id", "not_before", "account")
@@ -46,6 +47,7 @@ class _Values:
         return [self.by_name[name] for name in _NAMES]
 
 
+@hide_all_frames
 def enqueue(
     connection: Any,
     to: str,
@@ -67,7 +69,7 @@ def enqueue(
     Raises `InvalidInputError` for a number, a text, a sender or a key that could not be sent, before anything
     is asked of the database, and for a connection that is none of psycopg's, SQLAlchemy's or Django's;
     `IdempotencyConflictError` for a key that stands for something else, after which the transaction can only
-    be rolled back; the driver's own errors for the rest.
+    be rolled back; the driver's own errors for the rest, without their frames, which hold the text.
     """
     call = _find_call(connection)
     recipient = parse_msisdn(to, default_region=check_region(region))
@@ -122,6 +124,7 @@ def _call_driver(connection: Any, values: _Values) -> int:
     raise conflict
 
 
+@hide_all_frames_async
 async def _call_async_driver(connection: Any, values: _Values) -> int:
     try:
         async with connection.cursor() as cursor:
@@ -145,6 +148,7 @@ def _call_sqlalchemy(connection: Any, values: _Values) -> int:
     raise conflict
 
 
+@hide_all_frames_async
 async def _call_async_sqlalchemy(connection: Any, values: _Values) -> int:
     statement = import_module("sqlalchemy").text(_SQLALCHEMY_SQL)
     try:
@@ -180,8 +184,10 @@ def _find_conflict(error: Exception) -> IdempotencyConflictError | None:
     if hasattr(error, "hide_parameters"):
         # SQLAlchemy's words would end with the number and the text.
         error.hide_parameters = True
+    if isinstance(orig := getattr(error, "orig", None), BaseException):
+        orig.__traceback__ = None
     # SQLAlchemy and Django wrap the driver's; asyncpg has the detail on the error itself.
-    for cause in (error, getattr(error, "orig", None), error.__cause__, error.__context__):
+    for cause in (error, orig, error.__cause__, error.__context__):
         code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
         own = getattr(cause, "detail", None)
         detail = getattr(getattr(cause, "diag", None), "message_detail", own)

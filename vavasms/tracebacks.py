@@ -8,7 +8,7 @@ ours, and a fault of our own code keeps all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import wraps
 from types import CodeType, TracebackType
 from typing import Any, ParamSpec, TypeVar
@@ -43,12 +43,8 @@ def boundary(function: FunctionT) -> FunctionT:
 
 
 def _without_our_frames(error: ErrorT) -> ErrorT:
-    entries = []
-    entry = error.__traceback__
-    while entry is not None:
-        entries.append(entry)
-        entry = entry.tb_next
-    if entries and _is_ours(entries[-1]) and entries[-1].tb_frame.f_code not in _BOUNDARIES:
+    entries = _entries(error)
+    if _is_our_fault(entries):
         return error
     kept = None
     for entry in reversed(entries):
@@ -57,38 +53,67 @@ def _without_our_frames(error: ErrorT) -> ErrorT:
     return error.with_traceback(kept)
 
 
+def _entries(error: BaseException) -> Sequence[TracebackType]:
+    entries = []
+    entry = error.__traceback__
+    while entry is not None:
+        entries.append(entry)
+        entry = entry.tb_next
+    return entries
+
+
+def _is_our_fault(entries: Sequence[TracebackType]) -> bool:
+    return bool(entries) and _is_ours(entries[-1]) and entries[-1].tb_frame.f_code not in _BOUNDARIES
+
+
 def _is_ours(traceback: TracebackType) -> bool:
     # Not by the file: what is compiled elsewhere or frozen names another one.
     package = traceback.tb_frame.f_globals.get("__package__") or ""
     return str(package).partition(".")[0] == _PACKAGE
 
 
-def _cleaned(error: BaseException) -> BaseException:
+def _cleaned(error: BaseException, clean: Callable[[BaseException], BaseException]) -> BaseException:
     try:
-        return _clean(error)
+        return clean(error)
     except BaseException as interrupt:  # noqa: BLE001  raised by whoever asked, without its arguments
         # It comes in the place of the other one, and with its account.
         vars(interrupt).update(vars(error))
         return strip(interrupt)
 
 
-def _clean(error: ErrorT) -> ErrorT:
+def _clean(error: BaseException) -> BaseException:
     # Cancellations and interrupts are no `Exception`.
     if isinstance(error, VavaSMSError) or not isinstance(error, Exception):
         return strip(error)
     return _without_our_frames(error)
 
 
+def _clean_all(error: BaseException) -> BaseException:
+    is_foreign = isinstance(error, Exception) and not isinstance(error, VavaSMSError)
+    return error if is_foreign and _is_our_fault(_entries(error)) else strip(error)
+
+
 def hide_frames(method: Callable[P, T]) -> Callable[P, T]:
     """Return a plain function whose exceptions do not show our frames."""
+    return _hide(method, lambda error: _clean(error))
 
+
+def hide_all_frames(method: Callable[P, T]) -> Callable[P, T]:
+    """Return a plain function whose exceptions show no frames, nor what is behind them.
+
+    A database's driver has the parameters of a statement in its frames: the number and the text.
+    """
+    return _hide(method, _clean_all)
+
+
+def _hide(method: Callable[P, T], clean: Callable[[BaseException], BaseException]) -> Callable[P, T]:
     @boundary
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return method(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001  raised below, cleaned
-            escaped = _cleaned(error)
+            escaped = _cleaned(error, clean)
         # This frame is in the traceback too.
         del args, kwargs
         raise escaped
@@ -98,14 +123,24 @@ def hide_frames(method: Callable[P, T]) -> Callable[P, T]:
 
 def hide_frames_async(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Return a coroutine function whose exceptions do not show our frames."""
+    return _hide_async(method, lambda error: _clean(error))
 
+
+def hide_all_frames_async(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return a coroutine function whose exceptions show no frames: see `hide_all_frames`."""
+    return _hide_async(method, _clean_all)
+
+
+def _hide_async(
+    method: Callable[P, Coroutine[Any, Any, T]], clean: Callable[[BaseException], BaseException]
+) -> Callable[P, Coroutine[Any, Any, T]]:
     @boundary
     @wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await method(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001  raised below, cleaned
-            escaped = _cleaned(error)
+            escaped = _cleaned(error, clean)
         del args, kwargs
         raise escaped
 

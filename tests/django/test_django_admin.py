@@ -222,6 +222,7 @@ def test_what_the_ledger_refused_after_a_commit_is_shown_and_forgotten(
         recipient=TO[1:],
         text=TEXT,
         backend="gateway",
+        is_refused=True,
         error_code="idempotency.conflict",
     )
     page = look(boss, "unknownsend")

@@ -118,7 +118,7 @@ def test_a_moment_that_no_float_holds_is_of_a_stale_page(forger: Client, attempt
 
 def test_what_is_forgotten_already_is_not_said_to_be(forger: Client, sandbox: SandboxServer) -> None:
     row = PendingSend.objects.create(
-        idempotency_key="order-42", recipient=TO[1:], text=TEXT, backend="gateway", error_code="input.number"
+        idempotency_key="order-42", recipient=TO[1:], text=TEXT, is_refused=True, error_code="input.number"
     )
     typed = {"kind": "refused", "decision": "forget", "alias": "default", "number": str(row.pk)}
     pages = [press(forger, "unknownsend", **typed, sure="on") for _ in range(2)]
@@ -162,7 +162,7 @@ def test_a_database_that_is_away_hides_no_unknown_send(
 ) -> None:
     make_unknown(sandbox, "order-42")
     PendingSend.objects.create(
-        idempotency_key="order-43", recipient=TO[1:], text=TEXT, backend="gateway", error_code="input.number"
+        idempotency_key="order-43", recipient=TO[1:], text=TEXT, is_refused=True, error_code="input.number"
     )
     page = look(boss, "unknownsend")
     assert "order-42" in page

@@ -113,7 +113,12 @@ def test_what_was_refused_is_neither_sent_nor_unknown(file: str, told: list[tupl
 
 def test_a_worker_takes_what_a_process_left_behind(file: str, sandbox: SandboxServer) -> None:
     PendingSend.objects.create(
-        idempotency_key="order-42", recipient=TO[1:], text=TEXT, sender_id=None, backend="gateway"
+        idempotency_key="order-42",
+        recipient=TO[1:],
+        text=TEXT,
+        sender_id="SANDBOX",
+        account=get_sms().account.name,
+        backend="gateway",
     )
     PendingSend.objects.update(created_at=datetime.now(UTC) - timedelta(minutes=1))
     # In a thread that no signal reaches.
@@ -278,12 +283,12 @@ def test_a_project_whose_database_is_away_still_sends(
 ) -> None:
     enqueue(TO, TEXT, idempotency_key="order-42")
     with connections["default"].cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {TABLE} RENAME COLUMN error_code TO away")
+        cursor.execute(f"ALTER TABLE {TABLE} RENAME COLUMN is_refused TO away")
     try:
         said = work_until(lambda: len(sandbox.gateway.journal.entries) == 1)
     finally:
         with connections["default"].cursor() as cursor:
-            cursor.execute(f"ALTER TABLE {TABLE} RENAME COLUMN away TO error_code")
+            cursor.execute(f"ALTER TABLE {TABLE} RENAME COLUMN away TO is_refused")
     assert any("does not answer (OperationalError)" in sentence for sentence in said)
 
 

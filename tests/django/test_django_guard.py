@@ -7,15 +7,12 @@ from typing import Any
 
 import anyio
 import pytest
-from django.core import mail
 
 from tests.django.conftest import Configure
 from tests.django.test_django_commands import work_until
-from vavasms.django import enqueue, get_sms, outbox, send_sms
-from vavasms.django.backends.gateway import GatewayBackend
+from vavasms.django import enqueue, get_sms, send_sms
 from vavasms.django.deliveries import TrackedMessage
 from vavasms.django.messages import SmsMessage
-from vavasms.django.settings import BACKENDS
 from vavasms.django.signals import delivered
 from vavasms.django.worker import DjangoWorker
 from vavasms.errors import ConfigurationError
@@ -58,21 +55,6 @@ def test_the_sandboxs_worker_and_client_never_leave_this_machine(
         get_sms()
     with pytest.raises(ConfigurationError, match="on this machine"):
         anyio.run(work, 2.0)
-
-
-class Own(GatewayBackend):
-    """A backend of a project's own, which sends by the gateway."""
-
-
-@pytest.mark.parametrize("path", [BACKENDS["gateway"], f"{__name__}.Own"])
-def test_in_a_test_the_gateway_is_locmem_by_any_name(
-    configure: Configure, monkeypatch: pytest.MonkeyPatch, sandbox: SandboxServer, path: str
-) -> None:
-    monkeypatch.setattr(mail, "outbox", [], raising=False)
-    configure(BACKEND=path)
-    send_sms(TO, TEXT)
-    assert len(outbox) == 1
-    assert sandbox.gateway.journal.entries == ()
 
 
 def test_a_fault_of_the_tracker_stops_no_worker(

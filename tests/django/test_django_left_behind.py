@@ -32,7 +32,8 @@ def find(key: str) -> SendRecord | None:
 
 def write(key: str, **values: Any) -> None:
     """Write down what a process left behind long ago."""
-    row = {"idempotency_key": key, "recipient": TO[1:], "text": TEXT, "backend": "gateway", **values}
+    account = {} if "backend" in values else {"account": get_sms().account.name}
+    row = {"idempotency_key": key, "recipient": TO[1:], "text": TEXT, "backend": "gateway"} | account | values
     PendingSend.objects.create(**row)
     PendingSend.objects.update(created_at=datetime.now(UTC) - LEFT_BEHIND - timedelta(seconds=1))
 

@@ -34,7 +34,8 @@ TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
 
 
 def write(key: str, **values: Any) -> int:
-    row = {"idempotency_key": key, "recipient": TO[1:], "text": TEXT, "backend": "gateway", **values}
+    account = {} if "backend" in values else {"account": get_sms().account.name}
+    row = {"idempotency_key": key, "recipient": TO[1:], "text": TEXT, "backend": "gateway"} | account | values
     made = PendingSend.objects.create(**row)
     PendingSend.objects.update(created_at=datetime.now(UTC) - LEFT_BEHIND - timedelta(seconds=1))
     return int(made.pk)

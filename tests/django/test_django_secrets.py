@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError, connections, transaction
+from django.db.utils import DatabaseError
 from django.test import Client
 from django.urls import clear_url_caches, include, path, set_urlconf
 
 from tests.django.conftest import Configure
+from tests.frames import locals_of
 from tests.inbound.posting import TOKEN
-from vavasms.django import send_sms
+from vavasms.django import enqueue, send_sms
 from vavasms.django.signals import sent
 
 TO, TEXT = "+2250700000001", "Votre commande 42 est partie"
@@ -60,3 +64,28 @@ def test_a_receiver_that_is_async_breaks_no_send(configure: Configure, sandbox: 
     finally:
         sent.disconnect(hear)
     assert lot.message_ids
+
+
+def test_a_database_that_is_locked_shows_neither_number_nor_text(file: str) -> None:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(connections["default"].settings_dict["NAME"], isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(OperationalError, match="locked") as raised, transaction.atomic():
+            enqueue(TO, TEXT, idempotency_key="order-42")
+    finally:
+        other.close()
+    shown = locals_of(raised.value, but=__file__)
+    assert TEXT not in shown
+    assert TO[1:] not in shown
+
+
+def test_an_error_of_the_ledgers_database_shows_neither_number_nor_text(database: str) -> None:
+    with pytest.raises(DatabaseError, match="aborted") as raised, transaction.atomic(using=database):
+        with pytest.raises(Exception, match="zero"):
+            connections[database].connection.execute("SELECT 1/0")
+        enqueue(TO, TEXT, idempotency_key="order-42", using=database)
+    shown = locals_of(raised.value, but=__file__)
+    assert TEXT not in shown
+    assert TO[1:] not in shown

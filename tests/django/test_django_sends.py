@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.core import mail
 from django.db import transaction
 from django.dispatch import Signal
 
@@ -127,19 +126,6 @@ def test_the_outbox_has_what_a_test_asks_for(configure: Configure) -> None:
     assert outbox[0].to == [TO, "+2250700000002"]
     assert TEXT not in repr(outbox)
     assert SECRET not in repr(outbox)
-
-
-def test_in_a_test_nothing_goes_to_the_gateway_and_the_outbox_is_empty_again_in_the_next(
-    configure: Configure, sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    configure(LEDGER=tmp_path / "sms.db")
-    for _test in range(2):
-        # What Django does at the beginning of each.
-        monkeypatch.setattr(mail, "outbox", [], raising=False)
-        assert len(outbox) == 0
-        assert send_sms(TO, TEXT, idempotency_key="order-42").replayed is False
-        assert len(outbox) == 1
-    assert sandbox.gateway.journal.entries == ()
 
 
 class Pigeon:

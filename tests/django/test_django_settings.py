@@ -15,8 +15,11 @@ from django.views.debug import ExceptionReporter
 from tests.django.conftest import Configure
 from tests.inbound.posting import TOKEN
 from vavasms.django import get_sms, send_sms
+from vavasms.django.backends.gateway import SandboxBackend
 from vavasms.django.client import write_url
-from vavasms.django.settings import BACKENDS, SANDBOX_ACCOUNT, read_settings
+from vavasms.django.location import LIBPQ_OPTIONS, find_server, find_server_of
+from vavasms.django.settings import BACKENDS, SANDBOX_ACCOUNT, AppSettings, read_settings
+from vavasms.django.transactions import has_ledger
 from vavasms.errors import ConfigurationError
 from vavasms.sandbox import Gateway
 
@@ -42,6 +45,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"INBOUND_ALLOW": [7]}, "E003", "'INBOUND_ALLOW'"),
     ({"BACKEND": ["console"]}, "E003", "'BACKEND'.* type list"),
     ({"BACKEND": "pigeon"}, "E004", "'BACKEND'"),
+    ({"BACKEND": ".sms.Backend"}, "E004", "'BACKEND'"),
     ({"BACKEND": "vavasms.nowhere.Backend"}, "E004", "'BACKEND'"),
     ({"BACKEND": "vavasms.client.AsyncVavaSMS.send"}, "E004", "'BACKEND'"),
     ({"LEDGER": "/tmp/sms.db", "DATABASE": "default"}, "E005", "both"),
@@ -171,6 +175,19 @@ def test_the_sandboxs_account_is_what_a_sandbox_has() -> None:
     assert gateway == {f"VAVASMS_{name.upper()}": value for name, value in SANDBOX_ACCOUNT.items()}
 
 
+class OwnSandbox(SandboxBackend):
+    """A backend of a project's own, which sends to the sandbox."""
+
+
+@pytest.mark.parametrize("backend", ["sandbox", BACKENDS["sandbox"], f"{__name__}.OwnSandbox"])
+def test_the_sandbox_by_any_name_has_the_sandboxs_account(configure: Configure, backend: str) -> None:
+    configure(BACKEND=backend, USERNAME="awa@example.com", BASE_URL="https://vavasms.com/api")
+    assert read_settings().is_sandbox
+    assert "E006" in found()
+    with pytest.raises(ConfigurationError, match="on this machine"):
+        get_sms()
+
+
 def test_each_short_name_has_a_backend() -> None:
     from vavasms.django.settings import find_class
 
@@ -197,3 +214,95 @@ def test_a_database_becomes_a_connection_string() -> None:
     }
     with pytest.raises(ConfigurationError, match="no `NAME`"):
         write_url({"NAME": "", "OPTIONS": {}})
+
+
+def test_what_libpq_knows_is_carried_and_what_is_djangos_own_is_not() -> None:
+    from psycopg.conninfo import conninfo_to_dict
+
+    database = {
+        "NAME": "shop",
+        "HOST": "db.example",
+        "PORT": 5433,
+        "OPTIONS": {
+            "hostaddr": "127.0.0.1",
+            "host": "elsewhere",
+            "gssencmode": "disable",
+            "keepalives_idle": 30,
+            "require_auth": "scram-sha-256",
+            "load_balance_hosts": "random",
+            "passfile": Path("/etc/pgpass"),
+            "assume_role": "shop",
+            "client_encoding": "LATIN1",
+            "prepare_threshold": 5,
+            "pool": {"max_size": 2},
+        },
+    }
+    assert conninfo_to_dict(write_url(database)) == {
+        "dbname": "shop",
+        # Django's own word counts more.
+        "host": "db.example",
+        "port": "5433",
+        "hostaddr": "127.0.0.1",
+        "gssencmode": "disable",
+        "keepalives_idle": "30",
+        "require_auth": "scram-sha-256",
+        "load_balance_hosts": "random",
+        "passfile": "/etc/pgpass",
+    }
+    assert conninfo_to_dict(write_url({"NAME": "", "OPTIONS": {"service": "sms"}})) == {"service": "sms"}
+    assert conninfo_to_dict(write_url({"NAME": "shop", "OPTIONS": {"dbname": "sms"}})) == {"dbname": "sms"}
+
+
+def test_all_that_libpq_knows_is_known() -> None:
+    from psycopg.pq import Conninfo
+
+    # Those of an encoding of ours, of replication, and what libpq does not take any more.
+    left_out = {"client_encoding", "replication", "authtype", "tty", "requiressl"}
+    names = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    assert names - LIBPQ_OPTIONS <= left_out
+    assert not left_out & LIBPQ_OPTIONS
+
+
+SAME = [
+    ({"HOST": "db", "NAME": "sms", "USER": "u"}, "postgresql://u@db/sms"),
+    ({"HOST": "db", "NAME": "sms", "USER": "u", "PORT": 5432}, "postgresql://u@db:5432/sms"),
+    ({"HOST": "", "NAME": "sms", "USER": "u"}, "postgresql://u@/sms"),
+    ({"NAME": "other", "USER": "u", "OPTIONS": {"host": "db", "dbname": "sms"}}, "postgresql://u@db/sms"),
+]
+UNKNOWN = [
+    ({"OPTIONS": {"service": "shop"}}, "postgresql://?service=sms"),
+    ({"OPTIONS": {"service": "shop"}}, "postgresql://"),
+    ({"NAME": "sms", "OPTIONS": {"service": "shop"}}, "postgresql:///sms"),
+    ({"NAME": "sms"}, "postgresql:///sms?service=shop"),
+    ({"NAME": "sms"}, "postgresql:///sms?hostaddr=10.0.0.1"),
+    ({"NAME": "sms", "OPTIONS": {"hostaddr": "10.0.0.1"}}, "postgresql:///sms"),
+    ({"NAME": "sms", "HOST": "one,two"}, "postgresql:///sms?host=one,two"),
+    ({"NAME": ""}, "postgresql://"),
+    ({"NAME": "sms"}, "postgresql://u@db:no/sms"),
+    ({"NAME": "sms"}, "/var/sms.db"),
+]
+
+
+@pytest.mark.parametrize(
+    ("database", "ledger", "is_same"),
+    [(*pair, True) for pair in SAME] + [(*pair, False) for pair in UNKNOWN],
+    ids=str,
+)
+def test_a_ledger_is_a_database_of_the_project_only_where_that_is_certain(
+    database: dict[str, Any], ledger: str, is_same: bool
+) -> None:
+    names = {"HOST": "", "PORT": "", "USER": "", "NAME": "", "OPTIONS": {}}
+
+    class Connection:
+        vendor = "postgresql"
+        settings_dict = names | database
+
+    assert has_ledger(AppSettings({"LEDGER": ledger}), Connection(), "default") is is_same
+
+
+@pytest.mark.parametrize("name", ["PGPORT", "PGSERVICE"])
+def test_a_port_of_the_environments_is_none_that_is_known(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "5433")
+    parts = {"HOST": "db", "PORT": "", "USER": "", "NAME": "sms", "OPTIONS": {}}
+    assert find_server_of(parts) != find_server("postgresql://db:5432/sms")
+    assert find_server_of(parts) == find_server("postgresql://db/sms")

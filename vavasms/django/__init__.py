@@ -11,12 +11,12 @@ from vavasms.django.backends.locmem import outbox
 from vavasms.django.client import get_sms
 from vavasms.django.messages import SmsMessage
 from vavasms.django.sends import asend_sms, send_sms
-from vavasms.tracebacks import hide_frames
+from vavasms.tracebacks import hide_all_frames
 
 __all__ = ["SmsMessage", "asend_sms", "enqueue", "get_sms", "outbox", "send_sms"]
 
 
-@hide_frames
+@hide_all_frames
 def enqueue(
     to: str,
     text: str,

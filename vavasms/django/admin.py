@@ -291,7 +291,7 @@ def _read_refused() -> tuple[list[tuple[str, PendingSend]], list[str]]:
     for alias in list_databases():
         try:
             if has_table(alias):
-                rows = PendingSend.objects.using(alias).exclude(error_code="").order_by("-pk")
+                rows = PendingSend.objects.using(alias).filter(is_refused=True).order_by("-pk")
                 refused += [(alias, row) for row in rows[: _LISTED + 1]]
         except Error:
             away.append(alias)
@@ -328,7 +328,7 @@ def _forget_refused(typed: QueryDict, is_sent: bool) -> str:
     if is_sent or typed["alias"] not in list_databases():
         # It is of no page of ours.
         raise ValueError
-    rows = PendingSend.objects.using(typed["alias"]).exclude(error_code="")
+    rows = PendingSend.objects.using(typed["alias"]).filter(is_refused=True)
     if not rows.filter(pk=typed["number"]).delete()[0]:
         raise InvalidInputError(
             _("It is not there any more. Nothing was changed."), error_code="desk.stale_page"

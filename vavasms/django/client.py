@@ -11,14 +11,12 @@ from django.db import connections
 
 from vavasms.config import misconfigured
 from vavasms.django import settings
+from vavasms.django.location import find_options
 from vavasms.django.process import ProcessValue
 from vavasms.django.settings import AppSettings
 from vavasms.i18n import gettext as _
 from vavasms.sync.client import VavaSMS
 from vavasms.tracebacks import hide_frames
-
-#: What `OPTIONS` of a database may say that is libpq's, beside what begins with `ssl`.
-_LIBPQ = ("service", "passfile", "options", "connect_timeout", "target_session_attrs", "channel_binding")
 
 
 def _make(*, is_sandbox: bool) -> VavaSMS:
@@ -37,7 +35,7 @@ def get_sms() -> VavaSMS:
     It is thread-safe, and is not to be closed. It blocks: in an async view call it by `sync_to_async`.
     Raises `ConfigurationError` where the settings do not suffice.
     """
-    return find_client(is_sandbox=settings.read_settings().backend == "sandbox")
+    return find_client(is_sandbox=settings.read_settings().is_sandbox)
 
 
 def find_client(*, is_sandbox: bool) -> VavaSMS:
@@ -55,23 +53,15 @@ def find_ledger(found: AppSettings) -> str | Path | None:
 
 
 def write_url(database: dict[str, Any]) -> str:
-    """Return one of `DATABASES` as a connection string.
+    """Return one of `DATABASES` as a connection string, with every option that libpq knows.
 
+    What of `OPTIONS` is Django's own is not carried: `assume_role`, `pool`, `isolation_level`.
     Raises `ConfigurationError` for one without a name.
     """
-    options = database.get("OPTIONS") or {}
-    parts = {
-        "dbname": database.get("NAME"),
-        "user": database.get("USER"),
-        "password": database.get("PASSWORD"),
-        "host": database.get("HOST"),
-        "port": database.get("PORT"),
-        **{name: value for name, value in options.items() if name in _LIBPQ or name.startswith("ssl")},
-    }
-    if not parts["dbname"] and not parts.get("service"):
+    options = find_options(database)
+    if "dbname" not in options and "service" not in options:
         raise misconfigured(
             _("The database that `VAVASMS['DATABASE']` names has no `NAME`."), "config.django"
         )
-    filled = {name: str(value) for name, value in parts.items() if value not in (None, "")}
     # Libpq takes a plus for itself, and no blank.
-    return f"postgresql://?{urlencode(filled, quote_via=quote)}"
+    return f"postgresql://?{urlencode(options, quote_via=quote)}"

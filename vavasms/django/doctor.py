@@ -29,7 +29,7 @@ async def examine_project() -> Sequence[Finding]:
     Raises `ConfigurationError` for a setting that a system check refuses.
     """
     found = read_settings()
-    account = found.make_account(is_sandbox=found.backend == "sandbox")
+    account = found.make_account(is_sandbox=found.is_sandbox)
     client: AsyncVavaSMS | Finding
     try:
         options = {**found.options, "max_connections": 1, "timeouts": _TIMEOUTS}

@@ -23,12 +23,18 @@ class PendingSend(models.Model):
     idempotency_key = models.CharField(max_length=255)
     recipient = models.CharField(max_length=20)
     text = models.TextField()
+    #: That of the settings by then, where the caller named none: they may change before it is in the ledger.
     sender_id = models.CharField(max_length=255, null=True)
+    #: Whose it is, as the ledger names accounts; empty for a backend that is not the gateway's.
+    account = models.CharField(max_length=500, default="")
     #: Seconds since the epoch, whatever the project makes of time zones.
     not_before = models.FloatField(null=True)
     backend = models.CharField(max_length=255)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
-    #: The code of the error by which the ledger refused it for good; empty for what is still to be tried.
+    #: Whether the ledger refused it for good. Asked for in place of an empty code, which some databases
+    #: take for NULL.
+    is_refused = models.BooleanField(default=False)
+    #: The code of the error by which it did, to be shown.
     error_code = models.CharField(max_length=100, default="")
 
     class Meta:

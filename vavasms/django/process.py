@@ -8,7 +8,10 @@ from contextlib import suppress
 from threading import RLock
 from typing import Any, Generic, TypeVar
 
+from django.db.backends.base.base import NO_DB_ALIAS
+
 from vavasms.django import settings
+from vavasms.django.environment import find_test_process, stand_ins
 from vavasms.forks import forget_at_fork
 
 T = TypeVar("T")
@@ -20,6 +23,7 @@ class ProcessValue(Generic[T]):
     def __init__(self, make: Callable[[], T], close: Callable[[T], object]) -> None:
         self._make, self._close = make, close
         self._made: list[T] = []
+        self._test_process = 0
         self._lock = RLock()
         forget_at_fork(self, ProcessValue._forget)
         _values.append(self)
@@ -31,7 +35,11 @@ class ProcessValue(Generic[T]):
     def get(self) -> T:
         """Return the value. Raises what making it raises; the next call tries again."""
         with self._lock:
+            if self._made and self._test_process != find_test_process():
+                # Made while the project was loaded, or by the process that forked this one.
+                self.close()
             if not self._made:
+                self._test_process = find_test_process()
                 self._made.append(self._make())
             return self._made[0]
 
@@ -59,8 +67,18 @@ def close_all() -> None:
         value.close()
 
 
+def leave_databases(*, connection: Any, **_signal: Any) -> None:
+    """Close everything as Django connects to no database: it is about to drop the one of the tests.
+
+    PostgreSQL neither drops nor copies a database that anybody is connected to.
+    """
+    if connection.alias == NO_DB_ALIAS:
+        close_all()
+
+
 @atexit.register
 def _close_at_exit() -> None:
     # The outcomes are in the ledger by now; what fails here would only hide what ended the process.
     with suppress(Exception):
         close_all()
+    stand_ins.remove()

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable
 
 from asgiref.sync import sync_to_async
-from django.core import mail
 
 from vavasms.config import misconfigured
 from vavasms.django.backends.base import SmsBackend
 from vavasms.django.backends.gateway import GatewayBackend
+from vavasms.django.environment import in_test
 from vavasms.django.messages import SmsMessage, read_message
 from vavasms.django.process import ProcessValue
 from vavasms.django.settings import BACKENDS, find_class, read_settings
@@ -129,8 +129,8 @@ def find_backend(name: str) -> SmsBackend:
     Raises `ConfigurationError` for what is none.
     """
     path = BACKENDS.get(name, name)
-    # As Django does with mails, by the same sign.
-    if hasattr(mail, "outbox") and _is_gateway(path):
+    # As Django does with mails.
+    if in_test() and _is_gateway(path):
         path = BACKENDS["locmem"]
     return _make_backend(path)
 

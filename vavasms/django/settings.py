@@ -16,6 +16,7 @@ from attrs import field, frozen
 from django.conf import settings
 
 from vavasms.config import LOOPBACK, check_base_url, gateway_of, load_settings, misconfigured
+from vavasms.django.environment import find_test_process, in_test, stand_ins
 from vavasms.errors import VavaSMSError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -127,6 +128,16 @@ class AppSettings:
         return str(self.get("BACKEND", "gateway"))
 
     @property
+    def backend_class(self) -> Any:
+        """The class of the backend; None where there is none by this name."""
+        return find_class(BACKENDS.get(self.backend, self.backend))
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether the account is the sandbox's: by the backend's class, whatever it is called."""
+        return bool(getattr(self.backend_class, "is_sandbox", False))
+
+    @property
     def region(self) -> str:
         """The country of national numbers."""
         return str(self.get("REGION", "CI"))
@@ -160,15 +171,20 @@ class AppSettings:
 
 #: The last check of what would be taken for something else.
 _LAST_OF_FORM = "E005"
-#: The setting that was read last, by which object it stood in.
-_latest: list[tuple[object, AppSettings]] = []
+#: What is on disk or in a database, and is another one in tests.
+_PLACES = ("LEDGER", "INBOUND_SEEN")
+#: The setting that was read last, by which object it stood in, and for which process of tests.
+_latest: list[tuple[object, int, AppSettings]] = []
 
 
 def read_settings() -> AppSettings:
-    """Return the setting. Raises `ConfigurationError` for one that the checks E001 to E005 refuse."""
+    """Return the setting; in a test, files that stand in for the places it names.
+
+    Raises `ConfigurationError` for one that the checks E001 to E005 refuse.
+    """
     values = getattr(settings, NAME, None)
-    if _latest and _latest[0][0] is values:
-        return _latest[0][1]
+    if _latest and _latest[0][0] is values and _latest[0][1] == find_test_process():
+        return _latest[0][2]
     # What is wrong with a value is told by whoever uses it, in its own words.
     problem = next((each for each in find_problems(values) if each.id <= _LAST_OF_FORM), None)
     if problem is not None:
@@ -178,8 +194,11 @@ def read_settings() -> AppSettings:
         raise misconfigured(
             _("{sentence} {hint}", sentence=problem.sentence, hint=problem.hint), "config.django"
         )
-    found = AppSettings(dict(values or {}))
-    _latest[:] = [(values, found)]
+    own = dict(values or {})
+    if in_test():
+        own |= {key: stand_ins.find_file(str(own[key])) for key in _PLACES if own.get(key) is not None}
+    found = AppSettings(own)
+    _latest[:] = [(values, find_test_process(), found)]
     return found
 
 
@@ -242,8 +261,7 @@ def _name(key: str) -> str:
 
 
 def _find_bad_backend(found: AppSettings) -> Iterator[SettingProblem]:
-    path = BACKENDS.get(found.backend, found.backend)
-    if find_class(path) is None:
+    if found.backend_class is None:
         yield SettingProblem(
             id="E004",
             sentence=_("{setting} names no backend.", setting=_name("BACKEND")),
@@ -254,7 +272,8 @@ def _find_bad_backend(found: AppSettings) -> Iterator[SettingProblem]:
 def find_class(path: str) -> Any:
     """Return the class of a backend; None where there is none at this path."""
     module, _dot, name = path.rpartition(".")
-    if not module:
+    # One that begins with a dot is of no package.
+    if not module or module.startswith("."):
         return None
     try:
         found = getattr(import_module(module), name, None)
@@ -322,7 +341,7 @@ def _is_postgres(alias: str) -> bool:
 
 
 def _find_bad_values(found: AppSettings) -> Iterator[SettingProblem]:
-    if found.backend in ("gateway", "sandbox"):
+    if hasattr(found.backend_class, "is_sandbox"):
         yield from _refusal("E006", "", lambda: _load_account(found))
     yield from _refusal("E006", "REGION", lambda: check_region(found.region))
     token = found.get("INBOUND_TOKEN")
@@ -342,7 +361,7 @@ def _find_bad_values(found: AppSettings) -> Iterator[SettingProblem]:
 
 
 def _load_account(found: AppSettings) -> None:
-    account = found.make_account(is_sandbox=found.backend == "sandbox")
+    account = found.make_account(is_sandbox=found.is_sandbox)
     names = ("username", "password", "sender_id", "base_url", "status_path")
     load_settings(**{name: account.get(name) for name in names})
 

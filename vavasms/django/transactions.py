@@ -6,23 +6,25 @@ import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from attrs import define, field
 from django.db import DEFAULT_DB_ALIAS, Error, connections, router, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from vavasms import outbox
 from vavasms.config import misconfigured
-from vavasms.django.backends.base import OutboxBackend
+from vavasms.django.backends.base import OutboxBackend, SmsBackend
 from vavasms.django.backends.console import ConsoleBackend
 from vavasms.django.backends.gateway import GatewayBackend
 from vavasms.django.backends.locmem import LocmemBackend
 from vavasms.django.client import find_client
+from vavasms.django.location import find_server, find_server_of
 from vavasms.django.messages import SmsMessage, read_message
 from vavasms.django.models import TABLE, PendingSend
 from vavasms.django.sends import deliver, find_backend
 from vavasms.django.settings import AppSettings, read_settings
+from vavasms.endpoints import Account
 from vavasms.errors import IdempotencyConflictError, InvalidInputError, LedgerError, name_error
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
@@ -37,7 +39,7 @@ _AWAY_AFTER = 10
 #: The last second that a datetime has: a float beside it may be rounded up to one that none has.
 _LAST_SECOND = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 #: What a key stands for.
-_CONTENT = ("recipient", "text", "sender_id")
+_CONTENT = ("recipient", "text", "sender_id", "account")
 
 
 def enqueue_text(
@@ -69,11 +71,28 @@ def enqueue_text(
 
 
 def _find_alias(own: str | None) -> str:
-    """Return the database whose transaction is meant: the ledger's own if it has one, else the default."""
-    if own is None or connections[own].in_atomic_block or not _is_open(connections[DEFAULT_DB_ALIAS]):
+    """Return the database whose transaction is meant: the ledger's own if it has one, else the default.
+
+    In a project without a default one it is the router's; raises `ConfigurationError` where that is none.
+    """
+    if own is not None and connections[own].in_atomic_block:
+        return own
+    default = next(filter(_is_real, (DEFAULT_DB_ALIAS, router.db_for_write(PendingSend))), None)
+    if default is None:
+        others = [alias for alias in connections if _is_real(alias) and alias != own]
+        if others and (own is None or any(_is_open(connections[alias]) for alias in others)):
+            raise misconfigured(
+                _("No database is the default one: name that of the transaction by `using=`."),
+                "config.django",
+            )
         return own or str(DEFAULT_DB_ALIAS)
     # What is rolled back there must not have been kept here.
-    return str(DEFAULT_DB_ALIAS)
+    return own if own is not None and not _is_open(connections[default]) else default
+
+
+def _is_real(alias: str) -> bool:
+    """Return whether a database is one: a project without any has one that is none."""
+    return bool(connections[alias].vendor != "unknown")
 
 
 def _is_open(connection: Any) -> bool:
@@ -99,8 +118,7 @@ def _enqueue(
             ),
             "config.django",
         )
-    elif isinstance(backend, GatewayBackend) and has_ledger(found, connection, alias):
-        account = find_client(is_sandbox=backend.is_sandbox).account
+    elif _is_plain(backend) and (account := _find_account(backend)) and has_ledger(found, connection, alias):
         outbox.enqueue(
             connection,
             message.to[0],
@@ -115,7 +133,19 @@ def _enqueue(
         # It would be committed at once.
         backend.enqueue(message, not_before)
     else:
-        _write(message, not_before, alias, name)
+        _write(message, not_before, alias, name, _find_account(backend))
+
+
+def _find_account(backend: SmsBackend) -> Account | None:
+    """Return whose account a backend sends by; None for one that is not the gateway's."""
+    if not isinstance(backend, GatewayBackend):
+        return None
+    return find_client(is_sandbox=backend.is_sandbox).account
+
+
+def _is_plain(backend: SmsBackend) -> bool:
+    """Return whether a backend keeps a message as `GatewayBackend` does: then SQL may do it instead."""
+    return getattr(type(backend), "enqueue", None) is GatewayBackend.enqueue
 
 
 def has_ledger(found: AppSettings, connection: Any, alias: str) -> bool:
@@ -124,41 +154,24 @@ def has_ledger(found: AppSettings, connection: Any, alias: str) -> bool:
         return False
     if found.get("DATABASE") is not None:
         return bool(found.get("DATABASE") == alias)
-    return _find_server(str(found.get("LEDGER"))) == _find_server_of(connection.settings_dict)
+    server = find_server(str(found.get("LEDGER")))
+    return server is not None and server == find_server_of(connection.settings_dict)
 
 
-def _find_server(url: str) -> tuple[str, str, str, str] | None:
-    """Return host, port, user and name of a connection string of a form that can be compared."""
-    if "://" not in url:
-        return None
-    parts = urlsplit(url)
-    if "," in parts.netloc:
-        # Several servers, as libpq takes them.
-        return None
-    more = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    return (
-        unquote(parts.hostname or "") or more.get("host", ""),
-        str(parts.port or more.get("port", "") or 5432),
-        unquote(parts.username or "") or more.get("user", ""),
-        unquote(parts.path.lstrip("/")) or more.get("dbname", ""),
-    )
-
-
-def _find_server_of(database: dict[str, Any]) -> tuple[str, str, str, str]:
-    return (database["HOST"], str(database["PORT"] or 5432), database["USER"], database["NAME"])
-
-
-def _write(message: SmsMessage, not_before: datetime | None, alias: str, name: str) -> None:
+def _write(
+    message: SmsMessage, not_before: datetime | None, alias: str, name: str, account: Account | None
+) -> None:
     """Write a text down in the transaction, and take it to the ledger after its commit."""
     rows = PendingSend.objects.using(alias)
     values = {
         "recipient": str(message.recipients[0]),
         "text": message.text,
-        "sender_id": message.sender_id,
+        "sender_id": message.sender_id or (account and account.sender_id),
+        "account": account.name if account else "",
         "not_before": None if not_before is None else min(not_before.timestamp(), _LAST_SECOND),
         "backend": name,
     }
-    waiting = rows.filter(idempotency_key=message.idempotency_key, error_code="")
+    waiting = rows.filter(idempotency_key=message.idempotency_key, is_refused=False)
     # Databases there are that take two cases of a letter for one.
     same = next((row for row in waiting if row.idempotency_key == message.idempotency_key), None)
     if same is not None and any(getattr(same, name) != values[name] for name in _CONTENT):
@@ -190,14 +203,15 @@ _WAITS = N_("What was enqueued waits for its ledger (%s).")
 
 
 def _forward(row_id: int, alias: str) -> bool:
-    row = PendingSend.objects.using(alias).filter(pk=row_id, error_code="").first()
+    row = PendingSend.objects.using(alias).filter(pk=row_id, is_refused=False).first()
     if row is None:
         return False
     try:
         _keep(row)
     except InvalidInputError as error:
         # It will never be kept: somebody must know.
-        PendingSend.objects.using(alias).filter(pk=row_id).update(error_code=error.error_code)
+        refused = PendingSend.objects.using(alias).filter(pk=row_id)
+        refused.update(is_refused=True, error_code=error.error_code)
         logger.error(N_("What was enqueued in a transaction cannot be sent: %s"), error.english)  # noqa: TRY400
         return False
     PendingSend.objects.using(alias).filter(pk=row_id).delete()
@@ -215,6 +229,12 @@ def _keep(row: PendingSend) -> None:
     if not isinstance(backend, OutboxBackend):
         # It is another one since. Nobody would know whether a try before this one had sent.
         raise misconfigured(_("{setting} names no backend.", setting=row.backend), "config.django")
+    account = _find_account(backend)
+    if row.account != (account.name if account else ""):
+        # A try before this one may have kept it there: under another account its key would be another.
+        raise misconfigured(
+            _("It was enqueued for another account than that of the settings."), "config.django"
+        )
     backend.enqueue(message, None if row.not_before is None else _read_time(row.not_before))
 
 
@@ -234,8 +254,10 @@ def forward_left(alias: str, *, limit: int = 100) -> int:
 
     What the ledger does not take now holds up no other. Raises what the project's own database raises.
     """
-    before = timezone.now() - LEFT_BEHIND
-    waiting = PendingSend.objects.using(alias).filter(error_code="", created_at__lt=before).order_by("pk")
+    now = timezone.now()
+    # The clock of whoever wrote it may have been ahead.
+    is_left = Q(created_at__lt=now - LEFT_BEHIND) | Q(created_at__gt=now)
+    waiting = PendingSend.objects.using(alias).filter(is_left, is_refused=False).order_by("pk")
     taken, last = _Round(), 0
     while not taken.is_over and (page := [*waiting.filter(pk__gt=last).values_list("pk", flat=True)[:limit]]):
         last = page[-1]
@@ -291,10 +313,7 @@ def forward_all() -> int:
 def list_databases() -> list[str]:
     """Return the databases of the project that may have the app's table. Asks none of them."""
     return [
-        alias
-        for alias in connections
-        # A project without a database has one that is none.
-        if connections[alias].vendor != "unknown" and router.allow_migrate_model(alias, PendingSend)
+        alias for alias in connections if _is_real(alias) and router.allow_migrate_model(alias, PendingSend)
     ]
 
 

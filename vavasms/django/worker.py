@@ -64,7 +64,7 @@ class DjangoWorker:
             )
         options = {**found.options, "max_connections": self.concurrency + 2 + SLOTS}
         async with (
-            AsyncVavaSMS(**found.make_account(is_sandbox=found.backend == "sandbox"), **options) as client,
+            AsyncVavaSMS(**found.make_account(is_sandbox=found.is_sandbox), **options) as client,
             aclosing(await open_ledger(read_place(str(place)))) as ledger,
         ):
             await self._work(client, ledger)

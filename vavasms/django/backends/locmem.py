@@ -9,6 +9,7 @@ from django.core import mail
 
 from vavasms.django.backends.console import make_lot
 from vavasms.django.backends.keys import SentKeys
+from vavasms.django.environment import in_test
 from vavasms.django.messages import SmsMessage
 from vavasms.models import Lot
 
@@ -40,6 +41,8 @@ class LocmemOutbox(Sequence[SmsMessage]):
         return make_lot(message)
 
     def _begin_test(self) -> None:
+        if not in_test():
+            return
         mails = getattr(mail, "outbox", None)
         if mails is not self._mails:
             self._mails = mails

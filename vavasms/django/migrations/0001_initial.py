@@ -82,9 +82,11 @@ class Migration(migrations.Migration):
                 ("recipient", models.CharField(max_length=20)),
                 ("text", models.TextField()),
                 ("sender_id", models.CharField(max_length=255, null=True)),
+                ("account", models.CharField(default="", max_length=500)),
                 ("not_before", models.FloatField(null=True)),
                 ("backend", models.CharField(max_length=255)),
                 ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("is_refused", models.BooleanField(default=False)),
                 ("error_code", models.CharField(default="", max_length=100)),
             ],
             options={
