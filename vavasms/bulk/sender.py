@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from asyncio import CancelledError
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Self
@@ -294,7 +295,7 @@ class BulkStream:
             return
         try:
             self._options.on_progress(self._counts.progress(result))
-        except Exception as error:  # noqa: BLE001  a bar's fault must not lose the account
+        except (Exception, CancelledError) as error:  # noqa: BLE001  a bar's fault must not lose the account
             logger.warning(N_("on_progress failed (%s); the bulk send goes on."), type(error).__name__)
         except BaseException:
             self._has_exited = True

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from asyncio import CancelledError
 from collections.abc import Callable
-from inspect import isasyncgenfunction, iscoroutinefunction
+from functools import partial
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -84,7 +87,38 @@ def call_hook(hook: Hook | None, request: Request, **details: Any) -> None:
         return
     recipients = len(request.recipients)
     info = CallInfo(call=request.call.value, path=request.path, recipients=recipients, **details)
+    run_hook(partial(hook, info), N_("A hook failed (%s); the call goes on."))
+
+
+def run_hook(hook: Callable[[], object], warning: str) -> None:
+    """Call a plain hook. Its faults are logged by `warning` and go no further.
+
+    A `CancelledError` is a fault too: nothing cancels a plain function, and raised it would end a task group.
+    """
     try:
-        hook(info)
-    except Exception as error:  # noqa: BLE001  whatever the caller's code may raise
-        logger.warning(N_("A hook failed (%s); the call goes on."), type(error).__name__)
+        hook()
+    except (Exception, CancelledError) as error:  # noqa: BLE001  whatever the caller's code may raise
+        logger.warning(warning, type(error).__name__)
+
+
+async def await_hook(hook: Callable[[], object], warning: str) -> None:
+    """Call a hook, plain or async, as `run_hook` does. The cancellation of the running task goes through."""
+    try:
+        if isawaitable(told := hook()):
+            await told
+    except (Exception, CancelledError) as error:
+        if is_cancelled(error):
+            raise
+        logger.warning(warning, type(error).__name__)
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Return whether an error cancels the running task, rather than something that it waited for."""
+    if not isinstance(error, CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        # Under trio, whose own cancellation nobody can raise by hand.
+        return False
+    return task is not None and task.cancelling() > 0
