@@ -108,7 +108,10 @@ class TotalsStore(Protocol):
         ...
 
     async def check(self) -> None:
-        """Raise `LedgerError` where the ledger cannot be read."""
+        """Raise `LedgerError` where the ledger cannot be read, is read-only, or refused its last write.
+
+        Writes nothing: of a disk that is full only a write tells.
+        """
         ...
 
 

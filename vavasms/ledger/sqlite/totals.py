@@ -41,6 +41,7 @@ class SqliteTotals(TotalsStore):
 
     async def check(self) -> None:
         await self._database.read(lambda c: c.execute(SQL["check"]).fetchone())
+        self._database.check_writes()
 
 
 @contextmanager
