@@ -137,6 +137,17 @@ class BatchCount(NamedTuple):
     segments_before: int
 
 
+def find_known(
+    keys: Iterable[CampaignKey], known: Mapping[int, CampaignTotals]
+) -> Mapping[int, CampaignTotals]:
+    """Return what is known of these very campaigns: a file gives the key of a discarded one to the next."""
+    return {
+        key.seq: known[key.seq]
+        for key in keys
+        if key.seq in known and known[key.seq].created_at == key.created_at
+    }
+
+
 def choose_campaigns(keys: Iterable[CampaignKey], known: Mapping[int, CampaignTotals]) -> list[int]:
     """Return the campaigns that have to be counted."""
     return [key.seq for key in keys if key.seq not in known or known[key.seq].state.value != key.state]
