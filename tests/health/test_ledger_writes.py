@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def set_pages(ledger: SqliteLedger, spare: int) -> None:
-    """Let the file grow by so many pages, as on a disk with that much room."""
+    """Limit the file to so many pages more, as a disk with that much room does."""
 
     def work(connection: sqlite3.Connection) -> None:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-from asyncio import CancelledError
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Self
@@ -29,6 +28,7 @@ from vavasms.forks import Process
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import in_english
+from vavasms.transport.hooks import is_fault
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import TextDraft
 
@@ -295,11 +295,12 @@ class BulkStream:
             return
         try:
             self._options.on_progress(self._counts.progress(result))
-        except (Exception, CancelledError) as error:  # noqa: BLE001  a bar's fault must not lose the account
+        except BaseException as error:
+            if not is_fault(error):
+                self._has_exited = True
+                raise
+            # A bar's fault must not lose the account.
             logger.warning(N_("on_progress failed (%s); the bulk send goes on."), type(error).__name__)
-        except BaseException:
-            self._has_exited = True
-            raise
 
 
 class Collector:

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import time
-from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
@@ -46,7 +45,7 @@ from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import OutboxWorker
 from vavasms.telemetry import TraceSpan
 from vavasms.tracebacks import hide_frames_async
-from vavasms.transport.hooks import check_hook, is_cancelled
+from vavasms.transport.hooks import check_hook, is_cancelled, is_fault
 from vavasms.wire.requests import draft_text
 
 #: Seconds between two calls of `on_progress`.
@@ -552,9 +551,9 @@ async def _log_failure(work: Callable[[], Awaitable[object]]) -> None:
     """Do what must not disturb the sending: its fault would cancel what is in flight."""
     try:
         await work()
-    except (Exception, CancelledError) as error:
-        # A hint or a bar is lost, no message.
-        if is_cancelled(error):
+    except BaseException as error:
+        # Of a fault a hint or a bar is lost, no message.
+        if not is_fault(error) or is_cancelled(error):
             raise
         logger.warning(
             N_("Beside a running campaign something failed (%s); it goes on."), type(error).__name__

@@ -256,7 +256,7 @@ class OutboxWorker:
         self._report_soon(record.key for record in records)
 
     def _report_soon(self, keys: Iterable[str]) -> None:
-        """Have these told beside the sending, each once at a time."""
+        """Begin to tell of these beside the sending, of each once at a time."""
         if self._on_send is None:
             return
         for key in keys:

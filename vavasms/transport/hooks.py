@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from asyncio import CancelledError
+import sys
 from collections.abc import Callable
 from functools import partial
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
@@ -91,13 +90,12 @@ def call_hook(hook: Hook | None, request: Request, **details: Any) -> None:
 
 
 def run_hook(hook: Callable[[], object], warning: str) -> None:
-    """Call a plain hook. Its faults are logged by `warning` and go no further.
-
-    A `CancelledError` is a fault too: nothing cancels a plain function, and raised it would end a task group.
-    """
+    """Call a plain hook. Its faults are logged by `warning` and go no further: see `is_fault`."""
     try:
         hook()
-    except (Exception, CancelledError) as error:  # noqa: BLE001  whatever the caller's code may raise
+    except BaseException as error:
+        if not is_fault(error):
+            raise
         logger.warning(warning, type(error).__name__)
 
 
@@ -106,15 +104,26 @@ async def await_hook(hook: Callable[[], object], warning: str) -> None:
     try:
         if isawaitable(told := hook()):
             await told
-    except (Exception, CancelledError) as error:
-        if is_cancelled(error):
+    except BaseException as error:
+        if not is_fault(error) or is_cancelled(error):
             raise
         logger.warning(warning, type(error).__name__)
 
 
+def is_fault(error: BaseException) -> bool:
+    """Return whether what a plain hook raised is a fault of its own, rather than what ends the program.
+
+    asyncio's `CancelledError` is one: nothing cancels a plain function, and it would end a task group.
+    """
+    # Where nobody has loaded it nobody raises it.
+    asyncio = sys.modules.get("asyncio")
+    return isinstance(error, Exception) or (asyncio is not None and isinstance(error, asyncio.CancelledError))
+
+
 def is_cancelled(error: BaseException) -> bool:
     """Return whether an error cancels the running task, rather than something that it waited for."""
-    if not isinstance(error, CancelledError):
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or not isinstance(error, asyncio.CancelledError):
         return False
     try:
         task = asyncio.current_task()
