@@ -97,6 +97,8 @@ async def test_the_cancellation_of_the_worker_itself_goes_through_its_hook(
         run.cancel()
         with pytest.raises(asyncio.CancelledError), anyio.fail_after(3):
             await run
+        # Cut off, it is told again: it does not pass for told.
+        assert len(await ledger.sends.untold(sms.account.name, before=float("inf"), limit=1)) == 1
     assert ended.is_set()
 
 
