@@ -54,9 +54,12 @@ def record_wait(seconds: float) -> None:
 
 
 def make_meter() -> Any:
-    """Return the meter of this package; None where OpenTelemetry is not loaded."""
+    """Return the meter of this package; None where OpenTelemetry is not loaded, or its provider fails."""
     metrics = _find("metrics", "get_meter_provider")
-    return None if metrics is None else metrics.get_meter_provider().get_meter(_NAME, __version__)
+    if metrics is not None:
+        with _Guard():
+            return metrics.get_meter_provider().get_meter(_NAME, __version__)
+    return None
 
 
 class _Guard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from asyncio import CancelledError
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
@@ -405,21 +406,22 @@ async def test_the_rate_is_kept(sandbox: SandboxServer) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("fault", [RuntimeError, CancelledError])
 async def test_progress_is_told_after_each_batch_and_its_faults_disturb_nothing(
-    sandbox: SandboxServer, caplog: pytest.LogCaptureFixture
+    sandbox: SandboxServer, caplog: pytest.LogCaptureFixture, fault: type[BaseException]
 ) -> None:
     seen: list[BulkProgress] = []
 
     def watch(progress: BulkProgress) -> None:
         seen.append(progress)
-        raise RuntimeError("a bar that broke")
+        raise fault("a bar that broke")
 
     async with client(sandbox) as sms:
         report = await sms.send_bulk(numbers(50), "Bonjour", batch_size=10, on_progress=watch)
     assert report.accepted == 50
     assert [progress.accepted for progress in seen] == [10, 20, 30, 40, 50]
     assert {record.name for record in caplog.records if "on_progress" in record.message} == {"vavasms"}
-    assert "on_progress failed (RuntimeError)" in caplog.text
+    assert f"on_progress failed ({fault.__name__})" in caplog.text
 
 
 class Leave(BaseException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from asyncio import CancelledError
 from decimal import Decimal
 from functools import partial
 
@@ -173,14 +174,17 @@ async def test_progress_is_told_until_the_end(stage: Stage) -> None:
     assert (seen[-1].state, seen[-1].accepted) == (CampaignState.DONE, 20)
 
 
-async def test_progress_that_raises_does_not_disturb(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("fault", [ZeroDivisionError, CancelledError])
+async def test_progress_that_raises_does_not_disturb(
+    stage: Stage, caplog: pytest.LogCaptureFixture, fault: type[BaseException]
+) -> None:
     def fail(_: CampaignStatus) -> None:
-        raise ZeroDivisionError
+        raise fault
 
     campaign_id = await stage.submit(20, batch_size=5)
     run = await stage.runner.run(campaign_id, on_progress=fail)
     assert (run.status.state, run.status.accepted) == (CampaignState.DONE, 20)
-    assert "ZeroDivisionError" in caplog.text
+    assert fault.__name__ in caplog.text
 
 
 @pytest.mark.usefixtures("no_backoff")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -20,7 +22,7 @@ import pytest
 
 from tests.cli.processes import start
 from vavasms import VavaSMS
-from vavasms.cli.commands.worker import ProgressPrinter, logs_shown, warn, warnings_shown
+from vavasms.cli.commands.worker import LogFormat, ProgressPrinter, logs_shown, warn, warnings_shown
 from vavasms.cli.signals import run_until_signalled
 from vavasms.errors import LedgerError
 from vavasms.i18n import gettext as _
@@ -207,6 +209,47 @@ def test_a_log_for_a_collector_has_an_object_a_line_in_english(capsys: pytest.Ca
             "message": "Stopping: finishing what is under way. Another signal does not wait.",
         },
     ]
+
+
+def test_of_what_others_log_and_python_warns_of_a_collector_gets_no_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = ValueError("+2250700000001 Votre code")
+    with logs_shown("json"), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.getLogger("asyncio").error("It failed: %r", error, exc_info=error)
+        logging.getLogger("opentelemetry.context").warning("Failed to detach +2250700000001")
+        warnings.warn("+2250700000001", stacklevel=1)
+        logging.getLogger("asyncio").info("Nothing of note.")
+        # A stranger who reaches --health brings these about.
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    printed = capsys.readouterr()
+    assert read_log(printed.err) == [
+        {"level": "error", "logger": "asyncio", "exception": "ValueError"},
+        {"level": "warning", "logger": "opentelemetry.context"},
+        {"level": "warning", "logger": "py.warnings"},
+    ]
+
+
+@pytest.mark.parametrize(("form", "said"), [("json", '"%d things"'), ("text", "%d things")])
+def test_no_log_raises_where_it_is_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: LogFormat, said: str
+) -> None:
+    def log(sentence: str, *args: object) -> None:
+        # Not to pytest's own handlers, which raise.
+        record = logging.LogRecord("vavasms", logging.WARNING, "", 1, sentence, args, None)
+        handlers = [*logging.getLogger().handlers, *logging.getLogger("vavasms").handlers]
+        (ours,) = (each for each in handlers if type(each).__module__ == "vavasms.cli.commands.worker")
+        ours.handle(record)
+
+    with logs_shown(form):
+        log("%d things", "x")
+        assert said in capsys.readouterr().err
+        with monkeypatch.context() as patch:
+            stream = io.StringIO()
+            stream.close()
+            patch.setattr(sys, "stderr", stream)
+            log("Nobody reads this.")
 
 
 @pytest.mark.parametrize("words", [("--log", "json"), ("--log=json", "--json")])

@@ -8,6 +8,7 @@ import subprocess
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -109,6 +110,25 @@ def test_without_an_address_opentelemetry_alone_is_told(
                     await anyio.sleep(0.02)
 
     anyio.run(run)
+    provider.shutdown()
+
+
+@pytest.mark.parametrize("address", [None, "127.0.0.1:0"])
+def test_a_provider_of_meters_that_fails_keeps_no_worker_from_its_work(
+    account: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    address: str | None,
+) -> None:
+    class Broken(MeterProvider):
+        def get_meter(self, *_: Any, **_values: Any) -> Any:
+            raise RuntimeError("a fault of theirs")
+
+    provider = Broken()
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: provider)
+    serve_for_a_moment(address)
+    assert "OpenTelemetry failed (RuntimeError); what is sent goes on." in caplog.messages
+    assert "a fault of theirs" not in caplog.text
     provider.shutdown()
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
+from attrs import evolve
 
 from vavasms.errors import Outcome
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.models import BatchRecord, Claim
+from vavasms.ledger.models import BatchRecord, Claim, NewBatch, NewCampaign
 from vavasms.ledger.send_record import SendKind
 from vavasms.ledger.sends import NewSend, SendClaim
 from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
@@ -138,3 +139,23 @@ async def test_single_sends_are_counted_by_kind_and_the_oldest_that_is_due_tells
     assert totals.send_wait == 100.0 if totals.workers is None else totals.send_wait > 1e9
     assert (await ledger.totals.read("nobody", now=1000.0)).sends[SendKind.TEXT].by_outcome == {}
     await ledger.totals.check()
+
+
+async def test_a_campaign_that_has_the_place_of_a_discarded_one_is_counted_for_itself(
+    ledger: Ledger,
+) -> None:
+    first = NewCampaign(id="c", account="ops", sender_id="ACME", message="x", policy="{}", created_at=1.0)
+    await ledger.create(first)
+    await ledger.load("c", [NewBatch(number=0, message="x", segments=1, recipients=(Msisdn(2250700000001),))])
+    await ledger.finish_loading("c", plan="{}", plan_hash="c")
+    await ledger.cancel("c", "enough")
+    known = (await ledger.totals.read("ops", now=1000.0)).final
+    assert len(known) == 1
+    await ledger.discard("c")
+    await ledger.create(evolve(first, id="d", policy='{"unit_price": "5"}', created_at=2.0))
+    two = (Msisdn(2250700000002), Msisdn(2250700000003))
+    await ledger.load("d", [NewBatch(number=0, message="x", segments=1, recipients=two)])
+    await ledger.finish_loading("d", plan="{}", plan_hash="d")
+    await ledger.cancel("d", "enough")
+    (totals,) = (await ledger.totals.read("ops", now=1000.0, known=known)).campaigns.values()
+    assert (totals.counts.by_outcome, totals.policy) == ({NOT_SENT: 2}, '{"unit_price": "5"}')

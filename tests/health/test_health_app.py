@@ -395,6 +395,21 @@ async def test_a_reading_that_fails_slowly_is_not_repeated_all_the_time(
         tasks.cancel_scope.cancel()
 
 
+async def test_the_first_of_a_row_of_readings_that_fail_is_logged_without_its_words(
+    make_cache: Callable[[float], tuple[TotalsCache, SlowTotals]], caplog: pytest.LogCaptureFixture
+) -> None:
+    cache, slow = make_cache(0.0)
+    ledger = slow.ledger
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(cache.run)
+        for store in (None, None, ledger, None):
+            slow.ledger = store  # type: ignore[assignment]
+            cache._next_at = 0.0
+            await cache.get()
+        tasks.cancel_scope.cancel()
+    assert caplog.messages == ["The totals of the ledger cannot be read (AttributeError)."] * 2
+
+
 async def test_nobody_waits_long_for_a_reading(
     make_cache: Callable[[float], tuple[TotalsCache, SlowTotals]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ Run = Callable[..., Finished]
 #: What Prometheus itself says of each that it scrapes.
 OF_PROMETHEUS = {"up"}
 #: Functions, aggregations and words of its language that these expressions use.
-WORDS = {"max", "min", "sum", "by", "delta", "rate", "time", "absent", "histogram_quantile"}
+WORDS = {"max", "min", "sum", "by", "delta", "rate", "time", "absent", "histogram_quantile", "and", "on"}
 
 
 def expressions() -> Iterator[str]:
@@ -106,6 +106,9 @@ def test_the_alerts_are_those_that_operators_need() -> None:
     assert rules["VavaSMSUnknown"]["for"] == "10m"
     assert rules["VavaSMSBalanceLow"]["expr"].startswith("max(vavasms_balance_xof")
     assert rules["VavaSMSNoWorker"]["expr"] == 'absent(up{job="vavasms"} == 1)'
+    missing = rules["VavaSMSMetricsMissing"]
+    assert missing["expr"].startswith('absent(vavasms_recipients{job="vavasms"}) and')
+    assert missing["for"] == "10m"
     for rule in rules.values():
         assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
         assert rule["annotations"]["summary"].endswith(".")

@@ -29,6 +29,7 @@ from vavasms.ledger.states import BatchState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 from vavasms.sends import outbox_worker
 from vavasms.sends.outbox_worker import OutboxWorker
+from vavasms.transport.hooks import Hook
 
 pytestmark = pytest.mark.anyio
 
@@ -36,9 +37,21 @@ TO = "+2250705000{:03}"
 
 
 @asynccontextmanager
-async def connect(sandbox: SandboxServer, ledger: Ledger) -> AsyncIterator[AsyncVavaSMS]:
+async def connect(
+    sandbox: SandboxServer,
+    ledger: Ledger,
+    *,
+    on_request: Hook | None = None,
+    on_response: Hook | None = None,
+) -> AsyncIterator[AsyncVavaSMS]:
     async with AsyncVavaSMS(
-        "sandbox@example.com", "sandbox", sender_id="SANDBOX", base_url=sandbox.url, ledger=ledger
+        "sandbox@example.com",
+        "sandbox",
+        sender_id="SANDBOX",
+        base_url=sandbox.url,
+        ledger=ledger,
+        on_request=on_request,
+        on_response=on_response,
     ) as sms:
         yield sms
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from vavasms import AsyncVavaSMS, CallInfo, ConfigurationError, Outcome, VavaSMS
-from vavasms.transport.hooks import check_hook
+from vavasms.transport.hooks import check_hook, run_hook
 
 
 async def later(_: CallInfo) -> None:
@@ -55,3 +56,17 @@ def test_whatever_can_be_called_on_the_spot_may_be_a_hook(hook: Any) -> None:
 def test_no_client_is_made_with_a_hook_that_would_never_run(client: type, name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} must be a plain function"):
         client("user@example.com", "secret", **{name: later})
+
+
+def test_a_cancellation_out_of_a_plain_hook_is_a_fault_like_any_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(error: BaseException) -> None:
+        raise error
+
+    for error in (CancelledError(), ZeroDivisionError()):
+        run_hook(partial(fail, error), "A hook failed (%s).")
+    assert caplog.messages == ["A hook failed (CancelledError).", "A hook failed (ZeroDivisionError)."]
+    for exit_ in (KeyboardInterrupt(), SystemExit()):
+        with pytest.raises(type(exit_)):
+            run_hook(partial(fail, exit_), "A hook failed (%s).")

@@ -29,6 +29,7 @@ from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.i18n import in_english
 from vavasms.tracebacks import hide_frames_async
+from vavasms.transport.hooks import is_fault
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import TextDraft
 
@@ -296,11 +297,12 @@ class BulkStream:
             return
         try:
             self._options.on_progress(self._counts.progress(result))
-        except Exception as error:  # noqa: BLE001  a bar's fault must not lose the account
+        except BaseException as error:
+            if not is_fault(error):
+                self._has_exited = True
+                raise
+            # A bar's fault must not lose the account.
             logger.warning(N_("on_progress failed (%s); the bulk send goes on."), type(error).__name__)
-        except BaseException:
-            self._has_exited = True
-            raise
 
 
 class Collector:

@@ -45,7 +45,7 @@ from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import OutboxWorker
 from vavasms.telemetry import TraceSpan
 from vavasms.tracebacks import hide_frames_async
-from vavasms.transport.hooks import check_hook
+from vavasms.transport.hooks import check_hook, is_cancelled, is_fault
 from vavasms.wire.requests import draft_text
 
 #: Seconds between two calls of `on_progress`.
@@ -551,7 +551,10 @@ async def _log_failure(work: Callable[[], Awaitable[object]]) -> None:
     """Do what must not disturb the sending: its fault would cancel what is in flight."""
     try:
         await work()
-    except Exception as error:  # noqa: BLE001  a hint or a bar is lost, no message
+    except BaseException as error:
+        # Of a fault a hint or a bar is lost, no message.
+        if not is_fault(error) or is_cancelled(error):
+            raise
         logger.warning(
             N_("Beside a running campaign something failed (%s); it goes on."), type(error).__name__
         )

@@ -118,7 +118,7 @@ def json_logs() -> Iterator[None]:
 
 
 def log(
-    level: str, message: str, *, at: float | None = None, logger: str = "vavasms", **more: str | None
+    level: str, message: str | None, *, at: float | None = None, logger: str = "vavasms", **more: str | None
 ) -> None:
     """Print one line of a log for a collector: a JSON object on standard error, its time as in RFC 3339."""
     moment = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)

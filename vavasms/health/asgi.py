@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from attrs import asdict, define, frozen
 
+from vavasms.config import is_loopback
 from vavasms.health.monitor import HealthMonitor
 from vavasms.health.prometheus import WorkerMetrics
 from vavasms.inbound.asgi import Receive, Scope, Send, find_headers, refuse_websocket
@@ -24,6 +25,7 @@ class HealthReply:
 
 
 _NOT_FOUND = HealthReply(status=404, body=b"There is /live, /ready and /metrics.\n")
+_NOT_HERE = HealthReply(status=403, body=b"This Host is no name of this machine.\n")
 _ONLY_GET = HealthReply(status=405, body=b"There is nothing to post.\n")
 
 
@@ -37,6 +39,8 @@ class HealthApp:
 
     monitor: HealthMonitor
     metrics: WorkerMetrics
+    #: It is served on this machine alone: a site whose name leads here by a changed DNS is refused.
+    is_local: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI 3 has it."""
@@ -47,6 +51,8 @@ class HealthApp:
             await _send(send, reply, with_body=scope["method"] != "HEAD")
 
     async def _answer(self, scope: Scope) -> HealthReply:
+        if self.is_local and not all(map(_is_this_machine, find_headers(scope, b"host"))):
+            return _NOT_HERE
         if scope["method"] not in ("GET", "HEAD"):
             return _ONLY_GET
         pages: Mapping[str, Callable[[str], Awaitable[HealthReply]]] = {
@@ -70,6 +76,11 @@ class HealthApp:
     async def _metrics(self, accept: str) -> HealthReply:
         body, content_type = await self.metrics.render(self.monitor, accept)
         return HealthReply(status=200, body=body, content_type=content_type)
+
+
+def _is_this_machine(host: str) -> bool:
+    name, colon, port = host.rpartition(":")
+    return is_loopback((name if colon and port.isdecimal() else host).strip("[]"))
 
 
 async def _send(send: Send, reply: HealthReply, *, with_body: bool) -> None:

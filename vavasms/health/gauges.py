@@ -38,9 +38,27 @@ class Gauge:
 
 def list_gauges(monitor: HealthMonitor, reading: TotalsReading | None) -> Iterator[Gauge]:
     """Yield what is known now; of a ledger that was not read nothing."""
+    yield from list_moment(monitor, reading)
+    if reading is not None:
+        yield from list_totals(reading.totals)
+
+
+def list_moment(monitor: HealthMonitor, reading: TotalsReading | None) -> Iterator[Gauge]:
+    """Yield what is another in each moment: the process, and the age of what was read."""
     yield from _show_monitor(monitor)
     if reading is not None:
         yield from _show_reading(reading)
+
+
+def list_totals(totals: LedgerTotals) -> Iterator[Gauge]:
+    """Yield what was read of a ledger. Goes over all its campaigns: 60 ms for 5,000."""
+    yield from _show_recipients(totals)
+    yield from _show_states(totals)
+    yield from _show_spending(totals)
+    yield _show_age(totals)
+    if totals.workers is not None:
+        text = OF_LEDGER + "workers of the database with a heartbeat of late."
+        yield _gauge("vavasms_workers_alive", text, totals.workers)
 
 
 def _gauge(name: str, text: str, value: float | Decimal) -> Gauge:
@@ -65,17 +83,6 @@ def _show_reading(reading: TotalsReading) -> Iterator[Gauge]:
     yield _gauge("vavasms_ledger_age_seconds", text, reading.age)
     text = OF_PROCESS + "seconds that reading them took."
     yield _gauge("vavasms_ledger_read_seconds", text, reading.took)
-    yield from _show_totals(reading.totals)
-
-
-def _show_totals(totals: LedgerTotals) -> Iterator[Gauge]:
-    yield from _show_recipients(totals)
-    yield from _show_states(totals)
-    yield from _show_spending(totals)
-    yield _show_age(totals)
-    if totals.workers is not None:
-        text = OF_LEDGER + "workers of the database with a heartbeat of late."
-        yield _gauge("vavasms_workers_alive", text, totals.workers)
 
 
 def _by_kind(totals: LedgerTotals) -> Iterator[tuple[str, RecipientCounts]]:

@@ -6,14 +6,17 @@ whichever worker. What belongs to one process is counted in it, and begins at 0 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+import anyio
+from anyio.to_thread import run_sync
 from attrs import define
 
 from vavasms.config import misconfigured
-from vavasms.health.gauges import Gauge, list_gauges
+from vavasms.health.gauges import Gauge, list_moment, list_totals
 from vavasms.health.monitor import HealthMonitor
 from vavasms.i18n import gettext as _
+from vavasms.ledger.totals import LedgerTotals
 from vavasms.transport.hooks import CallInfo
 from vavasms.version import __version__
 
@@ -37,6 +40,10 @@ class WorkerMetrics:
     """The metrics of one worker: what it counts itself, and how its ledger's totals are shown."""
 
     def __init__(self) -> None:
+        self._listing = anyio.Lock()
+        #: The gauges of these totals.
+        self._totals: LedgerTotals | None = None
+        self._gauges: Sequence[Gauge] = ()
         registry = self._registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         Info("vavasms_build", "The version of vavasms.", registry=registry).info({"version": __version__})
@@ -77,9 +84,18 @@ class WorkerMetrics:
     async def render(self, monitor: HealthMonitor, accept: str) -> tuple[bytes, str]:
         """Return the metrics and their type, in the format that a scraper asks for."""
         reading = await monitor.read_totals()
-        collection = _Collection(self._registry, list_gauges(monitor, reading))
+        gauges = [] if reading is None else await self._list_totals(reading.totals)
+        collection = _Collection(self._registry, [*list_moment(monitor, reading), *gauges])
         encode, content_type = choose_encoder(accept)
         return encode(collection), content_type
+
+    async def _list_totals(self, totals: LedgerTotals) -> Sequence[Gauge]:
+        """List a reading's gauges once for all who ask, beside the loop, which has SMS to send."""
+        async with self._listing:
+            if totals is not self._totals:
+                self._gauges = await run_sync(lambda: [*list_totals(totals)])
+                self._totals = totals
+            return self._gauges
 
 
 @define(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,8 +10,11 @@ from types import MappingProxyType
 import anyio
 from attrs import define, field, frozen
 
+from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.totals import CampaignTotals, LedgerTotals
+
+logger = logging.getLogger("vavasms")
 
 #: Seconds for which a reading is not repeated, however many ask.
 _YOUNG = 1.0
@@ -46,6 +50,8 @@ class TotalsCache:
     account: str
     #: None before the first, and where the last one failed: old totals of a ledger that is away are a guess.
     latest: TotalsReading | None = field(default=None, init=False)
+    #: The last reading failed.
+    _fails: bool = field(default=False, init=False)
     _final: Mapping[int, CampaignTotals] = field(default=_NOTHING, init=False)
     #: When it may be read again, on the monotonic clock.
     _next_at: float = field(default=-float("inf"), init=False)
@@ -82,8 +88,12 @@ class TotalsCache:
         try:
             self.latest = await self._read()
             wait = max(_YOUNG, _AGES * self.latest.took)
-        except Exception:  # noqa: BLE001  raised, it would end the worker's work
-            self.latest = None
+            self._fails = False
+        except Exception as error:  # noqa: BLE001  raised, it would end the worker's work
+            if not self._fails:
+                # The first of a row: it is tried again and again.
+                logger.warning(N_("The totals of the ledger cannot be read (%s)."), type(error).__name__)
+            self.latest, self._fails = None, True
             # Whatever it takes too long for is not asked for all the time.
             wait = time.monotonic() - begun_at
         self._next_at = time.monotonic() + wait

@@ -108,7 +108,10 @@ class TotalsStore(Protocol):
         ...
 
     async def check(self) -> None:
-        """Raise `LedgerError` where the ledger cannot be read."""
+        """Raise `LedgerError` where the ledger cannot be read, is read-only, or refused its last write.
+
+        Writes nothing: of a disk that is full only a write tells.
+        """
         ...
 
 
@@ -132,6 +135,17 @@ class BatchCount(NamedTuple):
     #: Segments of what is not excluded, and those of its earlier attempts.
     segments: int
     segments_before: int
+
+
+def find_known(
+    keys: Iterable[CampaignKey], known: Mapping[int, CampaignTotals]
+) -> Mapping[int, CampaignTotals]:
+    """Return what is known of these very campaigns: a file gives the key of a discarded one to the next."""
+    return {
+        key.seq: known[key.seq]
+        for key in keys
+        if key.seq in known and known[key.seq].created_at == key.created_at
+    }
 
 
 def choose_campaigns(keys: Iterable[CampaignKey], known: Mapping[int, CampaignTotals]) -> list[int]:

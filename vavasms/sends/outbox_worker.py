@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from inspect import isawaitable, iscoroutinefunction
+from inspect import iscoroutinefunction
 from secrets import token_hex
 
 import anyio
@@ -37,7 +37,7 @@ from vavasms.ledger.states import BatchEvent
 from vavasms.models import Lot
 from vavasms.sends.sender import note_accepted, record_answer
 from vavasms.tracebacks import hide_frames_async
-from vavasms.transport.hooks import check_hook
+from vavasms.transport.hooks import await_hook, check_hook
 from vavasms.transport.http import Attempt
 from vavasms.wire.requests import draft_text
 
@@ -49,6 +49,10 @@ POLL, _MAINTENANCE = 0.25, 5.0
 REFUSED_PAUSE = 60.0
 #: Seconds after which whoever settled a send is not expected to report it any more.
 _REPORTED_WITHIN = 60.0
+#: Calls of `on_send` under way at once, and outcomes that wait for one; what is more waits in the ledger.
+_REPORTS, _MAX_REPORTS = 8, 1_000
+#: Seconds that these have after `stop`. What is cut off is told again, by whoever works next.
+_REPORT_GRACE = 5.0
 
 logger = logging.getLogger("vavasms")
 
@@ -60,7 +64,9 @@ class OutboxWorker:
 
     `ledger` is open: a file's for processes of this machine, PostgreSQL's for any. A `CampaignWorker` and a
     running `CampaignRunner` have one of these; with no campaigns it works alone. `on_send`, plain or async,
-    is called with the `SendRecord` of each outcome: once, and once more where its process died in between.
+    is called with the `SendRecord` of each outcome, beside the sending: once, and again where its process
+    died in between, or where it is cut off, 5 seconds after `stop`. Several workers may each tell of what a
+    dead one left.
 
     What was not sent is tried again, later each time, `MAX_ATTEMPTS` times in all; what is unknown never.
     """
@@ -84,6 +90,11 @@ class OutboxWorker:
         self._clock = SharedClock()
         self._pending = PendingWrites()
         self._slots = anyio.Semaphore(SLOTS)
+        self._report_slots = anyio.Semaphore(_REPORTS)
+        #: The keys of what is being told, or waits for it, or was told and is still to be noted.
+        self._reporting: set[str] = set()
+        self._unnoted: dict[str, SendRecord] = {}
+        self._reports: TaskGroup
         self._stopping = anyio.Event()
         self._held_until = 0.0
 
@@ -108,15 +119,17 @@ class OutboxWorker:
         """Work beside what the block does; after it settle what is under way."""
         problem: Exception | None = None
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._maintain)
-                tasks.start_soon(self._work, tasks)
-                try:
-                    yield
-                except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
-                    problem = error
-                finally:
-                    self.stop()
+            async with anyio.create_task_group() as self._reports:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._maintain)
+                    tasks.start_soon(self._work, tasks)
+                    try:
+                        yield
+                    except Exception as error:  # noqa: BLE001  raised below, by itself and not in a group
+                        problem = error
+                    finally:
+                        self.stop()
+                self._reports.cancel_scope.deadline = anyio.current_time() + _REPORT_GRACE
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pending.drain()
@@ -179,7 +192,7 @@ class OutboxWorker:
                 return
             answer = await call_once(call, age=age, settle=partial(self._settle, claim, due=0.0))
             await self._settle_answer(claim, answer)
-            await self._report([claim.key])
+            self._report_soon([claim.key])
         except LedgerError as error:
             logger.warning(N_("The outcome of a send could not be written yet: %s"), error.english)
         except Exception as error:  # noqa: BLE001  raised, it would cut off what else is under way
@@ -227,6 +240,7 @@ class OutboxWorker:
                 await self._set_clock()
                 await self._pending.flush()
                 await self._store.reap(now=self._clock())
+                await self._note_told()
                 await self._report_left()
             except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
                 logger.warning(N_("The outbox waits for its ledger (%s)."), name_error(error))
@@ -237,24 +251,46 @@ class OutboxWorker:
         if self._on_send is None:
             return
         before = self._clock() - _REPORTED_WITHIN
-        records = await self._store.untold(self._account.name, before=before, limit=100)
-        await self._report([record.key for record in records])
+        limit = 100 + len(self._reporting)
+        records = await self._store.untold(self._account.name, before=before, limit=limit)
+        self._report_soon(record.key for record in records)
 
-    async def _report(self, keys: list[str]) -> None:
+    def _report_soon(self, keys: Iterable[str]) -> None:
+        """Begin to tell of these beside the sending, of each once at a time."""
         if self._on_send is None:
             return
         for key in keys:
-            record = await self._store.find(self._account.name, key)
-            if record is not None and record.outcome is not None:
-                await self._call_back(record)
-                await self._store.note_told(record)
+            if key not in self._reporting and len(self._reporting) < _MAX_REPORTS:
+                self._reporting.add(key)
+                self._reports.start_soon(self._report, key)
 
-    async def _call_back(self, record: SendRecord) -> None:
+    async def _report(self, key: str) -> None:
         try:
-            if self._on_send is not None and isawaitable(told := self._on_send(record)):
-                await told
-        except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
-            logger.warning(N_("Whoever was told of a send's outcome failed (%s)."), type(error).__name__)
+            async with self._report_slots:
+                record = await self._store.find(self._account.name, key)
+                if record is not None and record.outcome is not None and self._on_send is not None:
+                    warning = N_("Whoever was told of a send's outcome failed (%s).")
+                    await await_hook(partial(self._on_send, record), warning)
+                    self._unnoted[key] = record
+                    await self._note(record)
+        except Exception as error:  # noqa: BLE001  raised, it would cut off what is under way
+            logger.warning(N_("The outbox waits for its ledger (%s)."), name_error(error))
+        finally:
+            # What was told and could not be noted is not told again meanwhile.
+            if key not in self._unnoted:
+                self._reporting.discard(key)
+
+    async def _note_told(self) -> None:
+        """Note what was told while the ledger took no write."""
+        for key, record in [*self._unnoted.items()]:
+            await self._note(record)
+            self._reporting.discard(key)
+
+    async def _note(self, record: SendRecord) -> None:
+        # Cut off, it would be told again.
+        with anyio.CancelScope(shield=True):
+            await self._store.note_told(record)
+        self._unnoted.pop(record.key, None)
 
     async def _pause(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
-from inspect import isasyncgenfunction, iscoroutinefunction
+from functools import partial
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -84,7 +86,48 @@ def call_hook(hook: Hook | None, request: Request, **details: Any) -> None:
         return
     recipients = len(request.recipients)
     info = CallInfo(call=request.call.value, path=request.path, recipients=recipients, **details)
+    run_hook(partial(hook, info), N_("A hook failed (%s); the call goes on."))
+
+
+def run_hook(hook: Callable[[], object], warning: str) -> None:
+    """Call a plain hook. Its faults are logged by `warning` and go no further: see `is_fault`."""
     try:
-        hook(info)
-    except Exception as error:  # noqa: BLE001  whatever the caller's code may raise
-        logger.warning(N_("A hook failed (%s); the call goes on."), type(error).__name__)
+        hook()
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        logger.warning(warning, type(error).__name__)
+
+
+async def await_hook(hook: Callable[[], object], warning: str) -> None:
+    """Call a hook, plain or async, as `run_hook` does. The cancellation of the running task goes through."""
+    try:
+        if isawaitable(told := hook()):
+            await told
+    except BaseException as error:
+        if not is_fault(error) or is_cancelled(error):
+            raise
+        logger.warning(warning, type(error).__name__)
+
+
+def is_fault(error: BaseException) -> bool:
+    """Return whether what a plain hook raised is a fault of its own, rather than what ends the program.
+
+    asyncio's `CancelledError` is one: nothing cancels a plain function, and it would end a task group.
+    """
+    # Where nobody has loaded it nobody raises it.
+    asyncio = sys.modules.get("asyncio")
+    return isinstance(error, Exception) or (asyncio is not None and isinstance(error, asyncio.CancelledError))
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Return whether an error cancels the running task, rather than something that it waited for."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or not isinstance(error, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        # Under trio, whose own cancellation nobody can raise by hand.
+        return False
+    return task is not None and task.cancelling() > 0

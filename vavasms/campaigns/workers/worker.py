@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from secrets import token_hex
 
 import anyio
@@ -34,7 +35,7 @@ from vavasms.ledger.states import CampaignState
 from vavasms.sends.outbox_worker import OnSend, OutboxWorker
 from vavasms.storage.postgres.connection import AsyncConnectionPool, Connection
 from vavasms.tracebacks import hide_frames_async
-from vavasms.transport.hooks import check_hook
+from vavasms.transport.hooks import check_hook, run_hook
 
 logger = logging.getLogger("vavasms")
 
@@ -254,18 +255,14 @@ class CampaignWorker:
             self._notify(status)
 
     def _notify(self, status: CampaignStatus) -> None:
-        try:
-            if self._on_campaign is not None:
-                self._on_campaign(status)
-        except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
-            logger.warning(N_("Whoever was told of a campaign's end failed (%s)."), type(error).__name__)
+        if self._on_campaign is not None:
+            run_hook(
+                partial(self._on_campaign, status), N_("Whoever was told of a campaign's end failed (%s).")
+            )
 
     def _note_wait(self, seconds: float) -> None:
-        try:
-            if self._on_wait is not None:
-                self._on_wait(seconds)
-        except Exception as error:  # noqa: BLE001  the caller's: it must not cut off what is under way
-            logger.warning(N_("Whoever was told of a wait failed (%s)."), type(error).__name__)
+        if self._on_wait is not None:
+            run_hook(partial(self._on_wait, seconds), N_("Whoever was told of a wait failed (%s)."))
 
     async def _drain(self) -> None:
         if await self._pending.drain():

@@ -36,6 +36,9 @@ from vavasms.sends.outbox_worker import SLOTS, OutboxWorker
 
 LogFormat = Literal["text", "json"]
 
+#: Our logger, and that of a server whose every complaint a stranger can bring about.
+_OURS, _SILENT = "vavasms", "uvicorn"
+
 _NOTICES = (
     N_("Stopping: finishing what is under way. Another signal does not wait."),
     N_("Stopped at once: what is under way and was not answered becomes unknown."),
@@ -201,22 +204,33 @@ class _Warnings(logging.Handler):
     """Show what a worker goes on after: a server that is away, a fault beside the sending."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        # What a log says in English has its French where it was marked.
-        sentence, args = str(_(str(record.msg))), record.args
-        if isinstance(args, tuple):
-            sentence %= tuple(say_reason(arg) if isinstance(arg, str) else arg for arg in args)
-        warn(sentence)
+        # Raised, it would end what the worker does.
+        with suppress(Exception):
+            # What a log says in English has its French where it was marked.
+            sentence, args = str(_(str(record.msg))), record.args
+            with suppress(TypeError, ValueError):
+                if isinstance(args, tuple):
+                    sentence %= tuple(say_reason(arg) if isinstance(arg, str) else arg for arg in args)
+            warn(sentence)
 
 
 class _JsonLines(logging.Handler):
-    """Write each record as one JSON object, in English."""
+    """Write each record as one JSON object, in English; of another package no word: it may be anybody's."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        package = record.name.partition(".")[0]
+        if package == _OURS:
+            message = _read_message(record)
+        elif package == _SILENT or record.levelno < logging.WARNING:
+            return
+        else:
+            message = None
         kind = record.exc_info[0] if record.exc_info else None
-        with suppress(OSError):
+        # Raised, it would end what the worker does.
+        with suppress(Exception):
             output.log(
                 record.levelname.lower(),
-                record.getMessage(),
+                message,
                 at=record.created,
                 logger=record.name,
                 # Of an error the type alone: its words may be anybody's.
@@ -224,27 +238,40 @@ class _JsonLines(logging.Handler):
             )
 
 
+def _read_message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):
+        return str(record.msg)
+
+
 @contextmanager
 def logs_shown(form: LogFormat) -> Iterator[None]:
-    """Show what is logged, for people or for a collector, while the block runs."""
+    """Show what is logged, for people or for a collector, while the block runs.
+
+    A collector gets Python's warnings and what other packages log as well: else they would come out as text.
+    """
     if form == "text":
         with warnings_shown():
             yield
         return
-    with output.json_logs(), _handled_by(_JsonLines(logging.INFO)):
-        yield
+    with output.json_logs(), _handled_by(_JsonLines(logging.INFO), logging.getLogger()):
+        logging.captureWarnings(True)
+        try:
+            yield
+        finally:
+            logging.captureWarnings(False)
 
 
 @contextmanager
 def warnings_shown() -> Iterator[None]:
     """Show people what is warned of while the block runs."""
-    with _handled_by(_Warnings(logging.WARNING)):
+    with _handled_by(_Warnings(logging.WARNING), logging.getLogger(_OURS)):
         yield
 
 
 @contextmanager
-def _handled_by(handler: logging.Handler) -> Iterator[None]:
-    logger = logging.getLogger("vavasms")
+def _handled_by(handler: logging.Handler, logger: logging.Logger) -> Iterator[None]:
     logger.addHandler(handler)
     try:
         yield

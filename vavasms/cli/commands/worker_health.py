@@ -28,7 +28,7 @@ from vavasms.transport.hooks import CallInfo
 logger = logging.getLogger("vavasms")
 
 _LOOPBACK = "127.0.0.1"
-_BACKLOG = 128
+_BACKLOG = 32
 #: Seconds that a scrape which is being answered has at the end.
 _GRACE = 2
 _PORTS = range(65536)
@@ -127,8 +127,10 @@ class ServedHealth(WorkerHealth):
         from vavasms.web.server import QuietServer
 
         monitor = self._monitor = HealthMonitor(account=client.account, ledger=ledger)
-        server = QuietServer(HealthApp(monitor=monitor, metrics=self._metrics), grace=_GRACE)
-        if not is_loopback(self._host):
+        is_local = is_loopback(self._host)
+        app = HealthApp(monitor=monitor, metrics=self._metrics, is_local=is_local)
+        server = QuietServer(app, grace=_GRACE, for_strangers=True)
+        if not is_local:
             output.warn(
                 _("Others can reach the worker's health by plain HTTP: it holds no number and no text")
             )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from vavasms.errors import LedgerError
+from vavasms.i18n import gettext as _
 from vavasms.ledger.leases import WORKER_SILENCE
 from vavasms.ledger.totals import (
     CampaignKey,
@@ -36,7 +38,10 @@ class PostgresTotals(TotalsStore):
         return await self._database.read(lambda c: _read(c, account, known))
 
     async def check(self) -> None:
-        await self._database.call(SQL["check"], {})
+        ((is_read_only, _sending),) = await self._database.call(SQL["check"], {})
+        if is_read_only:
+            raise LedgerError(_("The ledger takes no write: nothing more is sent."))
+        self._database.check_writes()
 
 
 async def _read(connection: Connection, account: str, known: Mapping[int, CampaignTotals]) -> LedgerTotals:

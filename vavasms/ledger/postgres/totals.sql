@@ -31,4 +31,5 @@ SELECT count(*) FROM vavasms_jobs.procrastinate_workers
 WHERE last_heartbeat > clock_timestamp() - make_interval(secs => %(silence)s)
 
 -- name: check
-SELECT count(*) FROM vavasms.send WHERE state = 'sending'
+-- Read-only is a standby too.
+SELECT current_setting('transaction_read_only')::BOOLEAN, count(*) FROM vavasms.send WHERE state = 'sending'

@@ -15,6 +15,7 @@ from vavasms.ledger.totals import (
     LedgerTotals,
     TotalsStore,
     choose_campaigns,
+    find_known,
     sum_campaigns,
     sum_sends,
 )
@@ -41,6 +42,7 @@ class SqliteTotals(TotalsStore):
 
     async def check(self) -> None:
         await self._database.read(lambda c: c.execute(SQL["check"]).fetchone())
+        self._database.check_writes()
 
 
 @contextmanager
@@ -53,11 +55,23 @@ def _snapshot(connection: Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
+def _select_keys(
+    connection: Connection, account: str, known: Mapping[int, CampaignTotals]
+) -> list[CampaignKey]:
+    values = {"account": account, "known": json.dumps([*known])}
+    return [CampaignKey(*row) for row in connection.execute(SQL["select_campaigns"], values)]
+
+
 def _read(
     connection: Connection, account: str, now: float, known: Mapping[int, CampaignTotals]
 ) -> LedgerTotals:
-    values: dict[str, Any] = {"account": account, "now": now, "known": json.dumps([*known])}
-    keys = [CampaignKey(*row) for row in connection.execute(SQL["select_campaigns"], values)]
+    values: dict[str, Any] = {"account": account, "now": now}
+    keys = _select_keys(connection, account, known)
+    still_known = find_known(keys, known)
+    if len(still_known) < len(known):
+        # One was discarded: another may have its key, and its policy was left out.
+        known = still_known
+        keys = _select_keys(connection, account, known)
     values["campaigns"] = json.dumps(choose_campaigns(keys, known))
     return LedgerTotals(
         campaigns=sum_campaigns(keys, known, connection.execute(SQL["count_batches"], values)),

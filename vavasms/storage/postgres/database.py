@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from typing import Any, Self, TypeVar
 
 from anyio import CancelScope, fail_after
 from attrs import frozen
 
 from vavasms.config import Secret, misconfigured
-from vavasms.errors import VavaSMSError
+from vavasms.errors import LedgerError, VavaSMSError
 from vavasms.forks import Process
 from vavasms.i18n import gettext as _
 from vavasms.storage.postgres.connection import (
@@ -34,6 +36,13 @@ STATEMENT_SECONDS = 30.0
 LONG_SECONDS = 900.0
 #: Beyond the statements of a transaction and the wait for its connection.
 _SPARE_SECONDS = 20.0
+
+#: Seconds for which a write that was refused counts where none is tried after it: longer than one waits.
+_REFUSAL_SECONDS = 45.0
+#: Read-only, the disk is full, a lock that somebody else holds, a statement that took too long.
+_REFUSALS = frozenset({"25006", "53100", "55P03", "57014"})
+#: Whether a transaction has changed anything: without a change it has no number.
+_HAS_CHANGED = "SELECT txid_current_if_assigned() IS NOT NULL"
 
 #: `remote_apply` is more than `on`: it stays. A worker that was suspended must not hold its locks for ever.
 _SESSION = f"""
@@ -109,6 +118,8 @@ class PostgresDatabase:
 
     def __init__(self, link: _Link, pool: AsyncConnectionPool[Connection]) -> None:
         self._link, self._pool, self._patience = link, pool, link.patience
+        #: Until when a refused write counts, on the monotonic clock.
+        self._refused_until = -inf
         self._process = Process()
 
     @classmethod
@@ -161,9 +172,30 @@ class PostgresDatabase:
         Raises what `work` raises, after taking it back, and `LedgerError` where the server did not take it,
         or where nobody can tell.
         """
-        return await self._run(
-            work, _LONG if is_long else None, LONG_SECONDS if is_long else STATEMENT_SECONDS
+        changed = False
+
+        async def watched(connection: Connection) -> T:
+            nonlocal changed
+            result = await work(connection)
+            if self._is_refused:
+                changed = (await (await connection.execute(_HAS_CHANGED)).fetchall())[0][0]
+            return result
+
+        result = await self._run(
+            watched, _LONG if is_long else None, LONG_SECONDS if is_long else STATEMENT_SECONDS
         )
+        if changed:
+            self._refused_until = -inf
+        return result
+
+    def check_writes(self) -> None:
+        """Raise `LedgerError` where the last write that was to change something was refused."""
+        if self._is_refused:
+            raise LedgerError(_("The ledger takes no write: nothing more is sent."))
+
+    @property
+    def _is_refused(self) -> bool:
+        return time.monotonic() < self._refused_until
 
     async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` on one state of the database."""
@@ -208,6 +240,8 @@ class PostgresDatabase:
                             await connection.execute(first)
                         return await work(connection)
             except (Error, TimeoutError) as error:
+                if first is not _SNAPSHOT and getattr(error, "sqlstate", None) in _REFUSALS:
+                    self._refused_until = time.monotonic() + _REFUSAL_SECONDS
                 failure = explain(error)
         raise failure
 

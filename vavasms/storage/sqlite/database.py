@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from contextvars import Context, copy_context
+from math import inf
 from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
 
@@ -39,6 +40,8 @@ KeepsLog = Callable[[sqlite3.Connection], bool]
 
 #: Seconds to wait for another process that is writing.
 BUSY_SECONDS = 10.0
+#: Seconds for which a write that was refused counts where none is tried after it: longer than one waits.
+_REFUSAL_SECONDS = 45.0
 #: Between two tries at what SQLite does not wait for.
 _PAUSE = 0.02
 
@@ -76,6 +79,8 @@ class Database:
         # A native cancellation leaves a thread at work: the next one waits for it here.
         self._guard = threading.Lock()
         self._closed = False
+        #: Until when a refused write counts, on the monotonic clock.
+        self._refused_until = -inf
         self._process = Process()
         self._loop: Any = None
         self._finalizer: weakref.finalize[..., Database] | None = None
@@ -178,6 +183,11 @@ class Database:
                     await run_sync(self._run_waiting, limiter=self._limiter)
         return job.take()
 
+    def check_writes(self) -> None:
+        """Raise `LedgerError` where the last write that was to change something was refused."""
+        if time.monotonic() < self._refused_until:
+            raise LedgerError(_("The ledger takes no write: nothing more is sent."))
+
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` on what is committed, beside the writing."""
         self._check_loop()
@@ -260,6 +270,7 @@ class Database:
             try:
                 self._commit(jobs)
             except Exception as error:  # noqa: BLE001  MemoryError too: nothing may pass for committed
+                self._refused_until = time.monotonic() + _REFUSAL_SECONDS
                 for job in jobs:
                     # One for each: who catches it says of its own send what became of it.
                     job.error = job.error or job.context.run(explain, error)
@@ -272,12 +283,15 @@ class Database:
         writer.execute("BEGIN IMMEDIATE")
         changes = writer.total_changes
         try:
-            for job in jobs:
-                _run(writer, job)
+            is_refused = False in [_run(writer, job) for job in jobs]
             # A key that is decided changes nothing: without a write its commit waits for no disk.
             if self._on_commit is not None and writer.total_changes != changes:
                 writer.execute(self._on_commit)
             writer.execute("COMMIT")
+            if is_refused:
+                self._refused_until = time.monotonic() + _REFUSAL_SECONDS
+            elif writer.total_changes != changes:
+                self._refused_until = -inf
         except BaseException:
             # Where SQLite has not rolled back already, as it does on a full disk.
             if writer.in_transaction:
@@ -291,7 +305,9 @@ def explain(error: Exception) -> LedgerError:
     return LedgerError(_("The database did not take it ({why}): nothing more is sent.", why=_(why)))
 
 
-def _run(writer: sqlite3.Connection, job: _Job[Any]) -> None:
+def _run(writer: sqlite3.Connection, job: _Job[Any]) -> bool:
+    """Do a piece of work, or take it back; return False where SQLite refused it."""
+    is_taken = True
     writer.execute("SAVEPOINT job")
     try:
         job.result = job.context.run(job.work, writer)
@@ -301,7 +317,9 @@ def _run(writer: sqlite3.Connection, job: _Job[Any]) -> None:
             raise
         writer.execute("ROLLBACK TO job")
         job.error = job.context.run(explain, error) if isinstance(error, sqlite3.Error) else error
+        is_taken = not isinstance(error, sqlite3.OperationalError)
     writer.execute("RELEASE job")
+    return is_taken
 
 
 def _connect(path: Path, connect: Callable[..., sqlite3.Connection]) -> sqlite3.Connection:
