@@ -9,10 +9,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, scalar_row
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from tests.django_settings import configure_django
 from tests.frames import locals_of
@@ -78,6 +78,19 @@ async def _session(url: str) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
+async def _scoped_session(url: str) -> AsyncIterator[Any]:
+    """Yield what Flask-SQLAlchemy has as `db.session`."""
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
+    session = scoped_session(sessionmaker(engine))
+    try:
+        yield session
+        session.commit()
+    finally:
+        session.remove()
+        engine.dispose()
+
+
+@asynccontextmanager
 async def _async_session(url: str) -> AsyncIterator[Any]:
     engine = create_async_engine(
         "postgresql+psycopg://", async_creator=lambda: psycopg.AsyncConnection.connect(url)
@@ -118,9 +131,11 @@ async def _django(url: str) -> AsyncIterator[Any]:
 CONNECTIONS: dict[str, Open] = {
     "psycopg": _plain,
     "psycopg with rows as dicts": lambda url: _plain(url, row_factory=dict_row),
+    "psycopg with rows as numbers": lambda url: _plain(url, row_factory=scalar_row),
     "async psycopg": _async,
     "SQLAlchemy's connection": _alchemy,
     "SQLAlchemy's session": _session,
+    "SQLAlchemy's scoped session": _scoped_session,
     "SQLAlchemy's async session": _async_session,
     "Django": _django,
 }
@@ -262,6 +277,24 @@ async def test_an_error_of_the_database_shows_neither_number_nor_text(
     shown = locals_of(raised.value, but=__file__)
     assert TEXT not in shown
     assert TO[1:] not in shown
+
+
+async def test_nor_does_the_database_quote_them_where_the_client_binds_them(postgres: str) -> None:
+    """As Django does, before the first worker made the schema: libpq shows the place in the statement."""
+    server = psycopg.conninfo.make_conninfo(postgres, dbname="postgres")
+    async with await psycopg.AsyncConnection.connect(
+        server, cursor_factory=psycopg.AsyncClientCursor
+    ) as connection:
+        with pytest.raises(psycopg.Error, match="does not exist") as raised:
+            await put(connection)
+    with (
+        psycopg.connect(server, cursor_factory=psycopg.ClientCursor) as plain,
+        pytest.raises(psycopg.Error, match="does not exist") as in_sync,
+    ):
+        await put(plain)
+    for error in (raised.value, in_sync.value):
+        assert TO[1:5] not in str(error)
+        assert "order-42" not in repr(error)
 
 
 async def test_without_an_account_it_is_the_one_that_is_served(ledger: PostgresLedger, postgres: str) -> None:

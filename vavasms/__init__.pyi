@@ -49,6 +49,7 @@ from vavasms.errors import (
 from vavasms.errors import (
     NotSentError as NotSentError,
 )
+from vavasms.errors import OtpLimit as OtpLimit
 from vavasms.errors import OtpLimitedError as OtpLimitedError
 from vavasms.errors import (
     Outcome as Outcome,
@@ -98,6 +99,8 @@ from vavasms.ledger.send_record import SendKind as SendKind
 from vavasms.ledger.send_record import SendRecord as SendRecord
 from vavasms.ledger.sqlite.ledger import SqliteLedger as SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger as MemoryLedger
+from vavasms.ledger.states import BatchState as BatchState
+from vavasms.ledger.states import CampaignState as CampaignState
 from vavasms.models import (
     Balance as Balance,
 )
@@ -144,6 +147,7 @@ __all__ = [
     "AuthenticationError",
     "Balance",
     "BatchResult",
+    "BatchState",
     "BlockingCampaignRunner",
     "BulkProgress",
     "BulkReport",
@@ -154,6 +158,7 @@ __all__ = [
     "CampaignPlan",
     "CampaignRun",
     "CampaignRunner",
+    "CampaignState",
     "CampaignStatus",
     "ConfigurationError",
     "Delivery",
@@ -185,6 +190,7 @@ __all__ = [
     "NumberFault",
     "OptOut",
     "OptOutApp",
+    "OtpLimit",
     "OtpLimitedError",
     "OtpLimits",
     "OtpReason",

@@ -113,7 +113,7 @@ def _call_driver(connection: Any, values: _Values) -> int:
             argument="connection",
         )
     try:
-        with connection.cursor() as cursor:
+        with _open_cursor(connection) as cursor:
             cursor.execute(_DRIVER_SQL, values.in_order)
             return _read(cursor.fetchone())
     except Exception as error:
@@ -127,7 +127,7 @@ def _call_driver(connection: Any, values: _Values) -> int:
 @hide_all_frames_async
 async def _call_async_driver(connection: Any, values: _Values) -> int:
     try:
-        async with connection.cursor() as cursor:
+        async with _open_cursor(connection) as cursor:
             await cursor.execute(_DRIVER_SQL, values.in_order)
             return _read(await cursor.fetchone())
     except Exception as error:
@@ -166,17 +166,38 @@ _CALLS: Mapping[str, Callable[[Any, _Values], int | Awaitable[int]]] = {
     "psycopg2.connection": _call_driver,
     "sqlalchemy.Connection": _call_sqlalchemy,
     "sqlalchemy.Session": _call_sqlalchemy,
+    "sqlalchemy.scoped_session": _call_sqlalchemy,
     "sqlalchemy.AsyncConnection": _call_async_sqlalchemy,
     "sqlalchemy.AsyncSession": _call_async_sqlalchemy,
+    "sqlalchemy.async_scoped_session": _call_async_sqlalchemy,
     # `django.db.connection` itself, and what `django.db.connections["…"]` holds.
     "django.ConnectionProxy": _call_driver,
     "django.BaseDatabaseWrapper": _call_driver,
 }
 
 
+def _open_cursor(connection: Any) -> Any:
+    if not hasattr(connection, "row_factory"):
+        return connection.cursor()
+    # psycopg's own may make anything of a row, after it was written.
+    return connection.cursor(row_factory=import_module("psycopg.rows").tuple_row)
+
+
 def _read(row: Any) -> int:
     """Return the one value of a row, whatever rows the connection makes."""
     return int(next(iter(row.values())) if isinstance(row, Mapping) else row[0])
+
+
+def _hide_statement(causes: Sequence[BaseException]) -> None:
+    """Leave a driver's error the server's own sentence.
+
+    Where the client binds the parameters (Django, psycopg2), libpq quotes them with the statement.
+    """
+    diagnostics = (getattr(getattr(cause, "diag", None), "message_primary", None) for cause in causes)
+    sentence = next((text for text in diagnostics if isinstance(text, str)), None)
+    if sentence is not None:
+        for cause in causes:
+            cause.args = (sentence,)
 
 
 def _find_conflict(error: Exception) -> IdempotencyConflictError | None:
@@ -187,7 +208,9 @@ def _find_conflict(error: Exception) -> IdempotencyConflictError | None:
     if isinstance(orig := getattr(error, "orig", None), BaseException):
         orig.__traceback__ = None
     # SQLAlchemy and Django wrap the driver's; asyncpg has the detail on the error itself.
-    for cause in (error, orig, error.__cause__, error.__context__):
+    causes = [one for one in (error, orig, error.__cause__, error.__context__) if one is not None]
+    _hide_statement(causes)
+    for cause in causes:
         code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
         own = getattr(cause, "detail", None)
         detail = getattr(getattr(cause, "diag", None), "message_detail", own)

@@ -20,6 +20,7 @@ from vavasms import (
     BatchResult,
     BulkProgress,
     BulkReport,
+    ConfigurationError,
     GatewayError,
     InvalidInputError,
     InvalidMessageError,
@@ -426,6 +427,17 @@ async def test_progress_is_told_after_each_batch_and_its_faults_disturb_nothing(
 
 class Leave(BaseException):
     """No error: what ends a program."""
+
+
+@pytest.mark.anyio
+async def test_an_on_progress_that_nobody_would_await_is_refused(sandbox: SandboxServer) -> None:
+    async def watch(_progress: object) -> None: ...
+
+    async with client(sandbox) as sms:
+        for wrong in (watch, 5):
+            with pytest.raises(ConfigurationError, match="on_progress must be a plain function"):
+                await sms.send_bulk(numbers(5), "Bonjour", on_progress=wrong)  # type: ignore[arg-type]
+    assert len(sandbox.gateway.journal) == 0
 
 
 @pytest.mark.anyio

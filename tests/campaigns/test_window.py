@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vavasms.campaigns import window
 from vavasms.campaigns.window import EVERY_DAY, PRESETS, Window, parse_days, parse_holidays, parse_window
 from vavasms.errors import InvalidInputError
 
@@ -274,3 +275,14 @@ def test_what_opens_was_closed_before_and_what_closes_was_open(
     assert end > begin
     assert not window.is_open(end) or end >= begin + 3_660 * 86_400
     assert window.is_open(end - 1)
+
+
+def test_a_machine_without_time_zones_is_told_how_to_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "ZoneInfo", _know_nothing)
+    monkeypatch.setattr(window, "available_timezones", set)
+    with pytest.raises(InvalidInputError, match="pip install tzdata; nothing was sent"):
+        window.find_zone("Africa/Abidjan")
+
+
+def _know_nothing(name: str) -> None:
+    raise KeyError(name)

@@ -60,3 +60,12 @@ def test_what_is_meant_as_a_connection_string_never_becomes_a_file(text: str) ->
     with pytest.raises(ConfigurationError, match="postgresql://user@host/name") as caught:
         read_place(text)
     assert "pw" not in str(caught.value)
+
+
+def test_a_tilde_is_the_home_as_in_a_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # Taken for a folder of that name, it would be another ledger in each folder, and a key would send again.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert read_place("~/sms.db") == tmp_path / "sms.db"
+    assert read_place("~nobody-of-this-name/sms.db") == Path("~nobody-of-this-name/sms.db")
+    assert read_place("lists/~sms.db") == Path("lists/~sms.db")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -163,3 +165,11 @@ async def test_a_profile_of_another_gateway_is_refused_and_on_this_machine_tried
         await sms.send(NUMBERS[0], "Bonjour")
     own = GatewayProfile(gateway="sms.example")
     await AsyncVavaSMS("me", "word", base_url="https://sms.example/api", profile=own).aclose()
+
+
+async def test_a_profile_travels_and_has_a_hash() -> None:
+    known = GatewayProfile(unit_price=Decimal(12), statuses={"Envoyé": 3.0})
+    for other in (pickle.loads(pickle.dumps(known)), copy.deepcopy(known), copy.copy(known)):
+        assert (other, hash(other), dict(other.statuses)) == (known, hash(known), {"Envoyé": 3.0})
+    with pytest.raises(TypeError):
+        known.statuses["Lu"] = 1.0  # type: ignore[index]

@@ -181,6 +181,24 @@ def test_each_message_has_the_key_that_it_was_sent_with(run: Run) -> None:
     ).assert_outcomes(passed=5)
 
 
+def test_what_the_machine_knows_of_a_real_gateway_is_left_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "profile.toml").write_text('status_path = "/v9/status"\n', encoding="utf-8")
+    monkeypatch.setenv("VAVASMS_PROFILE", str(tmp_path / "profile.toml"))
+    monkeypatch.setenv("VAVASMS_STATUS_PATH", "/v9/other")
+    result = run(
+        """
+        import os
+
+        def test_it(vavasms_sandbox):
+            assert "VAVASMS_PROFILE" not in os.environ
+            assert "VAVASMS_STATUS_PATH" not in os.environ
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_the_sandbox_can_be_in_process(run: Run) -> None:
     result = run(
         """

@@ -706,3 +706,15 @@ async def test_an_altered_echo_of_the_request_is_taken_out_as_well(echo: str, sa
     shown = repr([str(caught.value), vars(caught.value)])
     assert "solde" not in shown
     assert "".join(filter(str.isdigit, shown)).find(ONE[5:11]) < 0
+
+
+@pytest.mark.parametrize("option", [{"proxy": "http://127.0.0.1:3128"}, {"tls": "ca.pem"}], ids=str)
+def test_a_transport_beside_a_proxy_or_tls_is_refused(option: dict[str, Any]) -> None:
+    # Otherwise the one that a policy demands would be left out without a word.
+    with pytest.raises(ConfigurationError, match="or a transport") as raised:
+        connect(
+            "https://gateway.invalid/api",
+            transport=httpx.MockTransport(lambda _request: httpx.Response(200)),
+            **option,
+        )
+    assert raised.value.error_code == "config.argument"

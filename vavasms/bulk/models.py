@@ -12,6 +12,7 @@ from vavasms.errors import InvalidInputError, InvalidNumberError, Outcome, VavaS
 from vavasms.i18n import gettext as _
 from vavasms.models import Lot
 from vavasms.numbers import Msisdn
+from vavasms.transport.hooks import check_hook
 
 #: Numbers a request where nobody says and nothing is known: how many one takes is not documented.
 DEFAULT_BATCH_SIZE = 100
@@ -124,4 +125,4 @@ class BulkOptions:
         #: Messages a second; None: as fast as answers come.
         self.rate = rate
         self.dedupe = dedupe
-        self.on_progress = on_progress
+        self.on_progress = check_hook("on_progress", on_progress)

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from attrs import field, frozen
 
@@ -213,6 +213,11 @@ def find_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError):
         pass
+    if not available_timezones():
+        raise InvalidInputError(
+            _("This machine knows no time zones: pip install tzdata; nothing was sent."),
+            error_code="campaign.window",
+        )
     raise InvalidInputError(
         _(
             "This machine knows no time zone {zone}: name one such as Africa/Abidjan; nothing was sent.",

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
+from typing import Any
 
-from attrs import field, fields, frozen
+from attrs import field, fields, fields_dict, frozen
 
 from vavasms.config import DEFAULT_STATUS_PATH, LOOPBACK, gateway_of, is_status_path, misconfigured
 from vavasms.errors import ConfigurationError
@@ -72,7 +74,12 @@ class GatewayProfile:
     #: True: it turns away more than that (429). False or None: it may take more.
     requests_per_second_is_limit: bool | None = None
     #: The words of the delivery status, and the seconds after which each was first read.
-    statuses: Mapping[str, float] = field(factory=dict, converter=_freeze)
+    statuses: Mapping[str, float] = field(factory=dict, converter=_freeze, hash=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A mapping that cannot be changed cannot be pickled.
+        values = {name: getattr(self, name) for name in fields_dict(GatewayProfile)}
+        return partial(GatewayProfile, **{**values, "statuses": dict(self.statuses)}), ()
 
     def __attrs_post_init__(self) -> None:
         for name, check in _CHECKS.items():

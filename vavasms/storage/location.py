@@ -19,7 +19,7 @@ _OTHER_STRINGS = re.compile(
 
 
 def read_place(text: str, name: str = "ledger") -> Place:
-    """Return a database or a file.
+    """Return a database or a file; a `~` before it is the home, as in a shell.
 
     Raises `ConfigurationError` for a connection string that is not one of PostgreSQL, and for no text at all,
     in words of ours that begin with the argument's `name`.
@@ -29,7 +29,11 @@ def read_place(text: str, name: str = "ledger") -> Place:
     if text.startswith(_SCHEMES):
         return Secret(text)
     if not _OTHER_STRINGS.search(text):
-        return Path(text)
+        try:
+            return Path(text).expanduser()
+        except RuntimeError:
+            # This machine knows no home: the system says what there is.
+            return Path(text)
     del text
     raise misconfigured(
         _("{name} is the path of a file, or postgresql://user@host/name.", name=name), "config.ledger_place"

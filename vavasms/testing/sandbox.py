@@ -138,8 +138,9 @@ class SandboxProvider:
         url = None if self._server is None else self._server.url
         sandbox = Sandbox(self._gateway, self._faults, url)
         with pytest.MonkeyPatch.context() as patch, watched(sandbox.note_key):
-            # One of the machine would be another path than the sandbox's.
-            patch.delenv("VAVASMS_STATUS_PATH", raising=False)
+            # Those of the machine are another gateway's.
+            for name in ("VAVASMS_STATUS_PATH", "VAVASMS_PROFILE"):
+                patch.delenv(name, raising=False)
             for name, value in sandbox.environment.items():
                 patch.setenv(name, value)
             try:

@@ -110,6 +110,11 @@ class HttpTransport:
         # Of a transport that once answered without asking for the body nothing can be told.
         self._blind = False
         self._closed = False
+        if transport is not None and (proxy is not None or tls is not None):
+            raise misconfigured(
+                _("A transport has its own proxy and its own TLS: give proxy and tls, or a transport."),
+                "config.argument",
+            )
         self._make_pool = (
             _pool_factory(_options(settings.base_url, proxy, tls, trust_env=trust_env))
             if transport is None

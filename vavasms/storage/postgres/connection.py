@@ -49,6 +49,7 @@ _REFUSALS = {
     "permission denied for database": N_("it does not let this user in"),
     "certificate verify failed": N_("its certificate is not trusted"),
     "does not support ssl": N_("it does not speak TLS"),
+    "proactoreventloop": N_("on Windows it needs asyncio.SelectorEventLoop"),
 }
 _WHY = {
     "08": N_("the connection was lost"),
