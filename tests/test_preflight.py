@@ -153,6 +153,7 @@ async def test_what_says_nothing_about_sends_stops_nothing(
 async def test_a_faulty_transport_of_ones_own_is_left_to_the_sends(sandbox: SandboxServer) -> None:
     class Faulty:
         max_connections = 1
+        is_closed = False
 
         async def exchange(self, *_: object) -> Any:
             raise LookupError("a fault of its own")

@@ -171,7 +171,12 @@ class AsyncVavaSMS:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections, and the ledger where it was opened here. May be called twice."""
+        """Close the connections, and the ledger where it was opened here. May be called twice.
+
+        What is being sent comes to its outcome before, which takes as long as its deadline; what waits for a
+        connection is not sent. Cancelled, it waits no more.
+        """
+        self._transport.refuse()
         try:
             if self._keeper is not None:
                 await self._keeper.aclose()

@@ -37,6 +37,11 @@ class Transport(Protocol):
         """How many requests can be under way at once."""
         ...
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether every further call is refused."""
+        ...
+
     async def exchange(self, request: Request, attempt: Attempt | None = None) -> Envelope:
         """Return the envelope of a success, or raise the one error that fits."""
         ...

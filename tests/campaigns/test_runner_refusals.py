@@ -69,6 +69,7 @@ class Strict:
 
     inner: Transport
     max_connections: int = 4
+    is_closed: bool = False
 
     async def exchange(self, request: Request, attempt: Attempt | None = None) -> Envelope:
         if request.path == TEXT:

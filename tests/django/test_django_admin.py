@@ -294,6 +294,7 @@ def test_the_unknown_that_are_not_shown_are_spoken_of(
             recipient="x",
             text=TEXT,
             backend="y",
+            is_refused=True,
             error_code="input.number",
         )
 

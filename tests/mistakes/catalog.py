@@ -81,7 +81,11 @@ MISTAKES = (
                 '        writer.execute("BEGIN IMMEDIATE")\n',
                 '        if writer.in_transaction:\n            writer.execute("COMMIT")\n        writer.execute("BEGIN IMMEDIATE")\n',
             ),
-            (_DATABASE, '            writer.execute("COMMIT")\n        except', "        except"),
+            (
+                _DATABASE,
+                '            writer.execute("COMMIT")\n            if is_refused',
+                "            if is_refused",
+            ),
         ),
         ("tests/storage", "tests/ledger/test_sqlite_in_use.py"),
     ),

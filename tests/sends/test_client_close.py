@@ -16,6 +16,7 @@ from vavasms import (
     ConfigurationError,
     Lot,
     OtpLimits,
+    Outcome,
     SqliteLedger,
     Timeouts,
 )
@@ -43,10 +44,14 @@ async def test_a_client_that_is_closed_brings_what_is_under_way_to_its_outcome(
 ) -> None:
     stall(sandbox, 0.3)
     found: list[Lot] = []
+    refused: list[ConfigurationError] = []
     sms = connect(sandbox, ledger=tmp_path / "sms.db", max_connections=1)
 
     async def send(key: str | None, to: str) -> None:
-        found.append(await sms.send(to, TEXT, idempotency_key=key))
+        try:
+            found.append(await sms.send(to, TEXT, idempotency_key=key))
+        except ConfigurationError as error:
+            refused.append(error)
 
     async with anyio.create_task_group() as tasks:
         for key, to in zip(keys, (ONE, TWO, THREE), strict=True):
@@ -54,10 +59,13 @@ async def test_a_client_that_is_closed_brings_what_is_under_way_to_its_outcome(
         await accepted(sandbox, 1)
         await sms.aclose()
         # Nothing of it is under way any more.
-        assert len(found) == 3
-    assert len(sandbox.gateway.journal) == 3
+        assert len(found) == 1
+        # These had no connection yet.
+        codes = [(error.error_code, error.outcome) for error in refused]
+        assert codes == [("config.closed", Outcome.NOT_SENT)] * 2
+    assert len(sandbox.gateway.journal) == 1
     if keys[0]:
-        assert {*states(tmp_path / "sms.db").values()} == {"accepted"}
+        assert sorted(states(tmp_path / "sms.db").values()) == ["accepted", "cancelled", "cancelled"]
     await sms.aclose()
 
 

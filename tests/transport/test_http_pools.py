@@ -181,7 +181,7 @@ async def test_a_call_waiting_for_a_place_when_the_client_closes_sends_nothing(
         tasks.start_soon(wait)
         await anyio.wait_all_tasks_blocked()
         await sms.aclose()
-    assert [error.outcome for error in errors] == [Outcome.NOT_SENT]
+    assert [(error.outcome, error.error_code) for error in errors] == [(Outcome.NOT_SENT, "config.closed")]
     assert sandbox.gateway.journal.accepted_count(ONE) == 0
     await nothing_open(sandbox)
 

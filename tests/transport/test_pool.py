@@ -215,6 +215,23 @@ async def test_closing_closes_what_is_idle_once(factory: Factory) -> None:
     lent = [await pools.acquire() for _ in range(3)]
     for pool in lent[:2]:
         pools.release(pool)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pools.aclose)
+        await anyio.wait_all_tasks_blocked()
+        # What is lent is waited for.
+        assert [pool.closed for pool in lent] == [0, 0, 0]
+        await pools.discard(lent[2])
     await pools.aclose()
+    assert [pool.closed for pool in lent] == [1, 1, 1]
+
+
+async def test_closing_waits_no_more_once_it_is_cancelled(factory: Factory) -> None:
+    pools = Pools(factory.make, factory.close, 2)
+    lent = [await pools.acquire() for _ in range(2)]
+    pools.release(lent[0])
+    with anyio.move_on_after(0.05) as scope:
+        await pools.aclose()
+    assert scope.cancelled_caught
+    pools.release(lent[1])
     await pools.aclose()
-    assert [pool.closed for pool in lent] == [1, 1, 0]
+    assert [pool.closed for pool in lent] == [1, 1]

@@ -108,7 +108,6 @@ class ClientSends(Sends):
         self._account, self._transport, self._timeouts = account, transport, timeouts
         self._place, self._keep, self._keeps_text = options.place, options.keep_seconds, options.keep_texts
         self._by_loop = self._make_ledgers()
-        self._closed = False
         #: The parent's: they must be neither used nor closed here.
         self._lost: list[object] = []
         forget_at_fork(self, ClientSends._forget)
@@ -153,7 +152,6 @@ class ClientSends(Sends):
             )
 
     async def aclose(self) -> None:
-        self._closed = True
         own = self._by_loop.current()
         if own is not None:
             await own.aclose()
@@ -193,7 +191,7 @@ class ClientSends(Sends):
         Its ledger is opened at the first call. Raises what that does, and `ConfigurationError` once it is
         closed.
         """
-        if self._closed:
+        if self._transport.is_closed:
             raise misconfigured(_("The client is closed: make a new one."), "config.closed")
         refusal = self._by_loop.refusal()
         if refusal is not None:

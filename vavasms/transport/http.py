@@ -166,9 +166,21 @@ class HttpTransport:
             is_bound=isinstance(self._custom, httpx.AsyncHTTPTransport),
         )
 
-    async def aclose(self) -> None:
-        """Close every connection. A transport that was given is closed with it, as httpx does."""
+    @property
+    def is_closed(self) -> bool:
+        """Whether every further call is refused."""
+        return self._closed
+
+    def refuse(self) -> None:
+        """Refuse every call that has not begun to be sent, those that wait for a connection as well."""
         self._closed = True
+
+    async def aclose(self) -> None:
+        """Close every connection, once what is under way has ended.
+
+        A transport that was given is closed with it, as httpx does.
+        """
+        self.refuse()
         if self._belongs_to_parent:
             return
         pools = self._pools.current()
@@ -209,6 +221,9 @@ class HttpTransport:
             self._check(request.call.kind, attempt)
         pools = self._pools.get()
         pool = await pools.acquire()
+        if self._closed:
+            await pools.discard(pool)
+            self._check(request.call.kind, attempt)
         body = _Stream(self._credentials, request.form)
         attempt.watch(body, blind=self._blind)
         failed = True

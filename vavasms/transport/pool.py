@@ -105,8 +105,9 @@ class Pools(Generic[PoolT]):
         try:
             await self._users.wait_for_none()
         finally:
-            while self._idle:
-                await self._close(self._idle.pop())
+            with anyio.CancelScope(shield=True):
+                while self._idle:
+                    await self._close(self._idle.pop())
 
 
 T = TypeVar("T")
