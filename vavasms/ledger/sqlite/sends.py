@@ -47,7 +47,8 @@ class SqliteSends(SendStore):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._member: int | None = None
-        self._end: weakref.finalize[Any, Any]
+        #: What leaves where nobody closes it.
+        self._end: weakref.finalize[Any, Any] | None = None
         #: The tokens of what is claimed here and has no outcome yet.
         self._under_way: set[str] = set()
 
@@ -200,7 +201,8 @@ class SqliteSends(SendStore):
         handle = self._database.handle
         if handle is not None and self._member is not None:
             handle.keep() if self._under_way else handle.leave(self._member)
-            self._end.detach()
+            if self._end is not None:
+                self._end.detach()
         self._member = None
 
     def _claim_values(self, token: str, now: float) -> dict[str, Any]:
