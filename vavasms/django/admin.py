@@ -50,7 +50,9 @@ async def _find_sends(ledger: Ledger, key: str) -> Sequence[SendRecord]:
 
 def _show_recipients(record: SendRecord) -> str:
     first, others = "".join(one.e164 for one in record.recipients[:1]), len(record.recipients) - 1
-    return f"{first} {_('and {n} more', n=others)}" if others > 0 else first
+    # Not within the other text: before Python 3.12 Babel does not find it there.
+    more = _("and {n} more", n=others)
+    return f"{first} {more}" if others > 0 else first
 
 
 def _show_send(record: SendRecord) -> list[str]:
