@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -33,7 +34,7 @@ ONE, TWO, THREE = phones(3)
 
 
 def states(file: Path) -> dict[str, str]:
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection:
         return dict(connection.execute("SELECT key, state FROM send"))
 
 
