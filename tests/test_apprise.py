@@ -38,6 +38,19 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SandboxServer]:
         yield running
 
 
+def watch(server: SandboxServer, monkeypatch: pytest.MonkeyPatch, *, refused: int = 0) -> list[str]:
+    """Return the list that each request's path comes into; the one of this number is refused."""
+    asked: list[str] = []
+    handle = server.gateway.handle
+
+    def answer(path: str, fields: dict[str, str]) -> object:
+        asked.append(path)
+        return Answer(http_status=429, body=b"") if len(asked) == refused else handle(path, fields)
+
+    monkeypatch.setattr(server.gateway, "handle", answer)
+    return asked
+
+
 def send(url: str) -> bool:
     return notify(Apprise(url))
 
@@ -116,16 +129,7 @@ def test_the_next_notification_is_another_sms(server: SandboxServer) -> None:
 
 
 def test_what_was_not_sent_is_tried_again(server: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    handle = server.gateway.handle
-
-    def refuse_once(path: str, fields: dict[str, str]) -> object:
-        asked.append(path)
-        if len(asked) == 1:
-            return Answer(http_status=429, body=b"")
-        return handle(path, fields)
-
-    monkeypatch.setattr(server.gateway, "handle", refuse_once)
+    asked = watch(server, monkeypatch, refused=1)
     assert send(f"vavasms://SANDBOX/{OWN}?retry=3&wait=0") is True
     assert len(server.gateway.journal) == 1
     assert len(asked) == 2
@@ -134,16 +138,7 @@ def test_what_was_not_sent_is_tried_again(server: SandboxServer, monkeypatch: py
 def test_the_piece_that_was_sent_is_not_sent_again_with_the_next(
     server: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    handle = server.gateway.handle
-
-    def refuse_second(path: str, fields: dict[str, str]) -> object:
-        asked.append(path)
-        if len(asked) == 2:
-            return Answer(http_status=429, body=b"")
-        return handle(path, fields)
-
-    monkeypatch.setattr(server.gateway, "handle", refuse_second)
+    asked = watch(server, monkeypatch, refused=2)
     long = Apprise(f"vavasms://SANDBOX/{OWN}?overflow=split&retry=3&wait=0")
     assert long.notify(body="Un disque est plein. " * 100)
     assert len(asked) == 3
@@ -167,14 +162,7 @@ def test_a_fault_of_our_own_after_the_send_sends_nothing_again(
 def test_an_account_that_is_refused_is_asked_once(
     server: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    handle = server.gateway.handle
-
-    def count(path: str, fields: dict[str, str]) -> object:
-        asked.append(path)
-        return handle(path, fields)
-
-    monkeypatch.setattr(server.gateway, "handle", count)
+    asked = watch(server, monkeypatch)
     assert send(f"vavasms://someone:wrong-password@SANDBOX/{OWN}?retry=3&wait=0") is False
     assert len(asked) == 1
     assert len(server.gateway.journal) == 0

@@ -89,6 +89,8 @@ async def test_one_that_reads_no_answer_is_closed_too(monkeypatch: pytest.Monkey
                 await anyio.sleep(0.01)
             while server.server_state.connections:
                 await anyio.sleep(0.05)
+        # It has not read a byte, and asked for more than fits into the buffers of both ends.
+        assert not server.server_state.connections
 
 
 async def test_there_are_so_many_connections_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

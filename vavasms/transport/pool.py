@@ -100,7 +100,7 @@ class Pools(Generic[PoolT]):
     async def aclose(self) -> None:
         """Wait for the requests under way, which have deadlines of their own, and close every pool.
 
-        Cancelled, it waits no more: what was under way then fails as its connection is closed.
+        Cancelled, it waits no more: what is under way goes on, and whoever has its pool closes it.
         """
         try:
             await self._users.wait_for_none()
