@@ -86,6 +86,17 @@ def test_mails_that_a_live_process_keeps_in_memory_make_it_no_test(
     assert len(sandbox.gateway.journal.entries) == 1
 
 
+def test_where_django_has_its_sign_no_more_its_list_of_mails_is_one(
+    configure: Configure, no_mails: None, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("django.test.utils._TestState")
+    assert not in_test()
+    EmailBackend()
+    assert in_test()
+    send_sms(TO, TEXT)
+    assert sandbox.gateway.journal.entries == ()
+
+
 def test_mails_in_memory_make_locmem_forget_no_key(configure: Configure, no_mails: None) -> None:
     configure(BACKEND="locmem", LEDGER="/nowhere/sms.db")
     send_sms(TO, TEXT, idempotency_key="order-42")
