@@ -1,4 +1,8 @@
-"""The scheduler: whose turn it is, and what time it is. All that is drawn here comes from one seed."""
+"""The scheduler: whose turn it is, and what time it is. All that is drawn here comes from one seed.
+
+Timers wait for every callback that is ready, as no real loop has it: who goes round in circles until one is due
+is stuck here, rather than a core that is busy for nothing.
+"""
 
 from __future__ import annotations
 

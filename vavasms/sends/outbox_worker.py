@@ -12,6 +12,7 @@ from secrets import token_hex
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from vavasms.config import misconfigured, username_of
 from vavasms.endpoints import HasAccount, send_text
@@ -192,6 +193,8 @@ class OutboxWorker:
                 return
             answer = await call_once(call, age=age, settle=partial(self._settle, claim, due=0.0))
             await self._settle_answer(claim, answer)
+            # Begun in a group that is cut off, a report goes round in circles until the last write is done.
+            await checkpoint_if_cancelled()
             self._report_soon([claim.key])
         except LedgerError as error:
             logger.warning(N_("The outcome of a send could not be written yet: %s"), error.english)
