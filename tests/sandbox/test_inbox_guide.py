@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from urllib.parse import unquote, urljoin
 
@@ -12,6 +13,13 @@ import pytest
 from vavasms.guide import CHAPTERS
 from vavasms.i18n import LANGUAGES
 from vavasms.sandbox import SandboxServer
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxServer]:
+    """Return one of its own: of a server that ran through a test that is not measured, nothing is measured."""
+    with SandboxServer() as server:
+        yield server
 
 
 def fetch(sandbox: SandboxServer, path: str, **headers: str) -> httpx.Response:
