@@ -18,7 +18,7 @@ from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.errors import LedgerError
+from vavasms.errors import InvalidInputError, LedgerError
 from vavasms.ledger.models import BatchRecord, Claim
 from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.sqlite.ledger import SqliteLedger
@@ -187,6 +187,47 @@ async def test_what_the_ledger_never_takes_is_said_and_ends(caplog: pytest.LogCa
     with pytest.raises(LedgerError):
         await pending.flush()
     assert len(pending) == 2
+
+
+async def test_what_waits_for_a_discarded_campaign_keeps_no_other_one_waiting(
+    sandbox: SandboxServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Discarding(MemoryLedger):
+        """A ledger in which a campaign is paused and discarded in the moment of its first claim."""
+
+        async def claim(self, campaign_id: str, number: int, **options: Any) -> Claim | None:
+            if campaign_id == discarded:
+                await self.pause(campaign_id, "by hand")
+                await self.discard(campaign_id)
+            return await super().claim(campaign_id, number, **options)
+
+    ledger = Discarding()
+    async with connect(sandbox) as sms, CampaignRunner(sms, ledger) as runner:
+        stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
+        discarded = await stage.submit(4, batch_size=2)
+        with pytest.raises(InvalidInputError, match=f"no campaign '{discarded}'"):
+            await runner.run(discarded)
+        status = (await runner.run(await stage.submit(4, batch_size=2))).status
+    assert (status.state, status.accepted) == (CampaignState.DONE, 4)
+    assert "unknown from now on" not in caplog.text
+
+
+async def test_what_is_refused_for_good_is_not_tried_again() -> None:
+    tries: list[int] = []
+
+    async def refuse() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise LedgerError("The database did not take it.")
+        raise InvalidInputError("There is no such campaign.")
+
+    pending = PendingWrites()
+    for error in (LedgerError, InvalidInputError):
+        with pytest.raises(error):
+            await pending.write_or_defer(refuse)
+    # What waited for the ledger meets the same refusal.
+    await pending.flush()
+    assert (len(pending), len(tries)) == (0, 3)
 
 
 async def test_what_is_written_by_two_at_a_time_is_forgotten_once() -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 import anyio
 from attrs import define, field
 
+from vavasms.errors import InvalidInputError
 from vavasms.i18n import gettext_noop as N_
 
 #: Writes an outcome; the claim's token keeps it from a newer attempt.
@@ -30,10 +31,16 @@ class PendingWrites:
         return len(self._writes)
 
     async def write_or_defer(self, write: PendingWrite) -> None:
-        """Write. Where the ledger does not take it, or nobody can tell, keep it for later and raise."""
+        """Write. Where the ledger does not take it, or nobody can tell, keep it for later and raise.
+
+        Raises without keeping it what is refused for good: `InvalidInputError`, for a campaign that was
+        discarded meanwhile, of which nothing was sent.
+        """
         try:
             with anyio.CancelScope(shield=True):
                 await write()
+        except InvalidInputError:
+            raise
         except BaseException:
             self._writes.append(write)
             raise
@@ -44,7 +51,8 @@ class PendingWrites:
 
         async def work(write: PendingWrite) -> None:
             try:
-                with anyio.CancelScope(shield=True):
+                # What is refused for good would keep every campaign after it waiting.
+                with anyio.CancelScope(shield=True), suppress(InvalidInputError):
                     await write()
             except Exception as error:  # noqa: BLE001  raised below: the others need not wait for it
                 problems.append(error)

@@ -24,7 +24,6 @@ from vavasms.endpoints import Transport, send_text
 from vavasms.errors import (
     GatewayError,
     InvalidInputError,
-    LedgerError,
     Outcome,
     RateLimitedError,
     RejectedNumberError,
@@ -213,7 +212,7 @@ class QueuedBatchSender:
             )
         except BaseException:
             # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
-            with suppress(LedgerError):
+            with suppress(VavaSMSError):
                 await self.pending.write_or_defer(
                     lambda: self.ledger.abandon(self.campaign.id, number, token)
                 )
