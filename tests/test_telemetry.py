@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
@@ -20,11 +19,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
+from tests.cutoff import cut_off_after
 from vavasms import AsyncVavaSMS, OutcomeUnknownError, RejectedNumberError
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.ledger.sqlite.memory import MemoryLedger
-from vavasms.sandbox import Fault, FaultKind, SandboxServer
+from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 from vavasms.telemetry import TraceSpan
 
 pytestmark = pytest.mark.anyio
@@ -120,10 +120,9 @@ async def test_each_call_is_a_span_with_its_outcome_and_the_code_of_its_error(
 async def test_a_send_that_is_cut_off_says_whether_it_had_left(
     sandbox: SandboxServer, exporter: InMemorySpanExporter
 ) -> None:
-    sandbox.faults.script(Fault(kind=FaultKind.STALL, seconds=30), path=SEND)
-    async with connect(sandbox) as sms:
-        with anyio.move_on_after(0.3):
-            await sms.send(ONE, TEXT)
+    sandbox.faults.script(Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=30), path=SEND)
+    async with connect(sandbox) as sms, cut_off_after(sandbox, 1):
+        await sms.send(ONE, TEXT)
     assert [describe(span) for span in exporter.get_finished_spans()] == [
         ("vavasms.send_text", "unknown", None)
     ]

@@ -337,7 +337,7 @@ MISTAKES = (
         (
             (
                 _QUEUED,
-                "            with suppress(LedgerError):\n                await self.pending.write_or_defer(\n                    lambda: self.ledger.abandon(self.campaign.id, number, token)\n                )\n            raise",
+                "            with suppress(VavaSMSError):\n                await self.pending.write_or_defer(\n                    lambda: self.ledger.abandon(self.campaign.id, number, token)\n                )\n            raise",
                 "            raise",
             ),
         ),

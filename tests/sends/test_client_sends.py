@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.cutoff import cut_off_after
 from vavasms import AsyncVavaSMS, Timeouts, VavaSMS
 from vavasms.errors import (
     ConfigurationError,
@@ -126,7 +127,7 @@ async def test_what_takes_too_long_is_in_progress_and_sends_nothing(
 async def test_a_cancelled_send_leaves_its_outcome(sandbox: SandboxServer, place: Path) -> None:
     sandbox.faults.script(SLOW, path=PATH)
     async with connect(sandbox, place) as sms:
-        with anyio.move_on_after(0.2):
+        async with cut_off_after(sandbox, 1):
             await sms.send(TO, TEXT, idempotency_key="k")
         record = await sms.sent("k")
         assert record is not None
