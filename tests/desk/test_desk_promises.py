@@ -324,11 +324,12 @@ async def test_a_form_without_a_decision_decides_nothing(visitor: Visitor) -> No
     assert (await visitor.desk.ledger.status(campaign_id)).unknown == 5
 
 
-async def wait_for_report(visitor: Visitor, campaign_id: str) -> None:
-    """Wait until the report of a campaign is counted."""
+async def wait_for_report(visitor: Visitor, campaign_id: str) -> str:
+    """Wait until the report of a campaign is counted; return its page."""
     with anyio.fail_after(30):
-        while "Counting for the report" in await visitor.see(f"/campaigns/{campaign_id}/report"):
+        while "Counting for the report" in (page := await visitor.see(f"/campaigns/{campaign_id}/report")):
             await anyio.sleep(0.1)
+    return page
 
 
 async def test_reports_in_two_tabs_do_not_wait_for_one_another(visitor: Visitor) -> None:
@@ -346,6 +347,8 @@ async def test_reports_in_two_tabs_do_not_wait_for_one_another(visitor: Visitor)
             for path in paths:
                 pages.append(await visitor.see(path))
                 await anyio.sleep(0.3)
+    assert ["Bonjour" in page for page in pages] == [True, False]
+    assert ["Bonsoir" in page for page in pages] == [False, True]
 
 
 async def test_a_report_that_could_not_be_read_is_read_again(
@@ -363,7 +366,7 @@ async def test_a_report_that_could_not_be_read_is_read_again(
 
     monkeypatch.setattr(visitor.desk.ledger, "batches", fail_once)
     monkeypatch.setattr(visitor.desk.ledger, "accepted_by_prefix", fail_once)
-    await wait_for_report(visitor, campaign_id)
+    assert "Bonjour" in await wait_for_report(visitor, campaign_id)
     assert failed
 
 
@@ -372,7 +375,7 @@ async def test_the_report_of_a_campaign_that_runs_is_shown(visitor: Visitor, san
     campaign_id = await submit(visitor, 5000)
     await visitor.desk.ledger.set_policy(campaign_id, '{"concurrency": 1}', max_segments=None)
     await visitor.press(f"/campaigns/{campaign_id}/start", count="5000")
-    await wait_for_report(visitor, campaign_id)
+    assert "Bonjour" in await wait_for_report(visitor, campaign_id)
     assert (await visitor.desk.ledger.status(campaign_id)).state is CampaignState.RUNNING
     await visitor.press(f"/campaigns/{campaign_id}/pause")
 
