@@ -15,6 +15,7 @@ from tests.browser.desk import Watch, judge
 from tests.uvicorn_server import serving
 from vavasms import OptOutApp
 from vavasms.ledger.optout_codes import draw_code
+from vavasms.ledger.sqlite import optout_codes as in_sqlite
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.numbers import Msisdn
 
@@ -55,8 +56,10 @@ def _in_a_thread(work: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     path = tmp_path / "ledger.db"
+    # As many marks as a code can have.
+    monkeypatch.setattr(in_sqlite, "draw_code", lambda: "A-==--=-=9")
 
     async def issue() -> str:
         async with await SqliteLedger.open(path) as ledger:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 URL = "https://sms.example.ci/d/"
 MESSAGE = "Promo du jour. Stop: {desinscription}"
-TEXT = re.compile(r"Promo du jour\. Stop: https://sms\.example\.ci/d/(\w{10})")
+TEXT = re.compile(r"Promo du jour\. Stop: https://sms\.example\.ci/d/([\w=-]{10})")
 
 
 async def submit(stage: Stage, count: int = 5, message: str = MESSAGE, **options: object) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import closing
+from math import prod
 from pathlib import Path
 from sqlite3 import connect
 from time import perf_counter
 
+import httpx
 import psycopg
 import pytest
 from anyio import create_task_group, fail_after, sleep
@@ -16,7 +18,7 @@ from anyio import create_task_group, fail_after, sleep
 from vavasms.config import Secret
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import NewBatch, NewCampaign
-from vavasms.ledger.optout_codes import ALPHABET, CODE_MARK, EXAMPLE, LENGTH, draw_code, is_code
+from vavasms.ledger.optout_codes import CODE_MARK, EXAMPLE, LENGTH, PLACES, draw_code, is_code
 from vavasms.ledger.postgres.ledger import MIGRATIONS as POSTGRES
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.postgres.optout_codes import SQL
@@ -25,35 +27,48 @@ from vavasms.ledger.sqlite.ledger import MIGRATIONS as SQLITE
 from vavasms.numbers import Msisdn
 from vavasms.storage.postgres.database import PostgresDatabase
 from vavasms.storage.sqlite.database import Database
+from vavasms.text.gsm7 import BASIC
 from vavasms.text.segments import count_segments
 
 COUNT = "SELECT count(*) FROM json_each(?) AS drawn JOIN opt_out_code ON opt_out_code.code = drawn.value"
 PERSON = Msisdn("2250700000100")
 
 
-def test_ten_million_guesses_find_none_of_a_million_codes_in_forty_thousand_tries() -> None:
+def test_ten_million_guesses_find_none_of_a_million_codes_in_a_hundred_thousand_tries() -> None:
     codes, guesses = 1_000_000, 10_000_000
-    found = codes * guesses / len(ALPHABET) ** LENGTH
-    assert 1 / found > 40_000
-    assert (len(set(ALPHABET)), LENGTH) == (58, 10)
+    found = codes * guesses / prod(map(len, PLACES))
+    assert 1 / found > 100_000
+    assert len(PLACES) == LENGTH == 10
 
 
-def test_a_code_has_no_letter_that_is_taken_for_another_and_costs_no_more_than_its_length() -> None:
-    assert set("0OIl") & set(ALPHABET) == set()
-    cost = count_segments(ALPHABET)
-    assert (cost.encoding.name, cost.units) == ("GSM7", len(ALPHABET))
+def test_a_code_stands_in_a_link_as_it_is_and_costs_no_more_than_its_length() -> None:
+    table = f"{BASIC[:0x1B]}\x1b{BASIC[0x1B:]}"
+    for letters in PLACES:
+        assert len(set(letters)) == len(letters)
+        cost = count_segments(letters)
+        assert (cost.encoding.name, cost.units) == ("GSM7", len(letters))
+        # A gateway that takes ASCII for GSM-7 changes none of them.
+        assert all(table.index(letter) == ord(letter) for letter in letters)
+    assert str(httpx.URL("https://sms.example.ci/d/" + PLACES[1]).raw_path, "ascii") == "/d/" + PLACES[1]
     assert is_code(EXAMPLE)
     assert len(EXAMPLE) == LENGTH
+
+
+@pytest.mark.parametrize(
+    "code", ["-bC3xYz9Kq", "AbC3xYz9K=", "AbC3xYz9K", "AbC3xYz9Kq1", "AbC3_Yz9Kq", "AbC3.Yz9Kq"]
+)
+def test_what_is_drawn_for_nobody_is_no_code(code: str) -> None:
+    assert not is_code(code)
 
 
 def test_codes_are_drawn_evenly_over_the_whole_alphabet() -> None:
     drawn = [draw_code() for _ in range(20_000)]
     assert len(set(drawn)) == len(drawn)
     assert all(map(is_code, drawn))
-    for place in range(LENGTH):
+    for place, letters in enumerate(PLACES):
         counts = Counter(code[place] for code in drawn)
-        # 345 of each expected; six deviations are 110.
-        assert all(230 < counts[letter] < 460 for letter in ALPHABET)
+        # 313 to 323 of each expected; six deviations are 108.
+        assert all(205 < counts[letter] < 431 for letter in letters)
 
 
 @pytest.mark.anyio
