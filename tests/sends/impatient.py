@@ -22,8 +22,8 @@ import filelock  # noqa: F401  imported before the fork
 
 from vavasms import AsyncVavaSMS, Timeouts
 from vavasms.errors import Outcome, SendInProgressError, VavaSMSError
+from vavasms.ledger import send_rows
 from vavasms.ledger.base import Ledger
-from vavasms.ledger.postgres import sends
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 
@@ -46,7 +46,7 @@ async def opened(place: str) -> AsyncIterator[Ledger]:
         async with await SqliteLedger.open(place) as ledger:
             yield ledger
     else:
-        vars(sends)["ORPHAN_AFTER"] = ORPHAN_AFTER
+        vars(send_rows)["ORPHAN_AFTER"] = ORPHAN_AFTER
         async with await PostgresLedger.open(place, connections=3) as postgres:
             yield postgres
 
