@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from itertools import pairwise
 
 import anyio
 import pytest
 import trio
 import trio.testing
+from attrs import evolve
 
 from vavasms.errors import LedgerError
 from vavasms.inbound.idempotency import MAX_HANDLING, SPARE, handle_once
@@ -191,3 +194,86 @@ async def test_a_store_that_fails_meanwhile_hides_neither_the_handlers_error_nor
 
     with pytest.raises(Boom):
         await handle_once(BrokenStore(clock=anyio.current_time), MESSAGE, slow)
+
+
+class WatchedStore(MemorySeenStore):
+    """A store that takes a moment for each call, as one on a disk does, and notes it: what, when, by whom."""
+
+    def __init__(self) -> None:
+        super().__init__(clock=anyio.current_time)
+        self.calls: list[tuple[str, float, str]] = []
+        self.writes = anyio.Event()
+
+    async def claim(self, message_id: str, digest: bytes, owner: str) -> ClaimStatus:
+        self.calls.append(("claim", anyio.current_time(), owner))
+        return await super().claim(message_id, digest, owner)
+
+    async def renew(self, message_id: str, owner: str) -> None:
+        self.calls.append(("renew", anyio.current_time(), owner))
+        await super().renew(message_id, owner)
+
+    async def commit(self, message_id: str, digest: bytes, owner: str) -> None:
+        await self._write("commit", owner)
+        await super().commit(message_id, digest, owner)
+
+    async def release(self, message_id: str, owner: str) -> None:
+        await self._write("release", owner)
+        await super().release(message_id, owner)
+
+    async def _write(self, call: str, owner: str) -> None:
+        self.calls.append((call, anyio.current_time(), owner))
+        self.writes.set()
+        await anyio.sleep(0.01)
+
+    def times(self, call: str) -> list[float]:
+        return [at for name, at, _owner in self.calls if name == call]
+
+
+async def test_who_is_cut_off_while_it_commits_has_handled_it() -> None:
+    store = WatchedStore()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(handle_once, store, MESSAGE, anyio.lowlevel.checkpoint)
+        await store.writes.wait()
+        tasks.cancel_scope.cancel()
+    assert await handle_once(store, MESSAGE, fail) is ClaimStatus.HANDLED
+
+
+async def test_who_is_cut_off_gives_its_claim_up_in_a_store_that_takes_its_time() -> None:
+    store = WatchedStore()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(handle_once, store, MESSAGE, anyio.sleep_forever)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert await store.claim(MESSAGE.message_id, b"", "next") is ClaimStatus.CLAIMED
+
+
+async def test_each_call_for_a_message_has_one_owner_and_the_next_message_another() -> None:
+    store = WatchedStore()
+    await handle_once(store, MESSAGE, anyio.lowlevel.checkpoint)
+    with pytest.raises(Boom):
+        await handle_once(store, evolve(MESSAGE, message_id="SM-2"), fail)
+    calls, owners = [call for call, _at, _owner in store.calls], [owner for _call, _at, owner in store.calls]
+    assert calls == ["claim", "commit", "claim", "release"]
+    assert owners[0] == owners[1] != owners[2] == owners[3]
+    assert all(owners)
+
+
+@on_fast_time
+async def test_a_claim_is_renewed_three_times_in_each_lease() -> None:
+    store = WatchedStore()
+    began = anyio.current_time()
+    await handle_once(store, MESSAGE, partial(anyio.sleep, 1.1 * store.lease))
+    assert [at - began for at in store.times("renew")] == pytest.approx(
+        [store.lease * part / 3 for part in (1, 2, 3)]
+    )
+
+
+@on_fast_time
+async def test_a_copy_asks_at_once_and_then_more_and_more_rarely() -> None:
+    store = WatchedStore()
+    await store.claim(MESSAGE.message_id, b"", "another")
+    assert await handle_once(store, MESSAGE, trio.lowlevel.checkpoint) is ClaimStatus.CLAIMED
+    asked = store.times("claim")[1:]
+    pauses = [later - earlier for earlier, later in pairwise(asked)]
+    assert pauses[:4] == pytest.approx([0.02, 0.03, 0.045, 0.0675])
+    assert pauses[10:] == pytest.approx([0.5] * len(pauses[10:]))
