@@ -419,6 +419,20 @@ async def _waits_for_a_lock(url: str) -> bool:
     )
 
 
+async def test_what_is_abandoned_waits_a_second_for_the_claims_of_this_moment_and_what_is_settled_does_not(
+    ledger: PostgresLedger, postgres: str
+) -> None:
+    await begin(ledger, "c", 1)
+    made = await take(ledger, "c")
+    async with await psycopg.AsyncConnection.connect(postgres) as other:
+        # As a claim that the server is still at.
+        await other.execute("SELECT pg_advisory_xact_lock_shared(1447122497, hashtext('c'))")
+        with anyio.fail_after(20):
+            with pytest.raises(LedgerError):
+                await ledger.abandon("c", 0, made.token)
+            assert await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
+
+
 @pytest.mark.slow
 async def test_a_claim_that_the_server_was_still_at_is_turned_back(
     ledger: PostgresLedger, postgres: str
