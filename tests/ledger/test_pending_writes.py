@@ -212,7 +212,7 @@ async def test_what_waits_for_a_discarded_campaign_keeps_no_other_one_waiting(
     assert "unknown from now on" not in caplog.text
 
 
-async def test_what_is_refused_for_good_is_not_tried_again() -> None:
+async def test_what_is_refused_for_good_is_not_tried_again_and_told(caplog: pytest.LogCaptureFixture) -> None:
     tries: list[int] = []
 
     async def refuse() -> None:
@@ -228,6 +228,7 @@ async def test_what_is_refused_for_good_is_not_tried_again() -> None:
     # What waited for the ledger meets the same refusal.
     await pending.flush()
     assert (len(pending), len(tries)) == (0, 3)
+    assert caplog.messages == ["The ledger refuses a write for good: There is no such campaign."]
 
 
 async def test_what_is_written_by_two_at_a_time_is_forgotten_once() -> None:

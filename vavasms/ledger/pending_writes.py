@@ -51,15 +51,16 @@ class PendingWrites:
 
         async def work(write: PendingWrite) -> None:
             try:
-                # What is refused for good would keep every campaign after it waiting.
-                with anyio.CancelScope(shield=True), suppress(InvalidInputError):
+                with anyio.CancelScope(shield=True):
                     await write()
+            except InvalidInputError as error:
+                # It would keep every campaign after it waiting.
+                logger.warning(N_("The ledger refuses a write for good: %s"), error.english)
+                self._forget(write)
             except Exception as error:  # noqa: BLE001  raised below: the others need not wait for it
                 problems.append(error)
             else:
-                # Another flush may have been quicker.
-                with suppress(ValueError):
-                    self._writes.remove(write)
+                self._forget(write)
 
         # At once: each may wait for a server that is away, and none of that can be cancelled.
         async with anyio.create_task_group() as tasks:
@@ -67,6 +68,11 @@ class PendingWrites:
                 tasks.start_soon(work, write)
         if problems:
             raise problems[0]
+
+    def _forget(self, write: PendingWrite) -> None:
+        # Another flush may have been quicker.
+        with suppress(ValueError):
+            self._writes.remove(write)
 
     async def drain(self, seconds: float | None = None) -> bool:
         """Flush for some seconds, `DRAIN_SECONDS` by default; return False where the ledger never took it.
