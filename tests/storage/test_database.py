@@ -240,6 +240,28 @@ async def test_asyncios_own_cancellation_leaves_the_order_as_it_was(database: Da
     assert await texts(database) == ["gate", "second", "third", "fourth"]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_who_commits_for_others_may_be_cut_off_by_asyncio_and_they_are_not(
+    database: Database, disk: Disk, gate: Gate
+) -> None:
+    first = asyncio.create_task(database.write(gate))
+    await gate.wait()
+    rest = [asyncio.create_task(database.write(insert(f"{index}"))) for index in range(20)]
+    await anyio.wait_all_tasks_blocked()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    # One of them is at it now, in a thread that waits for the first one's.
+    rest[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await rest[0]
+    gate.go.set()
+    with anyio.fail_after(20):
+        assert await asyncio.gather(*rest[1:]) == [1] * 19
+    assert await texts(database) == ["gate", *map(str, range(20))]
+    assert disk.commits == 2
+
+
 async def test_reading_goes_on_beside_a_write(database: Database, gate: Gate) -> None:
     await database.write(insert("a"))
     with anyio.fail_after(20):

@@ -74,7 +74,9 @@ class Database:
         self._on_commit: str | None = None
         self._writer, self._reader = writer, reader
         self._waiting: deque[_Job[Any]] = deque()
-        self._turn, self._reading = anyio.Lock(), anyio.Lock()
+        #: Set at the end of the commit that is under way.
+        self._committed: anyio.Event | None = None
+        self._reading = anyio.Lock()
         self._limiter = anyio.CapacityLimiter(2)
         # A native cancellation leaves a thread at work: the next one waits for it here.
         self._guard = threading.Lock()
@@ -178,10 +180,25 @@ class Database:
         job = _Job(work)
         self._waiting.append(job)
         with anyio.CancelScope(shield=True):
-            async with self._turn:
-                while not job.done:
-                    await run_sync(self._run_waiting, limiter=self._limiter)
+            while not job.done:
+                await self._commit_or_wait()
         return job.take()
+
+    async def _commit_or_wait(self) -> None:
+        """Commit what waits, or wait for the end of the commit under way.
+
+        That wakes all who wait at once. A lock would go through their hands one after the other, those whose
+        work is done too, with the disk at rest meanwhile.
+        """
+        if self._committed is not None:
+            await self._committed.wait()
+            return
+        self._committed = committed = anyio.Event()
+        try:
+            await run_sync(self._run_waiting, limiter=self._limiter)
+        finally:
+            self._committed = None
+            committed.set()
 
     def check_writes(self) -> None:
         """Raise `LedgerError` where the last write that was to change something was refused."""
