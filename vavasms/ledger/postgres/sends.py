@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +20,7 @@ from vavasms.ledger.send_rows import (
     SETTLED_FROM,
     SendRow,
     SendSettlement,
-    count_send,
+    accept_values,
     enqueued_values,
     grant,
     grant_row,
@@ -181,9 +182,8 @@ class PostgresSends(SendStore):
 
     async def _begin_new(self, begun: Sequence[_Begun]) -> Sequence[bool]:
         rows = [new_values(new, now=now) | {"token": token} for new, token, now in begun]
-        columns = {plural: [row[name] for row in rows] for plural, name in _COLUMN_OF.items()}
-        columns["workers"] = [self._worker] * len(rows)
-        claimed = {token for (token,) in await self._database.call(SQL["begin_sends"], columns)}
+        values = {"rows": json.dumps(rows, default=bytes.hex), "worker": self._worker}
+        claimed = {token for (token,) in await self._database.call(SQL["begin_sends"], values)}
         return [token in claimed for _, token, _ in begun]
 
     async def _begin_known(
@@ -210,15 +210,10 @@ class PostgresSends(SendStore):
 
     async def _accept(self, accepted: Sequence[_Accepted]) -> Sequence[bool]:
         ordered = sorted(accepted, key=lambda answer: (answer.claim.account, answer.claim.key))
-        values = {
-            "accounts": [answer.claim.account for answer in ordered],
-            "keys": [answer.claim.key for answer in ordered],
-            "tokens": [answer.claim.token for answer in ordered],
-            "results": [dump_record(answer.record) for answer in ordered],
-            "nows": [answer.now for answer in ordered],
-            "segments": [count_send(answer.claim.segments, answer.claim.text) for answer in ordered],
+        rows = [accept_values(*answer) for answer in ordered]
+        kept = {
+            token for (token,) in await self._database.call(SQL["accept_sends"], {"rows": json.dumps(rows)})
         }
-        kept = {token for (token,) in await self._database.call(SQL["accept_sends"], values)}
         return [answer.claim.token in kept for answer in accepted]
 
     async def _settle(self, account: str, key: str, token: str, answer: SendSettlement) -> bool:
@@ -229,23 +224,6 @@ class PostgresSends(SendStore):
             return await change(connection, SQL["settle_send"], row.settle(answer)) == 1
 
         return await self._database.write(work)
-
-
-_COLUMN_OF = {
-    "accounts": "account",
-    "keys": "key",
-    "kinds": "kind",
-    "recipients": "recipients",
-    "sizes": "size",
-    "sender_ids": "sender_id",
-    "segments": "segments",
-    "messages": "message",
-    "keeps": "keeps_text",
-    "nows": "now",
-    "tokens": "token",
-    "salts": "salt",
-    "digests": "digest",
-}
 
 
 async def _look(connection: Connection, query: str, account: str, key: str) -> SendRow | None:
