@@ -65,7 +65,7 @@ def _shared_bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 def _measured_once(request: pytest.FixtureRequest) -> Iterator[None]:
     """Measure no coverage of what repeats others' lines: under trio, and in the tests marked `exhaustive`.
 
-    They would take twice as long, and a third of all that is measured.
+    They would take twice as long, and a third of all that is measured. Nor in the processes that they start.
     """
     callspec = getattr(request.node, "callspec", None)
     is_trio = callspec is not None and callspec.params.get("anyio_backend") == "trio"
@@ -78,7 +78,10 @@ def _measured_once(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     measure.stop()
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+                patch.delenv(name, raising=False)
+            yield
     finally:
         measure.start()
 
