@@ -24,6 +24,7 @@ from vavasms.ledger.send_rows import (
     grant,
     grant_row,
     new_values,
+    read_reached,
     read_send,
     resolve_values,
 )
@@ -249,7 +250,9 @@ def resolve(row: SendRow | None, *, sent: bool, again: bool = False, sent_before
 @pytest.mark.parametrize("keeps_text", [0, 1])
 @pytest.mark.parametrize("enqueued", [0, 1])
 def test_what_a_decision_writes(sent: bool, again: bool, state: str, keeps_text: int, enqueued: int) -> None:
-    row = row_of(state="unknown", result=dump_record(TAKEN), keeps_text=keeps_text, enqueued=enqueued)
+    # What nobody could know has no code any more once somebody does.
+    kept = dump_record(evolve(TAKEN, code="outcome.unknown.interrupted"))
+    row = row_of(state="unknown", result=kept, keeps_text=keeps_text, enqueued=enqueued)
     assert resolve(row, sent=sent, again=again) == {
         "account": "ops",
         "key": "order-1",
@@ -281,3 +284,9 @@ def test_what_nobody_can_decide_on_is_refused_with_a_code() -> None:
     for gone in (row_of(state="unknown", message=None), row_of(state="unknown", kind="otp")):
         assert code(gone, sent=False, again=True) == "idempotency.text_gone"
         assert resolve(gone, sent=False)["state"] == "cancelled"
+
+
+def test_whom_sends_reached_are_numbers_each_once() -> None:
+    rows = [("2250700000003,2250700000004",), ("2250700000004",), ("",)]
+    assert read_reached(rows) == {2250700000003, 2250700000004}
+    assert read_reached([]) == frozenset()

@@ -14,6 +14,7 @@ from anyio.lowlevel import checkpoint
 from attrs import evolve
 
 from vavasms.errors import (
+    ConfigurationError,
     GatewayError,
     IdempotencyConflictError,
     LedgerError,
@@ -135,6 +136,16 @@ def raising(error: BaseException) -> Callable[[], None]:
         raise error
 
     return work
+
+
+async def test_a_claim_whose_process_was_forked_meanwhile_is_the_parents_and_not_sent(
+    ledger: MemoryLedger, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender, gateway = sender_on(ledger), Gateway()
+    calls.then["begin"] = lambda: monkeypatch.setattr("vavasms.forks.os.getpid", lambda: -1)
+    with pytest.raises(ConfigurationError, match="fork"):
+        await sender.send(new(), gateway)
+    assert gateway.sent == 0
 
 
 async def test_a_call_returns_soon_after_the_one_that_has_the_key_was_accepted(

@@ -277,7 +277,7 @@ def no_campaign(campaign_id: str) -> InvalidInputError:
 def check_campaign_id(campaign_id: object) -> None:
     """Raise `InvalidInputError` for what can be no campaign's id: no engine takes each character."""
     if not (isinstance(campaign_id, str) and campaign_id.isascii() and campaign_id.isprintable()):
-        raise no_campaign(repr(campaign_id)[:60])
+        raise no_campaign(str(campaign_id)[:60])
 
 
 def read_campaign(campaign_id: str, row: Sequence[Any] | None) -> CampaignRow:
