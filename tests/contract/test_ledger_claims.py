@@ -85,18 +85,23 @@ async def test_an_answer_is_kept_with_the_batch(
     assert (stored.state, stored.record) == (state, record)
 
 
+@pytest.mark.parametrize("leaves_out", [False, True])
 async def test_a_claim_begins_without_what_was_said_of_the_attempt_before(
-    ledger: Ledger, run: Run, take: Take
+    ledger: Ledger, run: Run, take: Take, phones: Phones, leaves_out: bool
 ) -> None:
-    await run("c", 2)
+    await run("c", 3)
     turned_back = BatchRecord(error="RateLimitedError: Slower.")
     await ledger.settle(await take("c"), BatchEvent.REQUEUE, turned_back)
     await ledger.note_balance("c", [0], Decimal(90))
     stored = await _batch(ledger)
     assert (stored.record, stored.balance_after) == (turned_back, Decimal(90))
-    await take("c")
+    if leaves_out:
+        await ledger.add_opt_outs(phones(1), source="cli", now=1.0)
+    made = await ledger.claim("c", 0, token="t2", worker="w", now=2000.0, balance=Decimal(80))
+    assert made is not None
+    assert len(made.recipients) == 3 - leaves_out
     stored = await _batch(ledger)
-    assert (stored.record, stored.balance_after) == (NOTHING, None)
+    assert (stored.record, stored.balance_before, stored.balance_after) == (NOTHING, Decimal(80), None)
 
 
 async def test_what_is_turned_back_waits_until_its_time(

@@ -259,6 +259,15 @@ async def test_who_is_left_out_costs_no_budget(ledger: Ledger, run: Run, take: T
     assert len((await take("c")).recipients) == 2
 
 
+async def test_what_was_surely_not_sent_frees_what_it_cost_without_who_was_left_out(
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim, phones: Phones
+) -> None:
+    await run("c", 3, 4, max_segments=3)
+    await ledger.add_opt_outs(phones(1), source="cli", now=1.0)
+    await ledger.settle(await take("c"), BatchEvent.REJECT, NOTHING)
+    assert await claim("c", 1) is None
+
+
 async def test_a_campaign_that_waits_can_have_another_budget(
     ledger: Ledger, run: Run, take: Take, claim: TryClaim
 ) -> None:

@@ -47,6 +47,19 @@ async def test_a_hold_lets_nothing_through_and_no_burst_after_it(ledger: Ledger)
     assert await ledger.reserve("other", 1, rate=10.0, now=104.0) == pytest.approx(0.0)
 
 
+async def test_a_short_hold_is_as_short_as_it_is(ledger: Ledger) -> None:
+    await ledger.hold("ops", 100.5, now=100.0)
+    assert await ledger.reserve("ops", 1, rate=10.0, now=100.0) == pytest.approx(0.5)
+
+
+async def test_each_account_has_a_rate_of_its_own(ledger: Ledger) -> None:
+    assert await ledger.reserve("other", 10, rate=10.0, now=100.0) == pytest.approx(0.0)
+    assert await ledger.reserve("ops", 50, rate=10.0, now=100.0) == pytest.approx(0.0)
+    await ledger.hold("ops", 120.0, now=100.0)
+    await ledger.release("ops", 5, rate=10.0)
+    assert await ledger.reserve("other", 1, rate=10.0, now=100.0) == pytest.approx(1.0)
+
+
 async def test_the_opt_out_list_is_kept_in_order_of_the_numbers(ledger: Ledger, phones: Phones) -> None:
     short, (one, two, three) = Msisdn("22890000100"), phones(3)
     assert await ledger.add_opt_outs([three, one, one], source="cli", now=5.0) == 2

@@ -24,7 +24,7 @@ DAY = 86_400.0
 BUDGET = "the budget does not suffice for the next batch"
 
 
-@pytest.mark.parametrize("size", [2, 5])
+@pytest.mark.parametrize("size", [2, 5, 100])
 async def test_a_lot_refused_as_a_whole_is_queued_in_halves(
     ledger: Ledger, run: Run, take: Take, phones: Phones, size: int
 ) -> None:
