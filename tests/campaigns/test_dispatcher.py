@@ -315,7 +315,7 @@ async def test_a_stop_by_somebody_is_an_interruption_and_what_is_in_flight_is_se
 @pytest.mark.usefixtures("_wakened")
 @pytest.mark.parametrize("where", ["claim", "look", "queued"])
 async def test_the_first_error_of_the_ledger_is_raised_once_all_is_settled(
-    site: Site, sandbox: SandboxServer, where: str
+    site: Site, sandbox: SandboxServer, where: str, anyio_backend_name: str
 ) -> None:
     errors: list[LedgerError] = []
 
@@ -329,7 +329,8 @@ async def test_the_first_error_of_the_ledger_is_raised_once_all_is_settled(
     setattr(site.ledger, f"on_{where}", fail)
     with pytest.raises(LedgerError) as raised:
         await run(dispatcher)
-    assert raised.value is errors[0]
+    # Of two whose claims are taken back in one commit, trio lets either go on first.
+    assert raised.value in errors[: 2 if anyio_backend_name == "trio" else 1]
     assert dispatcher.sender.stopping.is_set()
     setattr(site.ledger, f"on_{where}", nothing)
     status = await site.ledger.status(dispatcher.sender.campaign.id)
