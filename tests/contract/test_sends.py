@@ -388,3 +388,29 @@ async def test_who_was_sent_to_since_then_or_may_have_been(ledger: Ledger) -> No
     assert await ledger.sends.reached(NOW - 1) == {int(people[index]) for index in (1, 2, 4)}
     assert await ledger.sends.reached(NOW + 1) == set()
     assert await ledger.sends.reached(0.0) == {int(people[index]) for index in (0, 1, 2, 4)}
+
+
+async def test_whatever_characters_a_send_has_are_kept_as_they_are(ledger: Ledger) -> None:
+    key, text = "k'\"\\{}é€😀", 'L\'été \\ "x"\n\t€ 😀 \\u0041'
+    sent = NewSend(
+        account="opsé",
+        key=key,
+        recipients=(Msisdn("2250700000003"),),
+        sender_id='A"C',
+        segments=1,
+        text=text,
+        keeps_text=True,
+    )
+    claim = await ledger.sends.begin(sent, token="t", now=NOW + 0.123456)
+    assert isinstance(claim, SendClaim)
+    answer = BatchRecord(message_ids=("SM-1",), description="Envoyé\0\\")
+    assert await ledger.sends.settle(claim, BatchEvent.ACCEPT, answer, now=NOW + 1.654321)
+    record = await ledger.sends.find("opsé", key)
+    assert record is not None
+    assert (record.key, record.sender_id, record.text, record.description) == (
+        key,
+        'A"C',
+        text,
+        answer.description,
+    )
+    assert (record.created_at, record.settled_at) == (NOW + 0.123456, NOW + 1.654321)

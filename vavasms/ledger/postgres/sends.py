@@ -182,7 +182,7 @@ class PostgresSends(SendStore):
 
     async def _begin_new(self, begun: Sequence[_Begun]) -> Sequence[bool]:
         rows = [new_values(new, now=now) | {"token": token} for new, token, now in begun]
-        values = {"rows": json.dumps(rows, default=bytes.hex), "worker": self._worker}
+        values = {"rows": _dump(rows), "worker": self._worker}
         claimed = {token for (token,) in await self._database.call(SQL["begin_sends"], values)}
         return [token in claimed for _, token, _ in begun]
 
@@ -211,9 +211,7 @@ class PostgresSends(SendStore):
     async def _accept(self, accepted: Sequence[_Accepted]) -> Sequence[bool]:
         ordered = sorted(accepted, key=lambda answer: (answer.claim.account, answer.claim.key))
         rows = [accept_values(*answer) for answer in ordered]
-        kept = {
-            token for (token,) in await self._database.call(SQL["accept_sends"], {"rows": json.dumps(rows)})
-        }
+        kept = {token for (token,) in await self._database.call(SQL["accept_sends"], {"rows": _dump(rows)})}
         return [answer.claim.token in kept for answer in accepted]
 
     async def _settle(self, account: str, key: str, token: str, answer: SendSettlement) -> bool:
@@ -224,6 +222,11 @@ class PostgresSends(SendStore):
             return await change(connection, SQL["settle_send"], row.settle(answer)) == 1
 
         return await self._database.write(work)
+
+
+def _dump(rows: Sequence[Mapping[str, Any]]) -> str:
+    # Not in ASCII: no database but one in UTF-8 reads each escape.
+    return json.dumps(rows, ensure_ascii=False, default=bytes.hex)
 
 
 async def _look(connection: Connection, query: str, account: str, key: str) -> SendRow | None:
