@@ -104,10 +104,11 @@ async def test_a_claim_begins_without_what_was_said_of_the_attempt_before(
     assert (stored.record, stored.balance_before, stored.balance_after) == (NOTHING, Decimal(80), None)
 
 
+@pytest.mark.parametrize("max_segments", [None, 2])
 async def test_what_is_turned_back_waits_until_its_time(
-    ledger: Ledger, run: Run, take: Take, claim: TryClaim
+    ledger: Ledger, run: Run, take: Take, claim: TryClaim, max_segments: int | None
 ) -> None:
-    await run("c", 2)
+    await run("c", 2, max_segments=max_segments)
     await ledger.settle(await take("c"), BatchEvent.REQUEUE, NOTHING, not_before=1060.0)
     assert (await ledger.queued("c", after=-1, limit=1))[0].not_before == 1060.0
     assert await claim("c", now=1059.9) is None

@@ -106,6 +106,7 @@ async def test_a_clock_that_is_set_back_stalls_nothing_and_exceeds_nothing(
     ledger: Ledger, hours: int
 ) -> None:
     before = 100.0 + hours * 3600.0
+    assert await ledger.reserve("ops", 1, rate=1.0, now=100.0) == pytest.approx(0.0)
     assert await ledger.reserve("ops", 30, rate=1.0, now=before) == pytest.approx(0.0)
     # 30 seconds were reserved ahead of the clock, and still are.
     assert await ledger.reserve("ops", 5, rate=1.0, now=100.0) == pytest.approx(30.0)

@@ -19,12 +19,13 @@ from tests.campaigns.crew import ask, jobs, open_empty, until
 from tests.storage.bridge import Bridge
 from vavasms.campaigns.report import read_report
 from vavasms.errors import LedgerError
+from vavasms.ledger.leases import RESEND_GRACE
 from vavasms.ledger.models import BatchRecord, Claim, Delivery, NewBatch, NewCampaign
 from vavasms.ledger.postgres.claims import claim as write_claim
 from vavasms.ledger.postgres.jobs import queue_of
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.rows import Intent
-from vavasms.ledger.states import BatchEvent, CampaignState
+from vavasms.ledger.states import BatchEvent, BatchState, CampaignState
 from vavasms.models import DeliveryStatus
 from vavasms.numbers import Msisdn
 from vavasms.storage.postgres.connection import Connection
@@ -372,6 +373,18 @@ async def test_what_is_turned_back_twice_at_once_has_one_job(ledger: PostgresLed
             tasks.start_soon(ledger.settle, made_claim, BatchEvent.REQUEUE, NOTHING)
             tasks.start_soon(partial(ledger.maintenance.wake_jobless, "c", now=2000.0))
     assert waiting(postgres) == sorted(f"c/{number}" for number in range(12))
+
+
+async def test_what_went_out_just_now_is_not_sent_again_by_a_clock_ahead(ledger: PostgresLedger) -> None:
+    await begin(ledger, "c", 1, 1)
+    now = time.time()
+    for number, at in enumerate((now - RESEND_GRACE + 30.0, now - RESEND_GRACE - 30.0)):
+        made = await ledger.claim("c", number, token=f"t{number}", worker="w", now=at)
+        assert made is not None
+        await ledger.settle(made, BatchEvent.MARK_UNKNOWN, BatchRecord())
+    assert await ledger.resend("c", [0, 1], sent_before=now + 86_400.0) == 1
+    states = [batch.state for batch in await ledger.batches("c", after=-1, limit=2)]
+    assert states == [BatchState.UNKNOWN, BatchState.QUEUED]
 
 
 async def test_what_comes_back_together_with_a_cancel_stays_in_doubt(ledger: PostgresLedger) -> None:
