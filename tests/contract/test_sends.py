@@ -390,6 +390,20 @@ async def test_who_was_sent_to_since_then_or_may_have_been(ledger: Ledger) -> No
     assert await ledger.sends.reached(0.0) == {int(people[index]) for index in (0, 1, 2, 4)}
 
 
+async def test_what_was_enqueued_long_ago_counts_from_when_it_was_sent(ledger: Ledger) -> None:
+    people = [Msisdn(2250700000200 + index) for index in range(3)]
+    for person in people:
+        await enqueue(ledger, f"order-{person}", recipients=(person,))
+    sent = NOW + 5000
+    made = await claim_due(ledger, sent)
+    assert len(made) == 3
+    # One at the very moment, one later; the last one is under way.
+    assert await ledger.sends.settle(made[0], BatchEvent.ACCEPT, TAKEN, now=sent)
+    assert await ledger.sends.settle(made[1], BatchEvent.MARK_UNKNOWN, TAKEN, now=sent + 1)
+    assert await ledger.sends.reached(sent) == set(map(int, people))
+    assert await ledger.sends.reached(sent + 0.5) == set()
+
+
 async def test_whatever_characters_a_send_has_are_kept_as_they_are(ledger: Ledger) -> None:
     key, text = "k'\"\\{}é€😀", 'L\'été \\ "x"\n\t€ 😀 \\u0041'
     sent = NewSend(

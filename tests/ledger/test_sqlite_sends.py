@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import warnings
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -186,9 +188,26 @@ async def test_what_is_under_way_when_its_ledger_closes_is_not_taken_for_dead(
         else:
             await other.sends.enqueue(new("order-1", is_enqueued=True), now=NOW)
             assert len(await other.sends.claim_due("ops", token="due", now=NOW, limit=1)) == 1
-    # It may still leave, as long as the process is there.
+    # It may still leave, as long as the process is there, whether or not anybody holds the ledger.
+    del other
+    gc.collect()
     assert await ledger.sends.reap(now=NOW + 1e6) == 0
     assert (await find(ledger, "order-1")).state is BatchState.SENDING
+
+
+async def test_what_a_ledger_had_under_way_that_nobody_closed_is_unknown(
+    ledger: SqliteLedger, tmp_path: Path
+) -> None:
+    other = await SqliteLedger.open(tmp_path / "sms.db")
+    await claim(other, "order-1")
+    assert await ledger.sends.reap(now=NOW + 5) == 0
+    # As with an event loop that has ended: nobody is there who could settle it.
+    del other
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    assert await ledger.sends.reap(now=NOW + 5) == 1
+    assert (await find(ledger, "order-1")).state is BatchState.UNKNOWN
 
 
 async def test_a_key_that_is_used_anew_has_had_two_attempts(ledger: SqliteLedger) -> None:
