@@ -20,7 +20,7 @@ TryClaim = Callable[..., Awaitable[Claim | None]]
 Orphan = Callable[[], AbstractAsyncContextManager[Mapping[str, Sequence[int]]]]
 
 NOTHING = BatchRecord()
-SENT = BatchRecord(lot_id="L1", message_ids=("m1",), error="ServerError: It broke.")
+SENT = BatchRecord(lot_id="L1", message_ids=("m1",), error="ServerError: It broke.", code="gateway.server")
 
 
 async def _batch(ledger: Ledger, number: int = 0) -> StoredBatch:
