@@ -351,3 +351,120 @@ anyio.run(look)
 """,
     )
     assert lines == ["config.fork", "XOF"]
+
+
+def test_what_a_child_sends_is_kept_whoever_closes_the_ledger_first(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    """SQLite's locks go by process: the child of an open one would have none, and the log be deleted."""
+    body = """
+sms = VavaSMS(**ACCOUNT, ledger=LEDGER)
+def send(key):
+    sms.send("+2250700000001", key, idempotency_key=key)
+send("parent")
+done, closed = os.pipe(), os.pipe()
+def work():
+    send("child")
+    os.write(done[1], b"x")
+    os.read(closed[0], 1)
+    send("later")
+    send("latest")
+    sms.close()
+child = fork(work)
+os.read(done[0], 1)
+sms.close()
+os.write(closed[1], b"x")
+wait(child)
+"""
+    assert run(sandbox, tmp_path, body) == []
+    again = """
+with VavaSMS(**ACCOUNT, ledger=LEDGER) as sms:
+    for key in ("parent", "child", "later", "latest"):
+        print(sms.send("+2250700000001", key, idempotency_key=key).replayed)
+"""
+    assert run(sandbox, tmp_path, again) == ["True"] * 4
+    assert accepted(sandbox) == ["child", "later", "latest", "parent"]
+
+
+def test_a_fork_waits_for_what_is_written_and_the_child_ends(sandbox: SandboxServer, tmp_path: Path) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+from vavasms import SqliteLedger
+begun = threading.Event()
+def slowly(connection):
+    connection.execute("CREATE TABLE slow (id)")
+    begun.set()
+    time.sleep(0.5)
+async def main(path, work):
+    async with await SqliteLedger.open(path) as ledger:
+        await ledger._database.write(work)
+def add(connection):
+    connection.execute("INSERT INTO slow VALUES (1)")
+thread = threading.Thread(target=anyio.run, args=(main, LEDGER, slowly))
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(40)
+    anyio.run(main, LEDGER, add)
+    # As any process ends, with its finalizers.
+    sys.exit(0)
+wait(child)
+thread.join()
+anyio.run(main, LEDGER, lambda c: print(c.execute("SELECT count(*) FROM slow").fetchone()[0]))
+""",
+    )
+    assert lines == ["1"]
+
+
+def test_a_file_that_was_open_at_a_fork_is_refused_in_the_child(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    """Python was not told of the first fork; at the second one something takes too long."""
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+import ctypes
+from vavasms import SqliteLedger
+from vavasms.storage.sqlite import connections
+connections._PATIENCE = 0.2
+begun, go = threading.Event(), threading.Event()
+def hold(connection):
+    begun.set()
+    go.wait()
+async def look():
+    try:
+        async with await SqliteLedger.open(LEDGER):
+            print("opened", flush=True)
+    except VavaSMSError as error:
+        print(error.error_code, flush=True)
+async def main():
+    async with await SqliteLedger.open(LEDGER) as ledger:
+        child = ctypes.PyDLL(None).fork()
+        if child == 0:
+            thread = threading.Thread(target=anyio.run, args=(look,))
+            thread.start()
+            thread.join()
+            os._exit(0)
+        wait(child)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ledger._database.write, hold)
+            while not begun.is_set():
+                await anyio.sleep(0.01)
+            # The loop of this thread goes on here: another is begun in the child's only one.
+            child = os.fork()
+            if child == 0:
+                thread = threading.Thread(target=anyio.run, args=(look,))
+                thread.start()
+                thread.join()
+                os._exit(0)
+            wait(child)
+            go.set()
+    await look()
+anyio.run(main)
+""",
+    )
+    assert lines == ["config.fork", "config.fork", "opened"]

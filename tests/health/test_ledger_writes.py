@@ -72,7 +72,7 @@ async def test_a_file_that_has_no_room_is_not_ready_until_it_takes_a_write(
 async def test_a_file_that_another_locks_for_long_is_not_ready(tmp_path: Path) -> None:
     path = tmp_path / "sms.db"
     async with await SqliteLedger.open(path) as ledger:
-        ledger._database._writer.execute("PRAGMA busy_timeout = 50")
+        await ledger._database.write(lambda c: c.execute("PRAGMA busy_timeout = 50").fetchone())
         await ledger.totals.check()
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

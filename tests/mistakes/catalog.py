@@ -83,8 +83,8 @@ MISTAKES = (
             ),
             (
                 _DATABASE,
-                '            writer.execute("COMMIT")\n            if is_refused',
-                "            if is_refused",
+                '            writer.execute("COMMIT")\n        except BaseException:',
+                "        except BaseException:",
             ),
         ),
         ("tests/storage", "tests/ledger/test_sqlite_in_use.py"),
@@ -94,8 +94,8 @@ MISTAKES = (
         (
             (
                 _DATABASE,
-                "                    job.error = job.error or job.context.run(explain, error)\n",
-                "                    job.result = job.result or job.context.run(explain, error)\n",
+                "            self.error = self.error or self.context.run(explain, error)\n",
+                "            self.result = self.result or self.context.run(explain, error)\n",
             ),
         ),
         ("tests/storage", "tests/contract/test_ledger.py"),

@@ -85,7 +85,8 @@ class DirectLedger(SqliteLedger):
     def __init__(self) -> None:
         # The schema, as its migrations make it.
         self._memory = MemoryLedger()
-        self.direct = DirectDatabase(self._memory._database._writer)
+        with self._memory._database._connections.writing() as connection:
+            self.direct = DirectDatabase(connection)
         super().__init__(cast("Database", _Named(self.direct)))
         self._sends = self.make_sends()
 

@@ -20,6 +20,9 @@ from vavasms.ledger.sqlite.sends import SQL as SENDS
 from vavasms.storage.sqlite import locks
 from vavasms.storage.sqlite.locks import FileHandle
 
+# Hosts have numbers of their own, and none is a fork of another.
+locks._is_inherited = lambda key: False
+
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "COMMIT", "BEGIN")
 #: Statements of a transaction, as a rule: the one at which it fails is drawn among so many.
 _STATEMENTS = 8

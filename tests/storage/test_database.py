@@ -15,7 +15,7 @@ import pytest
 from anyio.to_thread import run_sync
 from attrs import define, field
 
-from vavasms.errors import LedgerError
+from vavasms.errors import ConfigurationError, LedgerError
 from vavasms.i18n import gettext as _
 from vavasms.i18n import language_set
 from vavasms.storage.queries import Migration
@@ -330,3 +330,176 @@ async def test_what_a_reader_keeps_in_the_log_is_not_called_gone(
     finally:
         reader.close()
         await database.aclose()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt("stop"), MemoryError()])
+async def test_an_interrupt_in_a_shared_commit_leaves_nobody_believing_in_it(
+    database: Database, gate: Gate, error: BaseException
+) -> None:
+    raised: dict[str, BaseException | None] = {}
+
+    async def write(name: str, work: Callable[[sqlite3.Connection], int]) -> None:
+        try:
+            await database.write(work)
+            raised[name] = None
+        except BaseException as failure:
+            raised[name] = failure
+
+    def stop(connection: sqlite3.Connection) -> int:
+        insert("stopped")(connection)
+        if isinstance(error, MemoryError):
+            connection.execute("ROLLBACK")
+        raise error
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(database.write, gate)
+        await gate.wait()
+        for name, work in (("before", insert("before")), ("stop", stop), ("after", insert("after"))):
+            tasks.start_soon(write, name, work)
+        await anyio.wait_all_tasks_blocked()
+        gate.go.set()
+    assert set(raised) == {"before", "stop", "after"}
+    # One of them has the interrupt itself.
+    assert all(isinstance(failure, (LedgerError, type(error))) for failure in raised.values())
+    assert await texts(database) == ["gate"]
+    assert await database.write(insert("next")) == 1
+
+
+async def test_a_write_for_which_there_is_no_thread_is_refused_and_forgotten(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def no_thread(*_args: object, **_options: object) -> None:
+        start(threading.current_thread())
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vavasms.storage.sqlite.database.run_sync", no_thread)
+        with pytest.raises(LedgerError, match=r"can't start new thread\): nothing more is sent"):
+            await database.write(insert("refused"))
+    assert await database.write(insert("later")) == 1
+    assert await texts(database) == ["later"]
+
+
+async def test_a_read_under_way_is_waited_for_before_anything_is_closed(
+    disk: Disk, tmp_path: Path, gate: Gate
+) -> None:
+    database = await Database.open(tmp_path / "b.db", SCHEMA, application_id=77)
+    found: list[object] = []
+
+    def look(connection: sqlite3.Connection) -> object:
+        gate.begun.set()
+        assert gate.go.wait(10)
+        return connection.execute("SELECT count(*) FROM note").fetchone()
+
+    async def read() -> None:
+        found.append(await database.read(look))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await gate.wait()
+        tasks.start_soon(database.aclose)
+        await anyio.wait_all_tasks_blocked()
+        gate.go.set()
+    assert found == [(0,)]
+    with pytest.raises(LedgerError, match="closed database"):
+        await texts(database)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_after_a_read_that_asyncio_cut_off_the_next_one_sees_what_is_committed(
+    database: Database, gate: Gate
+) -> None:
+    def look(connection: sqlite3.Connection) -> object:
+        connection.execute("BEGIN")
+        try:
+            connection.execute("SELECT count(*) FROM note").fetchone()
+            gate.begun.set()
+            return gate.go.wait(10)
+        finally:
+            connection.execute("COMMIT")
+
+    reading = asyncio.create_task(database.read(look))
+    await gate.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    await database.write(insert("a"))
+    async with asyncio.TaskGroup() as tasks:
+        after = tasks.create_task(texts(database))
+        await asyncio.sleep(0.05)
+        gate.go.set()
+    assert after.result() == ["a"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_close_that_was_cut_off_is_made_up_for(database: Database) -> None:
+    handle = database.handle
+    assert handle is not None
+    closing = asyncio.create_task(database.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await database.aclose()
+    with pytest.raises(LedgerError):
+        await database.write(insert("a"))
+    assert handle.users == 0
+
+
+@pytest.mark.parametrize("what", ["write", "read"])
+def test_what_a_loop_had_under_way_as_it_ended_holds_up_no_other(
+    tmp_path: Path, gate: Gate, what: str
+) -> None:
+    """A loop that is dropped, not cancelled: its tasks never end."""
+    opened: list[Database] = []
+
+    async def begin() -> None:
+        opened.append(await Database.open(tmp_path / "a.db", SCHEMA, application_id=77))
+        work = opened[0].write(gate) if what == "write" else opened[0].read(gate)
+        tasks.append(asyncio.ensure_future(work))
+        await gate.wait()
+
+    async def go_on() -> list[str]:
+        assert await opened[0].write(insert("next")) == 1
+        found = await texts(opened[0])
+        await opened[0].aclose()
+        return found
+
+    tasks: list[asyncio.Future[int]] = []
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    gate.go.set()
+    found = asyncio.run(asyncio.wait_for(go_on(), 10))
+    assert found[-1] == "next"
+    loop.run_until_complete(asyncio.wait(tasks))
+    loop.close()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("second", ["asyncio", "trio"])
+def test_two_event_loops_at_a_time_are_refused(tmp_path: Path, gate: Gate, backend: str, second: str) -> None:
+    opened: list[Database] = []
+
+    async def first() -> None:
+        opened.append(await Database.open(tmp_path / "a.db", SCHEMA, application_id=77))
+        await opened[0].write(gate)
+
+    async def other() -> None:
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            await opened[0].write(insert("other"))
+
+    async def afterwards() -> None:
+        await opened[0].write(insert("later"))
+        assert await texts(opened[0]) == ["gate", "later"]
+        await opened[0].aclose()
+
+    thread = threading.Thread(target=anyio.run, args=(first,), kwargs={"backend": backend})
+    thread.start()
+    assert gate.begun.wait(10)
+    anyio.run(other, backend=second)
+    gate.go.set()
+    thread.join()
+    # Its loop has ended: any other may have it.
+    anyio.run(afterwards, backend=second)

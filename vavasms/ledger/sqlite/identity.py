@@ -33,6 +33,7 @@ from vavasms.errors import LedgerError, Outcome
 from vavasms.i18n import gettext as _
 from vavasms.i18n import gettext_noop as N_
 from vavasms.ledger.sqlite.claims import SQL
+from vavasms.storage.sqlite.connections import hold_forks
 from vavasms.storage.sqlite.files import file_id
 
 _RECOVER = N_(
@@ -233,7 +234,7 @@ def _belongs(file: Identity, whole: Identity) -> bool:
 def _read(path: Path, how: str) -> Identity | None:
     """Return what a file says: without its log (`immutable`), or with it, which `mode=ro` leaves as it is."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)) as connection:
+        with hold_forks(), closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True)) as connection:
             return read_identity(connection)
     except (sqlite3.Error, TypeError):
         return None

@@ -12,6 +12,7 @@ from vavasms.ledger.inspection import OVERDUE_AFTER, LedgerInspection, LedgerLoa
 from vavasms.ledger.sqlite.identity import has_log
 from vavasms.ledger.sqlite.ledger import APPLICATION_ID, MIGRATIONS
 from vavasms.storage.queries import load_queries
+from vavasms.storage.sqlite.connections import hold_forks
 from vavasms.storage.sqlite.database import explain
 from vavasms.storage.sqlite.schema import check_schema
 
@@ -26,7 +27,10 @@ def inspect_file(path: Path, *, now: float) -> LedgerInspection:
     # Without a log a file that lies where nothing may be written is read too.
     how = "mode=ro" if has_log(path) else "immutable=1"
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, isolation_level=None)) as connection:
+        with (
+            hold_forks(),
+            closing(sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, isolation_level=None)) as connection,
+        ):
             return _inspect(connection, path, now)
     except sqlite3.Error as error:
         failure = explain(error)

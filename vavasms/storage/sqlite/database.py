@@ -8,12 +8,10 @@ common commit fails, all of them do.
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
 from contextvars import Context, copy_context
 from math import inf
 from pathlib import Path
@@ -29,20 +27,16 @@ from vavasms.errors import LedgerError
 from vavasms.forks import Process
 from vavasms.i18n import gettext as _
 from vavasms.storage.queries import Migration
+from vavasms.storage.sqlite.connections import BUSY_SECONDS, Connections, KeepsLog
 from vavasms.storage.sqlite.files import make_private
 from vavasms.storage.sqlite.locks import FileHandle, hold_file
 from vavasms.storage.sqlite.schema import check_schema, migrate
 
 T = TypeVar("T")
 
-#: Looks at what is committed, and says whether its log is to be kept.
-KeepsLog = Callable[[sqlite3.Connection], bool]
-
-#: Seconds to wait for another process that is writing.
-BUSY_SECONDS = 10.0
 #: Seconds for which a write that was refused counts where none is tried after it: longer than one waits.
 _REFUSAL_SECONDS = 45.0
-#: Between two tries at what SQLite does not wait for.
+#: Between two looks at what a thread does that nobody waits for any more.
 _PAUSE = 0.02
 
 
@@ -55,7 +49,7 @@ class _Job(Generic[T]):
     context: Context = field(factory=copy_context)
     done: bool = False
     result: T | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
     def take(self) -> T:
         """Return the result, or raise what went wrong."""
@@ -63,29 +57,39 @@ class _Job(Generic[T]):
             raise self.error
         return self.result  # type: ignore[return-value]  # set where there is no error
 
+    def refuse(self, error: BaseException) -> None:
+        """End it where nothing of it was committed."""
+        try:
+            # One for each: who catches it says of its own send what became of it.
+            self.error = self.error or self.context.run(explain, error)
+        except BaseException as worse:  # noqa: BLE001  there is no memory left even for words
+            self.error = worse
+        self.done = True
+
 
 class Database:
     """One file with two connections: one writes, one reads beside it."""
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
-        self.path = path
+    def __init__(self, connections: Connections, handle: FileHandle | None, on_commit: str | None) -> None:
+        self.path = connections.path
         #: None where there is no file.
-        self.handle: FileHandle | None = None
-        self._on_commit: str | None = None
-        self._writer, self._reader = writer, reader
+        self.handle = handle
+        self._connections, self._on_commit = connections, on_commit
         self._waiting: deque[_Job[Any]] = deque()
-        #: Set at the end of the commit that is under way.
-        self._committed: anyio.Event | None = None
-        self._reading = anyio.Lock()
-        self._limiter = anyio.CapacityLimiter(2)
-        # A native cancellation leaves a thread at work: the next one waits for it here.
-        self._guard = threading.Lock()
         self._closed = False
         #: Until when a refused write counts, on the monotonic clock.
         self._refused_until = -inf
         self._process = Process()
-        self._loop: Any = None
         self._finalizer: weakref.finalize[..., Database] | None = None
+        self._begin_loop(None)
+
+    def _begin_loop(self, loop: Any) -> None:
+        """Set up what the tasks of one event loop wait with; another one has left its own behind."""
+        self._loop = loop
+        #: Set at the end of the commit that is under way.
+        self._committed: anyio.Event | None = None
+        self._reading = anyio.Lock()
+        self._limiter = anyio.CapacityLimiter(2)
 
     @classmethod
     async def open(
@@ -108,43 +112,36 @@ class Database:
         `upgrade`, of an older one; `LedgerError` where it cannot be read or made, or has two names.
         """
 
-        def make() -> tuple[sqlite3.Connection, sqlite3.Connection]:
-            writer = _connect(path, connect)
-            try:
-                check_schema(writer, path, migrations, application_id, upgrade=upgrade)
-                _prepare(writer)
-                migrate(writer, migrations, application_id)
-                return writer, _connect(path, connect)
-            except BaseException:
-                writer.close()
-                raise
-
-        def hold() -> tuple[FileHandle, sqlite3.Connection, sqlite3.Connection]:
+        def hold() -> tuple[FileHandle, Connections]:
             make_private(path)
             handle = hold_file(path)
             try:
                 if check is not None:
                     handle.check(check)
-                return handle, *make()
+                return handle, Connections.open(
+                    path,
+                    handle,
+                    connect,
+                    check=lambda c: check_schema(c, path, migrations, application_id, upgrade=upgrade),
+                    migrate=lambda c: migrate(c, migrations, application_id),
+                )
             except BaseException:
                 handle.release()
                 raise
 
-        handle, writer, reader = await run_sync(_translated(hold))
-        database = cls(path, writer, reader)
+        handle, connections = await run_sync(_translated(hold))
+        database = cls(connections, handle, on_commit)
         # Where nobody closes it: at the latest as the process ends.
-        database._finalizer = weakref.finalize(database, _abandon, path, reader, writer, handle)
-        database.handle, database._on_commit = handle, on_commit
+        database._finalizer = weakref.finalize(database, _abandon, connections, handle)
         return database
 
     @classmethod
     def in_memory(cls, migrations: Sequence[Migration], *, application_id: int) -> Self:
         """Return a database that goes with the object: one connection reads and writes."""
-        connection = _connect(Path(":memory:"), sqlite3.connect)
-        migrate(connection, migrations, application_id)
-        database = cls(Path(":memory:"), connection, connection)
+        connections = Connections.in_memory(lambda c: migrate(c, migrations, application_id))
+        database = cls(connections, None, None)
         # Nobody has to close it, and Python 3.13 warns of a connection that is left open.
-        weakref.finalize(database, connection.close)
+        weakref.finalize(database, connections.abandon)
         return database
 
     def check_open(self) -> None:
@@ -161,11 +158,11 @@ class Database:
         self._process.check()
         loop = current_token().native_token
         if loop is not self._loop:
-            if getattr(self._loop, "is_running", bool)():
+            if _is_running(self._loop):
                 raise misconfigured(
                     _("The ledger is used in another event loop: open one for each."), "config.event_loop"
                 )
-            self._loop = loop
+            self._begin_loop(loop)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction and commit it.
@@ -181,7 +178,10 @@ class Database:
         self._waiting.append(job)
         with anyio.CancelScope(shield=True):
             while not job.done:
-                await self._commit_or_wait()
+                try:
+                    await self._commit_or_wait()
+                except Exception as error:  # noqa: BLE001  there is no thread to be had
+                    await self._withdraw(job, error)
         return job.take()
 
     async def _commit_or_wait(self) -> None:
@@ -193,12 +193,21 @@ class Database:
         if self._committed is not None:
             await self._committed.wait()
             return
-        self._committed = committed = anyio.Event()
+        committed = anyio.Event()
         try:
+            self._committed = committed
             await run_sync(self._run_waiting, limiter=self._limiter)
         finally:
             self._committed = None
             committed.set()
+
+    async def _withdraw(self, job: _Job[Any], error: Exception) -> None:
+        """Refuse what no thread has taken on; one that was given up by a cancellation may be at it."""
+        if job in self._waiting:
+            self._waiting.remove(job)
+            job.refuse(error)
+        else:
+            await anyio.sleep(_PAUSE)
 
     def check_writes(self) -> None:
         """Raise `LedgerError` where the last write that was to change something was refused."""
@@ -214,10 +223,8 @@ class Database:
         return result
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._reader is not self._writer:
-            return work(self._reader)
-        with self._guard:
-            return work(self._reader)
+        with self._connections.reading() as reader:
+            return work(reader)
 
     async def flush(self) -> None:
         """Move everything from the log into the file itself, and cut the log: what was erased is gone.
@@ -237,21 +244,12 @@ class Database:
         """
 
         def work() -> bool:
-            with self._guard:
-                return self._checkpoint(mode, BUSY_SECONDS if wait else 0.0)
+            with self._connections.writing() as writer:
+                return _checkpoint(writer, mode, BUSY_SECONDS if wait else 0.0)
 
         with anyio.CancelScope(shield=True):
             is_done = await run_sync(_translated(work), limiter=self._limiter)
         return is_done  # noqa: RET504  a scope may swallow, for all that mypy knows
-
-    def _checkpoint(self, mode: str, patience: float) -> bool:
-        self._writer.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
-        try:
-            # Where it is busy it says so in its first column, and does not fail.
-            (busy, *_) = self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        finally:
-            self._writer.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
-        return not busy
 
     @property
     def is_closed(self) -> bool:
@@ -264,39 +262,46 @@ class Database:
         SQLite moves the log into the file and deletes it as the last connection of all is closed, unless
         `keeps_log` says at that moment that it is to be kept.
         """
-        if self.is_closed:
+        if not self._process.is_this:
             return
         self._closed = True
-        with anyio.CancelScope(shield=True):
-            await run_sync(self._close, keeps_log)
+        if not self._connections.is_closed:
+            with anyio.CancelScope(shield=True):
+                await run_sync(_translated(lambda: self._close(keeps_log)))
 
     def _close(self, keeps_log: KeepsLog | None) -> None:
-        with self._guard:
-            _close(self.path, self._reader, self._writer, keeps_log)
-            if self._finalizer is not None:
-                self._finalizer.detach()
-            if self.handle is not None:
-                # The last of all: closing a file drops SQLite's locks on it.
-                self.handle.release()
+        self._connections.close(keeps_log)
+        if self._finalizer is not None and self._finalizer.detach() and self.handle is not None:
+            # The last of all: closing a file drops SQLite's locks on it.
+            self.handle.release()
 
     def _run_waiting(self) -> None:
-        with self._guard:
-            jobs = [self._waiting.popleft() for _job in range(len(self._waiting))]
-            if not jobs:
-                return
-            try:
-                self._commit(jobs)
-            except Exception as error:  # noqa: BLE001  MemoryError too: nothing may pass for committed
-                self._refused_until = time.monotonic() + _REFUSAL_SECONDS
-                for job in jobs:
-                    # One for each: who catches it says of its own send what became of it.
-                    job.error = job.error or job.context.run(explain, error)
-            finally:
-                for job in jobs:
-                    job.done = True
+        jobs: list[_Job[Any]] = []
+        try:
+            with self._connections.writing() as writer:
+                self._take_waiting(jobs)
+                if jobs:
+                    self._commit(writer, jobs)
+        except BaseException as error:
+            # MemoryError and an interrupt too: nothing may pass for committed.
+            self._refused_until = time.monotonic() + _REFUSAL_SECONDS
+            for job in jobs:
+                job.refuse(error)
+            if not jobs or not isinstance(error, Exception):
+                raise
+        for job in jobs:
+            job.done = True
 
-    def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
-        writer = self._writer
+    def _take_waiting(self, jobs: list[_Job[Any]]) -> None:
+        for job in tuple(self._waiting):
+            jobs.append(job)
+            try:
+                self._waiting.remove(job)
+            except ValueError:
+                # It was withdrawn meanwhile.
+                jobs.pop()
+
+    def _commit(self, writer: sqlite3.Connection, jobs: Sequence[_Job[Any]]) -> None:
         writer.execute("BEGIN IMMEDIATE")
         changes = writer.total_changes
         try:
@@ -305,18 +310,18 @@ class Database:
             if self._on_commit is not None and writer.total_changes != changes:
                 writer.execute(self._on_commit)
             writer.execute("COMMIT")
-            if is_refused:
-                self._refused_until = time.monotonic() + _REFUSAL_SECONDS
-            elif writer.total_changes != changes:
-                self._refused_until = -inf
         except BaseException:
             # Where SQLite has not rolled back already, as it does on a full disk.
             if writer.in_transaction:
                 writer.execute("ROLLBACK")
             raise
+        if is_refused:
+            self._refused_until = time.monotonic() + _REFUSAL_SECONDS
+        elif writer.total_changes != changes:
+            self._refused_until = -inf
 
 
-def explain(error: Exception) -> LedgerError:
+def explain(error: BaseException) -> LedgerError:
     """Return one sentence on what SQLite could not do."""
     why = str(error) or type(error).__name__
     return LedgerError(_("The database did not take it ({why}): nothing more is sent.", why=_(why)))
@@ -339,63 +344,37 @@ def _run(writer: sqlite3.Connection, job: _Job[Any]) -> bool:
     return is_taken
 
 
-def _connect(path: Path, connect: Callable[..., sqlite3.Connection]) -> sqlite3.Connection:
-    return connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def _checkpoint(writer: sqlite3.Connection, mode: str, patience: float) -> bool:
+    writer.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+    try:
+        # Where it is busy it says so in its first column, and does not fail.
+        (busy, *_) = writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    finally:
+        writer.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+    return not busy
 
 
-def _close(
-    path: Path, reader: sqlite3.Connection, writer: sqlite3.Connection, keeps_log: KeepsLog | None
-) -> None:
-    """Close the connections of a file."""
-    with ExitStack() as stack:
-        if keeps_log is not None and _asks_to_keep(reader, keeps_log):
-            with suppress(sqlite3.Error):
-                # Closed last, and only to be read by: it leaves the log as it is.
-                last = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-                stack.callback(last.close)
-                last.execute("SELECT 1 FROM sqlite_schema").fetchone()
-        writer.close()
-        reader.close()
-
-
-def _abandon(path: Path, reader: sqlite3.Connection, writer: sqlite3.Connection, handle: FileHandle) -> None:
+def _abandon(connections: Connections, handle: FileHandle) -> None:
     """Close what nobody closed, such as the ledger of an event loop that has ended."""
-    _close(path, reader, writer, lambda _reader: True)
+    connections.abandon()
     handle.drop_later()
 
 
-def _asks_to_keep(reader: sqlite3.Connection, keeps_log: KeepsLog) -> bool:
-    """Return what `keeps_log` says of what is committed now, True where it cannot be asked."""
+def _is_running(loop: Any) -> bool:
+    """Return whether an event loop of asyncio, or of trio by its token, is still at work."""
+    if loop is None:
+        return False
+    if hasattr(loop, "is_running"):
+        return bool(loop.is_running())
     try:
-        # To the end: what comes later cannot get into the file itself while it is read.
-        reader.execute("BEGIN")
-        return keeps_log(reader)
-    except sqlite3.Error:
-        return True
+        loop.run_sync_soon(_do_nothing)
+    except RuntimeError:
+        return False
+    return True
 
 
-def _prepare(writer: sqlite3.Connection) -> None:
-    _keep_log(writer)
-    # NORMAL can lose the last commits at a power cut: an intent would be lost whose SMS was sent.
-    writer.execute("PRAGMA synchronous = FULL")
-    # macOS: without it `fsync` leaves the data in the drive's cache. Elsewhere nothing changes.
-    writer.execute("PRAGMA fullfsync = ON")
-    writer.execute("PRAGMA checkpoint_fullfsync = ON")
-    # What is deleted is overwritten: `purge` promises to forget.
-    writer.execute("PRAGMA secure_delete = ON")
-
-
-def _keep_log(writer: sqlite3.Connection) -> None:
-    """Set the file to keep a log; where another process opens or closes it, SQLite itself does not wait."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            writer.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(_PAUSE)
+def _do_nothing() -> None:
+    """Return at once."""
 
 
 def _translated(work: Callable[[], T]) -> Callable[[], T]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from secrets import randbelow
 
+from vavasms.config import misconfigured
 from vavasms.errors import LedgerError, Outcome
 from vavasms.i18n import gettext as _
 from vavasms.storage.sqlite.files import file_id
@@ -30,6 +31,8 @@ _GUARD = threading.Lock()
 _HANDLES: dict[tuple[int, int, int], FileHandle] = {}
 #: What nobody uses any more, noted by finalizers: they run in the middle of anything, of this room as well.
 _UNUSED: deque[tuple[FileHandle, int | None]] = deque()
+#: Device and inode of what the parent of this process had open as it forked: SQLite cannot open it safely.
+_INHERITED: set[tuple[int, int]] = set()
 
 
 class FileHandle:
@@ -122,7 +125,7 @@ def hold_file(path: Path) -> FileHandle:
     """Return the handle of a file that exists.
 
     Raises `LedgerError` for a file with more than one name: the log is found by the name, so that each name
-    would have a log of its own.
+    would have a log of its own. `ConfigurationError` for one that was open as this process was forked.
     """
     _drop_unused()
     try:
@@ -148,6 +151,11 @@ def hold_file(path: Path) -> FileHandle:
     raise failure
 
 
+def refuse_inherited(handle: FileHandle) -> None:
+    """Refuse a file of the parent's in this process from now on."""
+    _INHERITED.add(handle.key[1:])
+
+
 def _drop_inherited() -> None:
     """Close what a forked child has of its parent's: its members would live as long as the child does."""
     global _GUARD
@@ -155,6 +163,12 @@ def _drop_inherited() -> None:
     _UNUSED.clear()
     for key in [key for key in _HANDLES if key[0] != os.getpid()]:
         os.close(_HANDLES.pop(key)._descriptor)  # noqa: SLF001  ours
+
+
+def _is_inherited(key: tuple[int, int, int]) -> bool:
+    """Return whether the parent of this process had a file open as it forked."""
+    # A fork that Python was not told of leaves the handles of the parent.
+    return key[1:] in _INHERITED or any(other[1:] == key[1:] and other[0] != key[0] for other in _HANDLES)
 
 
 def _drop_unused() -> None:
@@ -175,6 +189,11 @@ def _drop_unused() -> None:
 def _find(path: Path) -> FileHandle:
     status = path.stat()
     key = (os.getpid(), status.st_dev, status.st_ino)
+    if _is_inherited(key):
+        raise misconfigured(
+            _("The database was open as this process was forked: open it in a process that was begun anew."),
+            "config.fork",
+        )
     handle = _HANDLES.get(key)
     if handle is None:
         descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
