@@ -177,6 +177,12 @@ async def test_a_campaign_is_one_trace_over_its_runs_with_a_span_for_each_batch(
     # The batch of the refused number, then that number alone.
     assert outcomes == {("accepted", None): 3, ("rejected", "gateway.903"): 2}
     assert {(span.attributes or {}).get("vavasms.campaign.id") for span in batches} == {campaign_id}
+    sizes = Counter(
+        tuple((span.attributes or {}).get(f"vavasms.{name}") for name in ("recipients", "segments"))
+        for span in batches
+    )
+    # The batch of the refused number was halved.
+    assert sizes == {(2, 2): 3, (1, 1): 2}
     check_secrecy(spans[:-1])
 
 

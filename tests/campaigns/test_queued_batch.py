@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from inspect import signature
@@ -534,6 +535,26 @@ async def test_the_first_reason_to_stop_is_the_cause() -> None:
     assert stop_reason(breaker, settled(first, "because of the first")) == "because of the first"
     assert stop_reason(breaker, settled(second, "because of the second")) == "because of the second"
     assert breaker.cause is first
+
+
+async def test_a_wait_is_told_as_long_as_it_was_and_none_is_told_where_nothing_waited(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    recorded: list[float] = []
+    monkeypatch.setattr("vavasms.campaigns.sending.queued_batch.record_wait", recorded.append)
+    sender = await turns.sender(rate=100.0)
+    sender.on_wait = told.append
+    assert (await turns.send(sender)).status is SendStatus.SETTLED
+    assert told == []
+    sender = await turns.sender(phones(10, 20), rate=100.0)
+    sender.on_wait = told.append
+    began = time.monotonic()
+    assert (await turns.send(sender)).status is SendStatus.SETTLED
+    # Ten messages at a hundred a second, as the first batch had them.
+    (waited,) = told
+    assert 0.0 < waited <= time.monotonic() - began
+    assert recorded == told
 
 
 async def test_what_a_sender_of_batches_has_of_its_own_is_nobodys_to_give() -> None:
