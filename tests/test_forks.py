@@ -468,3 +468,129 @@ anyio.run(main)
 """,
     )
     assert lines == ["config.fork", "config.fork", "opened"]
+
+
+_BUSY = """
+from vavasms import SqliteLedger
+begun, go = threading.Event(), threading.Event()
+def hold(connection):
+    begun.set()
+    go.wait(20)
+def add(connection):
+    connection.execute("CREATE TABLE IF NOT EXISTS note (id)")
+    connection.execute("INSERT INTO note VALUES (1)")
+async def use():
+    async with await SqliteLedger.open(LEDGER) as ledger:
+        await ledger._database.write(add)
+        await ledger._database.read(hold)
+        await ledger._database.write(add)
+        await ledger._database.read(lambda c: print(c.execute("SELECT count(*) FROM note").fetchone()[0]))
+thread = threading.Thread(target=anyio.run, args=(use,))
+thread.start()
+begun.wait()
+"""
+
+
+def test_an_interrupt_while_a_fork_waits_leaves_the_ledger_at_work(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        _BUSY
+        + """
+class Interrupt(BaseException):
+    pass
+def interrupt(number, frame):
+    raise Interrupt
+# Python tells only standard error of what a hook raises.
+sys.unraisablehook = lambda told: print(told.exc_type.__name__, flush=True)
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+wait(fork(lambda: None))
+go.set()
+thread.join(20)
+assert not thread.is_alive()
+""",
+    )
+    assert lines == ["Interrupt", "2"]
+
+
+def test_a_signal_handler_may_fork_while_a_fork_waits(sandbox: SandboxServer, tmp_path: Path) -> None:
+    lines = run(
+        sandbox,
+        tmp_path,
+        _BUSY
+        + """
+async def look():
+    try:
+        async with await SqliteLedger.open(LEDGER):
+            print("opened", flush=True)
+    except VavaSMSError as error:
+        print(error.error_code, flush=True)
+def respawn(number, frame):
+    # The ledger is open yet: its child must leave it alone.
+    wait(fork(lambda: anyio.run(look)))
+    go.set()
+signal.signal(signal.SIGHUP, respawn)
+threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGHUP)).start()
+wait(fork(lambda: anyio.run(look)))
+thread.join(20)
+assert not thread.is_alive()
+""",
+    )
+    assert lines[0] == "config.fork"
+    assert sorted(lines[1:]) == ["2", "opened"]
+
+
+def test_after_a_fork_a_file_is_used_by_whoever_had_it_open_wherever_it_lies(
+    sandbox: SandboxServer, tmp_path: Path
+) -> None:
+    """Another file in its place is none of this ledger's, and none is made there."""
+    lines = run(
+        sandbox,
+        tmp_path,
+        """
+from vavasms.storage.sqlite import connections
+sms = VavaSMS(**ACCOUNT, ledger=LEDGER)
+sms.send("+2250700000001", "order", idempotency_key="order-1")
+folder = os.path.dirname(LEDGER)
+def move():
+    os.mkdir(folder + "/old")
+    for name in os.listdir(folder):
+        if name.startswith("sms.db"):
+            os.rename(f"{folder}/{name}", f"{folder}/old/{name}")
+wait(fork(lambda: None))
+move()
+print(sms.send("+2250700000001", "order", idempotency_key="order-1").replayed)
+print(sorted(os.listdir(folder)))
+# Moved in the middle of a fork: it cannot be opened again.
+LEDGER = folder + "/second.db"
+other = VavaSMS(**ACCOUNT, ledger=LEDGER)
+other.send("+2250700000001", "second", idempotency_key="order-1")
+def rename():
+    for name in os.listdir(folder):
+        if name.startswith("second.db"):
+            os.rename(f"{folder}/{name}", f"{folder}/old/{name}")
+    if taken:
+        open(LEDGER, "w").close()
+for taken in (False, True):
+    # As at a fork.
+    connections._suspend_all()
+    rename()
+    connections._resume_all()
+    try:
+        other.send("+2250700000001", "third", idempotency_key="order-2")
+    except VavaSMSError as error:
+        print(type(error).__name__, error.outcome.value)
+print(sorted(name for name in os.listdir(folder) if name.startswith("second")), os.path.getsize(LEDGER))
+""",
+    )
+    assert lines == [
+        "True",
+        "['old']",
+        "LedgerError not_sent",
+        "LedgerError not_sent",
+        "['second.db'] 0",
+    ]
+    assert accepted(sandbox) == ["order", "second"]

@@ -8,10 +8,11 @@ from contextlib import suppress
 
 import anyio
 import pytest
+from anyio import to_thread
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
-from vavasms.errors import LedgerError
+from vavasms.errors import ConfigurationError, LedgerError
 from vavasms.storage.group_commit import GroupCommit
 
 pytestmark = pytest.mark.anyio
@@ -209,3 +210,47 @@ class TestNativeCancellation:
     async def test_flush_with_nothing_under_way_returns_at_once(self, server: Server) -> None:
         await asyncio.wait_for(GroupCommit(server.make).flush(), 10)
         assert server.made == []
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_two_event_loops_at_a_time_are_refused(server: Server) -> None:
+    writers = Writers(GroupCommit(server.make))
+
+    def write_elsewhere() -> None:
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            anyio.run(writers.commit.write, 2)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writers.write, 1)
+        await server.asked.wait()
+        await to_thread.run_sync(write_elsewhere)
+        server.let.set()
+    assert writers.results == {1: 2}
+
+
+def test_what_a_loop_had_under_way_as_it_ended_holds_up_no_other() -> None:
+    hangs: list[int] = []
+
+    async def make(items: Sequence[int]) -> Sequence[int]:
+        if not hangs:
+            hangs.extend(items)
+            await anyio.sleep_forever()
+        return items
+
+    commit: GroupCommit[int, int] = GroupCommit(make)
+
+    async def begin() -> None:
+        tasks.append(asyncio.ensure_future(commit.write(1)))
+        while not hangs:
+            await checkpoint()
+        tasks.append(asyncio.ensure_future(commit.write(2)))
+        await checkpoint()
+
+    tasks: list[asyncio.Future[int]] = []
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(begin())
+    assert asyncio.run(asyncio.wait_for(commit.write(3), 10)) == 3
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.wait(tasks))
+    loop.close()

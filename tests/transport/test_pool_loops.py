@@ -8,12 +8,15 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 import trio
+from anyio import to_thread
 
 from vavasms import AsyncVavaSMS, ConfigurationError, Outcome
 from vavasms.sandbox import SandboxServer
+from vavasms.transport.pool import PerLoop
 
 # What a loop leaves open when it ends is Python's to close, and it says so.
 pytestmark = [
@@ -128,3 +131,30 @@ def test_a_transport_of_httpx_that_was_given_stays_with_its_loop(sandbox: Sandbo
         asyncio.run(main())
     assert caught.value.outcome is Outcome.NOT_SENT
     assert sandbox.gateway.journal.counts() == {"2250757000001": 1}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_a_running_loop_has_of_its_own_is_not_taken_by_another(backend: str) -> None:
+    own: PerLoop[object] = PerLoop(object)
+    begun, go = threading.Event(), threading.Event()
+    found: list[object] = []
+
+    async def first() -> None:
+        found.append(own.get())
+        begun.set()
+        assert await to_thread.run_sync(go.wait, 10)
+        found.append(own.current())
+
+    async def other() -> object:
+        return own.get()
+
+    thread = threading.Thread(target=anyio.run, args=(first,), kwargs={"backend": backend})
+    thread.start()
+    assert begun.wait(10)
+    second = anyio.run(other, backend=backend)
+    go.set()
+    thread.join()
+    assert found[0] is found[1] is not second
+    # Of loops that have ended nothing is kept.
+    latest = anyio.run(other, backend=backend)
+    assert [*own._by_loop.values()] == [latest]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio import CancelScope
 from attrs import define, field
 
 from vavasms.errors import LedgerError
+from vavasms.event_loops import check_loop
 from vavasms.i18n import gettext as _
 from vavasms.i18n import translate
 
@@ -59,6 +60,11 @@ class GroupCommit(Generic[T, R]):
     def __init__(self, make: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, most: int = 64) -> None:
         self._make = make
         self._most = most
+        self._begin_loop(None)
+
+    def _begin_loop(self, loop: Any) -> None:
+        """Set up what the tasks of one event loop wait with; another one has left its own behind."""
+        self._loop = loop
         self._waiting: deque[_Call[T, R]] = deque()
         #: Somebody makes what waits, or was just told to.
         self._has_leader = False
@@ -69,7 +75,12 @@ class GroupCommit(Generic[T, R]):
 
         A cancellation waits for the end of it. One that cannot be held back (asyncio's own) takes it out of
         the queue; where it was under way already, `flush` waits for the end of that.
+
+        Raises `ConfigurationError` beside another event loop that uses it.
         """
+        loop = check_loop(self._loop)
+        if loop is not self._loop:
+            self._begin_loop(loop)
         call: _Call[T, R] = _Call(item)
         self._waiting.append(call)
         with CancelScope(shield=True):

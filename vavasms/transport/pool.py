@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
+from vavasms.event_loops import has_ended
 from vavasms.i18n import gettext_noop as N_
 
 #: Seconds an idle connection is kept. Apache and httpx both say 5: reusing a connection at the very
@@ -152,12 +153,7 @@ class PerLoop(Generic[T]):
         own = self._by_loop.get(token.native_token)
         if own is None:
             with self._adding:
-                # Calls under way in another loop hold their own; trio does not tell whether a loop has ended.
-                self._by_loop = {loop: value for loop, value in self._by_loop.items() if not _has_ended(loop)}
+                self._by_loop = {loop: value for loop, value in self._by_loop.items() if not has_ended(loop)}
                 self._library = token.backend_class
                 own = self._by_loop[token.native_token] = self._make()
         return own
-
-
-def _has_ended(loop: Any) -> bool:
-    return bool(getattr(loop, "is_closed", lambda: True)())

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from vavasms.config import Secret, misconfigured
 from vavasms.errors import LedgerError, VavaSMSError
+from vavasms.event_loops import check_loop
 from vavasms.forks import Process
 from vavasms.i18n import gettext as _
 from vavasms.storage.postgres.connection import (
@@ -121,6 +122,12 @@ class PostgresDatabase:
         #: Until when a refused write counts, on the monotonic clock.
         self._refused_until = -inf
         self._process = Process()
+        self._loop: Any = None
+
+    def _check_use(self) -> None:
+        """Raise `ConfigurationError` in a forked child, and beside another event loop that uses it."""
+        self._process.check()
+        self._loop = check_loop(self._loop)
 
     @classmethod
     async def open(
@@ -222,7 +229,7 @@ class PostgresDatabase:
 
         Raises `LedgerError` where the server is not at hand.
         """
-        self._process.check()
+        self._check_use()
         connection = await self._link.connect()
         try:
             yield await _try_lock(connection, sql, values)
@@ -231,7 +238,7 @@ class PostgresDatabase:
                 await connection.close()
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]], first: str | None, seconds: float) -> T:
-        self._process.check()
+        self._check_use()
         with CancelScope(shield=True):
             try:
                 with fail_after(self._patience + seconds + _SPARE_SECONDS):

@@ -2,7 +2,7 @@
 
 SQLite notes for the whole process which locks it has on a file. The child of a fork has that note, and none
 of the locks: what it commits is lost as soon as the last connection elsewhere is closed, which takes the
-file's log along. So they are closed before a fork, and opened again by whoever uses them next.
+file's log along. So they are closed before a fork, and opened again after it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ _PATIENCE = 60.0
 #: Between two tries at what SQLite does not wait for.
 _PAUSE = 0.02
 
-_GUARD = threading.Lock()
+#: Held over a fork. A signal handler may fork in the very thread that has it.
+_GUARD = threading.RLock()
 _LIVING: WeakSet[Connections] = WeakSet()
-#: Those of the fork that is under way.
+#: Those that are closed for the fork under way.
 _SUSPENDED: list[Connections] = []
+#: One for each fork under way in the thread that has the guard.
+_FORKS: list[None] = []
 
 
 @contextmanager
@@ -55,13 +58,15 @@ class Connections:
     ) -> None:
         self.path = path
         self._handle = handle
-        self._connect = partial(
-            connect, path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        options = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": False}
+        self._connect = partial(connect, **options)
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         # A native cancellation leaves a thread at work: the next one waits for it here.
-        self._writing = self._reading = threading.Lock()
+        self._writing = self._reading = threading.RLock()
+        #: One for each that is lent.
+        self._lent: list[None] = []
+        self._is_suspended = False
         self._process = Process()
         self.is_closed = False
 
@@ -80,7 +85,7 @@ class Connections:
         Raises what these raise, and `sqlite3.Error`.
         """
         connections = cls(path, handle, connect)
-        connections._reading = threading.Lock()
+        connections._reading = threading.RLock()
         # From here on a fork waits until both are open.
         with _GUARD:
             connections._writing.acquire()
@@ -98,11 +103,11 @@ class Connections:
     def _open(
         self, check: Callable[[sqlite3.Connection], None], migrate: Callable[[sqlite3.Connection], None]
     ) -> None:
-        self._writer = self._connect()
+        self._writer = self._connect(self.path)
         check(self._writer)
         _prepare(self._writer)
         migrate(self._writer)
-        self._reader = self._connect()
+        self._reader = self._connect(self.path)
 
     @classmethod
     def in_memory(cls, migrate: Callable[[sqlite3.Connection], None]) -> Self:
@@ -115,32 +120,29 @@ class Connections:
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Lend the one that writes, as soon as no other thread has it."""
-        with self._writing:
-            yield self._find_writer()
+        with self._writing, self._lending():
+            if self._writer is None:
+                self._writer = self._open_again(_prepare)
+            yield self._writer
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend the one that reads, as soon as no other thread has it."""
-        with self._reading:
-            yield self._find_reader()
+        with self._reading, self._lending():
+            if self._reader is None:
+                self._reader = self._open_again()
+            yield self._reader
 
     def close(self, keeps_log: KeepsLog | None) -> None:
         """Close both, once nobody has them. May be repeated.
 
         The last of all connections to a file moves its log into it, unless `keeps_log` says that it is kept.
         """
-        with ExitStack() as stack:
-            stack.enter_context(self._writing)
-            if self._reading is not self._writing:
-                stack.enter_context(self._reading)
-            if not self.is_closed:
-                # Without a file that could be opened again after a fork there is nothing to move.
-                with suppress(sqlite3.Error):
-                    self._find_writer()
-                    if keeps_log is not None and _asks_to_keep(self._find_reader(), keeps_log):
-                        self._keep_log(stack)
-                self.is_closed = True
-                self._drop()
+        with self._writing, self._reading, ExitStack() as stack:
+            self.is_closed = True
+            if self._reader is not None and keeps_log is not None and _asks_to_keep(self._reader, keeps_log):
+                self._keep_log(stack)
+            self._drop()
 
     def abandon(self) -> None:
         """Close what nobody closed, and keep the log. For a finalizer: it takes no lock."""
@@ -150,35 +152,44 @@ class Connections:
                 self._keep_log(stack)
                 self._drop()
 
-    def _find_writer(self) -> sqlite3.Connection:
-        self._check_open()
-        if self._writer is None:
-            writer = self._connect()
-            try:
-                _prepare(writer)
-            except BaseException:
-                writer.close()
-                raise
-            self._writer = writer
-        return self._writer
-
-    def _find_reader(self) -> sqlite3.Connection:
-        self._check_open()
-        if self._reader is None:
-            self._reader = self._connect()
-        return self._reader
-
-    def _check_open(self) -> None:
+    @contextmanager
+    def _lending(self) -> Iterator[None]:
         if self.is_closed:
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+        self._lent.append(None)
+        try:
+            yield
+        finally:
+            self._lent.pop()
 
-    def _keep_log(self, stack: ExitStack) -> None:
-        """Open one that only reads, to be closed last of all: it leaves the log as it is."""
-        if self._handle is not None:
-            with suppress(sqlite3.Error):
-                last = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
-                stack.callback(last.close)
-                last.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    def _open_again(self, prepare: Callable[[sqlite3.Connection], None] | None = None) -> sqlite3.Connection:
+        """Open one that a fork closed. Raises `sqlite3.Error` where another file has its place."""
+        # Only what is there: in the place of a file that has gone none is made.
+        connection = self._connect(f"{self.path.absolute().as_uri()}?mode=rw", uri=True)
+        try:
+            if self._handle is None or not self._handle.is_at(self.path):
+                raise sqlite3.OperationalError("another file has its place")
+            if prepare is not None:
+                prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _keep_log(self, stack: ExitStack) -> bool:
+        """Open one that only reads, to be closed last of all: it leaves the log as it is.
+
+        Return False where it cannot be opened.
+        """
+        if self._handle is None:
+            return False
+        try:
+            last = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
+            stack.callback(last.close)
+            last.execute("SELECT 1 FROM sqlite_schema").fetchone()
+        except sqlite3.Error:
+            return False
+        return True
 
     def _drop(self) -> None:
         writer, reader = self._writer, self._reader
@@ -187,22 +198,41 @@ class Connections:
             if connection is not None:
                 connection.close()
 
-    def _suspend(self) -> bool:
-        """Close both and hold them closed; return False where something is under way for too long."""
-        if not self._writing.acquire(timeout=_PATIENCE):
-            return False
-        if not self._reading.acquire(timeout=_PATIENCE):
-            self._writing.release()
-            return False
-        with ExitStack() as stack:
-            if self._writer is not None or self._reader is not None:
-                self._keep_log(stack)
-                self._drop()
-        return True
+    def suspend(self) -> None:
+        """Close both before a fork, and hold them closed until `resume` in this thread.
 
-    def _resume(self) -> None:
-        self._reading.release()
-        self._writing.release()
+        Where something is under way for too long, or the log could not be kept, both stay open.
+        """
+        if not (self._writing.acquire(timeout=_PATIENCE) and self._reading.acquire(timeout=_PATIENCE)):
+            return
+        if self._lent:
+            # To a piece of work of this very thread.
+            return
+        with ExitStack() as stack:
+            is_open = self._writer is not None or self._reader is not None
+            if is_open and not self._keep_log(stack):
+                return
+            self._is_suspended = True
+            self._drop()
+        _SUSPENDED.append(self)
+
+    def resume(self) -> None:
+        """Open both after a fork, in the parent; where it fails whoever uses them tries again."""
+        try:
+            if self._is_suspended and not self.is_closed:
+                with suppress(sqlite3.Error), self.writing(), self.reading():
+                    pass
+        finally:
+            self._is_suspended = False
+            for lock in (self._reading, self._writing):
+                # An interrupt may have come before it was acquired.
+                with suppress(RuntimeError):
+                    lock.release()
+
+    def refuse(self) -> None:
+        """Refuse the file in a child of a fork over which they stayed open."""
+        if self._handle is not None:
+            refuse_inherited(self._handle)
 
 
 def _prepare(writer: sqlite3.Connection) -> None:
@@ -241,23 +271,34 @@ def _asks_to_keep(reader: sqlite3.Connection, keeps_log: KeepsLog) -> bool:
 
 def _suspend_all() -> None:
     _GUARD.acquire()
-    _SUSPENDED[:] = [connections for connections in list(_LIVING) if connections._suspend()]  # noqa: SLF001
+    _FORKS.append(None)
+    if len(_FORKS) > 1:
+        # A signal handler forks while this thread is about to: what is open yet is refused in the child.
+        return
+    for connections in list(_LIVING):
+        connections.suspend()
 
 
 def _resume_all() -> None:
-    for connections in _SUSPENDED:
-        connections._resume()  # noqa: SLF001
-    _SUSPENDED.clear()
-    _GUARD.release()
+    if _FORKS:
+        _FORKS.pop()
+    if not _FORKS:
+        _SUSPENDED.clear()
+        for connections in list(_LIVING):
+            connections.resume()
+    # An interrupt may have come before it was acquired.
+    with suppress(RuntimeError):
+        _GUARD.release()
 
 
 def _forget_all() -> None:
-    """Leave to the parent what is the parent's; a file that it could not let go of is refused here."""
+    """Leave to the parent what is the parent's; a file that it did not close is refused here."""
     global _GUARD
-    _GUARD = threading.Lock()
+    _GUARD = threading.RLock()
     for connections in _LIVING:
-        if connections not in _SUSPENDED and connections._handle is not None:  # noqa: SLF001
-            refuse_inherited(connections._handle)  # noqa: SLF001
+        if connections not in _SUSPENDED:
+            connections.refuse()
+    _FORKS.clear()
     _SUSPENDED.clear()
     _LIVING.clear()
 

@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
 
 import anyio
-from anyio.lowlevel import current_token
 from anyio.to_thread import run_sync
 from attrs import define, field
 
-from vavasms.config import misconfigured
 from vavasms.errors import LedgerError
+from vavasms.event_loops import check_loop
 from vavasms.forks import Process
 from vavasms.i18n import gettext as _
 from vavasms.storage.queries import Migration
@@ -151,17 +150,10 @@ class Database:
             raise LedgerError(_("The ledger is closed: nothing more is sent."), error_code="ledger.closed")
 
     def _check_loop(self) -> None:
-        """Raise `ConfigurationError` in a forked child, and beside another event loop that uses it.
-
-        What it waits with belongs to one loop: in two at once both would wait for ever.
-        """
+        """Raise `ConfigurationError` in a forked child, and beside another event loop that uses it."""
         self._process.check()
-        loop = current_token().native_token
+        loop = check_loop(self._loop)
         if loop is not self._loop:
-            if _is_running(self._loop):
-                raise misconfigured(
-                    _("The ledger is used in another event loop: open one for each."), "config.event_loop"
-                )
             self._begin_loop(loop)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -358,23 +350,6 @@ def _abandon(connections: Connections, handle: FileHandle) -> None:
     """Close what nobody closed, such as the ledger of an event loop that has ended."""
     connections.abandon()
     handle.drop_later()
-
-
-def _is_running(loop: Any) -> bool:
-    """Return whether an event loop of asyncio, or of trio by its token, is still at work."""
-    if loop is None:
-        return False
-    if hasattr(loop, "is_running"):
-        return bool(loop.is_running())
-    try:
-        loop.run_sync_soon(_do_nothing)
-    except RuntimeError:
-        return False
-    return True
-
-
-def _do_nothing() -> None:
-    """Return at once."""
 
 
 def _translated(work: Callable[[], T]) -> Callable[[], T]:

@@ -51,6 +51,14 @@ class FileHandle:
         """The number of the file: a copy has another one."""
         return file_id(self._descriptor)
 
+    def is_at(self, path: Path) -> bool:
+        """Return whether a name is still this file's."""
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self.key[1:]
+
     def check(self, check: Callable[[Path], None]) -> None:
         """Run `check` before the first connection of this process to the file, and never beside one."""
         with self._checking:
