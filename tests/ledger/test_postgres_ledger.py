@@ -446,6 +446,37 @@ async def test_what_is_abandoned_waits_a_second_for_the_claims_of_this_moment_an
             assert await ledger.settle(made, BatchEvent.REQUEUE, NOTHING)
 
 
+async def test_a_claim_and_an_answer_wait_for_whoever_has_the_campaign_alone(
+    ledger: PostgresLedger, postgres: str
+) -> None:
+    await begin(ledger, "c", 1, 1)
+    made = await take(ledger, "c")
+    done: list[object] = []
+
+    async def claim_other() -> None:
+        done.append(await claim(ledger, "c", 1))
+
+    async def accept() -> None:
+        done.append(await ledger.settle(made, BatchEvent.ACCEPT, NOTHING))
+
+    async def are_waiting() -> bool:
+        query = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return len(ask(postgres, query)) == 2
+
+    async with (
+        await psycopg.AsyncConnection.connect(postgres) as other,
+        anyio.create_task_group() as tasks,
+    ):
+        # As a pause or a cancel.
+        await other.execute("SELECT pg_advisory_xact_lock(1447122497, hashtext('c'))")
+        tasks.start_soon(claim_other)
+        tasks.start_soon(accept)
+        await until(are_waiting)
+        assert done == []
+        await other.rollback()
+    assert len(done) == 2
+
+
 @pytest.mark.slow
 async def test_a_claim_that_the_server_was_still_at_is_turned_back(
     ledger: PostgresLedger, postgres: str
