@@ -113,7 +113,7 @@ class Connections:
     def in_memory(cls, migrate: Callable[[sqlite3.Connection], None]) -> Self:
         """Return one connection that reads and writes, to a database that goes with it."""
         connections = cls(Path(":memory:"), None)
-        connections._writer = connections._reader = connections._connect()
+        connections._writer = connections._reader = connections._connect(connections.path)
         migrate(connections._writer)
         return connections
 
