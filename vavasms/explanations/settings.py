@@ -164,10 +164,11 @@ EXPLANATIONS = (
         code="config.fork",
         what=N_(
             "It was made before the process forked, and belongs to the parent: an open database, or a client "
-            "with a call under way or a transport of its own. Any other client is at work in the child too."
+            "with a call under way or a transport of its own. Any other client is at work in the child too, "
+            "but for a ledger's file that was open at a fork of which Python was not told, as uWSGI's is."
         ),
         sent=N_("Nothing by this call."),
-        do=N_("Make it in the child process, after the fork."),
+        do=N_("Make it in the child process, after the fork; under uWSGI set lazy-apps."),
         example="os.register_at_fork(after_in_child=make_client)",
     ),
     Explanation(
