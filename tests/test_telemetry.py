@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
+from tests.campaigns.staging import make_sender
 from tests.cutoff import cut_off_after
 from vavasms import AsyncVavaSMS, OutcomeUnknownError, RejectedNumberError
 from vavasms.campaigns.policy import Policy
@@ -218,6 +220,20 @@ async def test_every_process_finds_the_same_trace_of_a_campaign(exporter: InMemo
     assert trace_of(exporter, "3f9a1c07")[0] != trace_of(exporter, "3f9a1c08")[0]
     # Written down: another version must find it too.
     assert f"{trace_of(exporter, '3f9a1c07')[0]:032x}" == "a29c554add5dd70c6884878a39cc8499"
+
+
+async def test_a_batch_that_a_worker_sends_is_in_its_campaigns_trace(
+    sandbox: SandboxServer, exporter: InMemorySpanExporter, tmp_path: Path
+) -> None:
+    """The campaign's own span is another process's."""
+    ledger = MemoryLedger()
+    async with connect(sandbox) as sms, CampaignRunner(sms, ledger) as runner:
+        campaign_id = await submit(runner, tmp_path, 1)
+        sender = await make_sender(sms, ledger, campaign_id, time.time)
+        (batch,) = await ledger.queued(campaign_id, after=-1, limit=9)
+        await sender.send(batch)
+    (span,) = [span for span in exporter.get_finished_spans() if span.name == "vavasms.batch"]
+    assert identify(span).trace_id == trace_of(exporter, campaign_id)[0]
 
 
 async def test_requests_are_counted_and_timed_and_so_are_waits(
