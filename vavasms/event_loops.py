@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from anyio.lowlevel import current_token
+import anyio
 
 from vavasms.config import misconfigured
 from vavasms.i18n import gettext as _
@@ -12,7 +12,7 @@ from vavasms.i18n import gettext as _
 
 def current_loop() -> Any:
     """Return what stands for the event loop of this task: asyncio's own object, trio's token."""
-    return current_token().native_token
+    return anyio.lowlevel.current_token().native_token
 
 
 def is_running(loop: Any) -> bool:
