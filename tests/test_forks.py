@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this
 _HEAD = """
 import os, signal, sys, threading, time, warnings
 import anyio
-from vavasms import AsyncVavaSMS, VavaSMS, VavaSMSError
+from vavasms import AsyncVavaSMS, SqliteLedger, VavaSMS, VavaSMSError
 from vavasms.sandbox import *
 warnings.simplefilter("error")
 # A client that nobody closed, as at the end of a worker.
@@ -39,6 +39,13 @@ def fork(work):
 def wait(*children):
     for child in children:
         assert os.waitpid(child, 0)[1] == 0
+
+async def look():
+    try:
+        async with await SqliteLedger.open(LEDGER):
+            print("opened", flush=True)
+    except VavaSMSError as error:
+        print(error.error_code, flush=True)
 """
 
 
@@ -308,7 +315,6 @@ def test_an_open_ledger_of_the_parent_is_refused_in_the_child(sandbox: SandboxSe
         sandbox,
         tmp_path,
         """
-from vavasms import SqliteLedger
 async def main():
     ledger = await SqliteLedger.open(LEDGER)
     sms = AsyncVavaSMS(**ACCOUNT, ledger=ledger)
@@ -336,7 +342,7 @@ def test_a_fork_that_python_was_not_told_of_leaves_the_child_refused(
         """
 import ctypes
 sms = AsyncVavaSMS(**ACCOUNT)
-async def look():
+async def balance():
     try:
         print((await sms.balance()).currency, flush=True)
     except VavaSMSError as error:
@@ -344,10 +350,10 @@ async def look():
     await sms.aclose()
 child = ctypes.PyDLL(None).fork()
 if child == 0:
-    anyio.run(look)
+    anyio.run(balance)
     os._exit(0)
 wait(child)
-anyio.run(look)
+anyio.run(balance)
 """,
     )
     assert lines == ["config.fork", "XOF"]
@@ -391,7 +397,6 @@ def test_a_fork_waits_for_what_is_written_and_the_child_ends(sandbox: SandboxSer
         sandbox,
         tmp_path,
         """
-from vavasms import SqliteLedger
 begun = threading.Event()
 def slowly(connection):
     connection.execute("CREATE TABLE slow (id)")
@@ -428,19 +433,12 @@ def test_a_file_that_was_open_at_a_fork_is_refused_in_the_child(
         tmp_path,
         """
 import ctypes
-from vavasms import SqliteLedger
 from vavasms.storage.sqlite import connections
 connections._PATIENCE = 0.2
 begun, go = threading.Event(), threading.Event()
 def hold(connection):
     begun.set()
     go.wait()
-async def look():
-    try:
-        async with await SqliteLedger.open(LEDGER):
-            print("opened", flush=True)
-    except VavaSMSError as error:
-        print(error.error_code, flush=True)
 async def main():
     async with await SqliteLedger.open(LEDGER) as ledger:
         child = ctypes.PyDLL(None).fork()
@@ -471,7 +469,6 @@ anyio.run(main)
 
 
 _BUSY = """
-from vavasms import SqliteLedger
 begun, go = threading.Event(), threading.Event()
 def hold(connection):
     begun.set()
@@ -522,12 +519,6 @@ def test_a_signal_handler_may_fork_while_a_fork_waits(sandbox: SandboxServer, tm
         tmp_path,
         _BUSY
         + """
-async def look():
-    try:
-        async with await SqliteLedger.open(LEDGER):
-            print("opened", flush=True)
-    except VavaSMSError as error:
-        print(error.error_code, flush=True)
 def respawn(number, frame):
     # The ledger is open yet: its child must leave it alone.
     wait(fork(lambda: anyio.run(look)))
@@ -555,13 +546,13 @@ from vavasms.storage.sqlite import connections
 sms = VavaSMS(**ACCOUNT, ledger=LEDGER)
 sms.send("+2250700000001", "order", idempotency_key="order-1")
 folder = os.path.dirname(LEDGER)
-def move():
-    os.mkdir(folder + "/old")
+os.mkdir(folder + "/old")
+def move(first):
     for name in os.listdir(folder):
-        if name.startswith("sms.db"):
+        if name.startswith(first):
             os.rename(f"{folder}/{name}", f"{folder}/old/{name}")
 wait(fork(lambda: None))
-move()
+move("sms.db")
 print(sms.send("+2250700000001", "order", idempotency_key="order-1").replayed)
 print(sorted(os.listdir(folder)))
 # Moved in the middle of a fork: it cannot be opened again.
@@ -569,9 +560,7 @@ LEDGER = folder + "/second.db"
 other = VavaSMS(**ACCOUNT, ledger=LEDGER)
 other.send("+2250700000001", "second", idempotency_key="order-1")
 def rename():
-    for name in os.listdir(folder):
-        if name.startswith("second.db"):
-            os.rename(f"{folder}/{name}", f"{folder}/old/{name}")
+    move("second.db")
     if taken:
         open(LEDGER, "w").close()
 for taken in (False, True):

@@ -15,7 +15,7 @@ def current_loop() -> Any:
     return anyio.lowlevel.current_token().native_token
 
 
-def is_running(loop: Any) -> bool:
+def _is_running(loop: Any) -> bool:
     """Return whether a loop runs, in this thread or another one."""
     return bool(loop.is_running()) if hasattr(loop, "is_running") else _takes_calls(loop)
 
@@ -32,7 +32,7 @@ def check_loop(latest: Any) -> Any:
     one of them, so that both would wait for ever.
     """
     loop = current_loop()
-    if latest is not None and loop is not latest and is_running(latest):
+    if latest is not None and loop is not latest and _is_running(latest):
         raise misconfigured(
             _("The ledger is used in another event loop: open one for each."), "config.event_loop"
         )

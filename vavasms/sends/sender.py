@@ -160,7 +160,8 @@ class SingleSender:
             await self.pending.write_or_defer(
                 lambda: self.store.settle(claim, event, record, now=self.clock())
             )
-        except LedgerError as error:
+        except (LedgerError, ConfigurationError) as error:
+            # Its own word, that nothing was sent, is about the write: the gateway has answered.
             logger.warning(N_("The outcome of a send could not be written yet: %s"), error.english)
 
     async def _wait_for_others(self, new: NewSend, deadline: float) -> None:

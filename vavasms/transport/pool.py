@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
-from vavasms.event_loops import has_ended
+from vavasms.event_loops import current_loop, has_ended
 from vavasms.i18n import gettext_noop as N_
 
 #: Seconds an idle connection is kept. Apache and httpx both say 5: reusing a connection at the very
@@ -145,7 +145,7 @@ class PerLoop(Generic[T]):
 
     def current(self) -> T | None:
         """Return this loop's own; None where it never asked for one."""
-        return self._by_loop.get(anyio.lowlevel.current_token().native_token)
+        return self._by_loop.get(current_loop())
 
     def get(self) -> T:
         """Return this loop's own, made when it is first asked for. To be used where nothing refuses it."""

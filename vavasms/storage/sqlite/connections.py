@@ -19,6 +19,7 @@ from typing import Self
 from weakref import WeakSet
 
 from vavasms.forks import Process
+from vavasms.i18n import gettext_noop as N_
 from vavasms.storage.sqlite.locks import FileHandle, refuse_inherited
 
 #: Looks at what is committed, and says whether its log is to be kept.
@@ -155,7 +156,7 @@ class Connections:
     @contextmanager
     def _lending(self) -> Iterator[None]:
         if self.is_closed:
-            raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+            raise sqlite3.ProgrammingError(N_("Cannot operate on a closed database."))
         self._lent.append(None)
         try:
             yield
@@ -168,7 +169,7 @@ class Connections:
         connection = self._connect(f"{self.path.absolute().as_uri()}?mode=rw", uri=True)
         try:
             if self._handle is None or not self._handle.is_at(self.path):
-                raise sqlite3.OperationalError("another file has its place")
+                raise sqlite3.OperationalError(N_("another file has its place"))
             if prepare is not None:
                 prepare(connection)
         except BaseException:
@@ -220,7 +221,8 @@ class Connections:
         """Open both after a fork, in the parent; where it fails whoever uses them tries again."""
         try:
             if self._is_suspended and not self.is_closed:
-                with suppress(sqlite3.Error), self.writing(), self.reading():
+                # Whatever is wrong, the others are resumed.
+                with suppress(Exception), self.writing(), self.reading():
                     pass
         finally:
             self._is_suspended = False

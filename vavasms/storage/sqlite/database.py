@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import Context, copy_context
 from math import inf
 from pathlib import Path
@@ -195,11 +196,12 @@ class Database:
 
     async def _withdraw(self, job: _Job[Any], error: Exception) -> None:
         """Refuse what no thread has taken on; one that was given up by a cancellation may be at it."""
-        if job in self._waiting:
+        try:
             self._waiting.remove(job)
-            job.refuse(error)
-        else:
+        except ValueError:
             await anyio.sleep(_PAUSE)
+        else:
+            job.refuse(error)
 
     def check_writes(self) -> None:
         """Raise `LedgerError` where the last write that was to change something was refused."""
@@ -285,13 +287,15 @@ class Database:
             job.done = True
 
     def _take_waiting(self, jobs: list[_Job[Any]]) -> None:
-        for job in tuple(self._waiting):
-            jobs.append(job)
-            try:
-                self._waiting.remove(job)
-            except ValueError:
-                # It was withdrawn meanwhile.
-                jobs.pop()
+        # Not iterated over: the event loop adds to it, and withdraws, at any moment.
+        for _job in range(len(self._waiting)):
+            with suppress(IndexError):
+                jobs.append(self._waiting[0])
+                try:
+                    self._waiting.remove(jobs[-1])
+                except ValueError:
+                    # It was withdrawn meanwhile.
+                    jobs.pop()
 
     def _commit(self, writer: sqlite3.Connection, jobs: Sequence[_Job[Any]]) -> None:
         writer.execute("BEGIN IMMEDIATE")
