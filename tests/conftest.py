@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -37,8 +38,19 @@ for _name, _handler in (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many workers `-n auto` starts: tests wait for processes and databases a third of their time."""
-    return (os.cpu_count() or 1) + 1
+    """Return how many workers `-n auto` starts: tests wait for processes and databases half of their time."""
+    return (os.cpu_count() or 1) + 2
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of every later collection of garbage: tests that call for one would wait 0.5 s."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Undo it: who asks the collector what refers to an object, as Hypothesis does, is to find all there is."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

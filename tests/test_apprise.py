@@ -71,6 +71,7 @@ def run(server: SandboxServer, tmp_path: Path) -> Notify:
     return call
 
 
+@pytest.mark.slow
 def test_the_command_line_of_apprise_sends_by_the_plugin(run: Notify, server: SandboxServer) -> None:
     finished = run(
         "-vvv", "-t", "Sauvegarde", "-b", "Le disque est plein.", f"vavasms://SANDBOX/{OWN}/0700000002"

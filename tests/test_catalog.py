@@ -66,6 +66,7 @@ def test_each_sentence_in_the_code_is_of_the_catalogue() -> None:
     assert list(untranslated()) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("script", ["translate", "guide"])
 def test_what_is_made_of_the_code_is_what_the_code_says(script: str) -> None:
     """The catalogue: each sentence has its French, with the same values, compiled. The guide: its tables."""

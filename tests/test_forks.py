@@ -11,7 +11,7 @@ import pytest
 
 from vavasms.sandbox import Fault, FaultKind, SandboxServer
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")]
 
 _HEAD = """
 import os, signal, sys, threading, time, warnings

@@ -20,6 +20,7 @@ with VavaSMS(*sys.argv[2:], sender_id="SANDBOX", base_url=sys.argv[1]) as sms:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

@@ -11,6 +11,9 @@ import pytest
 
 import vavasms
 
+#: They read the code and run none of it.
+pytestmark = pytest.mark.exhaustive
+
 ROOT = Path(vavasms.__file__).parent
 TESTS = Path(__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))

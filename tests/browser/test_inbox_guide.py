@@ -9,6 +9,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.desk import Desk
 
+pytestmark = pytest.mark.slow
+
 AWA, KOFI, MARIAM = "2250709000001", "2250709000002", "2250709000003"
 
 

@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from tests.browser.desk import Desk, Receiver
 from vavasms import OutcomeUnknownError
 
+pytestmark = pytest.mark.slow
+
 AMA, KOFI = "2250700000121", "2250700000122"
 
 

@@ -9,6 +9,8 @@ from playwright.sync_api import expect
 
 from tests.browser.desk import Desk, Watch
 
+pytestmark = pytest.mark.slow
+
 AMA, KOFI = "2250700000121", "2250700000122"
 
 

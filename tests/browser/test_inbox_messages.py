@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.desk import Desk, Watch
+
+pytestmark = pytest.mark.slow
 
 AMA, KOFI = "2250700000121", "2250700000122"
 SCRIPT = "<script>document.title='ran';alert(1)</script><img src=x onerror=\"document.title='ran'\">"

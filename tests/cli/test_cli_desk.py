@@ -42,6 +42,7 @@ def enter(url: str) -> str:
         return browser.get(httpx.URL(url).join("/")).text
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_prints_a_link_and_the_next_one_and_ends_at_a_signal(
@@ -66,6 +67,7 @@ def test_it_prints_a_link_and_the_next_one_and_ends_at_a_signal(
     assert account["VAVASMS_PASSWORD"] not in errors
 
 
+@pytest.mark.slow
 @posix
 def test_the_demonstration_needs_no_account_and_leaves_nothing(started: Start) -> None:
     process = started("--demo")
@@ -81,6 +83,7 @@ def test_the_demonstration_needs_no_account_and_leaves_nothing(started: Start) -
     assert not contacts.parent.exists()
 
 
+@pytest.mark.slow
 def test_a_second_desk_on_a_ledger_is_refused_with_a_sentence(
     started: Start, account: Mapping[str, str], tmp_path: Path
 ) -> None:

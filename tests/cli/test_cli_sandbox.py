@@ -65,6 +65,7 @@ def test_its_lines_can_be_copied_into_a_shell_and_what_is_sent_is_shown(
     assert (process.returncode, errors) == (0, "")
 
 
+@pytest.mark.slow
 @posix
 def test_a_share_of_a_prefix_is_never_delivered_where_it_is_asked_for(
     started: Callable[..., subprocess.Popen[str]], inside: Run, monkeypatch: pytest.MonkeyPatch

@@ -132,6 +132,7 @@ def test_a_worker_says_what_became_of_a_send_without_its_number(
     assert "2250700000101" not in printed
 
 
+@pytest.mark.slow
 def test_a_worker_sends_what_is_enqueued_in_a_file_until_it_is_told_to_stop(
     account: Mapping[str, str], inside: Run, server: SandboxServer
 ) -> None:

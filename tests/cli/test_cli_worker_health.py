@@ -150,6 +150,7 @@ def test_what_the_health_fails_of_does_not_end_the_work(caplog: pytest.LogCaptur
     assert caplog.messages == ["The health of a worker is told no more (RuntimeError); its work goes on."]
 
 
+@pytest.mark.slow
 def test_a_worker_of_a_file_tells_what_its_ledger_holds(
     account: Mapping[str, str], server: SandboxServer
 ) -> None:

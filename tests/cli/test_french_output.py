@@ -22,10 +22,14 @@ OTHERS = (
     "test_cli_sandbox.py",
     "campaign/test_cli_campaign_signals.py",
 )
-#: Of the slow ones only those that print what no quick one does.
+#: Of the slow ones only those that print what no quick one does; they wait for processes most of their time.
+EXAMPLES = "tests/cli/test_cli_help.py::test_the_example_of_a_help_runs_as_it_stands"
 SELECTIONS = (
     ["-m", "not slow and not full"],
-    ["-m", "slow and not full", "-k", "not test_cli_probe or words or terminal"],
+    [
+        *("-m", "slow and not full", "-k", "not test_cli_probe or words or terminal"),
+        *("--deselect", f"{EXAMPLES}[probe]"),
+    ],
 )
 #: Of a page: its styles, what is to be typed, its tags.
 MARKUP = re.compile(r"<style>.*?</style>|<code>.*?</code>|<[^>]*>", re.DOTALL)
@@ -53,7 +57,7 @@ def record(folder: Path) -> None:
     left_out = [f"--ignore={ROOT / 'tests/cli' / name}" for name in OTHERS]
     environment = {**os.environ, "VAVASMS_LANG": "fr", "TEST_LANG": "fr", "TEST_OUTPUT": str(folder)}
     for selection in SELECTIONS:
-        command = [sys.executable, "-m", "pytest", "tests/cli", "-q", "-n", "0", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "tests/cli", "-q", "-n", "4", "-p", "no:cacheprovider"]
         subprocess.run(
             [*command, *left_out, *selection],
             cwd=ROOT,

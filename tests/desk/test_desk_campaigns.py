@@ -222,6 +222,8 @@ async def test_a_go_on_in_the_moment_a_run_ends_is_kept(
 async def test_a_go_on_while_its_run_stands_still_is_kept(
     visitor: Visitor, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Five seconds in earnest.
+    monkeypatch.setattr("vavasms.campaigns.sending.dispatcher._STATE_CHECK_SECONDS", 0.05)
     campaign_id = await begin(visitor, phones(20), begins="2099-12-01T09:00")
     starting, may_start, start = anyio.Event(), anyio.Event(), MemoryLedger.start
 
@@ -249,6 +251,8 @@ async def test_a_go_on_while_its_run_stands_still_is_kept(
 async def test_a_run_that_failed_waits_for_a_person(
     visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Five seconds in earnest.
+    monkeypatch.setattr("vavasms.campaigns.sending.dispatcher._STATE_CHECK_SECONDS", 0.05)
     campaign_id = await begin(visitor, phones(20), begins="2099-12-01T09:00")
     await visitor.press(f"/campaigns/{campaign_id}/pause")
     desk, runs = visitor.desk, []

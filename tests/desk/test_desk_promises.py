@@ -562,6 +562,7 @@ async def send_all(visitor: Visitor, people: int) -> None:
                 await anyio.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_is_pressed_nobody_gets_two(
     visitor: Visitor, sandbox: SandboxServer, seed: int

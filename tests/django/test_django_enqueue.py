@@ -162,6 +162,7 @@ def age(rows: Any) -> None:
     rows.update(created_at=datetime.now(UTC) - LEFT_BEHIND - timedelta(seconds=1))
 
 
+@pytest.mark.slow
 def test_what_a_process_left_behind_that_died_after_its_commit_is_kept_once(file: str) -> None:
     child = os.fork()
     if child == 0:

@@ -53,6 +53,7 @@ def in_child(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", "database"])
 def test_a_forked_child_opens_the_ledger_anew(
     place: str, request: pytest.FixtureRequest, tables: None, sandbox: SandboxServer
@@ -77,6 +78,7 @@ def run_child_again() -> None:
     assert send_sms(TO, TEXT, idempotency_key="order-43").replayed
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_between_the_ledger_and_the_row_sends_once(
     file: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ def test_the_law_is_kept_by_what_is_well_formed(name: str) -> None:
         target.check(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_law_is_kept_by_a_second_of_inputs(name: str) -> None:
     target = load_target(name)

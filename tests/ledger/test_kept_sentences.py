@@ -85,6 +85,8 @@ def test_whatever_was_kept_can_be_said(in_french: None, text: str) -> None:
     assert say_error(text) == text.removeprefix("AnError: ")
 
 
+@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_no_sentence_of_the_catalogue_stops_the_search(in_french: None) -> None:
     for sentence in known_sentences("fr"):
         assert say_reason(f"Error: {sentence} (its own words)")

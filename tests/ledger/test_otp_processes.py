@@ -9,6 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from secrets import token_hex
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 PROCESSES, CALLS = 8, 24
 FIRST = 2250700000000
 

@@ -32,6 +32,8 @@ def national(region: str, prefix: str) -> str:
     return prefix.ljust(LENGTHS.get(region, 8), "1")
 
 
+@pytest.mark.exhaustive
+@pytest.mark.slow
 @pytest.mark.parametrize("region", plans.PLANS)
 def test_every_prefix_of_five_digits_has_the_librarys_verdict(region: str) -> None:
     plan = plans.PLANS[region]

@@ -105,7 +105,7 @@ async def test_a_call_waits_for_what_another_has_under_way(sandbox: SandboxServe
 async def test_what_takes_too_long_is_in_progress_and_sends_nothing(
     sandbox: SandboxServer, place: Path
 ) -> None:
-    stall = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=4.0)
+    stall = Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=2.0)
     sandbox.faults.script(stall, path=PATH)
     hasty = Timeouts(connect=0.1, write=0.1, pool=0.1, read=0.1, send=0.2)
     async with (

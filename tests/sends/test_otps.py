@@ -516,6 +516,7 @@ with VavaSMS(username, password, sender_id="ACME", base_url=url, trust_env=False
 """
 
 
+@pytest.mark.slow
 def test_processes_send_together_what_one_may(sandbox: SandboxServer, tmp_path: Path) -> None:
     given = (sandbox.url, sandbox.gateway.username, sandbox.gateway.password, str(tmp_path / "sms.db"))
     running = [
@@ -611,6 +612,7 @@ print(len(children), set(codes))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 def test_a_fork_finds_what_is_counted_and_never_a_lock_of_the_parent() -> None:
     # Python 3.12 warns of a fork beside threads, which is what this is about.

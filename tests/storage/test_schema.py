@@ -184,6 +184,7 @@ anyio.run(main)
 """
 
 
+@pytest.mark.slow
 def test_processes_that_make_one_file_at_once_find_it_whole(tmp_path: Path) -> None:
     running = [
         subprocess.Popen(
@@ -227,7 +228,7 @@ async def test_a_file_that_another_one_opens_is_waited_for(
     def connect(*args: Any, **options: Any) -> sqlite3.Connection:
         return sqlite3.connect(*args, **options, factory=Busy)
 
-    monkeypatch.setattr("vavasms.storage.sqlite.database.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("vavasms.storage.sqlite.connections.BUSY_SECONDS", 0.2)
     opening = Database.open(tmp_path / "a.db", (FIRST,), application_id=ID, connect=connect)
     if times == 2:
         await (await opening).aclose()

@@ -66,6 +66,7 @@ async def send(crew: Crew, numbers: list[str], *, ago: float) -> str:
     return campaign_id
 
 
+@pytest.mark.slow
 async def test_of_three_workers_one_asks_once_after_each_message(crew: Crew) -> None:
     campaign_id = await send(crew, phones(12), ago=60.0)
 
