@@ -42,17 +42,6 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 2
 
 
-def pytest_collection_finish() -> None:
-    """Leave what was collected out of every later collection of garbage: tests that call for one would wait 0.5 s."""
-    gc.collect()
-    gc.freeze()
-
-
-def pytest_sessionfinish() -> None:
-    """Undo it: who asks the collector what refers to an object, as Hypothesis does, is to find all there is."""
-    gc.unfreeze()
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _shared_bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Compile each module once for all the processes that tests start.
@@ -116,6 +105,18 @@ def sandbox(_sandbox_server: SandboxServer) -> SandboxServer:
     _sandbox_server.faults.clear()
     _sandbox_server.gateway.journal.clear()
     return _sandbox_server
+
+
+@pytest.fixture(scope="module")
+def quick_collections() -> Iterator[None]:
+    """Let each collection of garbage pass over what was there before: all collected tests take half a second.
+
+    Not for all tests: Hypothesis asks the collector what refers to an object, and is not told of what is passed over.
+    """
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

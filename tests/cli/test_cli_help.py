@@ -174,13 +174,11 @@ def inbound_url(bare_environment: Mapping[str, str]) -> Iterator[str]:
 @pytest.fixture
 def prepare(
     account: Mapping[str, str],
-    database: str,
-    inbound_url: str,
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Prepare:
-    """Return what makes the world that an example speaks of."""
-    monkeypatch.setenv("VAVASMS_INBOUND_URL", inbound_url)
+    """Return what makes the world that an example speaks of: a receiver or a database only where it does."""
     for name in ("contacts.csv", "stop.csv"):
         (tmp_path / name).write_text("prenom;telephone\nAwa;2250700000101\n", encoding="utf-8")
     numbers = count()
@@ -188,8 +186,10 @@ def prepare(
     def build(line: str) -> tuple[str, str]:
         ledger = str(tmp_path / f"ledger-{next(numbers)}.db")
         anyio.run(keep_campaign, Path(ledger), STATES.get(" ".join(line.split()[1:3]), "queued"))
+        if " inbound " in line:
+            monkeypatch.setenv("VAVASMS_INBOUND_URL", request.getfixturevalue("inbound_url"))
         if DATABASE in line:
-            return line.replace(DATABASE, ""), database
+            return line.replace(DATABASE, ""), request.getfixturevalue("database")
         return line, ledger
 
     return build

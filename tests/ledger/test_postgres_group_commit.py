@@ -17,7 +17,7 @@ from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
 from vavasms.storage.postgres.database import PostgresDatabase, Rows
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_collections")]
 
 PHONE = Msisdn("2250700000100")
 

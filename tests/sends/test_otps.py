@@ -43,7 +43,7 @@ from vavasms.models import OtpReason
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import Fault, FaultKind, Kind, SandboxServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_collections")]
 
 ONE, TWO, MALI = "2250709000001", "2250709000102", "22376000001"
 CALLER = "203.0.113.7"

@@ -19,7 +19,7 @@ from vavasms.sandbox import Fault, FaultKind, Gateway, Moment, SandboxServer
 from vavasms.transport.http import Attempt, HttpTransport
 from vavasms.wire.requests import Request, draft_text
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_collections")]
 
 USERNAME, PASSWORD = "sentinel@example.com", "S3ntinel pass&word"
 ONE, TEXT = "2250759123456", "sentinel-texte"

@@ -24,7 +24,7 @@ from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 from vavasms.transport.http import Attempt, HttpTransport
 from vavasms.wire.requests import draft_text
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_collections")]
 
 ONE = "2250759123456"
 TEXT = "sentinel-texte"
