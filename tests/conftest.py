@@ -109,7 +109,7 @@ def sandbox(_sandbox_server: SandboxServer) -> SandboxServer:
 
 @pytest.fixture(scope="module")
 def quick_collections() -> Iterator[None]:
-    """Let each collection of garbage pass over what was there before: all collected tests take half a second.
+    """Pass over what was there before in a collection of garbage: all the tests that are collected take half a second.
 
     Not for all tests: Hypothesis asks the collector what refers to an object, and is not told of what is passed over.
     """
