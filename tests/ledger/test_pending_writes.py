@@ -18,11 +18,12 @@ from anyio.to_thread import run_sync
 
 from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.errors import InvalidInputError, LedgerError
+from vavasms.errors import InvalidInputError, LedgerError, Outcome
 from vavasms.ledger.models import BatchRecord, Claim
 from vavasms.ledger.pending_writes import PendingWrites
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger
+from vavasms.ledger.sqlite.sends import SqliteSends
 from vavasms.ledger.states import BatchEvent, CampaignState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 
@@ -177,16 +178,34 @@ async def test_what_the_ledger_never_takes_is_said_and_ends(caplog: pytest.LogCa
         raise LedgerError("The database did not take it.")
 
     pending = PendingWrites()
-    for _ in range(2):
+    given_up: list[str] = []
+    for name in ("one", "two"):
         with pytest.raises(LedgerError):
-            await pending.write_or_defer(refuse)
+            await pending.write_or_defer(refuse, partial(given_up.append, name))
+    assert given_up == []
     with caplog.at_level(logging.WARNING), anyio.fail_after(5):
         assert not await pending.drain(0.2)
     assert "did not take, and that are unknown from now on: 2." in caplog.text
-    assert len(tries) > 4
+    assert (len(tries) > 4, given_up) == (True, ["one", "two"])
     with pytest.raises(LedgerError):
         await pending.flush()
     assert len(pending) == 2
+
+
+async def test_whoever_is_cut_off_as_it_drains_gives_up_what_is_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def refuse() -> None:
+        raise LedgerError("The database did not take it.")
+
+    pending = PendingWrites()
+    given_up: list[str] = []
+    with pytest.raises(LedgerError):
+        await pending.write_or_defer(refuse, lambda: given_up.append("one"))
+    with anyio.move_on_after(0.1) as scope:
+        await pending.drain()
+    assert (scope.cancelled_caught, given_up) == (True, ["one"])
+    assert "unknown from now on: 1." in caplog.text
 
 
 async def test_what_waits_for_a_discarded_campaign_keeps_no_other_one_waiting(
@@ -253,3 +272,30 @@ async def test_what_is_written_by_two_at_a_time_is_forgotten_once() -> None:
             tasks.start_soon(pending.flush)
             tasks.start_soon(pending.flush)
     assert (len(pending), sorted(written)) == (0, ["one", "one", "two", "two"])
+
+
+async def test_what_the_outbox_of_a_run_could_not_write_is_written_before_the_next(
+    sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given up with that run it would be under way for as long as this process lives, and hold up a floor."""
+    monkeypatch.setattr("vavasms.ledger.pending_writes.DRAIN_SECONDS", 0.1)
+    takes, settle = False, SqliteSends.settle
+
+    async def refuse(store: SqliteSends, *claim: Any, **times: Any) -> bool:
+        if not takes:
+            raise LedgerError("The database did not take it (database or disk is full).")
+        return await settle(store, *claim, **times)
+
+    monkeypatch.setattr(SqliteSends, "settle", refuse)
+    ledger = MemoryLedger()
+    async with connect(sandbox, ledger=ledger) as sms, CampaignRunner(sms, ledger) as runner:
+        stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
+        await sms.enqueue("+2250709000001", "Votre commande est partie.", idempotency_key="order-42")
+        assert (await runner.run(await stage.submit(4, batch_size=2))).status.accepted == 4
+        assert await ledger.under_way(sms.account.name) == 1
+        takes = True
+        await runner.run(await stage.submit(4, batch_size=2, message="Bonjour encore"))
+        record = await sms.sent("order-42")
+        assert record is not None
+        assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 1)
+        assert await ledger.under_way(sms.account.name) == 0

@@ -195,6 +195,41 @@ async def test_what_is_under_way_when_its_ledger_closes_is_not_taken_for_dead(
     assert (await find(ledger, "order-1")).state is BatchState.SENDING
 
 
+@pytest.mark.parametrize("looks", ["reap", "begin", "resolve"])
+async def test_what_was_given_up_is_unknown_to_whoever_looks_next(ledger: SqliteLedger, looks: str) -> None:
+    made, _left = await claim(ledger, "order-1"), await claim(ledger, "order-2")
+    ledger.sends.give_up(made.token)
+    if looks == "reap":
+        assert await ledger.sends.reap(now=NOW + 5) == 1
+    elif looks == "begin":
+        found = await ledger.sends.begin(new("order-1"), token="U", now=NOW + 5)
+        assert isinstance(found, SendRecord)
+    else:
+        await ledger.sends.resolve("ops", "order-1", sent=True, again=False, note="asked", now=NOW + 5)
+    states = [(await find(ledger, key)).state for key in ("order-1", "order-2")]
+    known = BatchState.ACCEPTED if looks == "resolve" else BatchState.UNKNOWN
+    assert states == [known, BatchState.SENDING]
+
+
+async def test_a_true_answer_is_never_too_late(ledger: SqliteLedger) -> None:
+    made = await claim(ledger, "order-1")
+    ledger.sends.give_up(made.token)
+    await ledger.sends.reap(now=NOW + 5)
+    assert await ledger.sends.settle(made, BatchEvent.ACCEPT, TAKEN, now=NOW + 6)
+    assert (await find(ledger, "order-1")).state is BatchState.ACCEPTED
+
+
+async def test_what_was_given_up_is_unknown_to_all_once_its_ledger_is_closed(
+    ledger: SqliteLedger, tmp_path: Path
+) -> None:
+    async with await SqliteLedger.open(tmp_path / "sms.db") as other:
+        other.sends.give_up((await claim(other, "order-1")).token)
+        assert await ledger.sends.reap(now=NOW + 5) == 0
+    # The process lives on.
+    assert await ledger.sends.reap(now=NOW + 5) == 1
+    assert (await find(ledger, "order-1")).state is BatchState.UNKNOWN
+
+
 async def test_what_a_ledger_had_under_way_that_nobody_closed_is_unknown(
     ledger: SqliteLedger, tmp_path: Path
 ) -> None:

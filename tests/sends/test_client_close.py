@@ -18,11 +18,14 @@ from vavasms import (
     Lot,
     OtpLimits,
     Outcome,
+    OutcomeUnknownError,
     SqliteLedger,
     Timeouts,
 )
+from vavasms.errors import LedgerError
 from vavasms.ledger.models import BatchRecord
 from vavasms.ledger.sends import NewSend, SendClaim
+from vavasms.ledger.sqlite.sends import SqliteSends
 from vavasms.ledger.states import BatchEvent
 from vavasms.numbers import Msisdn
 from vavasms.sandbox import SandboxServer
@@ -82,6 +85,26 @@ async def test_whoever_is_cancelled_as_it_closes_waits_no_more(
                 await accepted(sandbox, 1)
         assert scope.cancelled_caught
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_what_a_client_could_not_write_to_its_end_is_unknown_in_the_same_process(
+    sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody will write it: in progress it would be for as long as the process lives."""
+    monkeypatch.setattr("vavasms.ledger.pending_writes.DRAIN_SECONDS", 0.1)
+
+    async def refuse(*_claim: object, **_times: object) -> bool:
+        raise LedgerError("The database did not take it (database or disk is full).")
+
+    with monkeypatch.context() as full:
+        full.setattr(SqliteSends, "settle", refuse)
+        async with connect(sandbox, ledger=tmp_path / "sms.db") as sms:
+            assert (await sms.send(ONE, TEXT, idempotency_key="k0")).message_ids
+    async with connect(sandbox, ledger=tmp_path / "sms.db") as sms:
+        with pytest.raises(OutcomeUnknownError):
+            await sms.send(ONE, TEXT, idempotency_key="k0")
+    assert len(sandbox.gateway.journal) == 1
 
 
 @pytest.mark.anyio

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import psycopg
@@ -19,12 +20,13 @@ from anyio.to_thread import run_sync
 from vavasms import AsyncVavaSMS
 from vavasms.campaigns.policy import Policy
 from vavasms.campaigns.runner import CampaignRunner
-from vavasms.errors import Outcome
+from vavasms.errors import LedgerError, Outcome
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.ledger.send_record import SendRecord
 from vavasms.ledger.sends import SendClaim
 from vavasms.ledger.sqlite.ledger import SqliteLedger
+from vavasms.ledger.sqlite.sends import SqliteSends
 from vavasms.ledger.states import BatchState
 from vavasms.sandbox import Fault, FaultKind, Moment, SandboxServer
 from vavasms.sends import outbox_worker
@@ -92,6 +94,35 @@ async def test_what_is_enqueued_is_sent_once_and_told(sandbox: SandboxServer, le
     assert Counter(record.key for record in told) == Counter(record.key for record in records)
     assert set(sandbox.gateway.journal.counts().values()) == {1}
     assert [record.text for record in records] == [None] * 20
+
+
+async def test_claims_that_cannot_be_taken_back_are_unknown_once_their_worker_has_ended(
+    sandbox: SandboxServer, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were committed, and nothing was sent on the strength of them: nobody can tell."""
+    monkeypatch.setattr("vavasms.ledger.pending_writes.DRAIN_SECONDS", 0.1)
+    claim_due = SqliteSends.claim_due
+
+    async def lose_the_answer(store: SqliteSends, account: str, **due: Any) -> Any:
+        assert len(await claim_due(store, account, **due)) == 2
+        has_claimed.set()
+        raise LedgerError("The database did not take it (database or disk is full).")
+
+    async def refuse(*_claims: object, **_limit: object) -> None:
+        raise LedgerError("The database did not take it (database or disk is full).")
+
+    has_claimed = anyio.Event()
+    async with connect(sandbox, ledger) as sms:
+        for number in (1, 2):
+            await sms.enqueue(TO.format(number), "Texte", idempotency_key=f"k{number}")
+        with monkeypatch.context() as full:
+            full.setattr(SqliteSends, "claim_due", lose_the_answer)
+            full.setattr(SqliteSends, "abandon_due", refuse)
+            async with working(OutboxWorker(sms, ledger)):
+                await has_claimed.wait()
+        assert await ledger.sends.reap(now=time.time()) == 2
+        assert [record.outcome for record in await decided(sms, "k1", "k2")] == [Outcome.UNKNOWN] * 2
+    assert not len(sandbox.gateway.journal)
 
 
 async def test_what_is_not_sent_is_tried_again_and_what_is_unknown_never(

@@ -277,6 +277,23 @@ async def test_a_claim_whose_answer_was_lost_is_taken_back_now_or_later(
     assert (gateway.sent, len(sender.pending)) == (1, 0)
 
 
+async def test_a_claim_that_is_never_taken_back_is_unknown(
+    ledger: MemoryLedger, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender, gateway = sender_on(ledger), Gateway()
+    calls.then["begin"] = raising(LedgerError("The disk is full."))
+
+    async def refuse(*_: object) -> bool:
+        raise LedgerError("The disk is full.")
+
+    monkeypatch.setattr(ledger.sends, "abandon", refuse)
+    with pytest.raises(LedgerError):
+        await sender.send(new(), gateway)
+    assert not await sender.pending.drain(0.05)
+    assert await ledger.sends.reap(now=2.0) == 1
+    assert gateway.sent == 0
+
+
 @pytest.mark.parametrize("refusal", [LedgerError, ConfigurationError])
 async def test_outcomes_that_the_ledger_does_not_take_keep_no_other_send_back(
     ledger: MemoryLedger,

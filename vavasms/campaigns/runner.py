@@ -101,6 +101,8 @@ class CampaignRunner:
         self._is_open = False
         self._ended = anyio.Event()
         self._pending = PendingWrites()
+        #: Of the outboxes, each of which ends with its run. No campaign waits for them.
+        self._outbox_pending = PendingWrites()
         self._reader = BalanceReader(transport=client.account.transport)
         self._tracker = DeliveryTracker(account=client.account, ledger=ledger, clock=self._now)
         #: Of several campaigns that run, one has their delivery followed up.
@@ -124,6 +126,7 @@ class CampaignRunner:
                 self.stop()
                 await self._ended.wait()
             await self._pending.drain()
+            await self._outbox_pending.drain()
             await self._stack.aclose()
 
     @hide_frames_async
@@ -390,7 +393,12 @@ class CampaignRunner:
             if on_progress is not None:
                 tasks.start_soon(_log_failure, partial(_report, ledger, campaign_id, on_progress))
             # What is enqueued goes out beside it, and counts for its rate.
-            outbox = OutboxWorker(self._client, ledger, rate=lambda: dispatcher.sender.policy.rate)
+            outbox = OutboxWorker(
+                self._client,
+                ledger,
+                rate=lambda: dispatcher.sender.policy.rate,
+                pending=self._outbox_pending,
+            )
             try:
                 async with outbox.running():
                     # What goes on beside it is none of its trace.
@@ -423,6 +431,7 @@ class CampaignRunner:
                 if self.ledger.is_shared:
                     await self._shared.ask(self.ledger.now)
                 await self._pending.flush()
+                await self._outbox_pending.flush()
 
     async def track(self) -> None:
         """Follow up the delivery of whatever the account sent, until cancelled; `run` does so by itself.

@@ -117,6 +117,14 @@ class SendStore(Protocol):
         """Take back, as if they had never been claimed, the claims of a `claim_due` whose answer was lost."""
         ...
 
+    def give_up(self, *tokens: str) -> None:
+        """Note, without a transaction, that nobody will write the outcome of these claims.
+
+        They are unknown to whoever begins, decides or reaps next by this ledger; to all others once it is
+        closed with nothing under way.
+        """
+        ...
+
     async def find(self, account: str, key: str) -> SendRecord | None:
         """Return what is kept under a key."""
         ...

@@ -256,9 +256,11 @@ class _LoopLedger:
             await self.users.wait_for_none()
         finally:
             sends, self._sends = self._sends, None
-            if sends is not None and len(sends.sender.pending):
-                await sends.sender.pending.drain()
-            await self._close()
+            try:
+                if sends is not None and len(sends.sender.pending):
+                    await sends.sender.pending.drain()
+            finally:
+                await self._close()
 
     async def _close(self) -> None:
         ledger, self._ledger = self._ledger, None

@@ -79,6 +79,7 @@ class OutboxWorker:
         *,
         on_send: OnSend | None = None,
         rate: Callable[[], float | None] = lambda: None,
+        pending: PendingWrites | None = None,
     ) -> None:
         check_open(ledger)
         self._account = client.account
@@ -89,7 +90,9 @@ class OutboxWorker:
         #: The messages a second that a campaign of the account is held to: what is sent here counts for it.
         self._rate = rate
         self._clock = SharedClock()
-        self._pending = PendingWrites()
+        self._pending = PendingWrites() if pending is None else pending
+        #: What was lent is its owner's to give up.
+        self._gives_up = pending is None
         self._slots = anyio.Semaphore(SLOTS)
         self._report_slots = anyio.Semaphore(_REPORTS)
         #: The keys of what is being told, or waits for it, or was told and is still to be noted.
@@ -133,7 +136,7 @@ class OutboxWorker:
                 self._reports.cancel_scope.deadline = anyio.current_time() + _REPORT_GRACE
         finally:
             with anyio.CancelScope(shield=True):
-                await self._pending.drain()
+                await (self._pending.drain() if self._gives_up else self._pending.retry())
         if problem is not None:
             raise problem
 
@@ -172,7 +175,8 @@ class OutboxWorker:
             # The commit may have happened; its answer is lost, so nothing is sent on the strength of it.
             with suppress(LedgerError):
                 await self._pending.write_or_defer(
-                    lambda: self._store.abandon_due(account, token, limit=limit)
+                    lambda: self._store.abandon_due(account, token, limit=limit),
+                    lambda: self._store.give_up(*(f"{token}-{number}" for number in range(limit))),
                 )
             raise
 
@@ -226,7 +230,8 @@ class OutboxWorker:
 
     async def _settle(self, claim: SendClaim, event: BatchEvent, record: BatchRecord, *, due: float) -> None:
         await self._pending.write_or_defer(
-            lambda: self._store.settle(claim, event, record, now=self._clock(), not_before=due)
+            lambda: self._store.settle(claim, event, record, now=self._clock(), not_before=due),
+            lambda: self._store.give_up(claim.token),
         )
 
     async def _count_for_rate(self, claim: SendClaim) -> None:

@@ -130,7 +130,9 @@ class SingleSender:
     async def _abandon(self, new: NewSend, token: str) -> None:
         """Take a claim back that may have been committed: its answer is lost, so nothing is sent on it."""
         with suppress(LedgerError):
-            await self.pending.write_or_defer(lambda: self.store.abandon(new.account, new.key, token))
+            await self.pending.write_or_defer(
+                lambda: self.store.abandon(new.account, new.key, token), lambda: self.store.give_up(token)
+            )
 
     async def _send_claim(
         self, claim: SendClaim, began: float, call: Callable[[Attempt], Awaitable[AnswerT]]
@@ -158,7 +160,8 @@ class SingleSender:
         """Write an outcome; one that the ledger does not take is written later, and told now all the same."""
         try:
             await self.pending.write_or_defer(
-                lambda: self.store.settle(claim, event, record, now=self.clock())
+                lambda: self.store.settle(claim, event, record, now=self.clock()),
+                lambda: self.store.give_up(claim.token),
             )
         except (LedgerError, ConfigurationError) as error:
             # Its own word, that nothing was sent, is about the write: the gateway has answered.

@@ -51,6 +51,8 @@ class SqliteSends(SendStore):
         self._end: weakref.finalize[Any, Any] | None = None
         #: The tokens of what is claimed here and has no outcome yet.
         self._under_way: set[str] = set()
+        #: Those of which nobody will write what became of them, though this process lives.
+        self._given_up: set[str] = set()
 
     async def begin(self, new: NewSend, *, token: str, now: float) -> SendClaim | SendRecord:
         values = new_values(new, now=now) | self._claim_values(token, now)
@@ -109,7 +111,7 @@ class SqliteSends(SendStore):
         if event is BatchEvent.ACCEPT:
             values = accept_values(claim, record, now)
             held = await self._database.write(lambda c: c.execute(SQL["accept_send"], values).rowcount == 1)
-            self._under_way.discard(claim.token)
+            self._end_claim(claim.token)
             return held
         answer = SendSettlement(event, record, now=now, not_before=not_before)
         return await self._settle(claim.account, claim.key, claim.token, answer)
@@ -126,13 +128,17 @@ class SqliteSends(SendStore):
             return True
 
         held = await self._database.write(work)
-        self._under_way.discard(token)
+        self._end_claim(token)
         return held
 
     async def abandon_due(self, account: str, token: str, *, limit: int) -> None:
         tokens = json.dumps([f"{token}-{number}" for number in range(limit)])
         values = {"account": account, "tokens": tokens}
         await self._database.write(lambda c: c.execute(SQL["abandon_due"], values).rowcount)
+
+    def give_up(self, *tokens: str) -> None:
+        self._under_way.difference_update(tokens)
+        self._given_up.update(tokens)
 
     async def find(self, account: str, key: str) -> SendRecord | None:
         row = await self._database.read(lambda c: _look(c, account, key))
@@ -161,6 +167,8 @@ class SqliteSends(SendStore):
     ) -> SendRecord:
         def work(connection: Connection) -> SendRecord:
             row = _look(connection, account, key)
+            if row is not None:
+                row = self._find_reaped(connection, account, key, now)
             # Whoever began it is dead, or has settled it: nobody sends it any more.
             values = resolve_values(
                 row, key, sent=sent, again=again, note=note, now=now, sent_before=float("inf")
@@ -216,7 +224,13 @@ class SqliteSends(SendStore):
         values = {"state": BatchState.SENDING.value, "token": token, "worker": str(self._member or 0)}
         return {**values, "sending_at": now, "attempt": 1}
 
+    def _end_claim(self, token: str) -> None:
+        self._under_way.discard(token)
+        self._given_up.discard(token)
+
     def _lives(self, row: SendRow) -> bool:
+        if row.token in self._given_up:
+            return False
         handle = self._database.handle
         # In memory there is no other process.
         return handle is None or handle.lives(int(row.worker or 0))
