@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -35,6 +37,16 @@ for _name, _handler in (
     _number = getattr(signal, _name, None)
     if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+class _Loggers(dict[str, Any]):
+    """All loggers. pytest goes through them as a test begins, while a thread of a server may make another one."""
+
+    def values(self) -> Any:
+        return [*super().values()]
+
+
+logging.root.manager.loggerDict = _Loggers(logging.root.manager.loggerDict)
 
 
 def pytest_xdist_auto_num_workers() -> int:
