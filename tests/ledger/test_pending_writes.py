@@ -274,8 +274,9 @@ async def test_what_is_written_by_two_at_a_time_is_forgotten_once() -> None:
     assert (len(pending), sorted(written)) == (0, ["one", "one", "two", "two"])
 
 
-async def test_what_the_outbox_of_a_run_could_not_write_is_written_before_the_next(
-    sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("by", ["the next run", "a runner that is kept open", "the end of the runner"])
+async def test_what_the_outbox_of_a_run_could_not_write_is_written_by(
+    by: str, sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given up with that run it would be under way for as long as this process lives, and hold up a floor."""
     monkeypatch.setattr("vavasms.ledger.pending_writes.DRAIN_SECONDS", 0.1)
@@ -287,15 +288,46 @@ async def test_what_the_outbox_of_a_run_could_not_write_is_written_before_the_ne
         return await settle(store, *claim, **times)
 
     monkeypatch.setattr(SqliteSends, "settle", refuse)
+    monkeypatch.setattr("vavasms.campaigns.runner._MAINTENANCE_SECONDS", 0.01)
     ledger = MemoryLedger()
-    async with connect(sandbox, ledger=ledger) as sms, CampaignRunner(sms, ledger) as runner:
-        stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
-        await sms.enqueue("+2250709000001", "Votre commande est partie.", idempotency_key="order-42")
-        assert (await runner.run(await stage.submit(4, batch_size=2))).status.accepted == 4
-        assert await ledger.under_way(sms.account.name) == 1
-        takes = True
-        await runner.run(await stage.submit(4, batch_size=2, message="Bonjour encore"))
+    async with connect(sandbox, ledger=ledger) as sms:
+        async with CampaignRunner(sms, ledger) as runner:
+            stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
+            await sms.enqueue("+2250709000001", "Votre commande est partie.", idempotency_key="order-42")
+            assert (await runner.run(await stage.submit(4, batch_size=2))).status.accepted == 4
+            assert await ledger.under_way(sms.account.name) == 1
+            takes = True
+            if by == "the next run":
+                await runner.run(await stage.submit(4, batch_size=2, message="Bonjour encore"))
+                assert await ledger.under_way(sms.account.name) == 0
+            elif by == "a runner that is kept open":
+                with anyio.fail_after(10):
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(runner.maintain)
+                        while await ledger.under_way(sms.account.name):
+                            await anyio.sleep(0.01)
+                        tasks.cancel_scope.cancel()
         record = await sms.sent("order-42")
         assert record is not None
         assert (record.outcome, record.attempts) == (Outcome.ACCEPTED, 1)
         assert await ledger.under_way(sms.account.name) == 0
+
+
+async def test_the_end_of_a_run_waits_for_what_its_outbox_could_not_write(
+    sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vavasms.ledger.pending_writes.DRAIN_SECONDS", 2.0)
+    refusals, settle = [LedgerError("The database did not take it.")] * 3, SqliteSends.settle
+
+    async def refuse(store: SqliteSends, *claim: Any, **times: Any) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return await settle(store, *claim, **times)
+
+    monkeypatch.setattr(SqliteSends, "settle", refuse)
+    ledger = MemoryLedger()
+    async with connect(sandbox, ledger=ledger) as sms, CampaignRunner(sms, ledger) as runner:
+        stage = Stage(runner=runner, sandbox=sandbox, folder=tmp_path)
+        await sms.enqueue("+2250709000001", "Votre commande est partie.", idempotency_key="order-42")
+        await runner.run(await stage.submit(4, batch_size=2))
+        assert (refusals, await ledger.under_way(sms.account.name)) == ([], 0)
