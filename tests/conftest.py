@@ -9,6 +9,8 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -97,6 +99,22 @@ def _measured_once(request: pytest.FixtureRequest) -> Iterator[None]:
             yield
     finally:
         measure.start()
+
+
+@pytest.fixture(autouse=True)
+def _no_client_left_open() -> Iterator[None]:
+    """See that the thread of a test's clients ends with it: others would count it, or be warned of it."""
+    before = _portals()
+    yield
+    # A client whose closing was interrupted leaves it to that thread.
+    deadline = time.monotonic() + 10
+    while (left := _portals() - before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left, "a client was left open"
+
+
+def _portals() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "vavasms-portal"}
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,18 @@ Make = Callable[..., Any]
 
 
 @pytest.fixture(params=[AsyncVavaSMS, VavaSMS])
-def make(request: pytest.FixtureRequest) -> Make:
+def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     account = {"username": "me", "password": "word", "sender_id": "ACME", "base_url": "http://127.0.0.1:1"}
-    return lambda **options: request.param(**(account | options))
+    made: list[AsyncVavaSMS | VavaSMS] = []
+
+    def build(**options: Any) -> AsyncVavaSMS | VavaSMS:
+        made.append(request.param(**(account | options)))
+        return made[-1]
+
+    yield build
+    for client in made:
+        if isinstance(client, VavaSMS):
+            client.close()
 
 
 def refused(make: Make, **options: Any) -> ConfigurationError:
