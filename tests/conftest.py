@@ -159,9 +159,28 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vavasms.transport.retry.pause", skip)
 
 
+@pytest.fixture
+def postgres(_postgres: str) -> str:
+    """Return the connection string of a database in which there is nothing, whatever other tests wrote into it."""
+    from tests.postgres import empty
+
+    empty(_postgres)
+    return _postgres
+
+
+@pytest.fixture
+def bare_postgres(postgres: str) -> Iterator[str]:
+    """Yield the connection string of a database without our schemas; what is made of them is no other test's."""
+    from tests.postgres import drop
+
+    drop(postgres)
+    yield postgres
+    drop(postgres)
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """Yield the connection string of an empty database: on `VAVASMS_TEST_POSTGRES`, else from a wheel."""
+def _postgres() -> Iterator[str]:
+    """Yield the connection string of a new database: on `VAVASMS_TEST_POSTGRES`, else from a wheel."""
     psycopg = pytest.importorskip("psycopg")
     url = os.environ.get("VAVASMS_TEST_POSTGRES")
     name = f"vavasms_test_{token_hex(4)}"

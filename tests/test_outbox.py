@@ -34,7 +34,6 @@ Open = Callable[[str], Any]
 async def ledger(postgres: str) -> AsyncIterator[PostgresLedger]:
     async with await PostgresLedger.open(postgres) as ledger:
         with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute("TRUNCATE vavasms.send, vavasms.served_account RESTART IDENTITY")
             connection.execute("CREATE TABLE IF NOT EXISTS public.orders (id INTEGER PRIMARY KEY)")
             connection.execute("TRUNCATE public.orders")
         await ledger.sends.serve("ops")

@@ -12,6 +12,7 @@ import psycopg
 from attrs import field, frozen
 
 from tests.campaigns.staging import Stage, connect
+from tests.postgres import empty
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.campaigns.workers.jobs import JobWorker
 from vavasms.campaigns.workers.maintenance import Maintenance
@@ -21,14 +22,6 @@ from vavasms.ledger.models import CampaignStatus
 from vavasms.ledger.postgres.jobs import queue_of
 from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.sandbox import SandboxServer
-
-_TABLES = ("campaign", "batch", "recipient", "addressee", "delivery", "rate", "opt_out")
-_EMPTY = ", ".join(
-    [
-        *(f"vavasms.{table}" for table in _TABLES),
-        "vavasms_jobs.procrastinate_jobs, vavasms_jobs.procrastinate_workers",
-    ]
-)
 
 
 def ask(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
@@ -50,7 +43,7 @@ async def open_empty(
 ) -> AsyncIterator[PostgresLedger]:
     """Open a ledger that holds nothing; `owner` is who may empty it."""
     async with await PostgresLedger.open(url, connections=connections) as ledger:
-        ask(owner or url, f"TRUNCATE {_EMPTY} RESTART IDENTITY CASCADE")
+        empty(owner or url)
         yield ledger
 
 

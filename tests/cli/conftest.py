@@ -55,21 +55,11 @@ def account(
 
 
 @pytest.fixture
-def database(postgres: str) -> Iterator[str]:
+def database(bare_postgres: str) -> str:
     """The URL of a database that no ledger was made in; what was made of it is no other test's."""
     import psycopg
 
-    _empty(postgres)
-    yield f"postgresql:///?{urlencode(psycopg.conninfo.conninfo_to_dict(postgres))}"
-    _empty(postgres)
-
-
-def _empty(postgres: str) -> None:
-    import psycopg
-
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS vavasms CASCADE")
-        connection.execute("DROP SCHEMA IF EXISTS vavasms_jobs CASCADE")
+    return f"postgresql:///?{urlencode(psycopg.conninfo.conninfo_to_dict(bare_postgres))}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,10 +8,10 @@ from itertools import count
 from math import inf
 from pathlib import Path
 
-import psycopg
 import pytest
 from attrs import frozen
 
+from tests.postgres import empty
 from vavasms.ledger.base import Ledger
 from vavasms.ledger.models import Claim, NewBatch, NewCampaign
 from vavasms.ledger.postgres.ledger import PostgresLedger
@@ -75,16 +75,12 @@ def postgres_factory(request: pytest.FixtureRequest) -> Factory:
     @asynccontextmanager
     async def open_postgres(folder: Path) -> AsyncIterator[Ledger]:
         async with await PostgresLedger.open(url) as ledger:
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
+            empty(url)
             yield ledger
 
     return Factory(open=open_postgres, orphan=reap, backends=("asyncio",), is_distributed=True, walks=12)
 
 
-OURS = ("campaign", "batch", "recipient", "addressee", "delivery", "rate", "opt_out", "opt_out_code", "send")
-#: With the jobs, and what hangs on them.
-TABLES = ", ".join([*(f"vavasms.{our}" for our in OURS), "vavasms_jobs.procrastinate_jobs"])
 #: Every implementation. A new ledger is one line here.
 FACTORIES: Mapping[str, Callable[[pytest.FixtureRequest], Factory]] = {
     "memory": lambda request: Factory(open=open_memory),

@@ -91,8 +91,6 @@ def database(configure: Configure, shop: str, postgres: str) -> str:
         await (await PostgresLedger.open(postgres)).aclose()
 
     anyio.run(create)
-    with connections[shop].cursor() as cursor:
-        cursor.execute("TRUNCATE vavasms.send, vavasms.served_account, vavasms.campaign CASCADE")
     configure(DATABASE=shop)
     return shop
 

@@ -22,10 +22,8 @@ SAME = b"s" * 16
 
 
 @pytest.fixture
-def url(postgres: str) -> str:
-    """Return the connection string of a database without our schemas."""
-    run(postgres, "DROP SCHEMA IF EXISTS vavasms, vavasms_jobs, vavasms_inbound CASCADE")
-    return postgres
+def url(bare_postgres: str) -> str:
+    return bare_postgres
 
 
 def run(url: str, sql: str) -> list[tuple[object, ...]]:

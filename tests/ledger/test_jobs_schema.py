@@ -48,10 +48,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def url(postgres: str) -> str:
-    """Return the connection string of a database without our schemas."""
-    ask(postgres, "DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
-    return postgres
+def url(bare_postgres: str) -> str:
+    return bare_postgres
 
 
 async def opened(url: str, *, upgrade: bool = False) -> None:

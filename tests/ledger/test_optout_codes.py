@@ -117,11 +117,9 @@ async def test_a_file_without_codes_is_upgraded(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_database_without_codes_is_upgraded(postgres: str) -> None:
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
-    await (await PostgresDatabase.open(Secret(postgres), POSTGRES[:5])).aclose()
-    async with await PostgresLedger.open(postgres, upgrade=True) as ledger:
+async def test_a_database_without_codes_is_upgraded(bare_postgres: str) -> None:
+    await (await PostgresDatabase.open(Secret(bare_postgres), POSTGRES[:5])).aclose()
+    async with await PostgresLedger.open(bare_postgres, upgrade=True) as ledger:
         assert is_code(await _load(ledger, "c"))
 
 

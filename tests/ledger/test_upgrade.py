@@ -85,18 +85,17 @@ async def test_a_file_of_the_version_before_is_upgraded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_database_of_the_version_before_is_upgraded(postgres: str) -> None:
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
-        await (await PostgresDatabase.open(Secret(postgres), POSTGRES[:1])).aclose()
+async def test_a_database_of_the_version_before_is_upgraded(bare_postgres: str) -> None:
+    with psycopg.connect(bare_postgres, autocommit=True) as connection:
+        await (await PostgresDatabase.open(Secret(bare_postgres), POSTGRES[:1])).aclose()
         connection.execute("SET search_path TO vavasms")
         for statement in (*FUNCTIONS, *STATEMENTS):
             connection.execute(statement.encode())
     with pytest.raises(ConfigurationError, match="older vavasms: run `vavasms ledger migrate`"):
-        await PostgresLedger.open(postgres)
-    async with await PostgresLedger.open(postgres, upgrade=True) as ledger:
+        await PostgresLedger.open(bare_postgres)
+    async with await PostgresLedger.open(bare_postgres, upgrade=True) as ledger:
         await _goes_on(ledger)
-    with psycopg.connect(postgres) as connection:
+    with psycopg.connect(bare_postgres) as connection:
         query = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'vavasms'::regnamespace AND prosrc ~ 'version 1'"
         assert connection.execute(query.encode()).fetchone() == (0,)
 
@@ -135,11 +134,10 @@ async def test_a_file_that_the_version_before_made_takes_single_sends(tmp_path: 
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_database_that_the_version_before_made_takes_single_sends(postgres: str) -> None:
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
+async def test_a_database_that_the_version_before_made_takes_single_sends(bare_postgres: str) -> None:
+    with psycopg.connect(bare_postgres, autocommit=True) as connection:
         connection.execute((SAMPLES / "ledger_database.sql").read_text("utf-8").encode())
     with pytest.raises(ConfigurationError, match="older vavasms: run `vavasms ledger migrate`"):
-        await PostgresLedger.open(postgres)
-    async with await PostgresLedger.open(postgres, upgrade=True) as ledger:
+        await PostgresLedger.open(bare_postgres)
+    async with await PostgresLedger.open(bare_postgres, upgrade=True) as ledger:
         await _sends_too(ledger)

@@ -45,16 +45,29 @@ def phone_of(number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def journal() -> CountingJournal:
-    return CountingJournal()
+def gateway() -> Gateway:
+    return Gateway(balance=10**9)
 
 
 @pytest.fixture(scope="module")
-def full(journal: CountingJournal) -> Iterator[SandboxServer]:
-    gateway = Gateway(balance=10**9)
-    gateway.journal = journal
+def entries(gateway: Gateway) -> tuple[Entry, ...]:
     for number in range(MANY):
         send(gateway, phone_of(number), f"Bonjour {number}")
+    return gateway.journal.entries
+
+
+@pytest.fixture
+def journal(entries: tuple[Entry, ...]) -> CountingJournal:
+    """Return a journal of the same entries for each test: some add to it."""
+    journal = CountingJournal()
+    for entry in entries:
+        journal.add(entry)
+    return journal
+
+
+@pytest.fixture
+def full(gateway: Gateway, journal: CountingJournal) -> Iterator[SandboxServer]:
+    gateway.journal = journal
     with SandboxServer(gateway) as server:
         yield server
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.sends.impatient import IN_FLIGHT, text_of
@@ -107,8 +106,6 @@ async def test_a_key_is_sent_once_by_a_database(
     server: SandboxServer, postgres: str, form: Mapping[str, Any]
 ) -> None:
     async with await PostgresLedger.open(postgres) as ledger:
-        with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute("TRUNCATE vavasms.send")
         said = run(server, postgres, keyed=True, **form)
         await check(server, ledger, form["keys"] * said["rounds"], said["kills"])
     assert max(sent(server).values()) == 1

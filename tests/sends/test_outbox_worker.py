@@ -327,7 +327,6 @@ async def test_a_shop_that_is_killed_sends_what_it_committed_and_nothing_else(
     draw = random.Random(way)
     async with await PostgresLedger.open(postgres) as ledger, connect(sandbox, ledger) as sms:
         with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute("TRUNCATE vavasms.send, vavasms.served_account")
             connection.execute("DROP TABLE IF EXISTS public.orders")
             connection.execute("CREATE TABLE public.orders (id TEXT PRIMARY KEY)")
             async with working(OutboxWorker(sms, ledger)):

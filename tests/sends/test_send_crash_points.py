@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from vavasms.ledger.postgres.ledger import PostgresLedger
 from vavasms.sandbox import SandboxServer
 
 pytestmark = [
@@ -77,7 +75,4 @@ def test_a_file_says_what_became_of_a_send(
 async def test_a_database_says_what_became_of_a_send(
     sandbox: SandboxServer, postgres: str, point: str, times: int
 ) -> None:
-    async with await PostgresLedger.open(postgres):
-        with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute("TRUNCATE vavasms.send")
     assert crash(sandbox, postgres, point, times) == predict(point, times)

@@ -39,10 +39,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def url(postgres: str) -> str:
-    """Return the connection string of a database without our schemas."""
-    run(postgres, "DROP SCHEMA IF EXISTS vavasms, vavasms_jobs CASCADE")
-    return postgres
+def url(bare_postgres: str) -> str:
+    return bare_postgres
 
 
 def run(url: str, sql: str) -> list[tuple[object, ...]]:
