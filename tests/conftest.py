@@ -14,10 +14,10 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
@@ -123,18 +123,47 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+class _CountingServer(SandboxServer):
+    """A sandbox that counts the requests it has not answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unanswered = 0
+        self._answer = self._app
+        self._app = cast("Any", self._count)
+
+    async def _count(self, scope: Any, receive: Any, send: Any) -> None:
+        self.unanswered += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self.unanswered -= 1
+
+
 @pytest.fixture(scope="session")
-def _sandbox_server() -> Iterator[SandboxServer]:
-    with SandboxServer() as server:
-        yield server
+def _sandbox_servers() -> Iterator[Callable[[], SandboxServer]]:
+    """Yield what returns the server of the tests, or a new one where a test left it before it was answered.
+
+    What the sandbox was asked before it stalled is accepted when it goes on, in the middle of another test.
+    """
+    with ExitStack() as stack:
+        servers: list[_CountingServer] = []
+
+        def choose() -> SandboxServer:
+            if not servers or servers[-1].unanswered:
+                servers.append(stack.enter_context(_CountingServer()))
+            return servers[-1]
+
+        yield choose
 
 
 @pytest.fixture
-def sandbox(_sandbox_server: SandboxServer) -> SandboxServer:
+def sandbox(_sandbox_servers: Callable[[], SandboxServer]) -> SandboxServer:
     """Return a sandbox gateway with an empty journal and no faults."""
-    _sandbox_server.faults.clear()
-    _sandbox_server.gateway.journal.clear()
-    return _sandbox_server
+    server = _sandbox_servers()
+    server.faults.clear()
+    server.gateway.journal.clear()
+    return server
 
 
 @pytest.fixture(scope="module")

@@ -343,14 +343,12 @@ def silent() -> Iterator[None]:
 def test_a_project_whose_database_hangs_still_sends_and_its_worker_stops(
     file: str, sandbox: SandboxServer, told: list[tuple[str, str]], silent: None
 ) -> None:
-    # By its words: what an earlier test had under way may still arrive.
-    own = "Votre commande 77 est partie"
     for number in range(30):
-        enqueue(TO, own, idempotency_key=f"order-{number}")
+        enqueue(TO, TEXT, idempotency_key=f"order-{number}")
     begun = time.monotonic()
     said = work_until(lambda: len(told) == 30)
     assert time.monotonic() - begun < 15
-    assert [entry.message for entry in sandbox.gateway.journal.entries].count(own) == 30
+    assert len(sandbox.gateway.journal) == 30
     assert Group.objects.count() == 30
     # It was asked, and its answer is still waited for; that keeps no process from its end.
     assert said == ["Sending what is enqueued. Ctrl-C stops it."]
