@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -17,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from tests.cli.processes import start
 from vavasms.cli.commands.sandbox_serve import play
 from vavasms.profile.file import read_profile
 from vavasms.profile.models import GatewayProfile, Oversize
-from vavasms.profile.toml import dump_profile
 from vavasms.sandbox import Answer, Gateway, SandboxServer
+from vavasms.sandbox.delivery import DeliveryPlan
 from vavasms.sandbox.gateway import BALANCE, TEXT
 from vavasms.sandbox.replies import NOT_FOUND
 
@@ -68,12 +67,25 @@ class Watched(Gateway):
         return answer
 
 
+@frozen
+class SeenDelivery(DeliveryPlan):
+    """A delivery that begins when it is first asked about: no word is over before a slow machine asks."""
+
+    looks: list[float] = field(factory=list)
+
+    def status(self, phone: str, age: float) -> str | None:
+        self.looks.append(age)
+        return super().status(phone, age - self.looks[0])
+
+
 @contextmanager
 def serving(profile: GatewayProfile, monkeypatch: pytest.MonkeyPatch, **rules: Any) -> Iterator[Watched]:
     """Serve a gateway of a profile, with its account in the environment."""
     gateway = Watched(password=PASSWORD, **play(profile))
     if rules:
         gateway.rules = evolve(gateway.rules, **rules)
+    if profile.statuses:
+        gateway.delivery = SeenDelivery(0.0, 0.0, words=tuple(profile.statuses.items()))
     with SandboxServer(gateway) as server:
         for name, value in server.settings.items():
             monkeypatch.setenv(name, value)
@@ -166,54 +178,19 @@ GATEWAYS: Mapping[str, tuple[GatewayProfile, dict[str, Any], int, dict[str, Any]
 }  # fmt: skip
 
 
-Journal = Callable[[], list[dict[str, Any]]]
-
-
-@contextmanager
-def started(profile: GatewayProfile, monkeypatch: pytest.MonkeyPatch, **rules: Any) -> Iterator[Journal]:
-    """Start `vavasms sandbox --profile`, its account in the environment; yield its journal.
-
-    What no profile says of a gateway is played in this process.
-    """
-    if rules:
-        with serving(profile, monkeypatch, **rules) as gateway:
-            yield lambda: [
-                {"segments": entry.segments, "phones": entry.phones, "message": entry.message}
-                for entry in gateway.journal.entries
-            ]
-        return
-    path = Path("played.toml")
-    path.write_text(dump_profile(profile))
-    played = [sys.executable, "-m", "vavasms", "sandbox", "--port", "0", "--json", "--profile", str(path)]
-    with start(played) as process:
-        assert process.stdout is not None
-        settings = json.loads(process.stdout.readline())
-        for name, value in settings.items():
-            monkeypatch.setenv(f"VAVASMS_{name.upper()}", value)
-        url = settings["base_url"].removesuffix("/api") + "/sandbox/journal"
-
-        def read() -> list[dict[str, Any]]:
-            with urllib.request.urlopen(url) as reply:
-                entries: list[dict[str, Any]] = json.load(reply)["entries"]
-            return entries
-
-        yield read
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GATEWAYS)
 def test_each_gateway_is_found_for_no_more_than_was_said(
     name: str, inside: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile, rules, spend, sizes = GATEWAYS[name]
-    with started(profile, monkeypatch, **rules) as journal:
+    with serving(profile, monkeypatch, **rules) as gateway:
         *_steps, end = probe(inside, spend=spend)
-        found, entries = read_profile(FILE), journal()
-        cost = sum(entry["segments"] * len(entry["phones"]) for entry in entries)
-        assert (end["spent"], end["may_have_spent"]) == (cost, 0)
-        assert cost <= spend
-        assert {phone for entry in entries for phone in entry["phones"]} == {OWN}
-        texts = [entry["message"] for entry in entries]
+        found, entries = read_profile(FILE), [*gateway.journal.entries]
+        assert (end["spent"], end["may_have_spent"]) == (paid(gateway), 0)
+        assert paid(gateway) <= spend
+        assert {phone for entry in entries for phone in entry.phones} == {OWN}
+        texts = [entry.message for entry in entries]
         assert len(texts) == len(set(texts))
         # What was only seen to hold up to a number is not said to end there.
         expected = evolve(profile, batch_size=None, batch_size_is_limit=None, oversize=None)
@@ -227,7 +204,7 @@ def test_each_gateway_is_found_for_no_more_than_was_said(
         assert end["profile"]["unit_price"] == float(profile.unit_price or 0)
         # Once more: what is known costs nothing.
         probe(inside, spend=spend)
-        assert journal() == entries
+        assert [*gateway.journal.entries] == entries
         assert read_profile(FILE) == found
 
 
