@@ -328,7 +328,7 @@ async def test_stopping_while_the_balance_is_read_sends_nothing(sandbox: Sandbox
     hang = Fault(kind=FaultKind.STALL, moment=Moment.BEFORE_READING, seconds=30)
     sandbox.faults.script(hang, path=BALANCE)
     async with connect(sandbox) as sms:
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             async with sms.stream_bulk(phones(30), "Bonjour", batch_size=2) as results:
                 while sandbox.faults.pending:
                     await anyio.sleep(0.01)
@@ -352,7 +352,7 @@ async def test_a_cancellation_while_the_balance_is_read_accounts_for_everybody(
 
     async with connect(sandbox) as sms, anyio.create_task_group() as tasks:
         tasks.start_soon(send, sms)
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while sandbox.faults.pending:
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
@@ -387,7 +387,7 @@ async def test_a_campaign_that_is_stopped_while_the_balance_is_read_sends_nothin
         sandbox.faults.script(hang, path=BALANCE)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(runner.run, campaign_id)
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 while sandbox.faults.pending:
                     await anyio.sleep(0.01)
             runner.stop()

@@ -24,7 +24,7 @@ from vavasms.sandbox.inbox import Inbound
 from vavasms.transport.http import post_form
 
 #: How long a busy machine may take over what takes milliseconds.
-PATIENCE = 10_000
+PATIENCE = 30_000
 _HERE = Path(__file__).parent
 #: The screenshots that are kept, for README and for the guide, and where: none may be larger.
 KEPT = {

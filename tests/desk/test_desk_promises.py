@@ -625,5 +625,5 @@ async def test_what_is_paused_before_it_begins_is_not_begun(
 
 
 async def test_nobody_waits_for_a_campaign_that_is_not_there(visitor: Visitor) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         await visitor.desk._stand_still("none")

@@ -183,7 +183,7 @@ async def test_what_the_ledger_never_takes_is_said_and_ends(caplog: pytest.LogCa
         with pytest.raises(LedgerError):
             await pending.write_or_defer(refuse, partial(given_up.append, name))
     assert given_up == []
-    with caplog.at_level(logging.WARNING), anyio.fail_after(5):
+    with caplog.at_level(logging.WARNING), anyio.fail_after(30):
         assert not await pending.drain(0.2)
     assert "did not take, and that are unknown from now on: 2." in caplog.text
     assert (len(tries) > 4, given_up) == (True, ["one", "two"])
@@ -267,7 +267,7 @@ async def test_what_is_written_by_two_at_a_time_is_forgotten_once() -> None:
         with pytest.raises(LedgerError):
             await pending.write_or_defer(partial(write, name))
     is_there = True
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pending.flush)
             tasks.start_soon(pending.flush)

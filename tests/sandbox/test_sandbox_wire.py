@@ -79,7 +79,7 @@ def post(server: SandboxServer, fields: dict[str, str]) -> Seen:
 
 def until(happened: Callable[[], bool]) -> None:
     """Wait for what the server does in its own thread, 5 s at most."""
-    deadline, pause = time.monotonic() + 5, threading.Event()
+    deadline, pause = time.monotonic() + 30, threading.Event()
     while not happened():
         assert time.monotonic() < deadline
         pause.wait(0.005)

@@ -80,8 +80,9 @@ async def test_a_hook_of_the_client_that_raises_a_cancellation_cuts_off_no_send(
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_cancellation_of_the_worker_itself_goes_through_its_hook(
-    sandbox: SandboxServer, ledger: SqliteLedger
+    sandbox: SandboxServer, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(outbox_worker, "_REPORT_GRACE", 60.0)
     begun, ended = anyio.Event(), anyio.Event()
 
     async def wait(_record: SendRecord) -> None:
@@ -96,7 +97,7 @@ async def test_the_cancellation_of_the_worker_itself_goes_through_its_hook(
         run = asyncio.ensure_future(OutboxWorker(sms, ledger, on_send=wait).run())
         await begun.wait()
         run.cancel()
-        with pytest.raises(asyncio.CancelledError), anyio.fail_after(3):
+        with pytest.raises(asyncio.CancelledError), anyio.fail_after(30):
             await run
         # Cut off, it is told again: it does not pass for told.
         assert len(await ledger.sends.untold(sms.account.name, before=float("inf"), limit=1)) == 1

@@ -272,7 +272,7 @@ async def test_a_claim_whose_answer_was_lost_is_taken_back_now_or_later(
     calls.then.clear()
     monkeypatch.setattr(ledger.sends, "abandon", abandon)
     # At once: nothing is waited for.
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         assert await sender.send(new(), gateway) == LOT
     assert (gateway.sent, len(sender.pending)) == (1, 0)
 

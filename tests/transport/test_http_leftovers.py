@@ -168,7 +168,7 @@ def double_answering(
 async def something_arrived(sms: AsyncVavaSMS) -> None:
     """Wait until the idle connection's socket can be read: written is not yet received."""
     [connection] = idle_pools(sms)
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while not connection._is_readable():
             await anyio.sleep(0.001)
 
