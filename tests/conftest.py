@@ -20,6 +20,7 @@ from secrets import token_hex
 from typing import Any, cast
 from unittest.mock import patch
 
+import hypothesis
 import pytest
 from anyio.lowlevel import checkpoint
 
@@ -39,6 +40,10 @@ for _name, _handler in (
     _number = getattr(signal, _name, None)
     if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+# A time is no property: a machine that others use too stands still for a second now and then.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 class _Loggers(dict[str, Any]):

@@ -269,7 +269,7 @@ ROWS = [
     after_body("reply cut at byte 0", Fault(kind=FaultKind.CUT, at=0), accepted=True),
     after_body("reply cut at byte 20", Fault(kind=FaultKind.CUT, at=20), accepted=True),
     after_body("stalled after accepting", scene=quick, accepted=True, slow=True,
-               fault=Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=0.6)),
+               fault=Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=60)),
     Row(name="accepted", read=OK, send=OK, verify=None, accepted=True, calls=("balance", *SENDS),
         posts=dict.fromkeys(CALLS, 1)),
     Row(name="accepted, after a BOM", fault=Fault(kind=FaultKind.BOM), read=OK, send=OK, verify=None,

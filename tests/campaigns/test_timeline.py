@@ -24,7 +24,7 @@ def count(*moments: float, zone: ZoneInfo = ABIDJAN) -> Timeline:
     return timeline
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     moments=st.lists(st.floats(0, 4e9), min_size=1, max_size=30),
     scale=st.sampled_from([1.0, 1e-3, 1e-6]),

@@ -297,7 +297,7 @@ WALKS = st.lists(
     st.tuples(st.sampled_from(STEPS), st.sampled_from(IDS), st.integers(0, 31)), min_size=15, max_size=50
 )
 # No two runs differ.
-SETTINGS = settings(deadline=None, derandomize=True, database=None)
+SETTINGS = settings(derandomize=True, database=None)
 
 
 def check_walks(factory: Factory, tmp_path_factory: pytest.TempPathFactory, walks: int) -> None:

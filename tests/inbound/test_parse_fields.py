@@ -84,7 +84,7 @@ def test_more_than_20_fields_are_refused() -> None:
             read_fields(body, kind)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=300), st.sampled_from(["--b\r\n", "", "{"]))
 def test_no_body_breaks_the_reader(noise: bytes, start: str) -> None:
     for kind in ("multipart/form-data; boundary=b", "application/json"):

@@ -147,7 +147,7 @@ def test_what_is_not_plainly_a_date_stays_text(text: str) -> None:
     st.sampled_from(["form", "from"]),
     st.booleans(),
 )
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_what_a_handset_wrote_comes_back_whole(sender: str, text: str, spelling: str, plus: bool) -> None:
     fields = {"message_id": "SM-1", spelling: sender, "content": text}
     body = urlencode(fields) if plus else urlencode(fields, quote_via=quote)
@@ -157,7 +157,7 @@ def test_what_a_handset_wrote_comes_back_whole(sender: str, text: str, spelling:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=500, derandomize=True)
 def test_any_body_is_read_or_refused(body: bytes) -> None:
     for found in (body, b"message_id=a&form=b&sms_date=" + body):
         try:

@@ -37,7 +37,7 @@ NUMBERS = st.lists(st.integers(0, 5).map(lambda last: f"225070000010{last}"), mi
 
 
 @given(sends=st.lists(st.one_of(NUMBERS, st.none()), max_size=12), most=st.integers(1, 7))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_index_tells_what_a_look_at_everything_tells(sends: list[list[str] | None], most: int) -> None:
     gateway = Gateway()
     index = Index(gateway.journal)

@@ -291,7 +291,7 @@ secrets = st.text(
 ways = st.lists(st.sampled_from(sorted(LAYERS)), max_size=3)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(secrets, ways, st.booleans())
 @example("Rendez-vous demain", ["htmlentities", "chunk_split"], True)
 @example("l'&eacute;té &amp; %41", ["urlencode", "htmlspecialchars"], False)
@@ -310,7 +310,7 @@ def test_no_composition_of_spellings_leaves_a_run(secret: str, layers: list[str]
     assert not whole or not secret.strip()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=400), st.text(max_size=60))
 def test_scrubbing_never_fails_and_never_adds_but_masks(words: str, name: str) -> None:
     error = scrubbed(words, request_with("text"), name=name or "NO")

@@ -99,14 +99,14 @@ def test_nonsense_is_no_wait(value: str | None) -> None:
 @example("Fri, 31 Dec 9999 23:59:59 +99999999999")
 @example("Fri, 31 Dec 9999 23:59:59 +99999999999999999999")
 @example("Fri, 31 Dec 99999999999999999999 23:59:59 GMT")
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=500, derandomize=True)
 def test_any_header_is_survived(value: str) -> None:
     seconds = read_retry_after(value)
     assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER
 
 
 @given(st.timedeltas(min_value=timedelta(days=-400), max_value=timedelta(days=400)))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 def test_a_date_means_the_time_until_then(ahead: timedelta) -> None:
     moment = (NOW + ahead).replace(microsecond=0)
     expected = min(max((moment - NOW).total_seconds(), 0), MAX_RETRY_AFTER)
@@ -163,7 +163,7 @@ def test_a_budget_is_spent_and_comes_back_with_time() -> None:
     st.integers(1, 10),
     st.floats(min_value=0.1, max_value=5),
 )
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 def test_no_span_sees_more_retries_than_the_bucket_and_its_refill(
     steps: list[float], capacity: int, refill: float
 ) -> None:

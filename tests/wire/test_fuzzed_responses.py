@@ -144,7 +144,6 @@ def deep(draw: st.DrawFn) -> bytes:
 def many(examples: int) -> settings:
     return settings(
         max_examples=examples,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -75,7 +75,7 @@ def test_each_call_goes_to_its_documented_path() -> None:
 
 
 @given(TEXTS, SENDER_IDS, st.lists(NUMBERS, min_size=1, max_size=5))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_a_text_is_what_a_form_encoder_makes_of_it(message: str, sender_id: str, to: list[Msisdn]) -> None:
     request = draft_text(message, sender_id).address(tuple(to))
     expected = {"sender_id": sender_id, "message": message, "phone": ",".join(to)}
@@ -86,7 +86,7 @@ def test_a_text_is_what_a_form_encoder_makes_of_it(message: str, sender_id: str,
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=30), st.text(st.characters(codec="utf-8"), max_size=30))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 def test_credentials_are_two_fields_whatever_they_hold(username: str, password: str) -> None:
     encoded = encode_credentials(username, password)
     assert parse_qsl(encoded, keep_blank_values=True) == [("username", username), ("password", password)]

@@ -314,7 +314,7 @@ def test_ids_are_texts_in_the_order_of_the_gateway() -> None:
 
 
 @given(st.lists(st.text(max_size=5), max_size=5), st.integers(0, 4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_ids_are_paired_only_where_there_are_as_many(ids: list[str], count: int) -> None:
     recipients = tuple(Msisdn(str(2250709000000 + n)) for n in range(count))
     lot = parse_lot({"message_id": ids}, recipients)

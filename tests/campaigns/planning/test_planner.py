@@ -87,7 +87,7 @@ CELLS = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(
     rows=st.lists(CELLS, min_size=1, max_size=40),
     size=st.integers(1, 7),
@@ -298,7 +298,7 @@ def test_a_text_for_all_that_no_send_takes_is_an_error() -> None:
         plan(named(["a"]), f"{LONGEST}x")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     rows=st.lists(st.sampled_from(["Awa", "Ama", "Zoé"]), min_size=1, max_size=30)
     .map(named)
