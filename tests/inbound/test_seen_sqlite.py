@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from vavasms.errors import ConfigurationError, LedgerError
 from vavasms.inbound.seen.base import ClaimStatus
-from vavasms.inbound.seen.process_lock import ProcessLock
+from vavasms.inbound.seen.process_lock import PATIENCE, ProcessLock
 from vavasms.inbound.seen.sqlite import SqliteSeenStore
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 
@@ -180,7 +180,7 @@ async def test_one_who_keeps_the_store_to_himself_is_waited_for_and_not_for_ever
         with anyio.move_on_after(0.2) as scope:
             await SqliteSeenStore.open(path)
         assert scope.cancelled_caught
-        with pytest.raises(LedgerError, match="does not answer"), anyio.fail_after(30):
+        with pytest.raises(LedgerError, match="does not answer"), anyio.fail_after(PATIENCE - 2):
             await ProcessLock.acquire(path, checkpoint, patience=0.1)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(open_and_close)

@@ -20,7 +20,7 @@ from tests.campaigns.staging import TEXT, Stage, accepted, connect, phones
 from vavasms.campaigns.runner import CampaignRunner
 from vavasms.errors import InvalidInputError, LedgerError, Outcome
 from vavasms.ledger.models import BatchRecord, Claim
-from vavasms.ledger.pending_writes import PendingWrites
+from vavasms.ledger.pending_writes import DRAIN_SECONDS, PendingWrites
 from vavasms.ledger.sqlite.ledger import SqliteLedger
 from vavasms.ledger.sqlite.memory import MemoryLedger
 from vavasms.ledger.sqlite.sends import SqliteSends
@@ -183,7 +183,7 @@ async def test_what_the_ledger_never_takes_is_said_and_ends(caplog: pytest.LogCa
         with pytest.raises(LedgerError):
             await pending.write_or_defer(refuse, partial(given_up.append, name))
     assert given_up == []
-    with caplog.at_level(logging.WARNING), anyio.fail_after(30):
+    with caplog.at_level(logging.WARNING), anyio.fail_after(DRAIN_SECONDS - 2):
         assert not await pending.drain(0.2)
     assert "did not take, and that are unknown from now on: 2." in caplog.text
     assert (len(tries) > 4, given_up) == (True, ["one", "two"])

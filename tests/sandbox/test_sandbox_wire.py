@@ -78,7 +78,7 @@ def post(server: SandboxServer, fields: dict[str, str]) -> Seen:
 
 
 def until(happened: Callable[[], bool]) -> None:
-    """Wait for what the server does in its own thread, 5 s at most."""
+    """Wait for what the server does in its own thread, half a minute at most."""
     deadline, pause = time.monotonic() + 30, threading.Event()
     while not happened():
         assert time.monotonic() < deadline

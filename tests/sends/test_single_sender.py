@@ -255,7 +255,7 @@ async def test_a_claim_whose_answer_was_lost_is_taken_back_now_or_later(
     error: BaseException,
     is_lasting: bool,
 ) -> None:
-    sender, gateway = sender_on(ledger), Gateway()
+    sender, gateway = sender_on(ledger, patience=60.0), Gateway()
     calls.then["begin"] = raising(error)
     abandon = ledger.sends.abandon
 

@@ -113,7 +113,7 @@ def text() -> Request:
 
 
 def stall() -> Fault:
-    return Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=30)
+    return Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=60)
 
 
 @every_way

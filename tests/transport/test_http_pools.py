@@ -32,7 +32,7 @@ TEXT = "sentinel-texte"
 STEPS = 40
 
 
-def stall(seconds: float = 30) -> dict[Fault, float]:
+def stall(seconds: float = 60) -> dict[Fault, float]:
     return {Fault(kind=FaultKind.STALL, moment=Moment.AFTER_ACCEPTING, seconds=seconds): 1}
 
 
